@@ -1,0 +1,1 @@
+"""Settings: one typed table, and how they are found."""

@@ -1,0 +1,1 @@
+"""Move messages: one contract (`base`), one implementation per broker, chosen by URL (`registry`)."""

@@ -1,0 +1,309 @@
+"""The contract between Umbel and a broker. Every broker passes ``tests/contracts/broker_contract.py``.
+
+Three sides:
+
+- `Publisher`: blocking, thread-safe, used by clients and by the children of a worker. Confirms are on and pipelined.
+- `Consumer`: asyncio, used by a worker's consumer process. Pushes batches of deliveries into a `DeliverySink`; a delivery is *unsettled*
+  until it is acknowledged, requeued, dead-lettered, delayed or blamed. It reconnects by itself and renews its leases by itself.
+- `QueueClient`: blocking, one operation at a time, for the command line: lengths, purging, dead letters.
+
+What must hold: a message is in the broker, or unsettled under a live lease, or settled. A step that moves a message (delay, dead-letter,
+blame) first has it in the new place and then settles the old one, atomically where the broker can; a crash between the two
+may double it, never lose it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from umbel.brokers.topology import Destination, Queue
+from umbel.errors import MessageError
+from umbel.messages.model import Message, Stencil
+
+#: Appended to a queue's name: where its dead letters rest.
+DEAD_SUFFIX = ".dead"
+#: Headers of a dead letter: why (a machine-readable word), in words, from which queue, when (ISO 8601).
+DEAD_REASON, DEAD_DETAIL, DEAD_QUEUE, DEAD_AT = "x-umbel-dead-reason", "x-umbel-dead-detail", "x-umbel-dead-queue", "x-umbel-dead-at"
+#: Header: how often a worker or child has died while it ran this message.
+ATTEMPTS = "x-umbel-attempts"
+
+
+class Delivery(Message):
+    """A message in a worker's hand, and the handle by which it is settled. Equal only to itself."""
+
+    __slots__ = ("attempts", "epoch", "exchange", "flaw", "queue", "redelivered", "routing_key", "tag")
+
+    #: Settles it; meaning known to its consumer only.
+    tag: Any
+    #: The connection (or lease) it came under; a consumer ignores settlements from an older one.
+    epoch: int
+    #: The queue it was read from.
+    queue: str
+    exchange: str
+    routing_key: str
+    #: The broker has handed it out before.
+    redelivered: bool
+    #: How often a worker or child died while running it.
+    attempts: int
+    #: Set when the message passes a limit or cannot be parsed; ``headers`` is then empty.
+    flaw: MessageError | None
+
+    def __init__(
+        self,
+        body: bytes,
+        headers: dict[str, Any],
+        content_type: str,
+        content_encoding: str,
+        properties: dict[str, Any],
+        tag: Any,
+        epoch: int,
+        queue: str,
+        exchange: str,
+        routing_key: str,
+        redelivered: bool = False,
+        attempts: int = 0,
+        flaw: MessageError | None = None,
+    ) -> None:
+        self.body = body
+        self.headers = headers
+        self.content_type = content_type
+        self.content_encoding = content_encoding
+        self.properties = properties
+        self.tag = tag
+        self.epoch = epoch
+        self.queue = queue
+        self.exchange = exchange
+        self.routing_key = routing_key
+        self.redelivered = redelivered
+        self.attempts = attempts
+        self.flaw = flaw
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageLimits:
+    """What a message may weigh; checked before it is parsed."""
+
+    #: Bytes of body. 16 MiB: far above what a task message should be, far below what hurts a worker.
+    body: int = 16 * 1024 * 1024
+    #: Bytes of headers. RabbitMQ itself allows one frame, 128 KiB.
+    header_bytes: int = 64 * 1024
+    header_count: int = 200
+    depth: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerOptions:
+    """How to reach a broker. Made once from the settings; nothing below reads settings."""
+
+    #: In the order in which they are tried.
+    urls: tuple[str, ...]
+    #: Seconds to connect to one of them, handshake included.
+    connect_timeout: float = 4.0
+    #: AMQP heartbeat of consumers, seconds; 0 is off.
+    heartbeat: float = 60.0
+    #: ``True``, or keyword arguments as for ``ssl.SSLContext.wrap_socket`` (``ca_certs``, ``certfile``, ``keyfile``, ``cert_reqs``, …).
+    ssl: bool | Mapping[str, Any] = False
+    login_method: str | None = None
+    #: round-robin or shuffle.
+    failover: str = "round-robin"
+    #: Attempts to connect before giving up; ``None`` is for ever.
+    max_retries: int | None = 100
+    #: Broker-specific options, Celery's names.
+    transport: Mapping[str, Any] = field(default_factory=dict)
+    #: Seconds that a broker with leases keeps a message for a worker that gives no sign of life.
+    lease: float = 30.0
+    #: Unconfirmed messages that a publisher keeps before `Publisher.publish` blocks.
+    window: int = 4096
+    #: Seconds that a publisher waits for room in the window, or for a confirm, before it raises.
+    publish_timeout: float = 10.0
+    #: Publish attempts over lost connections, Celery's ``task_publish_retry_policy``; ``None``: do not retry.
+    publish_retries: int | None = 3
+    #: Extra queue type for delays on RabbitMQ: quorum or classic.
+    delayed_queue_type: str = "quorum"
+    limits: MessageLimits = field(default_factory=MessageLimits)
+    #: Shown in the broker's own list of connections.
+    name: str = "umbel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What differs between brokers and matters above them."""
+
+    #: Of two priorities the higher runs first (RabbitMQ). Celery's Redis runs the lower first.
+    higher_first: bool = True
+    #: Deliveries are held under leases (Redis, SQLite), not by a connection.
+    leases: bool = False
+    #: A message cannot leave this process (memory://).
+    in_process: bool = False
+
+
+class Publisher(Protocol):
+    """Sends messages and answers for them.
+
+    Thread-safe. A publisher opens its connection at the first message, forgets it after a fork, notices a stale one before it writes, keeps every
+    message until the broker has confirmed it, and publishes the unconfirmed ones again, in order, over the next connection.
+    """
+
+    def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:
+        """Hand over one message.
+
+        Args:
+            confirm: return only when the broker has it.
+            timeout: seconds; ``BrokerOptions.publish_timeout`` when not given.
+
+        Raises:
+            OperationalError: the broker cannot be reached, or did not take it or an earlier one (the text says which and why).
+        """
+
+    def publish_stencil(
+        self, stencil: Stencil, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
+    ) -> None:
+        """`publish` for the plain call, from wire bytes compiled once for the stencil. The queue must have been declared before."""
+
+    def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
+        """Hand over many messages with as few system calls as possible; returns how many."""
+
+    def declare(self, queue: Queue) -> None:
+        """See to it that a queue, its exchange and its bindings exist (once per connection)."""
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Return when every message so far is confirmed.
+
+        Raises:
+            OperationalError: some are not, after ``timeout`` seconds.
+        """
+
+    def on_confirmed(self, callback: Callable[[BaseException | None], None]) -> None:
+        """Call back, once and from any thread, when every message so far is confirmed (``None``) or one is not (the error)."""
+
+    def close(self) -> None:
+        """Flush and disconnect. The publisher may be used again."""
+
+
+class DeliverySink(Protocol):
+    """Whom a consumer tells. Called on the event loop; never blocks."""
+
+    def on_deliveries(self, deliveries: list[Delivery]) -> None:
+        """New unsettled deliveries."""
+
+    def on_lost(self, deliveries: Sequence[Delivery]) -> None:
+        """These are no longer ours (connection or lease lost): they will come again, here or elsewhere; settling them does nothing."""
+
+    def on_connection(self, state: ConnectionState, detail: str) -> None:
+        """The connection changed; ``detail`` is fit for a log line."""
+
+
+class ConnectionState(enum.Enum):
+    """What a consumer tells of its connection."""
+
+    CONNECTED = "connected"
+    LOST = "lost"
+    RETRYING = "retrying"
+
+
+class Consumer(Protocol):
+    """Receives from queues under a window of unsettled deliveries."""
+
+    async def start(self) -> None:
+        """Connect, declare the queues, begin.
+
+        Raises:
+            AccessRefused: the broker does not let us in.
+            OperationalError: it cannot be reached (after ``max_retries`` attempts).
+        """
+
+    def set_window(self, size: int) -> None:
+        """Allow this many unsettled deliveries; 0 stops new ones, the unsettled stay ours."""
+
+    def ack(self, deliveries: Iterable[Delivery]) -> None:
+        """Done with these. Buffered: leaves with the next turn of the event loop, coalesced."""
+
+    def requeue(self, deliveries: Iterable[Delivery]) -> None:
+        """Hand these back at once, to the front of their queues where the broker can, without counting an attempt."""
+
+    async def begin(self, delivery: Delivery) -> None:
+        """Record durably that a *redelivered* message is about to run, so that the death of this whole worker is counted with it.
+
+        Brokers that cannot do so do nothing.
+        """
+
+    async def blame(self, delivery: Delivery) -> None:
+        """Put the message back with its attempts raised by one: whoever ran it died."""
+
+    async def delay(self, delivery: Delivery, until: float) -> None:
+        """Move the message to the broker's delayed store until a time, seconds since the epoch."""
+
+    async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
+        """Move the message to ``<queue>.dead`` with a machine-readable reason and a sentence."""
+
+    async def flush(self) -> None:
+        """Return when all settlements so far are with the broker."""
+
+    async def add_queue(self, queue: Queue) -> None:
+        """Consume from one more queue."""
+
+    async def cancel_queue(self, name: str) -> None:
+        """Consume from one queue less."""
+
+    async def aclose(self) -> None:
+        """Settle what is buffered, hand back what is unsettled, disconnect. Safe twice, and before `start`."""
+
+
+class QueueClient(Protocol):
+    """One operation at a time on queues, blocking."""
+
+    def declare(self, queue: Queue) -> None:
+        """See to it that a queue exists."""
+
+    def delete(self, name: str) -> None:
+        """Remove a queue and what is in it; nothing happens when there is none."""
+
+    def length(self, name: str) -> int | None:
+        """Messages ready in a queue, all priorities; ``None`` when there is no such queue."""
+
+    def delayed(self, name: str) -> int | None:
+        """Messages of a queue in the delayed store; ``None`` when the broker cannot tell."""
+
+    def purge(self, name: str) -> int:
+        """Drop the ready messages of a queue; returns how many."""
+
+    def get(self, name: str) -> Delivery | None:
+        """Take one message, unsettled until `ack` or `close`."""
+
+    def ack(self, delivery: Delivery) -> None:
+        """Drop a message that `get` returned."""
+
+    def close(self) -> None:
+        """Hand back what `get` returned and was not acknowledged, in its old order; disconnect."""
+
+
+class Broker(Protocol):
+    """One broker, or one failover list of them."""
+
+    options: BrokerOptions
+    capabilities: Capabilities
+
+    def publisher(self) -> Publisher:
+        """The publisher of this process (the same object at each call)."""
+
+    def consumer(self, queues: Sequence[Queue], sink: DeliverySink, *, window: int) -> Consumer:
+        """A new consumer; call its `start` on a running event loop."""
+
+    def queue_client(self) -> QueueClient:
+        """A new client for single operations."""
+
+    def public_url(self) -> str:
+        """Where this is, without the password."""
+
+    def close(self) -> None:
+        """Close the publisher."""
+
+
+#: Makes a broker; registered per URL scheme (entry point group ``umbel.brokers``).
+BrokerFactory = Callable[[BrokerOptions], Broker]

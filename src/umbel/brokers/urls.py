@@ -1,0 +1,72 @@
+"""Broker and store URLs: split failover lists, parse one, show one without its password."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from umbel.errors import ImproperlyConfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """One parsed URL: ``scheme://user:password@host:port/path?query``; parts are percent-decoded, ``None`` when absent."""
+
+    scheme: str
+    user: str | None = None
+    password: str | None = None
+    host: str | None = None
+    port: int | None = None
+    #: What follows the first slash: a virtual host, a database number, a file.
+    path: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Url({self.public()!r})"
+
+    def public(self) -> str:
+        """The URL without its password and query, fit for logs."""
+        who = f"{self.user}:**@" if self.password else f"{self.user}@" if self.user else ":**@" if self.password else ""
+        host = f"[{self.host}]" if self.host and ":" in self.host else self.host or ""
+        port = f":{self.port}" if self.port else ""
+        return f"{self.scheme}://{who}{host}{port}/{self.path}"
+
+
+def parse(text: str) -> Url:
+    """Parse one URL.
+
+    Raises:
+        ImproperlyConfigured: it has no scheme, or its port is not a number.
+    """
+    if "://" not in text:
+        if text.isidentifier():
+            return Url(text)
+        raise ImproperlyConfigured(f"{text!r} is not a broker URL: expected scheme://host, e.g. redis://localhost:6379/0")
+    scheme, _, rest = text.partition("://")
+    # urlsplit only knows some schemes' rules for netloc; all of ours follow http's.
+    parts = urlsplit("http://" + rest.replace("#", "%23"))
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"the port in {scheme}://…@{parts.netloc.rpartition('@')[2]} is not a number") from error
+    return Url(
+        scheme=scheme.lower(),
+        user=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        host=parts.hostname or None,
+        port=port,
+        path=unquote(parts.path[1:]),
+        query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+    )
+
+
+def split(urls: str | Iterable[str]) -> tuple[str, ...]:
+    """A failover list, in order: a ``;``-separated string or any iterable of URLs."""
+    if isinstance(urls, str):
+        urls = urls.split(";")
+    found = tuple(part.strip() for part in urls if part.strip())
+    if found and "://" in found[0]:  # "sentinel://h1:1;h2:2" may leave the scheme out after the first
+        scheme = found[0].partition("://")[0]
+        found = tuple(part if "://" in part else f"{scheme}://{part}" for part in found)
+    return found

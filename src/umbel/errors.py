@@ -1,0 +1,340 @@
+"""Every exception that Umbel raises.
+
+The names and their order of inheritance are those of ``celery.exceptions`` (Celery 5.7), so that code which catches them goes on
+working; what Celery has no word for is ours. A class's docstring is its default message.
+
+::
+
+    UmbelError (alias CeleryError)
+    ├── ImproperlyConfigured
+    ├── SecurityError
+    ├── OperationalError              the broker or the store cannot be reached, or refused
+    │   ├── PublishError              a message was not taken
+    │   │   ├── BrokerBlocked         … because the broker is in alarm
+    │   │   └── MessageReturned       … because no queue is bound to its address
+    │   └── AccessRefused             wrong user, password or virtual host: retrying will not help
+    ├── ProtocolError                 the peer sent bytes that the protocol does not allow
+    ├── MessageError                  a message cannot be used; `reason` names why, for dead letters
+    │   ├── DecodeError
+    │   │   ├── ContentDisallowed     its content type is not in accept_content
+    │   │   └── MessageTooLarge       a limit on size, count or depth was passed
+    │   └── EncodeError
+    ├── TaskPredicate                 raised by tasks to say how they end
+    │   ├── Ignore
+    │   ├── Reject
+    │   └── Retry
+    ├── TaskError
+    │   ├── QueueNotFound             (also KeyError)
+    │   ├── IncompleteStream
+    │   ├── NotRegistered             (also KeyError)
+    │   ├── AlreadyRegistered
+    │   ├── TimeoutError              (also the builtin)
+    │   ├── MaxRetriesExceededError
+    │   ├── TaskRevokedError
+    │   ├── InvalidTaskError
+    │   ├── ChordError
+    │   ├── ResultExpired
+    │   └── UnknownTaskId
+    ├── BackendError
+    │   ├── BackendGetMetaError
+    │   └── BackendStoreError
+    ├── SoftTimeLimitExceeded
+    ├── TimeLimitExceeded
+    ├── WorkerLostError
+    └── Terminated
+    SystemExit
+    ├── WorkerShutdown
+    └── WorkerTerminate
+"""
+
+from __future__ import annotations
+
+import builtins
+from datetime import datetime
+from typing import Any, ClassVar
+
+
+class UmbelError(Exception):
+    """Something went wrong in Umbel."""
+
+    def __init__(self, *args: object) -> None:
+        if not args and self.__class__.__doc__:
+            args = (self.__class__.__doc__.splitlines()[0],)
+        super().__init__(*args)
+
+
+CeleryError = UmbelError
+
+
+class ImproperlyConfigured(UmbelError):
+    """The configuration cannot be used."""
+
+
+class SecurityError(UmbelError):
+    """A signature is missing or does not match."""
+
+
+class OperationalError(UmbelError):
+    """The broker or the result store cannot be reached, or refused the operation."""
+
+
+class PublishError(OperationalError):
+    """The broker did not take the message."""
+
+
+class BrokerBlocked(PublishError):
+    """The broker takes no messages now: it is short of memory or disk."""
+
+
+class MessageReturned(PublishError):
+    """No queue is bound to the message's address."""
+
+
+class AccessRefused(OperationalError):
+    """The broker refused the user, the password or the virtual host."""
+
+
+class ProtocolError(UmbelError):
+    """The peer sent bytes that the protocol does not allow."""
+
+
+class MessageError(UmbelError):
+    """The message cannot be used."""
+
+    #: Machine-readable word that is stored with a dead letter.
+    reason: ClassVar[str] = "invalid_message"
+
+
+class DecodeError(MessageError):
+    """The message body cannot be decoded."""
+
+    reason = "undecodable"
+
+
+class ContentDisallowed(DecodeError):
+    """The message's content type is not in accept_content."""
+
+    reason = "content_disallowed"
+
+
+class MessageTooLarge(DecodeError):
+    """The message passes a limit on size, count or depth."""
+
+    reason = "too_large"
+
+
+class EncodeError(MessageError):
+    """The value cannot be encoded with this serializer."""
+
+    reason = "unencodable"
+
+
+class TaskPredicate(UmbelError):
+    """Raised by a task to say how it ends."""
+
+
+class Ignore(TaskPredicate):
+    """The task ends without a state being stored."""
+
+
+class Reject(TaskPredicate):
+    """The task's message is rejected.
+
+    Args:
+        reason: shown in the log and kept with the dead letter.
+        requeue: put the message back instead of dead-lettering it.
+    """
+
+    def __init__(self, reason: object = None, requeue: bool = False) -> None:
+        self.reason = reason
+        self.requeue = requeue
+        super().__init__(reason, requeue)
+
+    def __repr__(self) -> str:
+        return f"reject requeue={self.requeue}: {self.reason}"
+
+
+class Retry(TaskPredicate):
+    """The task is to be run again later.
+
+    Args:
+        message: shown in the log.
+        exc: the exception that made the retry necessary, or its ``repr``.
+        when: seconds from now, or the time, of the next attempt.
+        is_eager: the retry happens in the caller's process.
+        sig: what is sent again.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        exc: BaseException | str | None = None,
+        when: float | datetime | None = None,
+        is_eager: bool = False,
+        sig: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self.message = message
+        self.exc, self.excs = (None, exc) if isinstance(exc, str) else (exc, repr(exc) if exc else None)
+        self.when = when
+        self.is_eager = is_eager
+        self.sig = sig
+        super().__init__(message, exc, when, *kwargs.values())
+
+    def humanize(self) -> str:
+        """When the next attempt is, in words."""
+        if isinstance(self.when, (int, float)):
+            return f"in {self.when}s"
+        return f"at {self.when}"
+
+    def __str__(self) -> str:
+        if self.message:
+            return self.message
+        return f"Retry {self.humanize()}: {self.excs}" if self.excs else f"Retry {self.humanize()}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.__class__, (self.message, self.exc or self.excs, self.when)
+
+
+RetryTaskError = Retry
+
+
+class TaskError(UmbelError):
+    """A task cannot be sent, run or read."""
+
+
+class QueueNotFound(TaskError, KeyError):
+    """The queue is not configured and task_create_missing_queues is off."""
+
+    __str__ = Exception.__str__
+
+
+class IncompleteStream(TaskError):
+    """The end of a data stream was found, but the data is not complete."""
+
+
+class NotRegistered(TaskError, KeyError):
+    """The task is not registered."""
+
+    def __str__(self) -> str:
+        return self.args[0] if self.args else ""
+
+    def __repr__(self) -> str:
+        return f"Task of kind {self.args[0]!r} never registered, please make sure it's imported." if self.args else "NotRegistered()"
+
+
+class AlreadyRegistered(TaskError):
+    """A different task has this name."""
+
+
+class TimeoutError(TaskError, builtins.TimeoutError):
+    """The operation timed out."""
+
+
+class MaxRetriesExceededError(TaskError):
+    """The task was tried again as often as it may be."""
+
+    def __init__(self, *args: object, task_args: Any = (), task_kwargs: Any = None, **_: Any) -> None:
+        self.task_args = task_args
+        self.task_kwargs = task_kwargs or {}
+        super().__init__(*args)
+
+
+class TaskRevokedError(TaskError):
+    """The task was revoked, or expired before it could run."""
+
+
+class InvalidTaskError(TaskError):
+    """The task message has missing or invalid fields."""
+
+
+class ChordError(TaskError):
+    """A member of the chord failed or the chord's bookkeeping is lost."""
+
+
+class ResultExpired(TaskError):
+    """The result was kept for result_expires and is gone."""
+
+
+class UnknownTaskId(TaskError):
+    """No task with this id was ever sent."""
+
+
+class BackendError(UmbelError):
+    """The result store failed."""
+
+
+class BackendGetMetaError(BackendError):
+    """A result cannot be read."""
+
+    def __init__(self, *args: object, task_id: str = "") -> None:
+        self.task_id = task_id
+        super().__init__(*args)
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()} task_id:{self.task_id}"
+
+
+class BackendStoreError(BackendError):
+    """A result cannot be stored."""
+
+    def __init__(self, *args: object, task_id: str = "", state: str = "") -> None:
+        self.task_id = task_id
+        self.state = state
+        super().__init__(*args)
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()} state:{self.state} task_id:{self.task_id}"
+
+
+class SoftTimeLimitExceeded(UmbelError):
+    """SoftTimeLimitExceeded"""
+
+    def __str__(self) -> str:
+        return f"SoftTimeLimitExceeded{self.args}"
+
+
+class TimeLimitExceeded(UmbelError):
+    """TimeLimitExceeded"""
+
+    def __str__(self) -> str:
+        return f"TimeLimitExceeded{self.args}"
+
+
+class WorkerLostError(UmbelError):
+    """The process that ran the task ended before the task did."""
+
+
+class Terminated(UmbelError):
+    """The task was terminated by a signal."""
+
+
+class WorkerShutdown(SystemExit):
+    """The worker is to stop after its running tasks (warm)."""
+
+
+class WorkerTerminate(SystemExit):
+    """The worker is to stop at once (cold)."""
+
+
+class UmbelWarning(UserWarning):
+    """Something that will surprise you later."""
+
+
+CeleryWarning = UmbelWarning
+
+
+class AlwaysEagerIgnored(UmbelWarning):
+    """send_task() does not look at task_always_eager."""
+
+
+class NotConfigured(UmbelWarning):
+    """No configuration was found; the defaults are used."""
+
+
+class SecurityWarning(UmbelWarning):
+    """A setting that is not safe."""
+
+
+class DuplicateNodenameWarning(UmbelWarning):
+    """Two workers have the same name."""

@@ -1,0 +1,27 @@
+"""Task ids: UUIDv7 (RFC 9562, section 5.7), which carry the time they were made."""
+
+from __future__ import annotations
+
+import os
+import re
+
+_SHAPE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+def uuid7(now: float, random: bytes | None = None) -> str:
+    """A new id.
+
+    Args:
+        now: seconds since the epoch.
+        random: ten random bytes; read from the operating system when not given.
+    """
+    noise = (random or os.urandom(10)).hex()
+    stamp = f"{int(now * 1000):012x}"
+    return f"{stamp[:8]}-{stamp[8:]}-7{noise[:3]}-{'89ab'[int(noise[3], 16) & 3]}{noise[4:7]}-{noise[7:19]}"
+
+
+def created_at(task_id: str) -> float | None:
+    """When an id was made, in seconds since the epoch, or ``None`` when it is not a UUIDv7."""
+    if not _SHAPE.fullmatch(task_id):
+        return None
+    return int(task_id[:8] + task_id[9:13], 16) / 1000

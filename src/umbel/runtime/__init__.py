@@ -1,0 +1,1 @@
+"""Plumbing that knows no task: clocks, backoff, services, operating-system signals."""

@@ -1,0 +1,1 @@
+"""Bytes ⇄ plain values. No socket, loop, clock, thread or log."""

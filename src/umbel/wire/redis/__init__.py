@@ -1,0 +1,1 @@
+"""Redis keys, scripts and Celery's envelope, without I/O."""

@@ -1,0 +1,1 @@
+"""Consume: broker → admission → children → settlement."""
