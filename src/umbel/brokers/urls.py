@@ -27,7 +27,7 @@ class Url:
 
     def public(self) -> str:
         """The URL without its password and query, fit for logs."""
-        who = f"{self.user}:**@" if self.password else f"{self.user}@" if self.user else ":**@" if self.password else ""
+        who = f"{self.user or ''}:**@" if self.password else f"{self.user}@" if self.user else ""
         host = f"[{self.host}]" if self.host and ":" in self.host else self.host or ""
         port = f":{self.port}" if self.port else ""
         return f"{self.scheme}://{who}{host}{port}/{self.path}"
