@@ -1,0 +1,93 @@
+"""Servers for tests: where they are, and what happens when they are not there.
+
+``UMBEL_TEST_RABBITMQ`` and ``UMBEL_TEST_REDIS`` give the base URLs (defaults: this machine). A test that needs one carries the marker
+``rabbitmq`` or ``redis``; without the server it is skipped with one line, and with ``CI=true`` it fails.
+
+Fixtures: `rabbitmq_url` (a virtual host of its own for the session), `redis_url` and `redis_store_url` (databases 3 and 4 unless the
+environment names one), `unique` (a name nobody else uses).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import socket
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.register_assert_rewrite("contracts.broker_contract", "contracts.store_contract")
+
+RABBITMQ = os.environ.get("UMBEL_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672").rstrip("/")
+REDIS = os.environ.get("UMBEL_TEST_REDIS", "redis://127.0.0.1:6379").rstrip("/")
+SERVERS = {"rabbitmq": (RABBITMQ, 5672, "UMBEL_TEST_RABBITMQ"), "redis": (REDIS, 6379, "UMBEL_TEST_REDIS")}
+
+
+@functools.cache
+def absent(server: str) -> str | None:
+    """Why a server cannot be used, or ``None`` when it answers."""
+    url, default_port, variable = SERVERS[server]
+    parts = urlsplit(url)
+    address = (parts.hostname or "127.0.0.1", parts.port or default_port)
+    try:
+        socket.create_connection(address, timeout=2).close()
+    except OSError as error:
+        return f"no {server} at {address[0]}:{address[1]} ({error}); set {variable}"
+    return None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for server in SERVERS:
+        if item.get_closest_marker(server) and (reason := absent(server)):
+            if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+                pytest.fail(reason, pytrace=False)
+            pytest.skip(reason)
+
+
+def _rabbitmqctl(*arguments: str) -> bool:
+    done = subprocess.run(["rabbitmqctl", "--quiet", *arguments], capture_output=True, timeout=60, check=False)
+    return done.returncode == 0
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> Iterator[str]:
+    """RabbitMQ, in a virtual host of this session where ``rabbitmqctl`` can make one, else in the default one (use `unique` names)."""
+    parts = urlsplit(RABBITMQ)
+    vhost = f"umbel-test-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    local = (parts.hostname or "127.0.0.1") in ("127.0.0.1", "localhost", "::1")
+    made = not parts.path and local and bool(shutil.which("rabbitmqctl")) and _rabbitmqctl("add_vhost", vhost)
+    if not made:
+        yield RABBITMQ if parts.path else f"{RABBITMQ}/"
+        return
+    try:
+        assert _rabbitmqctl("set_permissions", "-p", vhost, parts.username or "guest", ".*", ".*", ".*")
+        yield f"{RABBITMQ}/{vhost}"
+    finally:
+        _rabbitmqctl("delete_vhost", vhost)
+
+
+def _redis(database: int) -> str:
+    return REDIS if urlsplit(REDIS).path else f"{REDIS}/{database}"
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """Redis as a broker. Other sessions may use the same database at the same time: do not flush it, use `unique` names."""
+    return _redis(3)
+
+
+@pytest.fixture(scope="session")
+def redis_store_url() -> str:
+    """Redis as a result store; shared like `redis_url`."""
+    return _redis(4)
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Makes names that no other test uses: ``unique("q")`` is the same within one test."""
+    mark = uuid.uuid4().hex[:12]
+    return lambda name: f"{name}-{mark}"
