@@ -1,0 +1,39 @@
+"""``umbel queues``: how much waits where."""
+
+from __future__ import annotations
+
+import contextlib
+
+import click
+
+from umbel.brokers.base import DEAD_SUFFIX
+from umbel.cli.loading import load
+from umbel.cli.options import Command, GlobalOptions, json_option, queues_option
+from umbel.cli.output import Output
+
+
+@click.command(cls=Command)
+@queues_option
+@json_option
+@click.pass_context
+def command(context: click.Context, queues: tuple[str, ...], as_json: bool) -> None:
+    """Show how many messages wait in each queue.
+
+    READY can be taken by a worker now; DELAYED waits for its time; DEAD was given up on (see umbel dead). A dash means that there is no
+    such queue yet, or that the broker cannot tell.
+    """
+    output = Output.of(context, as_json=as_json)
+    loaded = load(GlobalOptions.of(context))
+    with contextlib.closing(loaded.app.broker.queue_client()) as client:
+        names = loaded.check_queues(client, queues)
+        rows = [(name, client.length(name), client.delayed(name), client.length(name + DEAD_SUFFIX) or 0) for name in names]
+    if as_json:
+        output.data([{"queue": name, "ready": ready, "delayed": delayed, "dead": dead} for name, ready, delayed, dead in rows])
+        return
+    output.columns(["QUEUE", "READY", "DELAYED", "DEAD"], [(name, *map(_number, rest)) for name, *rest in rows], right=frozenset({1, 2, 3}))
+    if any(dead for *_, dead in rows):
+        output.remark("Dead letters: umbel dead list")
+
+
+def _number(value: int | None) -> str | None:
+    return None if value is None else f"{value:,}"

@@ -1,0 +1,111 @@
+"""``umbel result``: wait for one task and say how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Any
+
+import click
+
+from umbel import states
+from umbel.cli.loading import load
+from umbel.cli.options import Command, GlobalOptions, json_option
+from umbel.cli.output import Output
+from umbel.errors import ResultExpired, TimeoutError, UnknownTaskId
+
+#: Nobody answered in time.
+EX_UNAVAILABLE = 69
+
+
+@click.command(cls=Command)
+@click.argument("task_id")
+@click.option("-t", "--task", metavar="NAME", help="Name of the task, for those that keep results elsewhere.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up after this time; 0 does not wait.")
+@click.option("--traceback", is_flag=True, help="Print the traceback of a failure.")
+@json_option
+@click.pass_context
+def command(context: click.Context, task_id: str, task: str | None, timeout: float | None, traceback: bool, as_json: bool) -> None:
+    """Wait until the task TASK_ID has ended and print its result.
+
+    Exit code 0: it succeeded; 1: it failed, was revoked, or its result is gone; 69: it has not ended in time.
+    """
+    output = Output.of(context, as_json=as_json)
+    app = load(GlobalOptions.of(context)).app
+    if task is not None:
+        app.import_modules()
+        app.finalize()
+    result = app.tasks[task].AsyncResult(task_id) if task is not None and task in app.tasks else app.AsyncResult(task_id)
+    context.exit(wait_and_print(output, result, timeout=timeout, traceback=traceback))
+
+
+def wait_and_print(output: Output, result: Any, *, timeout: float | None, traceback: bool) -> int:
+    """Wait for a result, with a spinner on a terminal; print it; returns the exit code."""
+    with contextlib.suppress(TimeoutError, ResultExpired, UnknownTaskId), _spinner(output, f"Waiting for {result.id}"):
+        result.get(timeout=timeout, propagate=False)
+    state, value = result.state, result.result
+    if output.as_json:
+        output.data(_document(result, state, value))
+        return _exit_code(state)
+    if state == states.SUCCESS:
+        output.line(value if isinstance(value, str) else _shown(value))
+    elif state in states.READY_STATES:
+        if traceback and result.traceback:
+            output.line(result.traceback.rstrip())
+        click.echo(output.paint(f"{state}: {_described(value)}", fg="red"), err=True, color=output.color)
+    else:
+        output.remark(_ABSENT.get(state, f"It has not ended: its state is {state}."))
+    return _exit_code(state)
+
+
+_ABSENT = {
+    states.EXPIRED: "EXPIRED: it was sent longer ago than results are kept.",
+    states.UNKNOWN: "UNKNOWN: no task with this id was ever sent.",
+    states.PENDING: "PENDING: there is no record of it yet.",
+}
+
+
+def _exit_code(state: str) -> int:
+    if state == states.SUCCESS:
+        return 0
+    return 1 if state in states.READY_STATES or state in (states.EXPIRED, states.UNKNOWN) else EX_UNAVAILABLE
+
+
+def _described(value: object) -> str:
+    if isinstance(value, BaseException):
+        text = str(value)
+        return f"{type(value).__name__}: {text}" if text else type(value).__name__
+    return str(value)
+
+
+def _shown(value: object) -> str:
+    import json
+
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return repr(value)
+
+
+def _document(result: Any, state: str, value: Any) -> dict[str, Any]:
+    failed = state in states.EXCEPTION_STATES
+    return {
+        "id": result.id,
+        "state": state,
+        "result": None if failed else value,
+        "error": _described(value) if failed else None,
+        "traceback": result.traceback,
+    }
+
+
+@contextlib.contextmanager
+def _spinner(output: Output, text: str) -> Any:
+    """Something that moves while nothing happens; only on a terminal, on stderr."""
+    if output.quiet or output.as_json or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, no_color=not output.color)
+    with console.status(f"{text}…", spinner="dots"):
+        yield

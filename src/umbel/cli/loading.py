@@ -1,0 +1,133 @@
+"""From the command line to an app: import it, lay the command line's settings over it, or say plainly why not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from umbel.brokers.base import QueueClient
+from umbel.brokers.topology import Queue
+from umbel.cli.options import GlobalOptions, did_you_mean
+from umbel.errors import UmbelError
+
+
+class AppNotFound(click.UsageError):
+    """``-A`` leads nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedApp:
+    """An app, where it came from, and what the command line changes in it."""
+
+    app: Any
+    #: ``module:attribute``, by which children load it; ``None`` for an app made for this command alone.
+    path: str | None
+    changes: Mapping[str, Any]
+
+    def queue_names(self) -> list[str]:
+        """The queues that a worker of this app would consume from."""
+        return [queue.name for queue in self.app.queues.consume_from]
+
+    def task_names(self, *, built_in: bool = False) -> list[str]:
+        """Registered tasks, sorted."""
+        self.app.import_modules()
+        self.app.finalize()
+        return sorted(name for name in self.app.tasks if built_in or not name.startswith(("celery.", "umbel.")))
+
+    def queue(self, name: str) -> Queue:
+        """A configured queue, or a plain one of this name."""
+        try:
+            found: Queue = self.app.queues[name]
+        except KeyError:
+            return Queue(name)
+        return found
+
+    def check_queues(self, client: QueueClient, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The named queues, all of them known to the app or to the broker; the app's own when none is named.
+
+        Raises:
+            click.UsageError: there is no such queue; says which was perhaps meant.
+        """
+        known = self.queue_names()
+        for name in names:
+            if name not in known and client.length(name) is None:
+                hint = did_you_mean(name, known) or f"This app has: {', '.join(known)}."
+                raise click.UsageError(f"There is no queue {name!r}. {hint}")
+        return names or tuple(known)
+
+
+def load(options: GlobalOptions, changes: Mapping[str, Any] | None = None, *, needed: bool = False) -> LoadedApp:
+    """The app that the command line names, or a plain one where it names none.
+
+    Args:
+        options: the options shared by all commands.
+        changes: settings that go over the app's own.
+        needed: a plain app will not do.
+
+    Raises:
+        AppNotFound: nothing is there; the text says what was looked for, where, and what was found instead.
+    """
+    _enter(options.workdir)
+    changes = {**_changes_of(options), **(changes or {})}
+    if options.app is None:
+        if needed:
+            raise AppNotFound(f"Which app? Name the module it lives in, e.g. -A tasks.{_candidates()}")
+        from umbel.app.app import Umbel
+
+        app: Any = Umbel("umbel")
+        path = None
+    else:
+        app, path = _find(options.app)
+    if options.config:
+        app.config_from_object(options.config)
+    if changes:
+        app.conf.update(changes)
+    return LoadedApp(app, path, changes)
+
+
+def _find(text: str) -> tuple[Any, str]:
+    from umbel.app.discovery import find_app
+
+    try:
+        found = find_app(text)
+    except UmbelError as error:
+        raise AppNotFound(str(error)) from error
+    return found.app, found.import_path
+
+
+def _enter(workdir: str | None) -> None:
+    if workdir:
+        os.chdir(workdir)
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def _changes_of(options: GlobalOptions) -> dict[str, Any]:
+    changes = {}
+    if options.broker:
+        changes["broker_url"] = options.broker
+    if options.result_backend:
+        changes["result_backend"] = options.result_backend
+    return changes
+
+
+def _candidates() -> str:
+    """Modules here that look as if they made an app."""
+    found = []
+    for path in sorted([*Path().glob("*.py"), *Path().glob("*/celery.py"), *Path().glob("*/__init__.py")])[:200]:
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        if "Umbel(" in text or "Celery(" in text:
+            name = ".".join(path.with_suffix("").parts)
+            found.append(name.removesuffix(".__init__").removesuffix(".celery"))
+    names = list(dict.fromkeys(found))[:3]
+    return f" In this folder it could be: {', '.join(f'-A {name}' for name in names)}" if names else ""

@@ -1,0 +1,155 @@
+"""The options that every command shares, accepted before or after the command's name.
+
+``umbel -A tasks worker`` and ``umbel worker -A tasks`` are the same; where an option stands in both places, the later one counts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import click
+
+from umbel._version import __version__
+
+_META = "umbel.globals"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlobalOptions:
+    """What stood on the command line besides the command's own options."""
+
+    #: Where the app lives: ``module``, ``package.module`` or ``module:attribute``.
+    app: str | None = None
+    broker: str | None = None
+    result_backend: str | None = None
+    #: Import path of a configuration module.
+    config: str | None = None
+    workdir: str | None = None
+    no_color: bool = False
+    quiet: bool = False
+
+    @classmethod
+    def of(cls, context: click.Context) -> GlobalOptions:
+        """The options of the command that is running."""
+        given: Mapping[str, Any] = context.meta.get(_META, {})
+        known = {field.name for field in fields(cls)}
+        options = {name: value for name, value in given.items() if name in known}
+        options.setdefault("app", os.environ.get("UMBEL_APP") or os.environ.get("CELERY_APP") or None)
+        return cls(**options)
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    if value not in (None, False) and parameter.name is not None:
+        context.meta.setdefault(_META, {})[parameter.name] = value
+    return value
+
+
+def _show_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(f"umbel {__version__}")
+        context.exit()
+
+
+class GlobalOption(click.Option):
+    """An option that is remembered for the whole command line and listed apart in a command's help."""
+
+    def __init__(self, *names: str, **attributes: Any) -> None:
+        attributes.setdefault("callback", _remember)
+        super().__init__(list(names), expose_value=False, **attributes)
+
+
+def global_options() -> list[click.Parameter]:
+    """New option objects, for one command."""
+    return [
+        GlobalOption("-A", "--app", metavar="APP", help="Where the app lives: module or module:name. Also UMBEL_APP or CELERY_APP."),
+        GlobalOption("-b", "--broker", metavar="URL", help="Use this broker."),
+        GlobalOption("--result-backend", metavar="URL", help="Use this result store."),
+        GlobalOption("--config", metavar="MODULE", help="Read the settings from this module."),
+        GlobalOption("--loader", metavar="LOADER", hidden=True),
+        GlobalOption("--skip-checks", is_flag=True, hidden=True),
+        GlobalOption("--workdir", type=click.Path(exists=True, file_okay=False), help="Change to this folder first."),
+        GlobalOption("-C", "--no-color", is_flag=True, help="No colour. Also NO_COLOR."),
+        GlobalOption("-q", "--quiet", is_flag=True, help="Say less."),
+        GlobalOption("--version", is_flag=True, is_eager=True, callback=_show_version, help="Show the version."),
+    ]
+
+
+class _WithGlobals(click.Command):
+    """A command that takes the shared options and lists them after its own."""
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.params = [*self.params, *global_options()]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own: list[tuple[str, str]] = []
+        shared: list[tuple[str, str]] = []
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                (shared if isinstance(parameter, GlobalOption) else own).append(record)
+        for title, records in (("Options", own), ("Options of every command", shared)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+class Command(_WithGlobals):
+    """A single command."""
+
+
+class Group(_WithGlobals, click.Group):
+    """A command with sub-commands; a wrong name gets a suggestion."""
+
+    command_class = Command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+        _WithGlobals.format_options(self, ctx, formatter)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
+            known = self.list_commands(ctx)
+            hint = did_you_mean(name, known) or f"There are: {', '.join(known)}."
+            raise click.UsageError(f"There is no command {name!r}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def did_you_mean(word: str, known: list[str], *, most: int = 3) -> str:
+    """A question naming what was perhaps meant, or nothing."""
+    import difflib
+
+    close = difflib.get_close_matches(word, known, n=most, cutoff=0.6)
+    # A task is often named without its module: "add" for "tasks.add".
+    close += [name for name in known if name.rpartition(".")[2] == word and name not in close][:most]
+    return f"Did you mean {' or '.join(close[:most])}?" if close else ""
+
+
+def names_list(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...] | str | None) -> tuple[str, ...]:
+    """Callback: ``a,b`` and repeated options become one tuple of names."""
+    texts = (value,) if isinstance(value, str) else value or ()
+    return tuple(dict.fromkeys(name.strip() for text in texts for name in text.split(",") if name.strip()))
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: ``--json`` on a command that reads."""
+    return click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")(function)
+
+
+def queues_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: ``-Q`` names queues."""
+    from umbel.cli.completing import complete_queues
+
+    return click.option(
+        "-Q",
+        "--queues",
+        multiple=True,
+        callback=names_list,
+        metavar="NAMES",
+        shell_complete=complete_queues,
+        help="Only these, e.g. -Q fast,slow.",
+    )(function)
