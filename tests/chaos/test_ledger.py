@@ -74,18 +74,24 @@ def test_a_finished_run_is_no_recovery():
 
 
 def test_states_and_places_are_reported():
-    report = audit([*intent("a"), *intent("b")], states={"a": "SUCCESS", "b": "PENDING"}, stuck={"queue": 0, "unacked": 2}, leaks={"fds": 3})
+    report = audit(
+        [*intent("a"), *intent("b")], states={"a": "SUCCESS", "b": "PENDING"}, stuck={"queue": 0, "unacked": 2}, leaks={"fds": 3}
+    )
     assert (report.unsettled, report.stuck, report.leaks) == (("b",), {"unacked": 2}, {"fds": 3})
 
 
-@pytest.mark.parametrize(("values", "share", "expected"), [([], 0.5, 0), ([7], 0.99, 7), ([1, 2, 3, 4], 0.5, 2), (list(range(1, 101)), 0.99, 99)])
+@pytest.mark.parametrize(
+    ("values", "share", "expected"), [([], 0.5, 0), ([7], 0.99, 7), ([1, 2, 3, 4], 0.5, 2), (list(range(1, 101)), 0.99, 99)]
+)
 def test_quantiles_are_nearest_rank(values, share, expected):
     assert quantile(values, share) == expected
 
 
 def test_many_writers_never_tear_a_line(tmp_path):
     journal = Journal(tmp_path / "ledger")
-    writers = [threading.Thread(target=lambda n=n: [journal.write("start", id=f"{n}-{i}", pad="x" * 300) for i in range(200)]) for n in range(4)]
+    writers = [
+        threading.Thread(target=lambda n=n: [journal.write("start", id=f"{n}-{i}", pad="x" * 300) for i in range(200)]) for n in range(4)
+    ]
     for writer in writers:
         writer.start()
     for writer in writers:

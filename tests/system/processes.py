@@ -34,7 +34,9 @@ def eventually(read: Callable[[], T], timeout: float = 10.0, what: str = "") -> 
     return value
 
 
-def environment(broker: str, backend: str | None, ledger: str | os.PathLike[str], settings: Mapping[str, Any], library: str = "umbel") -> dict[str, str]:
+def environment(
+    broker: str, backend: str | None, ledger: str | os.PathLike[str], settings: Mapping[str, Any], library: str = "umbel"
+) -> dict[str, str]:
     """What `system.workload` reads."""
     return {
         **os.environ,
@@ -53,12 +55,20 @@ def environment(broker: str, backend: str | None, ledger: str | os.PathLike[str]
 class WorkerProcess:
     """One ``umbel worker`` (or ``celery worker``), leader of its own process group."""
 
-    def __init__(self, env: Mapping[str, str], *options: str, python: str | os.PathLike[str] = sys.executable, library: str = "umbel") -> None:
+    def __init__(
+        self, env: Mapping[str, str], *options: str, python: str | os.PathLike[str] = sys.executable, library: str = "umbel"
+    ) -> None:
         command = [os.fspath(python), "-m", library, "-A", "system.workload", "worker", "-l", "info", *options]
         self.log: list[str] = []
         self._grown = threading.Condition()
         self.process = subprocess.Popen(
-            command, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, cwd=TESTS
+            command,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=TESTS,
         )
         self.pid = self.process.pid
         self._reader = threading.Thread(target=self._read, daemon=True)

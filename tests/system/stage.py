@@ -70,7 +70,9 @@ class Stage:
 
     def worker(self, *options: str, settings: Mapping[str, Any] | None = None, ready: bool = True) -> WorkerProcess:
         """Start a worker; returns when it consumes."""
-        worker = WorkerProcess(environment(self.place.broker, self.place.backend, self.ledger, {**self.settings, **(settings or {})}), *options)
+        worker = WorkerProcess(
+            environment(self.place.broker, self.place.backend, self.ledger, {**self.settings, **(settings or {})}), *options
+        )
         self.workers.append(worker)
         return worker.wait_ready() if ready else worker
 

@@ -49,7 +49,9 @@ def recorded(task):
     request = task.request
     here = {"id": request.id, "pid": os.getpid(), "run": next(_runs)}
     info = request.delivery_info or {}
-    journal().write("start", **here, task=task.name, retries=request.retries, redelivered=bool(info.get("redelivered")), queue=info.get("routing_key"))
+    journal().write(
+        "start", **here, task=task.name, retries=request.retries, redelivered=bool(info.get("redelivered")), queue=info.get("routing_key")
+    )
     yield
     journal().write("end", **here)
 
@@ -103,7 +105,12 @@ def wait_for(self, gate):
 
 @task()
 def whoami(self):
-    return {"pid": os.getpid(), "parent": os.getppid(), "queue": self.request.delivery_info.get("routing_key"), "hostname": self.request.hostname}
+    return {
+        "pid": os.getpid(),
+        "parent": os.getppid(),
+        "queue": self.request.delivery_info.get("routing_key"),
+        "hostname": self.request.hostname,
+    }
 
 
 @task()
@@ -120,7 +127,9 @@ def fail(self, kind="value", *args):
 
 @task()
 def give_up(self, how, requeue=False):
-    journal().write("start", id=self.request.id, pid=os.getpid(), run=next(_runs), redelivered=bool(self.request.delivery_info.get("redelivered")))
+    journal().write(
+        "start", id=self.request.id, pid=os.getpid(), run=next(_runs), redelivered=bool(self.request.delivery_info.get("redelivered"))
+    )
     raise Ignore if how == "ignore" else Reject("not for me", requeue=requeue)
 
 

@@ -1,0 +1,95 @@
+"""When a message is done with: early (the default) and late acknowledgement, under normal end and under the death of a whole worker."""
+
+from __future__ import annotations
+
+import pytest
+
+from system.conftest import LEASE
+from system.processes import eventually, open_gate
+
+LATE = {"task_acks_late": True}
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_tasks_run_once_and_leave_nothing(stage, late):
+    stage.settings["task_acks_late"] = late
+    results = [stage.send("mark", number) for number in range(200)]
+    worker = stage.worker("-c", "2")
+    assert [result.get(timeout=20) for result in results] == list(range(200))
+    assert worker.stop() == 0
+    starts = [entry["id"] for entry in stage.watch.update() if entry["kind"] == "start"]
+    assert sorted(starts) == sorted(result.id for result in results)
+    assert stage.length() == 0
+
+
+def test_an_early_acknowledged_task_is_not_run_again(stage):
+    worker = stage.worker("-c", "1")
+    result = stage.send("wait_for", stage.gate())
+    stage.await_runs(result.id)
+    after = stage.send("mark", "reserved")  # behind the running one: it has not started, so it must survive
+    eventually(lambda: stage.place.name != "rabbitmq" or stage.length() == 0)
+    worker.kill_group()
+    worker.wait()
+    stage.worker("-c", "2")
+    assert after.get(timeout=LEASE + 10) == "reserved"
+    last = stage.send("nap", LEASE + 1)
+    stage.await_runs(last.id, kind="end", timeout=LEASE + 10)
+    assert len(stage.runs(result.id)) == 1
+
+
+def test_a_late_acknowledged_task_is_run_again_after_its_worker_died(stage):
+    stage.settings.update(LATE)
+    worker = stage.worker("-c", "1")
+    gate = stage.gate()
+    result = stage.send("wait_for", gate)
+    stage.await_runs(result.id)
+    worker.kill_group()
+    worker.wait()
+    stage.worker("-c", "1")
+    first, second = stage.await_runs(result.id, 2, timeout=LEASE + 8)
+    assert (first["redelivered"], second["redelivered"]) == (False, True)
+    open_gate(gate)
+    assert result.get(timeout=10) == second["pid"]
+    assert len(stage.runs(result.id)) == 2
+
+
+def test_a_slow_task_outlives_its_lease_and_runs_once(stage):
+    stage.settings.update(LATE)
+    stage.worker("-c", "2")
+    stage.worker("-c", "2")
+    results = [stage.send("nap", LEASE * 3) for _ in range(3)]
+    for result in results:
+        assert result.get(timeout=LEASE * 3 + 15) == LEASE * 3
+    assert [len(stage.runs(result.id)) for result in results] == [1, 1, 1]
+
+
+def test_a_failing_late_task_is_done_with(stage):
+    stage.settings.update(LATE)
+    worker = stage.worker("-c", "1")
+    result = stage.send("fail", "own", 5, "five")
+    result.get(timeout=10, propagate=False)
+    assert result.state == "FAILURE"
+    assert worker.stop() == 0
+    assert stage.length() == 0
+    assert len(stage.runs(result.id)) == 1
+
+
+def test_ignore_and_reject(stage):
+    stage.settings.update(LATE)
+    stage.worker("-c", "1")
+    ignored = stage.send("give_up", "ignore")
+    rejected = stage.send("give_up", "reject")
+    stage.await_runs(ignored.id)
+    stage.await_runs(rejected.id)
+    assert stage.send("mark", "next").get(timeout=10) == "next"
+    (dead,) = stage.dead()
+    assert dead.headers["id"] == rejected.id
+    assert dead.headers["x-umbel-dead-reason"] == "rejected"
+    assert (len(stage.runs(ignored.id)), len(stage.runs(rejected.id))) == (1, 1)
+
+
+def test_reject_with_requeue_comes_again(stage):
+    stage.settings.update(LATE)
+    stage.worker("-c", "1")
+    result = stage.send("give_up", "reject", kwargs={"requeue": True})
+    assert len(stage.await_runs(result.id, 2)) >= 2

@@ -1,0 +1,133 @@
+"""A child dies: exactly the task it ran is to blame, and nobody else notices."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from system.processes import eventually, open_gate
+from umbel.errors import WorkerLostError
+
+REDELIVER = {"task_acks_late": True, "task_reject_on_worker_lost": True}
+
+
+def pool_is(stage, size):
+    """So many tasks run at the same time, in so many processes."""
+    gates = [stage.gate() for _ in range(size)]
+    results = [stage.send("wait_for", gate) for gate in gates]
+    starts = [stage.await_runs(result.id)[0]["pid"] for result in results]
+    for gate in gates:
+        open_gate(gate)
+    assert [result.get(timeout=10) for result in results] == starts
+    return len(set(starts)) == size
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [("sigkill", "SIGKILL"), ("segfault", "SIGSEGV"), ("abort", "SIGABRT"), ("os._exit", "7"), ("sys.exit", "3"), ("overflow", "SIGSEGV")],
+)
+def test_an_early_acknowledged_task_that_ends_its_process_fails(stage, how, words):
+    worker = stage.worker("-c", "2")
+    result = stage.send("die", how)
+    others = [stage.send("mark", number) for number in range(30)]
+    with pytest.raises(WorkerLostError, match=words):
+        result.get(timeout=10)
+    assert [other.get(timeout=10) for other in others] == list(range(30))
+    assert result.state == "FAILURE"
+    assert len(stage.runs(result.id)) == 1
+    assert all(len(stage.runs(other.id)) == 1 for other in others)
+    assert worker.alive
+    assert pool_is(stage, 2)
+
+
+def test_reserved_tasks_behind_the_dying_one_are_not_blamed(stage):
+    stage.settings.update(REDELIVER)
+    worker = stage.worker("-c", "1", "--prefetch-multiplier", "16")
+    gate = stage.gate()
+    first = stage.send("wait_for", gate)
+    start = stage.await_runs(first.id)[0]
+    others = [stage.send("mark", number) for number in range(12)]
+    eventually(lambda: stage.length() == 0, what="all reserved")
+    os.kill(start["pid"], signal.SIGKILL)
+    stage.await_runs(first.id, 2)
+    open_gate(gate)
+    assert first.get(timeout=10) != start["pid"]
+    assert [other.get(timeout=10) for other in others] == list(range(12))
+    assert all(len(stage.runs(other.id)) == 1 and not stage.runs(other.id)[0]["redelivered"] for other in others)
+    assert worker.alive
+
+
+def test_redelivered_within_a_second(stage, tmp_path):
+    stage.settings.update(REDELIVER)
+    stage.worker("-c", "2")
+    result = stage.send("die_once", str(tmp_path / "flag"))
+    first, second = stage.await_runs(result.id, 2)
+    assert second["t"] - first["t"] <= 1.5
+    assert result.get(timeout=5) == "alive"
+    assert second["redelivered"]
+
+
+@pytest.mark.parametrize("how", ["sigkill", "os._exit"])
+def test_past_the_limit_it_is_a_dead_letter(stage, how):
+    stage.settings.update(REDELIVER, task_max_deliveries=3)
+    worker = stage.worker("-c", "2")
+    result = stage.send("die", how)
+    others = [stage.send("mark", number) for number in range(50)]
+    with pytest.raises(WorkerLostError):
+        result.get(timeout=30)
+    assert [other.get(timeout=10) for other in others] == list(range(50))
+    (dead,) = stage.dead()
+    assert dead.headers["id"] == result.id
+    assert dead.headers["x-umbel-dead-reason"] == "worker_lost"
+    assert dead.headers["x-umbel-dead-queue"] == stage.queue
+    assert len(stage.runs(result.id)) == 3
+    assert worker.stop() == 0
+    assert stage.length() == 0
+
+
+def test_a_worker_killer_is_counted_across_workers(stage):
+    """The whole worker dies with the task each time: the count lives with the message."""
+    stage.settings.update(REDELIVER, task_max_deliveries=2)
+    result = stage.send("wait_for", stage.gate())
+    for attempt in (1, 2):
+        worker = stage.worker("-c", "1")
+        stage.await_runs(result.id, attempt, timeout=15)
+        worker.kill_group()
+        worker.wait()
+    worker = stage.worker("-c", "1")
+    (dead,) = stage.dead(timeout=15)
+    assert (dead.headers["id"], dead.headers["x-umbel-dead-reason"]) == (result.id, "worker_lost")
+    assert len(stage.runs(result.id)) == 2
+    assert isinstance(result.get(timeout=10, propagate=False), WorkerLostError)
+
+
+def test_an_idle_child_that_dies_is_replaced(stage):
+    worker = stage.worker("-c", "2")
+    pids = {stage.send("whoami").get(timeout=10)["pid"] for _ in range(4)}
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    assert pool_is(stage, 2)
+    assert worker.alive
+
+
+def test_when_the_main_process_is_killed_its_children_go(stage):
+    stage.settings.update(REDELIVER)
+    worker = stage.worker("-c", "2")
+    result = stage.send("nap", 60)
+    stage.await_runs(result.id)
+    worker.send(signal.SIGKILL)
+    worker.wait()
+    eventually(lambda: not worker.members(), 2, "all processes of the group gone")
+
+
+def test_children_are_recycled(stage):
+    worker = stage.worker("-c", "2", "--max-tasks-per-child", "5")
+    results = [stage.send("whoami") for _ in range(40)]
+    pids = [result.get(timeout=30)["pid"] for result in results]
+    assert max(pids.count(pid) for pid in pids) <= 5
+    assert len(set(pids)) >= 8
+    assert worker.alive
+    assert worker.stop() == 0
+    assert stage.length() == 0

@@ -1,0 +1,93 @@
+"""ETA, countdown, expiry: never early, half a second late at most, or not at all."""
+
+from __future__ import annotations
+
+import datetime
+import time
+
+import pytest
+
+from umbel.errors import TaskRevokedError
+
+
+def test_countdown_is_kept(stage):
+    stage.worker("-c", "2")
+    now = time.time()
+    results = [stage.send("mark", index, countdown=1 + index / 10) for index in range(20)]
+    for index, result in enumerate(results):
+        assert result.get(timeout=15) == index
+        start = stage.runs(result.id)[0]["t"]
+        assert start >= now + 1 + index / 10 - 0.02, "early"
+        assert start <= now + 1 + index / 10 + 1.0, f"late by {start - now - 1 - index / 10:.2f} s"
+
+
+def test_eta_is_kept_and_others_do_not_wait(stage):
+    stage.worker("-c", "1")
+    eta = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=2)
+    delayed = stage.send("mark", "later", eta=eta)
+    assert stage.send("mark", "now").get(timeout=1.5) == "now"
+    assert not stage.runs(delayed.id)
+    assert delayed.get(timeout=10) == "later"
+    assert 0 <= stage.runs(delayed.id)[0]["t"] - eta.timestamp() <= 0.5
+
+
+def test_far_delays_do_not_fill_the_window(stage):
+    stage.worker("-c", "1", "--prefetch-multiplier", "1")
+    for index in range(50):
+        stage.send("mark", index, countdown=3600)
+    assert stage.send("mark", "now").get(timeout=5) == "now"
+
+
+def test_a_delay_survives_the_worker(stage):
+    worker = stage.worker("-c", "1")
+    results = [stage.send("mark", index, countdown=countdown) for index, countdown in enumerate((4, 8))]
+    assert stage.send("mark", "now").get(timeout=5) == "now"
+    sent = time.time()
+    worker.kill_group()
+    worker.wait()
+    stage.worker("-c", "1")
+    for result, countdown in zip(results, (4, 8), strict=True):
+        result.get(timeout=20)
+        (start,) = stage.runs(result.id)
+        assert sent + countdown - 1 <= start["t"] <= sent + countdown + 3
+    assert len(stage.runs(results[0].id)) == 1
+
+
+def test_eta_in_the_past_runs_now(stage):
+    stage.worker("-c", "1")
+    eta = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    assert stage.send("mark", 1, eta=eta).get(timeout=5) == 1
+    assert stage.send("mark", 2, countdown=-5).get(timeout=5) == 2
+
+
+def test_expired_is_revoked(stage):
+    expired = stage.send("mark", 1, expires=0.2)
+    kept = stage.send("mark", 2, expires=60)
+    time.sleep(0.4)  # the very thing under test
+    stage.worker("-c", "1")
+    assert kept.get(timeout=10) == 2
+    if stage.place.name == "rabbitmq":
+        # The message carries a time to live: the broker itself may have dropped it, as with Celery.
+        assert not stage.runs(expired.id)
+        return
+    with pytest.raises(TaskRevokedError, match="expired"):
+        expired.get(timeout=5)
+    assert expired.state == "REVOKED"
+    assert not stage.runs(expired.id)
+
+
+def test_expires_while_waiting_for_its_eta(stage):
+    stage.worker("-c", "1")
+    result = stage.send("mark", 1, countdown=2, expires=datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1))
+    after = stage.send("mark", 2, countdown=3)
+    assert after.get(timeout=10) == 2
+    assert not stage.runs(result.id)
+
+
+def test_expires_behind_a_long_task(stage):
+    stage.worker("-c", "1", "--prefetch-multiplier", "4")
+    first = stage.send("nap", 2)
+    stage.await_runs(first.id)
+    second = stage.send("mark", 1, expires=1)
+    assert stage.send("mark", 2).get(timeout=10) == 2
+    assert not stage.runs(second.id)

@@ -1,0 +1,116 @@
+"""Warm and cold shutdown: what runs is finished or handed back at once, and nobody is blamed."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from system.processes import eventually, open_gate
+
+LATE = {"task_acks_late": True}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_warm_finishes_what_runs(stage, number):
+    worker = stage.worker("-c", "2")
+    gate = stage.gate()
+    running = stage.send("wait_for", gate)
+    stage.await_runs(running.id)
+    seen = len(worker.log)
+    worker.send(number)
+    worker.wait_log(r"[Ww]arm shutdown", since=seen)
+    later = stage.send("mark", "later")
+    open_gate(gate)
+    assert worker.wait() == 0
+    assert running.get(timeout=5) > 0
+    assert not stage.runs(later.id)
+    assert stage.length() == 1
+    assert not worker.members()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_reserved_go_back_uncounted_and_in_order(stage, late):
+    stage.settings["task_acks_late"] = late
+    worker = stage.worker("-c", "1", "--prefetch-multiplier", "8")
+    gate = stage.gate()
+    running = stage.send("wait_for", gate)
+    stage.await_runs(running.id)
+    results = [stage.send("mark", number) for number in range(20)]
+    seen = len(worker.log)
+    worker.send(signal.SIGTERM)
+    worker.wait_log(r"[Ww]arm shutdown", since=seen)
+    open_gate(gate)
+    assert worker.wait() == 0
+    assert stage.length() == 20
+    stage.worker("-c", "1")
+    assert [result.get(timeout=10) for result in results] == list(range(20))
+    starts = [entry["id"] for entry in stage.watch.update() if entry["kind"] == "start" and entry["id"] != running.id]
+    assert starts == [result.id for result in results]
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGQUIT]])
+def test_cold_hands_late_work_back_at_once(stage, signals):
+    stage.settings.update(LATE, task_max_deliveries=1)
+    worker = stage.worker("-c", "2")
+    gate = stage.gate()
+    running = stage.send("wait_for", gate)
+    stage.await_runs(running.id)
+    stage.worker("-c", "2")
+    seen = len(worker.log)
+    begun = time.monotonic()
+    for number in signals:
+        worker.send(number)
+        worker.wait_log(r"[Ww]arm shutdown|[Cc]old shutdown", since=seen)
+        seen = len(worker.log)
+    worker.wait(10)
+    assert time.monotonic() - begun < 10
+    again = stage.await_runs(running.id, 2, timeout=5)[1]
+    open_gate(gate)
+    assert running.get(timeout=10) == again["pid"]
+    assert stage.length(stage.queue + ".dead") == 0
+
+
+def test_cold_hands_back_what_is_reserved(stage):
+    stage.settings.update(LATE)
+    worker = stage.worker("-c", "1", "--prefetch-multiplier", "8")
+    running = stage.send("wait_for", stage.gate())
+    stage.await_runs(running.id)
+    results = [stage.send("mark", number) for number in range(10)]
+    eventually(lambda: stage.length() <= 3, what="reserved")
+    worker.stop(signal.SIGQUIT)
+    assert stage.length() == 11
+    assert not any(stage.runs(result.id) for result in results)
+
+
+def test_many_signals_are_one(stage):
+    worker = stage.worker("-c", "1")
+    result = stage.send("nap", 2)
+    stage.await_runs(result.id)
+    for _ in range(20):
+        worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert result.get(timeout=5) == 2
+
+
+def test_rolling_restart_loses_and_doubles_nothing(stage):
+    stage.settings.update(LATE)
+    results = [stage.send("nap", 0.01) for _ in range(400)]
+    worker = stage.worker("-c", "2")
+    for _ in range(4):
+        stage.await_runs(results[10].id)
+        following = stage.worker("-c", "2")
+        assert worker.stop() == 0
+        worker = following
+    assert [result.get(timeout=30) for result in results] == [0.01] * 400
+    assert all(len(stage.runs(result.id)) == 1 for result in results)
+
+
+def test_signal_during_start(stage):
+    for delay in (0.05, 0.2, 0.4):
+        worker = stage.worker("-c", "1", ready=False)
+        time.sleep(delay)  # any moment of the start will do
+        worker.send(signal.SIGTERM)
+        worker.wait(10)
+        eventually(lambda worker=worker: not worker.members(), 3)
