@@ -13,6 +13,7 @@ processes, and on storage that no fault touches. Kinds of entries:
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -69,7 +70,7 @@ class Watch:
     def update(self) -> list[Entry]:
         with self._lock:
             try:
-                with open(self.path, "rb") as file:
+                with Path(self.path).open("rb") as file:
                     file.seek(self._offset)
                     data = file.read()
             except FileNotFoundError:
@@ -252,7 +253,7 @@ def _recoveries(runs: Mapping[str, Sequence[Execution]], kills: Sequence[float])
     each: list[float] = []
     fastest: dict[float, float] = {}
     for history in runs.values():
-        for run, following in zip(history, history[1:], strict=False):
+        for run, following in itertools.pairwise(history):
             at = bisect_left(kills, run.start)
             if run.end is not None or at == len(kills) or kills[at] > following.start:
                 continue

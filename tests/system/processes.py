@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -174,5 +175,14 @@ def proportional_memory(pids: list[int]) -> float:
 
 def open_gate(gate: str | os.PathLike[str]) -> None:
     """Let one `wait_for` go on."""
-    with open(gate, "wb"):
-        pass
+
+    def reader() -> bool:
+        try:
+            os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return False
+        return True
+
+    eventually(reader, what=f"a task that waits at {gate}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import time
 
 import pytest
@@ -23,7 +23,7 @@ def test_countdown_is_kept(stage):
 
 def test_eta_is_kept_and_others_do_not_wait(stage):
     stage.worker("-c", "1")
-    eta = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=2)
+    eta = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=2)
     delayed = stage.send("mark", "later", eta=eta)
     assert stage.send("mark", "now").get(timeout=1.5) == "now"
     assert not stage.runs(delayed.id)
@@ -55,7 +55,7 @@ def test_a_delay_survives_the_worker(stage):
 
 def test_eta_in_the_past_runs_now(stage):
     stage.worker("-c", "1")
-    eta = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    eta = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
     assert stage.send("mark", 1, eta=eta).get(timeout=5) == 1
     assert stage.send("mark", 2, countdown=-5).get(timeout=5) == 2
 
@@ -78,7 +78,7 @@ def test_expired_is_revoked(stage):
 
 def test_expires_while_waiting_for_its_eta(stage):
     stage.worker("-c", "1")
-    result = stage.send("mark", 1, countdown=2, expires=datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1))
+    result = stage.send("mark", 1, countdown=2, expires=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1))
     after = stage.send("mark", 2, countdown=3)
     assert after.get(timeout=10) == 2
     assert not stage.runs(result.id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from system.workload import Refused
@@ -17,7 +19,7 @@ def test_retry_with_countdown(stage):
     assert result.get(timeout=15) == 3
     assert [entry["retries"] for entry in stage.runs(result.id)] == [0, 1, 2, 3]
     at = times(stage, result.id)
-    gaps = [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(at)]
     assert all(0.5 <= gap <= 1.1 for gap in gaps), gaps
 
 

@@ -98,7 +98,7 @@ def tail(self, seconds):
 @task()
 def wait_for(self, gate):
     """Block until somebody opens the named pipe for writing."""
-    with recorded(self), open(gate, "rb") as file:
+    with recorded(self), Path(gate).open("rb") as file:
         file.read()
     return os.getpid()
 

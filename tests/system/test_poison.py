@@ -1,0 +1,131 @@
+"""Hostile messages between valid ones: each is dead-lettered with its reason, the worker does not even blink."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+import pytest
+
+from system import poisons
+from system.processes import proportional_memory
+from umbel.brokers.base import MessageLimits
+from umbel.errors import NotRegistered
+
+
+def test_every_row_is_quarantined(stage, tmp_path):
+    canary = tmp_path / "canary"
+    worker = stage.worker("-c", "2")
+    pids = set(worker.members())
+    stage.send("mark").get(timeout=10)
+    before = proportional_memory(worker.members())
+    rows = poisons.rows(str(canary))
+    bad = {name: reason for name, _, reason in rows if reason}
+    results = []
+    for name, poison, _ in rows:
+        poison.headers.setdefault("x-row", name)
+        stage.publish(poison)
+        results += [stage.send("mark", number) for number in range(10)]
+    assert [result.get(timeout=60) for result in results] == [*range(10)] * len(rows)
+    found = {}
+    for letter in stage.dead(count=len(bad), timeout=20):
+        found[letter.headers.get("x-row") or letter.headers.get("x-umbel-dead-detail", "?")] = letter.headers["x-umbel-dead-reason"]
+    assert {name: found.get(name) for name in bad if name in found} == {name: reason for name, reason in bad.items() if name in found}
+    assert len(found) == len(bad), f"missing: {sorted(set(bad) - set(found))}, besides: {sorted(set(found) - set(bad))}"
+    assert worker.alive
+    assert pids <= set(worker.members()), "a child died"
+    assert not canary.exists()
+    assert len([result for result in results if len(stage.runs(result.id)) == 1]) == len(results)
+    assert proportional_memory(worker.members()) - before <= 100
+    assert max(map(len, worker.log)) <= 4096
+    assert not any(re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e]", re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in worker.log)
+    assert worker.stop() == 0
+    assert stage.length() == 0
+
+
+def test_what_must_run_runs(stage):
+    """Rows without a reason are odd, but valid."""
+    stage.worker("-c", "1")
+    for name, odd, reason in poisons.rows("/nowhere"):
+        if reason is None:
+            stage.publish(odd)
+            task_id = odd.headers.get("id") or odd.properties["correlation_id"]
+            assert stage.await_runs(task_id), name
+
+
+def test_unknown_task_is_a_failure_that_is_stored(stage):  # P1
+    stage.worker("-c", "1")
+    result = stage.app.send_task("no.such.task", (1,))
+    with pytest.raises(NotRegistered, match="no.such.task"):
+        result.get(timeout=10)
+    assert result.state == "FAILURE"
+    (dead,) = stage.dead()
+    assert (dead.headers["id"], dead.headers["x-umbel-dead-reason"]) == (result.id, "not_registered")
+    assert "no.such.task" in dead.headers["x-umbel-dead-detail"]
+
+
+def test_a_forged_id_does_not_overwrite_a_result(stage):  # P13
+    stage.worker("-c", "1")
+    first = stage.send("add", 1, 2)
+    assert first.get(timeout=10) == 3
+    stage.publish(poisons.message(poisons.arguments("1, 99"), task="add", id=first.id))
+    stage.publish(poisons.message(task="no.such.task", id=first.id))
+    stage.dead()
+    assert stage.send("mark", 1).get(timeout=10) == 1
+    assert (stage.app.AsyncResult(first.id).state, stage.app.AsyncResult(first.id).result) == ("SUCCESS", 3)
+
+
+def test_a_body_at_the_limit_runs(stage):  # P7
+    stage.worker("-c", "1")
+    size = MessageLimits().body
+    padded = poisons.message(poisons.BODY + b" " * (size - len(poisons.BODY)))
+    stage.publish(padded)
+    assert stage.await_runs(padded.headers["id"], timeout=20)
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("place", ["redis"], indirect=True)
+def test_broken_envelopes(stage, place):
+    """What is not even an envelope, straight into the list."""
+    import redis
+
+    worker = stage.worker("-c", "1")
+    client = redis.Redis.from_url(place.broker)
+    broken = [
+        b"",
+        b"\xff\xfe",
+        b"{",
+        b"[]",
+        b"5",
+        b"{}",
+        b'{"body": 5}',
+        b'{"body": "!!!", "headers": {}, "properties": {"delivery_tag": "x"}}',
+        b"[" * 100_000,
+    ]
+    broken.append(
+        json.dumps({"body": "W10=", "headers": [], "properties": {"delivery_tag": "t"}, "content-type": "application/json"}).encode()
+    )
+    for raw in broken:
+        client.lpush(stage.queue, raw)
+    assert stage.send("mark", 1).get(timeout=10) == 1
+    assert len(stage.dead(count=len(broken))) == len(broken)
+    assert worker.alive
+    client.close()
+
+
+@pytest.mark.parametrize("count", [1000])
+def test_throughput_under_ten_percent_poison(stage, count):
+    """Poison costs about what a task costs."""
+    results = []
+    for number in range(count):
+        if number % 10 == 0:
+            stage.publish(poisons.message(poisons.BODY[:-5]))
+        results.append(stage.send("mark", number))
+    stage.worker("-c", "2")
+    for result in results:
+        result.get(timeout=60)
+    starts = [entry["t"] for entry in stage.watch.update() if entry["kind"] == "start"]
+    assert len(starts) == count
+    assert len(stage.dead(count=count // 10)) == count // 10
+    assert max(starts) - min(starts) <= 10, os.getloadavg()
