@@ -15,6 +15,7 @@ working; what Celery has no word for is ours. A class's docstring is its default
     │   └── AccessRefused             wrong user, password or virtual host: retrying will not help
     ├── ProtocolError                 the peer sent bytes that the protocol does not allow
     ├── MessageError                  a message cannot be used; `reason` names why, for dead letters
+    │   ├── UnsupportedProtocol       neither protocol 1 nor 2
     │   ├── DecodeError
     │   │   ├── ContentDisallowed     its content type is not in accept_content
     │   │   └── MessageTooLarge       a limit on size, count or depth was passed
@@ -103,6 +104,12 @@ class MessageError(UmbelError):
 
     #: Machine-readable word that is stored with a dead letter.
     reason: ClassVar[str] = "invalid_message"
+
+
+class UnsupportedProtocol(MessageError):
+    """The message is of neither task protocol 1 nor 2."""
+
+    reason = "unsupported_protocol"
 
 
 class DecodeError(MessageError):
@@ -290,12 +297,18 @@ class BackendStoreError(BackendError):
 class SoftTimeLimitExceeded(UmbelError):
     """SoftTimeLimitExceeded"""
 
+    def __init__(self, *args: object) -> None:
+        Exception.__init__(self, *args)
+
     def __str__(self) -> str:
         return f"SoftTimeLimitExceeded{self.args}"
 
 
 class TimeLimitExceeded(UmbelError):
     """TimeLimitExceeded"""
+
+    def __init__(self, *args: object) -> None:
+        Exception.__init__(self, *args)
 
     def __str__(self) -> str:
         return f"TimeLimitExceeded{self.args}"

@@ -88,7 +88,8 @@ class TaskMessage:
     argsrepr: str = ""
     kwargsrepr: str = ""
     origin: str = ""
-    ignore_result: bool = False
+    #: ``None`` when the sender did not know the task (``send_task``): the worker's own setting counts.
+    ignore_result: bool | None = False
     replaced_task_nesting: int = 0
     stamped_headers: Sequence[str] | None = None
     stamps: Mapping[str, Any] = field(default_factory=dict)

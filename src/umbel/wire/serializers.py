@@ -86,7 +86,9 @@ class Serializers:
         """
         found = self._by_name.get(name) or self._by_type.get(name)
         if found is None:
-            raise ImproperlyConfigured(f"There is no serializer {name[:80]!r}: known are {', '.join(self._by_name)}; register() adds one.")
+            raise ImproperlyConfigured(
+                f"There is no serializer {ascii(name)[:80]}: known are {', '.join(self._by_name)}; register() adds one."
+            )
         return found
 
     def content_types(self, names: Iterable[str]) -> frozenset[str]:
@@ -120,27 +122,40 @@ class Serializers:
         except Exception as exc:
             raise EncodeError(f"The value cannot be encoded with {found.name}: {exc}") from exc
 
+    def accepted(self, content_type: str | None, accept: frozenset[str]) -> Serializer:
+        """The serializer of a content type, if it is accepted.
+
+        Args:
+            content_type: as the message says; none stands for ``application/data``.
+            accept: content types and names that may be decoded; `content_types` makes the set that is looked up once.
+
+        Raises:
+            ContentDisallowed: it is not.
+            DecodeError: it is, but there is no serializer for it.
+        """
+        kind = content_type or "application/data"
+        found = self._by_type.get(kind) or self._by_name.get(kind)
+        if kind not in accept and (found is None or (found.name not in accept and found.content_type not in accept)):
+            listed = ", ".join(sorted(accept)) or "nothing"
+            raise ContentDisallowed(f"The content type {ascii(kind)[:80]} is not accepted; accept_content has {listed}.")
+        if found is None:
+            raise DecodeError(f"There is no serializer for the content type {ascii(kind)[:80]}.")
+        return found
+
     def loads(self, body: bytes, content_type: str | None, content_encoding: str | None, accept: frozenset[str]) -> Any:
         """Decode a body, if its content type is accepted.
 
         Args:
             body: the bytes, not compressed.
-            content_type: as the message says; none stands for ``application/data``.
+            content_type: as for `accepted`.
             content_encoding: as the message says; none stands for UTF-8.
-            accept: content types and names that may be decoded; `content_types` makes the set that is looked up once.
+            accept: as for `accepted`.
 
         Raises:
             ContentDisallowed: not accepted; no decoder was called.
             DecodeError: the body is not what it should be.
         """
-        content_type = content_type or "application/data"
-        found = self._by_type.get(content_type) or self._by_name.get(content_type)
-        if content_type not in accept and (found is None or (found.name not in accept and found.content_type not in accept)):
-            raise ContentDisallowed(
-                f"The content type {content_type[:80]!r} is not accepted; accept_content has {', '.join(sorted(accept)) or 'nothing'}."
-            )
-        if found is None:
-            raise DecodeError(f"There is no serializer for the content type {content_type[:80]!r}.")
+        found = self.accepted(content_type, accept)
         try:
             if found.content_encoding == "binary":
                 return found.decode(body)
@@ -160,7 +175,7 @@ def _text(body: bytes, content_encoding: str | None) -> str:
         return body.decode()
     if name in _LATIN1_NAMES:
         return body.decode("latin-1")
-    raise DecodeError(f"The content encoding {name[:80]!r} is not known: send utf-8.")
+    raise DecodeError(f"The content encoding {ascii(name)[:80]} is not known: send utf-8.")
 
 
 def _pickle(value: Any) -> bytes:
@@ -220,3 +235,4 @@ find = registry.find
 content_types = registry.content_types
 dumps = registry.dumps
 loads = registry.loads
+accepted = registry.accepted

@@ -1,0 +1,96 @@
+"""Which task protocol a message speaks, and every one of them brought to one form.
+
+======  ==========================  =========================  ====================================
+name    headers                     body                       who sends it
+======  ==========================  =========================  ====================================
+v2      ``task``, ``id``, …         ``[args, kwargs, embed]``  Celery 4 and later, most others
+v1      the user's own, or none     an object with ``task``    Celery 3, node-celery, celery-client
+hybrid  ``task``, ``id``, …         an object with ``args``    clients in between
+======  ==========================  =========================  ====================================
+
+Protocol 2 can be told by its headers alone, so that a worker's consumer process never decodes those bodies.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from umbel.errors import UnsupportedProtocol
+from umbel.messages import v1, v2
+from umbel.messages.model import Message, TaskMessage
+from umbel.wire import compression, serializers
+
+
+class Dialect(enum.Enum):
+    """A form of task message."""
+
+    V1 = "v1"
+    V2 = "v2"
+    HYBRID = "hybrid"
+
+
+def has_task_headers(message: Message) -> bool:
+    """Whether the headers say what is to be run: protocol 2, or the hybrid."""
+    return "task" in message.headers
+
+
+def detect(message: Message, payload: Any) -> Dialect:
+    """Tell the dialect of a message whose body is decoded.
+
+    Raises:
+        UnsupportedProtocol: it is none that is known.
+    """
+    if has_task_headers(message):
+        if isinstance(payload, (list, tuple)) and len(payload) == 3:
+            return Dialect.V2
+        if isinstance(payload, dict) and "args" in payload:
+            return Dialect.HYBRID
+        raise UnsupportedProtocol(f"A task's name in the headers goes with a body of [args, kwargs, embed], not {_shape(payload)}.")
+    if isinstance(payload, dict) and "task" in payload:
+        return Dialect.V1
+    raise UnsupportedProtocol(f"The message is of no known task protocol: no task in the headers, and the body is {_shape(payload)}.")
+
+
+def parse(message: Message, *, accept: frozenset[str], limit: int = compression.MAX_DECOMPRESSED) -> TaskMessage:
+    """Read a message of any dialect.
+
+    Args:
+        message: as received.
+        accept: content types and names that may be decoded (see `umbel.wire.serializers.content_types`).
+        limit: bytes of the decompressed body.
+
+    Raises:
+        ContentDisallowed: its content type is not accepted; no decoder was called.
+        MessageTooLarge: it decompresses to more.
+        DecodeError: its body is not what it should be.
+        UnsupportedProtocol: it is of no known dialect.
+        MessageError: a field is missing or not of its type.
+    """
+    payload = v2.decode(message, accept, limit)
+    dialect = detect(message, payload)
+    if dialect is Dialect.V2:
+        return v2.parse(message, payload)
+    if dialect is Dialect.V1:
+        return v1.parse(message, payload)
+    return v1.parse(message, {**payload, **{name: value for name, value in message.headers.items() if name in v2.HEADERS}})
+
+
+def upgrade(message: Message, *, accept: frozenset[str], limit: int = compression.MAX_DECOMPRESSED) -> Message:
+    """Bring a message to the form of protocol 2; one that has it comes back as it is, after its body was checked.
+
+    The body is encoded again with its own serializer, not compressed. The arguments and errors are those of `parse`.
+    """
+    payload = v2.decode(message, accept, limit)
+    if detect(message, payload) is Dialect.V2:
+        v2.parse(message, payload)
+        return message
+    task = parse(message, accept=accept, limit=limit)
+    content_type, content_encoding, body = v2.body(task.args, task.kwargs, task.embed, serializers.find(message.content_type).name)
+    return Message(body, v2.headers(task), content_type, content_encoding, {**message.properties, "correlation_id": task.id})
+
+
+def _shape(payload: Any) -> str:
+    if isinstance(payload, (list, tuple)):
+        return f"a list of {len(payload)}"
+    return "an object" if isinstance(payload, dict) else type(payload).__name__

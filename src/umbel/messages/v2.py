@@ -1,0 +1,241 @@
+"""Task protocol 2 (Celery 4 and later): what a worker decides on stands in the headers, the body is ``[args, kwargs, embed]``.
+
+Header names, their order and their types are Celery's (5.7); all of them are always sent, and none but ``task`` and ``id`` is needed to
+read a message: clients in other languages send few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from umbel.errors import DecodeError, MessageError
+from umbel.messages.checks import check_embed, check_fields
+from umbel.messages.model import Embed, Message, Stencil, TaskMessage
+from umbel.messages.preview import preview
+from umbel.wire import compression as compressing
+from umbel.wire import serializers
+
+#: The headers of the protocol, in the order in which Celery sends them.
+HEADERS: Final = (
+    "lang",
+    "task",
+    "id",
+    "shadow",
+    "eta",
+    "expires",
+    "group",
+    "group_index",
+    "retries",
+    "timelimit",
+    "root_id",
+    "parent_id",
+    "argsrepr",
+    "kwargsrepr",
+    "origin",
+    "ignore_result",
+    "replaced_task_nesting",
+    "stamped_headers",
+    "stamps",
+)
+#: What brokers add on the way; it describes one delivery, not the call.
+_TRANSPORT: Final = frozenset({"compression", "redelivered", "x-death", "x-delivery-count", "x-acquired-count"})
+_TRANSPORT_PREFIXES: Final = ("x-first-death-", "x-last-death-")
+_KNOWN: Final = frozenset(HEADERS) | _TRANSPORT
+
+_NO_EMBED: Final = Embed()
+_EMPTY_TAIL: Final = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
+
+PERSISTENT: Final = 2
+
+
+def headers(task: TaskMessage) -> dict[str, Any]:
+    """The headers of one call: the protocol's, then the user's own, which cannot replace one of the protocol's."""
+    found: dict[str, Any] = {
+        "lang": task.lang,
+        "task": task.task,
+        "id": task.id,
+        "shadow": task.shadow,
+        "eta": task.eta,
+        "expires": task.expires,
+        "group": task.group,
+        "group_index": task.group_index,
+        "retries": task.retries,
+        "timelimit": list(task.timelimit),
+        "root_id": task.root_id or task.id,
+        "parent_id": task.parent_id,
+        "argsrepr": task.argsrepr or preview(task.args),
+        "kwargsrepr": task.kwargsrepr or preview(task.kwargs),
+        "origin": task.origin,
+        "ignore_result": task.ignore_result,
+        "replaced_task_nesting": task.replaced_task_nesting,
+        "stamped_headers": None if task.stamped_headers is None else list(task.stamped_headers),
+        "stamps": dict(task.stamps),
+    }
+    if task.headers:
+        found.update((name, value) for name, value in task.headers.items() if name not in found)
+    return found
+
+
+def properties(task: TaskMessage, *, delivery_mode: int = PERSISTENT, expiration: str | None = None) -> dict[str, Any]:
+    """The AMQP properties of one call: those that are set.
+
+    Args:
+        task: the call.
+        delivery_mode: 2 is persistent, 1 transient.
+        expiration: milliseconds as text, from `umbel.messages.timing.expiration`.
+    """
+    found: dict[str, Any] = {"correlation_id": task.id}
+    if task.reply_to is not None:
+        found["reply_to"] = task.reply_to
+    found["delivery_mode"] = delivery_mode
+    if expiration is not None:
+        found["expiration"] = expiration
+    if task.priority is not None:
+        found["priority"] = task.priority
+    return found
+
+
+def body(args: Sequence[Any], kwargs: Mapping[str, Any], embed: Embed = _NO_EMBED, serializer: str = "json") -> tuple[str, str, bytes]:
+    """Encode a body.
+
+    Returns:
+        content type, content encoding, bytes.
+
+    Raises:
+        EncodeError: the serializer cannot write the arguments.
+    """
+    nothing = embed.callbacks is None and embed.errbacks is None and embed.chain is None and embed.chord is None
+    if nothing and serializer == "json":
+        # The third element is the same bytes in nearly all messages.
+        kind, encoding, data = serializers.dumps((args, kwargs), "json")
+        return kind, encoding, data[:-1] + _EMPTY_TAIL
+    return serializers.dumps((args, kwargs, embed_dict(embed)), serializer)
+
+
+def embed_dict(embed: Embed) -> dict[str, Any]:
+    """The third element of a body."""
+    return {"callbacks": embed.callbacks, "errbacks": embed.errbacks, "chain": embed.chain, "chord": embed.chord}
+
+
+def render(
+    task: TaskMessage,
+    *,
+    serializer: str = "json",
+    compression: str | None = None,
+    delivery_mode: int = PERSISTENT,
+    expiration: str | None = None,
+) -> Message:
+    """The message of one call.
+
+    Args:
+        task: the call; empty ``argsrepr`` and ``kwargsrepr`` are made from the arguments, ``root_id`` is its own id when there is none.
+        serializer: name or content type.
+        compression: name or content type.
+        delivery_mode: 2 is persistent, 1 transient.
+        expiration: milliseconds as text, from `umbel.messages.timing.expiration`.
+
+    Raises:
+        EncodeError: the serializer cannot write the arguments.
+    """
+    content_type, content_encoding, data = body(task.args, task.kwargs, task.embed, serializer)
+    found = headers(task)
+    if compression:
+        found["compression"], data = compressing.compress(data, compression)
+    return Message(data, found, content_type, content_encoding, properties(task, delivery_mode=delivery_mode, expiration=expiration))
+
+
+def stencil(
+    task: TaskMessage,
+    *,
+    exchange: str,
+    routing_key: str,
+    serializer: str = "json",
+    delivery_mode: int = PERSISTENT,
+) -> Stencil:
+    """What all plain calls of a task have in common.
+
+    Args:
+        task: a call whose id, ids of kin and arguments do not matter.
+        exchange: where its messages go.
+        routing_key: where its messages go.
+        serializer: name or content type; the body is made with it by `body`.
+        delivery_mode: 2 is persistent, 1 transient.
+    """
+    kind = serializers.find(serializer)
+    found = headers(task)
+    found.update(dict.fromkeys(("id", "root_id", "parent_id", "argsrepr", "kwargsrepr")))
+    common = properties(task, delivery_mode=delivery_mode)
+    del common["correlation_id"]
+    return Stencil(found, common, kind.content_type, kind.content_encoding, exchange, routing_key)
+
+
+def parse(message: Message, payload: Any) -> TaskMessage:
+    """Read a message whose body is decoded.
+
+    Args:
+        message: with the protocol's headers.
+        payload: the decoded body.
+
+    Raises:
+        MessageError: a field is missing or not of its type.
+    """
+    found = message.headers
+    if not isinstance(payload, (list, tuple)) or len(payload) != 3:
+        raise MessageError("The body of a task message must be [args, kwargs, embed].")
+    args, kwargs, embed = payload
+    return TaskMessage(
+        args=args,
+        kwargs=kwargs,
+        embed=_embed(embed),
+        headers=own_headers(found),
+        **check_fields(found, message.properties, args, kwargs),
+    )
+
+
+def check_headers(message: Message) -> None:
+    """Check what a worker decides on before the body is decoded.
+
+    Raises:
+        MessageError: a field is missing or not of its type; the text names it.
+    """
+    check_fields(message.headers, message.properties, (), {})
+
+
+def own_headers(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's own among a message's headers."""
+    if _KNOWN.issuperset(found):
+        return {}
+    return {name: value for name, value in found.items() if name not in _KNOWN and not name.startswith(_TRANSPORT_PREFIXES)}
+
+
+def _embed(embed: Any) -> Embed:
+    if embed is None or embed == {}:
+        return _NO_EMBED
+    check_embed(embed)
+    callbacks, errbacks, chain, chord = embed.get("callbacks"), embed.get("errbacks"), embed.get("chain"), embed.get("chord")
+    if callbacks or errbacks or chain or chord:
+        return Embed(callbacks=callbacks, errbacks=errbacks, chain=chain, chord=chord)
+    return _NO_EMBED
+
+
+def decode(message: Message, accept: frozenset[str], limit: int) -> Any:
+    """Decompress and decode a body.
+
+    Args:
+        message: any.
+        accept: see `umbel.wire.serializers.loads`.
+        limit: bytes, decompressed.
+
+    Raises:
+        ContentDisallowed: its content type is not accepted; nothing was decompressed or decoded.
+        DecodeError: the body is not what it should be, or too large.
+    """
+    data = message.body
+    method = message.headers.get("compression")
+    if method:
+        serializers.accepted(message.content_type, accept)
+        if type(method) is not str:
+            raise DecodeError("The header 'compression' must be text.")
+        data = compressing.decompress(data, method, limit)
+    return serializers.loads(data, message.content_type, message.content_encoding, accept)
