@@ -1,0 +1,54 @@
+"""`Broker` over one SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from umbel.brokers.base import BrokerOptions, Capabilities, DeliverySink
+from umbel.brokers.sqlite.consumer import SqliteConsumer
+from umbel.brokers.sqlite.database import Database, locate, synchronous_of
+from umbel.brokers.sqlite.publisher import SqlitePublisher
+from umbel.brokers.sqlite.queue_client import SqliteQueueClient
+from umbel.brokers.topology import Queue
+from umbel.errors import ImproperlyConfigured
+
+
+class SqliteBroker:
+    """The messages in one file. The publisher, each consumer and each client have connections of their own."""
+
+    capabilities = Capabilities(higher_first=True, leases=True)
+
+    def __init__(self, options: BrokerOptions) -> None:
+        if len({locate(url) for url in options.urls}) > 1:
+            raise ImproperlyConfigured("broker_url lists several SQLite files: there is no failover between files")
+        self.options = options
+        self.path = locate(options.urls[0])
+        self._synchronous = synchronous_of(options.urls[0], options.transport)
+        self._publisher = SqlitePublisher(self._database(), options)
+
+    def publisher(self) -> SqlitePublisher:
+        return self._publisher
+
+    def consumer(self, queues: Sequence[Queue], sink: DeliverySink, *, window: int) -> SqliteConsumer:
+        return SqliteConsumer(self._database(), self.options, queues, sink, window=window)
+
+    def queue_client(self) -> SqliteQueueClient:
+        return SqliteQueueClient(self._database(), self.options)
+
+    def public_url(self) -> str:
+        return f"sqlite:///{self.path}"
+
+    def close(self) -> None:
+        self._publisher.close()
+
+    def _database(self) -> Database:
+        return Database(self.path, synchronous=self._synchronous)
+
+
+def connect(options: BrokerOptions) -> SqliteBroker:
+    """Make the broker; the file is opened, and made, when it is first used.
+
+    Raises:
+        ImproperlyConfigured: the URL names no file, or has an unknown option.
+    """
+    return SqliteBroker(options)

@@ -1,0 +1,385 @@
+"""The asyncio side: claims messages in batches under one lease.
+
+Everything happens in *turns*. A turn is one transaction on the event loop's own thread: what was settled since the last turn, the upkeep
+when it is due, and the claim of the next batch. It takes under a millisecond for 64 messages (``benchmarks/sqlite_broker.py``); in a thread of
+its own, each row would have to take turns for the interpreter lock. A turn never waits for other writers: it comes again a millisecond
+later. An idle consumer is woken by the doorbell, by the next delayed message, and for its upkeep: renewing the lease,
+restoring what dead holders left behind, promoting what is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from umbel.brokers.base import (
+    DEAD_AT,
+    DEAD_DETAIL,
+    DEAD_QUEUE,
+    DEAD_REASON,
+    DEAD_SUFFIX,
+    BrokerOptions,
+    ConnectionState,
+    Delivery,
+    DeliverySink,
+)
+from umbel.brokers.sqlite import holders, queues, rows
+from umbel.brokers.sqlite.database import Busy, Database
+from umbel.brokers.sqlite.doorbell import MESSAGES, Bell, Listener
+from umbel.brokers.topology import Queue
+from umbel.errors import OperationalError
+from umbel.runtime import backoff
+from umbel.runtime.clock import SYSTEM, Clock
+from umbel.wire import kombu_json
+
+#: Messages in one claim: what keeps a turn under a millisecond.
+BATCH: Final = 64
+#: Seconds between upkeeps, at most.
+_UPKEEP: Final = 1.0
+#: Seconds between looks into the file where there is no doorbell.
+_POLL: Final = 0.05
+#: A turn tries this often at once, this many seconds apart, and then again after a longer pause.
+_TRIES, _SHORT_PAUSE, _LONG_PAUSE = 3, 0.00005, 0.001
+#: Seconds that `aclose` tries to hand back.
+_FAREWELL: Final = 10.0
+
+_Step = Callable[[sqlite3.Connection, int], None]
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a committed turn found."""
+
+    holder: int
+    deliveries: list[Delivery]
+    #: The old holder was given up, or the file is another one.
+    lost: bool
+
+
+class SqliteConsumer:
+    """`Consumer` over a connection of its own."""
+
+    def __init__(
+        self,
+        database: Database,
+        options: BrokerOptions,
+        queues: Sequence[Queue],
+        sink: DeliverySink,
+        *,
+        window: int,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        self._database = database
+        self._options = options
+        self._sink = sink
+        self._window = window
+        self._clock = clock
+        self._queues = {queue.name: queue for queue in queues}
+        self._order = list(self._queues)
+        self._unsettled: dict[int, Delivery] = {}
+        self._acks: list[int] = []
+        self._requeues: list[int] = []
+        self._steps: list[tuple[_Step, asyncio.Future[None]]] = []
+        self._holder = 0
+        self._generation = -1
+        self._upkeep_every = min(_UPKEEP, options.lease / 3)
+        self._upkeep_at = 0.0
+        self._listener = Listener(database.path, MESSAGES)
+        self._listening = False
+        self._bell = Bell(database.path, MESSAGES)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._next: asyncio.Handle | None = None
+        self._next_is_soon = False
+        self._retries: Iterator[float] | None = None
+        self._closed = False
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        try:
+            await asyncio.to_thread(self._database.write, lambda _: None)
+        except OperationalError:
+            self._database.close()
+            self._closed = True
+            raise
+        self._listener.open()
+        self._sink.on_connection(ConnectionState.CONNECTED, f"opened {self._database.path}")
+        self._soon()
+
+    def set_window(self, size: int) -> None:
+        self._window = size
+        self._soon()
+
+    def ack(self, deliveries: Iterable[Delivery]) -> None:
+        self._acks += self._settle(deliveries)
+        self._soon()
+
+    def requeue(self, deliveries: Iterable[Delivery]) -> None:
+        self._requeues += self._settle(deliveries)
+        self._soon()
+
+    async def begin(self, delivery: Delivery) -> None:
+        if self._unsettled.get(delivery.tag) is delivery:
+            await self._step(lambda connection, holder: connection.execute(rows.BEGIN, (delivery.tag, holder)))
+
+    async def blame(self, delivery: Delivery) -> None:
+        if self._settle([delivery]):
+            await self._step(lambda connection, holder: connection.execute(rows.BLAME, (delivery.tag, holder)))
+            self._bell.ring()
+
+    async def delay(self, delivery: Delivery, until: float) -> None:
+        due = float(until)
+        if self._settle([delivery]):
+            await self._step(lambda connection, holder: connection.execute(rows.DELAY, (due, delivery.tag, holder)))
+            self._bell.ring()
+
+    async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
+        if not self._settle([delivery]):
+            return
+        extra = kombu_json.dumps(
+            {
+                DEAD_REASON: reason,
+                DEAD_DETAIL: detail.encode(errors="replace").decode(),
+                DEAD_QUEUE: delivery.queue,
+                DEAD_AT: datetime.fromtimestamp(self._clock.now(), UTC).isoformat(),
+            }
+        )
+        grave = delivery.queue + DEAD_SUFFIX
+
+        def move(connection: sqlite3.Connection, holder: int) -> None:
+            queues.declare(connection, Queue(grave))
+            connection.execute(rows.DEAD_LETTER, (grave, extra, delivery.tag, holder))
+
+        await self._step(move)
+
+    async def flush(self) -> None:
+        if self._loop is not None and not self._closed and (self._acks or self._requeues or self._steps):
+            await self._step(lambda _connection, _holder: None)
+
+    async def add_queue(self, queue: Queue) -> None:
+        await self._step(lambda connection, holder: queues.declare(connection, queue, holder))
+        if queue.name not in self._queues:
+            self._order.append(queue.name)
+        self._queues[queue.name] = queue
+        self._soon()
+
+    async def cancel_queue(self, name: str) -> None:
+        if self._queues.pop(name, None) is not None:
+            self._order.remove(name)
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._next is not None:
+            self._next.cancel()
+        self._listen(False)
+        self._listener.close()
+        if self._holder or self._steps:
+            await self._farewell()
+        self._unsettled.clear()
+        self._bell.close()
+        self._database.close()
+
+    # Settling
+
+    def _settle(self, deliveries: Iterable[Delivery]) -> list[int]:
+        unsettled = self._unsettled
+        found = []
+        for delivery in deliveries:
+            if unsettled.get(delivery.tag) is delivery:
+                del unsettled[delivery.tag]
+                found.append(delivery.tag)
+        return found
+
+    async def _step(self, step: Callable[[sqlite3.Connection, int], object]) -> None:
+        if self._loop is None or self._closed:
+            return
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._steps.append((lambda connection, holder: void(step(connection, holder)), done))
+        self._soon()
+        await done
+
+    def _write_settled(self, connection: sqlite3.Connection) -> None:
+        holder = self._holder
+        if self._acks:
+            connection.execute(rows.ACK, (json.dumps(self._acks), holder))
+        if self._requeues:
+            connection.execute(rows.REQUEUE, (json.dumps(self._requeues), holder))
+        for step, _ in self._steps:
+            step(connection, holder)
+
+    def _forget_settled(self) -> None:
+        if self._requeues:
+            self._bell.ring()
+        self._acks.clear()
+        self._requeues.clear()
+        if self._steps:
+            steps, self._steps = self._steps, []
+            for _, done in steps:
+                if not done.done():
+                    done.set_result(None)
+
+    # Turns
+
+    def _soon(self) -> None:
+        if not self._next_is_soon and self._loop is not None and not self._closed:
+            if self._next is not None:
+                self._next.cancel()
+            self._next = self._loop.call_soon(self._turn)
+            self._next_is_soon = True
+
+    def _later(self, seconds: float) -> None:
+        assert self._loop is not None
+        if not self._next_is_soon and not self._closed:
+            if self._next is not None:
+                self._next.cancel()
+            self._next = self._loop.call_later(seconds, self._turn)
+
+    def _turn(self) -> None:
+        self._next, self._next_is_soon = None, False
+        if self._closed:
+            return
+        try:
+            if self._needs_writing():
+                done = self._attempt()
+                if done is None:
+                    self._later(_LONG_PAUSE)
+                else:
+                    self._finish(done)
+                return
+            self._rest()
+        except OperationalError as error:
+            self._fail(error)
+
+    def _needs_writing(self) -> bool:
+        if self._acks or self._requeues or self._steps or self._clock.monotonic() >= self._upkeep_at:
+            return True
+        return self._room() > 0 and self._database.read(self._any_ready)
+
+    def _room(self) -> int:
+        return self._window - len(self._unsettled)
+
+    def _any_ready(self, connection: sqlite3.Connection) -> bool:
+        return any(connection.execute(rows.ANY_READY, (name,)).fetchone() for name in self._order)
+
+    def _attempt(self) -> _Done | None:
+        for _ in range(_TRIES):
+            try:
+                return self._database.attempt(self._work)
+            except Busy:
+                time.sleep(_SHORT_PAUSE)
+        return None
+
+    def _work(self, connection: sqlite3.Connection) -> _Done:
+        holder, lost = self._holder, self._generation != self._database.generation
+        if not lost:
+            self._write_settled(connection)
+        now = self._clock.monotonic()
+        if lost or now >= self._upkeep_at:
+            lost = lost or not holders.renew(connection, holder, now)
+            if lost:
+                holder = holders.register(connection, self._options.name, self._options.lease, now)
+                for queue in self._queues.values():
+                    if not queue.no_declare:
+                        queues.declare(connection, queue, holder)
+            holders.restore_expired(connection, now)
+            connection.execute(rows.PROMOTE, (self._clock.now(),))
+        room = min(BATCH, self._window if lost else self._room())
+        found = rows.claim(connection, holder, self._order, room, self._options.limits, holder) if room > 0 else []
+        return _Done(holder, found, lost)
+
+    def _finish(self, done: _Done) -> None:
+        gone: list[Delivery] = []
+        if done.lost:
+            gone = [*self._unsettled.values()]
+            self._unsettled.clear()
+            self._holder, self._generation = done.holder, self._database.generation
+        now = self._clock.monotonic()
+        if done.lost or now >= self._upkeep_at:
+            self._upkeep_at = now + self._upkeep_every
+        self._forget_settled()
+        if self._retries is not None:
+            self._retries = None
+            self._sink.on_connection(ConnectionState.CONNECTED, f"opened {self._database.path}")
+        if gone:
+            self._sink.on_lost(gone)
+        if done.deliveries:
+            for delivery in done.deliveries:
+                self._unsettled[delivery.tag] = delivery
+            if len(self._order) > 1:
+                self._order.append(self._order.pop(0))
+            self._sink.on_deliveries(done.deliveries)
+        if len(done.deliveries) >= BATCH and self._room() > 0:
+            self._soon()
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        if self._next_is_soon:
+            return
+        seconds = self._upkeep_at - self._clock.monotonic()
+        if self._room() > 0:
+            self._listen(True)
+            due = self._database.read(lambda connection: connection.execute(rows.NEXT_DUE).fetchone()[0])
+            if due is not None and (wait := due - self._clock.now()) < seconds:
+                seconds = wait
+                self._upkeep_at = self._clock.monotonic() + wait
+            if not self._listening:
+                seconds = min(seconds, _POLL)
+        else:
+            self._listen(False)
+        self._later(max(0.0, seconds))
+
+    def _fail(self, error: OperationalError) -> None:
+        if self._retries is None:
+            self._retries = backoff.delays(0.1, most=5.0)
+            self._sink.on_connection(ConnectionState.LOST, str(error))
+        pause = next(self._retries)
+        self._sink.on_connection(ConnectionState.RETRYING, f"trying {self._database.path} again in {pause:.1f} s")
+        self._listen(False)
+        self._later(pause)
+
+    def _listen(self, on: bool) -> None:
+        ear = self._listener.socket
+        if ear is None or on == self._listening or self._loop is None:
+            return
+        self._listening = on
+        if on:
+            self._loop.add_reader(ear, self._on_ring)
+        else:
+            self._loop.remove_reader(ear)
+
+    def _on_ring(self) -> None:
+        self._listener.drain()
+        self._soon()
+
+    async def _farewell(self) -> None:
+        def leave(connection: sqlite3.Connection) -> int:
+            if self._generation != self._database.generation:
+                return 0
+            self._write_settled(connection)
+            return holders.release(connection, self._holder)
+
+        deadline = self._clock.monotonic() + _FAREWELL
+        while True:
+            try:
+                returned = self._database.attempt(leave)
+                break
+            except OperationalError as error:
+                if not isinstance(error, Busy) or self._clock.monotonic() > deadline:
+                    returned = 0  # the lease will run out
+                    break
+                await asyncio.sleep(_LONG_PAUSE)
+        self._forget_settled()
+        if returned:
+            self._bell.ring()
+
+
+def void(_: object) -> None:
+    """Drop a value."""

@@ -1,0 +1,269 @@
+"""One SQLite file: where it is, how it is opened, and how a transaction is run on it.
+
+**Journal.** The file is in WAL mode: readers never wait, writers wait for each other only. A commit is in the operating system's hands
+when it returns, so the death of any process (SIGKILL too) loses nothing. With ``synchronous=NORMAL``, the default, a power cut may take
+back the last transactions; ``sqlite:///umbel.db?synchronous=FULL`` syncs every commit to the disk instead (about a thousand a second).
+
+**Busy.** The library's own busy handler sleeps for milliseconds and would block an event loop. `Database.attempt` therefore never waits:
+it raises `Busy`, and the caller decides how to wait. `Database.write` waits in small steps.
+
+**Fork.** SQLite keeps locks per process and must not carry a connection over a fork, not even to close it there. Connections are
+closed before the fork and opened again when they are next needed, on either side.
+
+**The file itself** may be deleted or replaced under an open connection, which would then write into nowhere. Each transaction compares
+the inode first and opens what is now at the path; `Database.generation` tells its users.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Final, TypeVar
+
+from umbel.brokers.urls import parse
+from umbel.errors import ImproperlyConfigured, OperationalError
+from umbel.runtime.clock import SYSTEM
+
+R = TypeVar("R")
+
+SCHEMA_VERSION: Final = 1
+#: Seconds that a blocking caller waits for other writers.
+BUSY_TIMEOUT: Final = 30.0
+#: Seconds between its attempts: the first, and the most.
+_FIRST_WAIT, _LONGEST_WAIT = 0.00005, 0.005
+
+_HINTS: Final = {
+    sqlite3.SQLITE_CANTOPEN: "the directory must exist and be writable",
+    sqlite3.SQLITE_READONLY: "the file and its directory must be writable",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: restore it from a backup, or move it away to start with an empty one",
+    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database",
+    sqlite3.SQLITE_PERM: "the file and its directory must be writable",
+    sqlite3.SQLITE_IOERR: "the disk does not work, or the file is on a network share, which SQLite cannot use",
+}
+
+
+class Busy(OperationalError):
+    """Another process is writing to the database."""
+
+
+def locate(url: str) -> str:
+    """The absolute path of the file that a URL names: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://`` (umbel.db).
+
+    Raises:
+        ImproperlyConfigured: it names a host, or no file.
+    """
+    parsed = parse(url)
+    if parsed.host:
+        raise ImproperlyConfigured(f"sqlite://{parsed.host} names a host: expected three slashes, sqlite:///{parsed.host}")
+    if parsed.path == ":memory:":
+        raise ImproperlyConfigured("sqlite:///:memory: cannot be shared by processes: use memory:// for tests, or a file")
+    return os.path.abspath(parsed.path or "umbel.db")  # noqa: PTH100 - Path.resolve would follow links, and needs the file
+
+
+def synchronous_of(url: str, transport: object = None) -> str:
+    """The ``synchronous`` option of a URL's query, or of the transport options: NORMAL or FULL.
+
+    Raises:
+        ImproperlyConfigured: the query holds something else.
+    """
+    query = dict(parse(url).query)
+    value = query.pop("synchronous", None) or (transport.get("synchronous") if isinstance(transport, dict) else None) or "NORMAL"
+    if query:
+        raise ImproperlyConfigured(
+            f"unknown option {next(iter(query))!r} in an sqlite:// URL: expected synchronous=NORMAL or synchronous=FULL"
+        )
+    if not isinstance(value, str) or value.upper() not in ("NORMAL", "FULL"):
+        raise ImproperlyConfigured(f"synchronous={value!r} in the SQLite options: expected NORMAL or FULL")
+    return value.upper()
+
+
+def translate(path: str, error: sqlite3.Error) -> OperationalError:
+    """The same error in our words."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Busy(f"SQLite database {path} is locked by another process")
+    hint = _HINTS.get(code)
+    return OperationalError(f"SQLite database {path}: {error}" + (f" ({hint})" if hint else ""))
+
+
+class Database:
+    """A connection to one file, for one thread at a time. Thread-safe, fork-safe."""
+
+    def __init__(self, path: str, *, synchronous: str = "NORMAL") -> None:
+        self.path = path
+        #: Rises whenever another file is found at the path; what was known of the old one is void.
+        self.generation = 0
+        self._synchronous = synchronous
+        self._connection: sqlite3.Connection | None = None
+        self._inode = (0, 0)
+        self.lock = threading.RLock()
+        _OPEN.add(self)
+
+    def connection(self) -> sqlite3.Connection:
+        """The connection to the file that is now at the path; hold `lock`."""
+        if self._connection is not None:
+            try:
+                found = os.stat(self.path)  # noqa: PTH116 - on the hot path
+                if (found.st_ino, found.st_dev) == self._inode:
+                    return self._connection
+            except OSError:
+                pass
+            self.close()
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            self.close()
+            raise translate(self.path, error) from error
+        assert self._connection is not None
+        return self._connection
+
+    def attempt(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Run one write transaction, without waiting.
+
+        Raises:
+            Busy: another process is writing.
+            OperationalError: anything else.
+        """
+        with self.lock:
+            connection = self.connection()
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                done = work(connection)
+                connection.execute("COMMIT")
+            except BaseException as error:
+                if connection.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise translate(self.path, error) from error
+                raise
+            return done
+
+    def write(self, work: Callable[[sqlite3.Connection], R], timeout: float | None = None) -> R:
+        """`attempt`, waiting up to ``timeout`` seconds for other writers."""
+        pause, deadline = _FIRST_WAIT, 0.0
+        while True:
+            try:
+                return self.attempt(work)
+            except Busy:
+                now = SYSTEM.monotonic()
+                deadline = deadline or now + (BUSY_TIMEOUT if timeout is None else timeout)
+                if now >= deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(_LONGEST_WAIT, pause * 1.5)
+
+    def read(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Run queries outside a transaction; in WAL mode these never wait for writers."""
+        with self.lock:
+            connection = self.connection()
+            try:
+                return work(connection)
+            except sqlite3.Error as error:
+                raise translate(self.path, error) from error
+
+    def close(self) -> None:
+        """Close the connection; the next use opens it again."""
+        with self.lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+
+    def _open(self) -> None:
+        if sqlite3.sqlite_version_info < (3, 35):
+            raise ImproperlyConfigured(f"SQLite {sqlite3.sqlite_version} is too old: Umbel needs 3.35 or newer")
+        # The long timeout is for the first moments, when several processes may create the file at once.
+        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+        self._connection = connection
+        # The file may come from anywhere: its schema may not call functions with side effects.
+        connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        _use_wal(connection)
+        self._migrate(connection)
+        connection.execute("PRAGMA busy_timeout=0")
+        found = os.stat(self.path)  # noqa: PTH116
+        if (found.st_ino, found.st_dev) != self._inode:
+            self._inode = (found.st_ino, found.st_dev)
+            self.generation += 1
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        version = _version(connection)
+        if version is None:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                if (version := _version(connection)) is None:
+                    for statement in _statements():
+                        connection.execute(statement)
+                    version = SCHEMA_VERSION
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+        if version != SCHEMA_VERSION:
+            raise OperationalError(f"{self.path} has version {version!r} of the tables, this Umbel knows {SCHEMA_VERSION}: upgrade Umbel")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # Changing the journal mode does not wait for others by itself.
+    deadline = SYSTEM.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not busy or SYSTEM.monotonic() > deadline:
+                raise
+            time.sleep(_LONGEST_WAIT)
+
+
+def _version(connection: sqlite3.Connection) -> object:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'umbel_schema'").fetchone():
+        return None
+    row = connection.execute("SELECT max(version) FROM umbel_schema").fetchone()
+    return row[0]
+
+
+def _statements() -> list[str]:
+    text = files("umbel.brokers.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
+    found, statement = [], ""
+    for line in text.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            found.append(statement)
+            statement = ""
+    return found
+
+
+#: The databases of this process, for the fork hooks alone.
+_OPEN: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    for database in list(_OPEN):
+        database.lock.acquire()
+        connection = database._connection  # noqa: SLF001
+        if connection is not None and not connection.in_transaction:
+            database.close()
+
+
+def _after_fork_in_parent() -> None:
+    for database in list(_OPEN):
+        with contextlib.suppress(RuntimeError):  # made by another thread since
+            database.lock.release()
+
+
+def _after_fork_in_child() -> None:
+    for database in list(_OPEN):
+        database.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

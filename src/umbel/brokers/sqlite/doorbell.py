@@ -1,0 +1,158 @@
+"""Wake up who waits for a database: a datagram to a Unix socket of each listener, sent after a commit.
+
+Listeners bind sockets in the directory ``<database>-bell`` beside the file, or, where a socket's path would be too long, in one in the
+temporary directory named after a hash of the path. A ring carries nothing; whoever hears it looks into the database. A listener that does not read has a full
+socket soon, and ringing it costs one refused system call. A socket whose owner died refuses, and is removed by whoever rings it.
+
+Where there are no Unix sockets (Windows) or the directory cannot be made, `Listener.socket` is ``None`` and one polls the database.
+"""
+
+# ruff: noqa: PTH - bare strings: a ring follows each publish
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import tempfile
+from collections.abc import Callable
+from typing import Final
+
+#: What listeners wait for; the first letter of their sockets' names.
+MESSAGES: Final = "m"
+RESULTS: Final = "r"
+
+#: Bytes of a Unix socket's path that every system allows (macOS: 104, with the final zero).
+_LONGEST_PATH: Final = 100
+_NAME_LENGTH: Final = 20
+
+
+def directory_of(database: str) -> str:
+    """Where the listeners of a database bind their sockets."""
+    beside = f"{database}-bell"
+    if len(os.fsencode(beside)) + 1 + _NAME_LENGTH <= _LONGEST_PATH:
+        return beside
+    key = hashlib.sha256(os.fsencode(os.path.realpath(database))).hexdigest()[:16]
+    return os.path.join(tempfile.gettempdir(), f"umbel-{os.getuid()}-{key}")
+
+
+def _mode_of(database: str) -> int:
+    # Who may write to the database may ring.
+    try:
+        return os.stat(database).st_mode & 0o666
+    except OSError:
+        return 0o600
+
+
+class Listener:
+    """A socket that is rung. Opening never fails: without it, ``socket`` is ``None``."""
+
+    def __init__(self, database: str, kind: str) -> None:
+        self._database = database
+        self._kind = kind
+        self._path = ""
+        self.socket: socket.socket | None = None
+
+    def open(self) -> None:
+        """Bind a new socket, closing an older one."""
+        self.close()
+        if not hasattr(socket, "AF_UNIX") or not hasattr(os, "getuid"):
+            return
+        directory = directory_of(self._database)
+        mode = _mode_of(self._database)
+        ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            if not os.path.isdir(directory):
+                os.mkdir(directory)
+                os.chmod(directory, mode | (mode & 0o444) >> 2)
+            if os.stat(directory).st_uid != os.getuid() and directory.startswith(tempfile.gettempdir()):
+                raise PermissionError(f"{directory} belongs to somebody else")
+            self._path = f"{directory}/{self._kind}{os.getpid():x}-{os.urandom(4).hex()}"
+            ear.setblocking(False)
+            ear.bind(self._path)
+            os.chmod(self._path, mode)
+        except OSError:
+            ear.close()
+            self._path = ""
+            return
+        self.socket = ear
+
+    def drain(self) -> None:
+        """Forget the rings so far."""
+        if self.socket is not None:
+            with contextlib.suppress(OSError):
+                while self.socket.recv(16):
+                    pass
+
+    def close(self) -> None:
+        """Close and remove the socket."""
+        if self.socket is not None:
+            self.socket.close()
+            self.socket = None
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+
+
+class Bell:
+    """Rings the listeners of one database. Never blocks, never fails, may be used by several threads."""
+
+    def __init__(self, database: str, kind: str) -> None:
+        self._kind = kind
+        self._sender: socket.socket | None = None
+        self._seen: tuple[int, int] | None = None
+        self._listeners: list[str] = []
+        self.ring: Callable[[], None] = self._ring
+        try:
+            self._directory = directory_of(database)
+        except AttributeError:  # no user ids: not a Unix
+            self.ring = _nothing
+
+    def _ring(self) -> None:
+        try:
+            found = os.stat(self._directory)
+        except OSError:
+            return
+        seen = (found.st_mtime_ns, found.st_ino)
+        if seen != self._seen:
+            self._listeners = self._names()
+            # A change within the clock's tick of this one would not show: look again next time until the tick is over.
+            self._seen = seen if _settled(found.st_mtime_ns) else None
+        if not self._listeners:
+            return
+        sender = self._sender
+        if sender is None:
+            sender = self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            sender.setblocking(False)
+        for path in self._listeners:
+            try:
+                sender.sendto(b"!", path)
+            except BlockingIOError:
+                continue  # rung often enough
+            except ConnectionRefusedError:  # its owner died
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+            except OSError:
+                self._seen = None
+
+    def _names(self) -> list[str]:
+        try:
+            return [f"{self._directory}/{name}" for name in os.listdir(self._directory) if name.startswith(self._kind)]
+        except OSError:
+            return []
+
+    def close(self) -> None:
+        """Close the sending socket; the next ring opens it again."""
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.close()
+
+
+def _settled(changed_ns: int) -> bool:
+    from umbel.runtime.clock import SYSTEM
+
+    return SYSTEM.now() - changed_ns / 1e9 > 0.05
+
+
+def _nothing() -> None:
+    return None

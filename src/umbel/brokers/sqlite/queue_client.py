@@ -1,0 +1,80 @@
+"""Single operations on the queues of a file, for the command line."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from umbel.brokers.base import BrokerOptions, Delivery
+from umbel.brokers.sqlite import holders, queues, rows
+from umbel.brokers.sqlite.database import Database
+from umbel.brokers.sqlite.doorbell import MESSAGES, Bell
+from umbel.brokers.topology import Queue
+from umbel.runtime.clock import SYSTEM, Clock
+
+
+class SqliteQueueClient:
+    """`QueueClient` on a connection of its own.
+
+    What `get` returned is held under the lease of the options, renewed by each further operation.
+    """
+
+    def __init__(self, database: Database, options: BrokerOptions, clock: Clock = SYSTEM) -> None:
+        self._database = database
+        self._options = options
+        self._clock = clock
+        self._holder: int | None = None
+
+    def declare(self, queue: Queue) -> None:
+        self._database.write(lambda connection: queues.declare(connection, queue))
+
+    def delete(self, name: str) -> None:
+        self._database.write(lambda connection: queues.delete(connection, name))
+
+    def length(self, name: str) -> int | None:
+        def count(connection: sqlite3.Connection) -> int | None:
+            if not queues.exists(connection, name):
+                return None
+            ready = "SELECT count(*) FROM umbel_messages WHERE holder = 0 AND queue = ?"
+            due = "SELECT count(*) FROM umbel_messages WHERE holder = -1 AND queue = ? AND due <= ?"
+            found: int = connection.execute(ready, (name,)).fetchone()[0]
+            found += connection.execute(due, (name, self._clock.now())).fetchone()[0]
+            return found
+
+        return self._database.read(count)
+
+    def delayed(self, name: str) -> int | None:
+        query = "SELECT count(*) FROM umbel_messages WHERE holder = -1 AND queue = ? AND due > ?"
+        found: int = self._database.read(lambda connection: connection.execute(query, (name, self._clock.now())).fetchone()[0])
+        return found
+
+    def purge(self, name: str) -> int:
+        drop = "DELETE FROM umbel_messages WHERE holder = 0 AND queue = ?"
+        return self._database.write(lambda connection: connection.execute(drop, (name,)).rowcount)
+
+    def get(self, name: str) -> Delivery | None:
+        def take(connection: sqlite3.Connection) -> list[Delivery]:
+            now = self._clock.monotonic()
+            holders.restore_expired(connection, now)
+            connection.execute(rows.PROMOTE, (self._clock.now(),))
+            if self._holder is None or not holders.renew(connection, self._holder, now):
+                self._holder = holders.register(connection, f"{self._options.name} client", self._options.lease, now)
+            return rows.claim(connection, self._holder, [name], 1, self._options.limits, self._holder)
+
+        found = self._database.write(take)
+        return found[0] if found else None
+
+    def ack(self, delivery: Delivery) -> None:
+        def settle(connection: sqlite3.Connection) -> None:
+            connection.execute(rows.ACK, (json.dumps([delivery.tag]), delivery.epoch))
+            holders.renew(connection, delivery.epoch, self._clock.monotonic())
+
+        self._database.write(settle)
+
+    def close(self) -> None:
+        holder, self._holder = self._holder, None
+        if holder is not None and self._database.write(lambda connection: holders.release(connection, holder)):
+            bell = Bell(self._database.path, MESSAGES)
+            bell.ring()
+            bell.close()
+        self._database.close()
