@@ -6,8 +6,8 @@ Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong, 69 the broke
 
 from __future__ import annotations
 
-import contextlib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -71,8 +71,8 @@ def cli(context: click.Context) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr] - a test's stream may lack it
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = cli.main(args=None if arguments is None else list(arguments), prog_name="umbel", standalone_mode=False)
         sys.stdout.flush()

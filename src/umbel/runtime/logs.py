@@ -6,10 +6,13 @@ far away (a task's name, an argument, an exception), so control characters are s
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
-from collections.abc import Callable
+import threading
 from typing import Final
+
+from umbel import current
 
 FORMAT: Final = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
 TASK_FORMAT: Final = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s"
@@ -36,71 +39,93 @@ class LineFormatter(logging.Formatter):
 
     Args:
         format: a `logging` format string.
+        task_format: used for what a task logs; may name ``task_name`` and ``task_id``.
         color: colour the line by its level.
-        task: returns the name and id of the task that is running, or ``None``; with it, lines logged by a task use ``task_format``.
     """
 
-    def __init__(
-        self,
-        format: str = FORMAT,
-        *,
-        color: bool = False,
-        task_format: str = TASK_FORMAT,
-        task: Callable[[], tuple[str, str] | None] | None = None,
-    ) -> None:
+    def __init__(self, format: str = FORMAT, *, task_format: str = TASK_FORMAT, color: bool = False) -> None:
         super().__init__(format)
+        self._task_formatter = logging.Formatter(task_format)
         self._color = color
-        self._task = task
-        self._task_formatter = logging.Formatter(task_format) if task is not None else None
 
     def format(self, record: logging.LogRecord) -> str:
-        text = self._plain(record)
+        request = None if record.name.startswith("umbel.") else current.request.get()
+        if request is None:
+            text = super().format(record)
+        else:
+            record.task_name, record.task_id = request.task, request.id
+            text = self._task_formatter.format(record)
         if not text.isprintable():
-            # Our own lines are one event each; what user code and tracebacks say may have several lines.
-            head, newline, rest = text.partition("\n") if record.exc_info or record.stack_info else (text, "", "")
-            ours = record.name.startswith("umbel")
-            text = head.translate(_CONTROLS if ours else _KEEP_LINES) + newline + rest.translate(_KEEP_LINES)
+            text = text.translate(_KEEP_LINES)
         color = _COLORS.get(record.levelno) if self._color else None
         return f"\x1b[{color}m{text}\x1b[0m" if color else text
 
-    def _plain(self, record: logging.LogRecord) -> str:
-        task = self._task() if self._task is not None and not record.name.startswith("umbel.") else None
-        if task is None or self._task_formatter is None:
-            return super().format(record)
-        record.task_name, record.task_id = task
-        return self._task_formatter.format(record)
+
+class LogStream(io.TextIOBase):
+    """A text stream that turns what is printed into log records, one a line.
+
+    Args:
+        logger: who says it.
+        level: at which level.
+    """
+
+    encoding = "utf-8"
+
+    def __init__(self, logger: logging.Logger, level: int) -> None:
+        self._logger = logger
+        self._level = level
+        self._rest = ""
+        self._busy = threading.local()
+
+    def write(self, text: str) -> int:
+        """Log whole lines; keep the last, unfinished one."""
+        if getattr(self._busy, "now", False):  # a handler that prints must not feed itself
+            return len(text)
+        self._busy.now = True
+        try:
+            *lines, self._rest = (self._rest + text).split("\n")
+            for line in lines:
+                if line.rstrip():
+                    self._logger.log(self._level, "%s", line.rstrip())
+        finally:
+            self._busy.now = False
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
 
 
 def configure(
     level: int,
-    *,
     file: str | None = None,
     format: str = FORMAT,
     task_format: str = TASK_FORMAT,
     color: bool = False,
-    task: Callable[[], tuple[str, str] | None] | None = None,
-    hijack: bool = True,
-) -> logging.Handler | None:
-    """Send the root logger's records to stderr or a file.
+    redirect: int | None = None,
+) -> logging.Handler:
+    """Send the root logger's records to stderr or a file, in place of where they went before.
+
+    Plain positional values, because a worker has its children call this too.
 
     Args:
         level: the lowest level shown.
         file: path; ``None`` is stderr.
         color: only ever used on stderr.
-        hijack: replace handlers that are there already; otherwise a root logger with handlers is left as it is.
-
-    Returns:
-        The handler, or ``None`` when there were handlers and ``hijack`` is off.
+        redirect: log what is printed to stdout and stderr at this level.
     """
     root = logging.getLogger()
-    if root.handlers and not hijack:
-        return None
     for old in root.handlers[:]:
         root.removeHandler(old)
-    handler: logging.Handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter(format, color=color and not file, task_format=task_format, task=task))
+        old.close()
+    # The stream is fixed now, so that a redirected stderr does not come back to us.
+    handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.__stderr__)
+    handler.setFormatter(LineFormatter(format, task_format=task_format, color=color and not file))
     root.addHandler(handler)
     root.setLevel(level)
+    if redirect is not None:
+        printed = logging.getLogger("umbel_redirected")
+        sys.stdout = LogStream(printed, redirect)
+        sys.stderr = LogStream(printed, redirect)
     return handler
 
 

@@ -71,6 +71,7 @@ def _expiry(text: str | None) -> float | datetime | None:
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     name: str,
     args_text: str,
     kwargs_text: str,

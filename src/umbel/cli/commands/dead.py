@@ -38,14 +38,15 @@ def selection(function: Callable[..., Any]) -> Callable[..., Any]:
         ids = frozenset(rest.pop("task_ids", ()))
         return function(chosen=Selection(queues=queues, ids=ids, task=task, reason=reason, limit=limit), **rest)
 
+    decorated: Callable[..., Any] = wrapper
     for option in (
         click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many."),
         click.option("--task", metavar="NAME", help="Only those of this task."),
         click.option("--reason", metavar="WORD", help="Only those that died of this."),
         queues_option,
     ):
-        wrapper = option(wrapper)  # type: ignore[assignment] - click's decorators return what they were given
-    return wrapper
+        decorated = option(decorated)
+    return decorated
 
 
 @command.command("list")

@@ -1,0 +1,51 @@
+# make demo    watch a worker at work (installs what it needs first)
+# make test    lint, types, layers, tests; starts RabbitMQ and Redis if none answer
+# make check   the same without the tests
+# make bench   the benchmarks
+# make chaos   kill and cut for a few minutes, then print the ledger
+# make docs    write the generated pages
+# make clean   remove what make has made
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || echo python3)
+VENV   ?= .venv
+EXTRAS ?= dev
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.umbel-$(EXTRAS)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format bench chaos docs clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+install: $(READY)
+
+# One stamp per set of extras: `make demo` needs far less than `make test`.
+$(READY): pyproject.toml
+	@sh scripts/environment.sh "$(PYTHON)" "$(VENV)" "$(EXTRAS)"
+	@touch "$@"
+
+demo:
+	@$(MAKE) --no-print-directory install EXTRAS=demo
+	@$(BIN)/python examples/hot_topics/demo.py
+
+test: $(READY)
+	@$(BIN)/python scripts/check.py $(if $(ARGS),-- $(ARGS))
+
+check: $(READY)
+	@$(BIN)/python scripts/check.py --static
+
+format: $(READY)
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+
+bench: $(READY)
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+chaos: $(READY)
+	@$(BIN)/python -m pytest tests/chaos $(ARGS)
+
+docs: $(READY)
+	@$(BIN)/python -m umbel.app.config.reference docs/reference/settings.md
+
+clean:
+	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,70 @@
+"""Everything that ``make test`` does: format, lint, types, layers, then the tests with the servers they need. Ends with pytest's own last line.
+
+    check.py             all of it
+    check.py --static    without the tests
+    check.py -- ARGS     arguments for pytest
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from servers import servers
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+STATIC = (
+    ("ruff check", [str(BIN / "ruff"), "check", "--quiet", "."]),
+    ("ruff format", [str(BIN / "ruff"), "format", "--check", "--quiet", "."]),
+    ("mypy", [str(BIN / "mypy"), "--no-error-summary"]),
+    ("import-linter", [str(BIN / "lint-imports"), "--no-cache"]),
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the checks; the exit code of the first that fails, or of pytest."""
+    os.chdir(ROOT)
+    failed = [name for name, command in STATIC if not passes(name, command)]
+    if failed:
+        print(f"Not clean: {', '.join(failed)}.", flush=True)
+        return 1
+    if arguments[:1] == ["--static"]:
+        return 0
+    return run_tests(arguments[1:] if arguments[:1] == ["--"] else arguments)
+
+
+def passes(name: str, command: list[str]) -> bool:
+    """Run one check; say how it went in one line, and what it said only if it failed."""
+    started = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    verdict = "ok" if done.returncode == 0 else "FAILED"
+    print(f"{name:<14} {verdict:<7} {time.monotonic() - started:5.1f} s", flush=True)
+    if done.returncode != 0:
+        print((done.stdout + done.stderr).rstrip(), flush=True)
+    return done.returncode == 0
+
+
+def run_tests(arguments: list[str]) -> int:
+    """Run pytest with the servers there are."""
+    strict = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+    with servers() as (environment, found, missing):
+        for line in found:
+            print(line, flush=True)
+        if missing:
+            print(f"Left out: the tests that need {' and '.join(missing)} (neither running nor installed here).", flush=True)
+            if strict:
+                print("CI=true: nothing may be left out.", flush=True)
+                return 1
+        leave_out = " and ".join(f"not {name.lower()}" for name in missing)
+        command = [sys.executable, "-m", "pytest", *(["-m", leave_out] if leave_out else []), *arguments]
+        return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

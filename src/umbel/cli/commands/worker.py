@@ -1,0 +1,274 @@
+"""``umbel worker``: run tasks until told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from umbel.cli.completing import complete_queues
+from umbel.cli.loading import LoadedApp, load
+from umbel.cli.options import Command, GlobalOptions, did_you_mean, names_list
+from umbel.cli.output import Output, count, wants_color
+from umbel.cli.overrides import parse_overrides
+from umbel.cli.process import StopLadder, become, detach, dump_stacks_on_usr1, file_name, is_detached, node_name, pidfile, stop_signals
+from umbel.runtime.logs import configure, level_of
+
+#: Children call it before they load the app.
+_INITIALIZER = "umbel.runtime.logs:configure"
+_POOLS = ("prefork", "solo")
+_POOLS_TO_COME = ("threads", "gevent", "eventlet", "asyncio")
+_AT_LEAST_ONE = click.IntRange(min=1)
+_SECONDS = click.FloatRange(min=0, min_open=True)
+
+#: Options that Celery has and this version does not act on, with what it means to leave them out; "" means nothing.
+_LATER = {
+    "task_events": "-E: task events come with a later version; none are sent.",
+    "beat": "-B: the scheduler comes with a later version; no periodic task is sent.",
+    "autoscale": "--autoscale comes with a later version; this worker keeps the larger number of children.",
+    "statedb": "-S: a state file comes with a later version; nothing is written to it.",
+}
+
+
+def _level(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
+    try:
+        return level_of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _autoscale(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    most, _, least = value.partition(",")
+    if not most.strip().isdigit() or (least and not least.strip().isdigit()) or int(most) < int(least or 0) or int(most) < 1:
+        raise click.BadParameter(f"{value!r}: expected MAX,MIN with MAX at least MIN, e.g. 10,3")
+    return int(most)
+
+
+def _accepted(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option that is taken but not shown."""
+    return click.option(*names, hidden=True, **attributes)
+
+
+_QUEUES = (
+    click.option(
+        "-Q",
+        "--queues",
+        multiple=True,
+        callback=names_list,
+        metavar="NAMES",
+        shell_complete=complete_queues,
+        help="Consume from these, e.g. -Q fast,slow.",
+    ),
+    click.option("-X", "--exclude-queues", multiple=True, callback=names_list, metavar="NAMES", help="Consume from all but these."),
+    click.option("--purge", "--discard", is_flag=True, help="Drop what waits in the queues first. There is no undo."),
+    click.option("-I", "--include", multiple=True, callback=names_list, metavar="MODULES", help="Import these modules too."),
+)
+_POOL = (
+    click.option(
+        "-c", "--concurrency", type=click.IntRange(1, 10_000), metavar="N", help="Tasks at a time. Default: the number of processors."
+    ),
+    click.option("-P", "--pool", metavar="NAME", help="prefork: child processes (the default); solo: this process, fit for a debugger."),
+    click.option("-O", "--optimization", type=click.Choice(["default", "fair"]), hidden=True),
+    click.option(
+        "--prefetch-multiplier",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Messages held per slot. Default: as the task rate demands; 0 is no limit.",
+    ),
+    click.option("--time-limit", type=_SECONDS, metavar="SECONDS", help="End a task that runs longer."),
+    click.option("--soft-time-limit", type=_SECONDS, metavar="SECONDS", help="Raise SoftTimeLimitExceeded in a task that runs longer."),
+    click.option(
+        "--max-tasks-per-child", "--maxtasksperchild", type=_AT_LEAST_ONE, metavar="N", help="Replace a child after this many tasks."
+    ),
+    click.option(
+        "--max-memory-per-child",
+        "--maxmemperchild",
+        type=_AT_LEAST_ONE,
+        metavar="KIB",
+        help="Replace a child that has grown to this many KiB.",
+    ),
+)
+_PROCESS = (
+    click.option("-n", "--hostname", metavar="NAME", help="Name of this worker: %h host, %n its first part, %d its domain."),
+    click.option("-l", "--loglevel", default="warning", callback=_level, metavar="LEVEL", help="debug, info, warning, error or critical."),
+    click.option("-f", "--logfile", metavar="FILE", help="Log to this file; %n is the worker's name, %h the host."),
+    click.option("--pidfile", "pid_path", metavar="FILE", help="Write the process id here; refuse to start if its owner runs."),
+    click.option("-D", "--detach", is_flag=True, help="Run in the background."),
+    click.option("--uid", metavar="USER", help="Run as this user."),
+    click.option("--gid", metavar="GROUP", help="Run as this group."),
+    click.option("--umask", metavar="OCTAL", help="Mask of new files."),
+)
+_LATER_OPTIONS = (
+    _accepted("-E", "--task-events", "--events", is_flag=True),
+    _accepted("-B", "--beat", is_flag=True),
+    _accepted("-s", "--schedule", "--schedule-filename"),
+    _accepted("--scheduler"),
+    _accepted("-S", "--statedb"),
+    _accepted("--autoscale", callback=_autoscale, metavar="MAX,MIN"),
+    _accepted("--without-gossip", is_flag=True),
+    _accepted("--without-mingle", is_flag=True),
+    _accepted("--without-heartbeat", is_flag=True),
+    _accepted("--heartbeat-interval", type=click.IntRange(min=0)),
+    _accepted("--disable-prefetch", is_flag=True),
+    _accepted("--executable"),
+)
+
+
+def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed((*_QUEUES, *_POOL, *_PROCESS, *_LATER_OPTIONS)):
+        function = option(function)
+    return function
+
+
+@click.command(cls=Command)
+@_worker_options
+@click.argument("overrides", nargs=-1, type=click.UNPROCESSED, metavar="[-- SETTING=VALUE...]")
+@click.pass_context
+def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any) -> None:
+    """Run the tasks of an app until told to stop.
+
+    Ctrl-C or TERM: running tasks may end. Ctrl-C twice or QUIT: at once, and what was running goes back to its queue.
+
+    Settings may follow after --, e.g. -- worker_max_tasks_per_child=100 task_acks_late=false
+    """
+    options = GlobalOptions.of(context)
+    output = Output.of(context)
+    pool = _pool(given["pool"])
+    loaded = load(options, parse_overrides(overrides), needed=True)
+    if given["detach"] and not is_detached():
+        output.remark(f"Started in the background: process {detach()}.")
+        return
+    become(given["uid"], given["gid"], given["umask"])
+    _refuse_root_with_pickle(loaded)
+    node = node_name(given["hostname"])
+    initializer = _configure_logging(loaded, given, node, options)
+    loaded = _include(loaded, given["include"])
+    _remark_on_what_comes_later(given)
+    with _pid(given["pid_path"], node):
+        context.exit(_run(loaded, given, pool=pool, node=node, initializer=initializer, output=output))
+
+
+def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node: str, initializer: Sequence[Any], output: Output) -> int:
+    from umbel.worker.options import WorkerOptions
+    from umbel.worker.worker import Worker
+
+    _check_queues(loaded, given["queues"])
+    options = WorkerOptions(
+        app_path=loaded.path,
+        hostname=node,
+        queues=given["queues"],
+        exclude=given["exclude_queues"],
+        concurrency=given["concurrency"] or given["autoscale"],
+        pool=pool,
+        prefetch_multiplier=given["prefetch_multiplier"],
+        time_limit=given["time_limit"],
+        soft_time_limit=given["soft_time_limit"],
+        max_tasks_per_child=given["max_tasks_per_child"],
+        max_memory_per_child=given["max_memory_per_child"],
+        changes=dict(loaded.changes),
+        child_initializer=(_INITIALIZER, tuple(initializer)),
+    )
+    worker = Worker(loaded.app, options)
+    names = [queue.name for queue in worker.queues()]
+    if not output.quiet:
+        output.line(_banner(loaded, worker, names, output))
+        sys.stdout.flush()
+    if given["purge"]:
+        from umbel.cli.commands.purge import purge_all
+
+        output.remark(f"Dropped {count(purge_all(loaded, tuple(names)), 'message')} that waited.")
+    dump_stacks_on_usr1()
+    say = logging.getLogger("umbel.worker").warning
+    with stop_signals(StopLadder(worker, say)):
+        return int(worker.run())
+
+
+def _banner(loaded: LoadedApp, worker: Any, queues: list[str], output: Output) -> str:
+    from umbel.cli.banner import Facts, render
+
+    app = loaded.app
+    children = "this process" if worker.pool == "solo" else count(worker.concurrency, "child", "children")
+    facts = Facts(
+        node=worker.hostname,
+        app=f"{app.main or '–'}  ({loaded.path})",
+        broker=app.broker.public_url(),
+        results=app.store.public_url() if app.store is not None else "not kept",
+        pool=f"{worker.pool}, {children}",
+        queues=queues,
+        tasks=loaded.task_names(),
+    )
+    return render(facts, output)
+
+
+def _pool(name: str | None) -> str | None:
+    if name is None or name in (*_POOLS, "processes"):
+        return name
+    if name in _POOLS_TO_COME:
+        raise click.BadParameter(f"the {name} pool comes with a later version; there are: {', '.join(_POOLS)}", param_hint="-P")
+    hint = did_you_mean(name, [*_POOLS, *_POOLS_TO_COME]) or f"There are: {', '.join(_POOLS)}."
+    raise click.BadParameter(f"there is no pool {name!r}. {hint}", param_hint="-P")
+
+
+def _configure_logging(loaded: LoadedApp, given: Mapping[str, Any], node: str, options: GlobalOptions) -> tuple[Any, ...]:
+    """Set this process's logging up; returns the arguments with which children do the same."""
+    conf = loaded.app.conf
+    file = file_name(given["logfile"], node) if given["logfile"] else None
+    wanted = conf.worker_log_color
+    color = wants_color(sys.stderr, no_color=options.no_color) if wanted is None else bool(wanted) and not options.no_color
+    arguments = (given["loglevel"], file, conf.worker_log_format, conf.worker_task_log_format, color)
+    try:
+        configure(*arguments)
+    except OSError as error:
+        raise click.ClickException(f"Cannot write the log file {file}: {error.strerror}.") from error
+    redirect = level_of(conf.worker_redirect_stdouts_level) if conf.worker_redirect_stdouts else None
+    return (*arguments, redirect)
+
+
+def _include(loaded: LoadedApp, modules: tuple[str, ...]) -> LoadedApp:
+    if not modules:
+        return loaded
+    include = {"include": tuple(dict.fromkeys([*(loaded.app.conf.include or ()), *modules]))}
+    loaded.app.conf.update(include)
+    return LoadedApp(loaded.app, loaded.path, {**loaded.changes, **include})
+
+
+def _check_queues(loaded: LoadedApp, names: tuple[str, ...]) -> None:
+    """Warn of a queue that is nearly, but not quite, one of the app's."""
+    known = loaded.queue_names()
+    for name in names:
+        if name not in known and (hint := did_you_mean(name, known)):
+            logging.getLogger("umbel.worker").warning("Queue %r is not configured in this app. %s", name, hint)
+
+
+def _remark_on_what_comes_later(given: Mapping[str, Any]) -> None:
+    for name, remark in _LATER.items():
+        if given[name]:
+            logging.getLogger("umbel.worker").warning(remark)
+
+
+def _refuse_root_with_pickle(loaded: LoadedApp) -> None:
+    """Whoever can send a pickled message runs code here; as root that is the whole machine."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or os.environ.get("C_FORCE_ROOT"):
+        return
+    if {"pickle", "application/x-python-serialize"} & set(loaded.app.conf.accept_content or ()):
+        raise click.ClickException(
+            "Running as root while accepting pickle would give this machine to anyone who can send a message. "
+            "Use --uid, take pickle out of accept_content, or set C_FORCE_ROOT=1."
+        )
+
+
+@contextlib.contextmanager
+def _pid(path: str | None, node: str) -> Iterator[None]:
+    if path is None:
+        yield
+        return
+    with pidfile(Path(file_name(path, node))):
+        yield

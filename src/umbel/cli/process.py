@@ -1,0 +1,232 @@
+"""What makes a program a good citizen of its machine: signals, a pidfile, a user of its own, its names in file names."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+import click
+
+_DETACHED = "_UMBEL_DETACHED"
+
+
+class Stoppable(Protocol):
+    """What signals stop: a worker."""
+
+    def request_stop(self, *, warm: bool) -> None:
+        """Stop; warm lets running tasks end. Safe to call from a signal handler."""
+
+
+class StopLadder:
+    """What each further request to stop means.
+
+    ======== ============== ============== ==============
+    signal   first          second         third
+    ======== ============== ============== ==============
+    INT      warm           cold           exit at once
+    QUIT     cold           exit at once
+    TERM     warm           nothing new
+    HUP      warm           nothing new
+    ======== ============== ============== ==============
+
+    Args:
+        target: what is stopped.
+        say: told of each step, one line.
+        leave: ends the process at once.
+    """
+
+    def __init__(self, target: Stoppable, say: Callable[[str], None], leave: Callable[[int], object] = os._exit) -> None:
+        self._target = target
+        self._say = say
+        self._leave = leave
+        self._step = 0
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self._go(self._step + 1)
+
+    def quit(self) -> None:
+        """SIGQUIT."""
+        self._go(max(2, self._step + 1))
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        if self._step == 0:
+            self._go(1)
+
+    def _go(self, step: int) -> None:
+        self._step = step
+        if step == 1:
+            self._say("Stopping: running tasks may end, nothing new is started. Ctrl-C again to stop at once.")
+            self._target.request_stop(warm=True)
+        elif step == 2:
+            self._say("Stopping at once: what was running goes back to its queue.")
+            self._target.request_stop(warm=False)
+        else:
+            self._leave(1)
+
+
+@contextlib.contextmanager
+def stop_signals(ladder: StopLadder) -> Iterator[None]:
+    """Let signals climb the ladder inside this block. ``REMAP_SIGTERM=SIGQUIT`` makes TERM as sharp as QUIT."""
+    actions = {"SIGINT": ladder.interrupt, "SIGQUIT": ladder.quit, "SIGTERM": ladder.terminate, "SIGHUP": ladder.terminate}
+    if os.environ.get("REMAP_SIGTERM") == "SIGQUIT":
+        actions["SIGTERM"] = ladder.quit
+    before = {}
+    for name, action in actions.items():
+        number = getattr(signal, name, None)
+        if number is None:  # Windows has INT and TERM only
+            continue
+
+        def handle(_number: int, _frame: FrameType | None, action: Callable[[], None] = action) -> None:
+            action()
+
+        before[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def dump_stacks_on_usr1() -> None:
+    """``kill -USR1`` writes the stacks of all threads to stderr."""
+    if hasattr(signal, "SIGUSR1") and sys.__stderr__ is not None:
+        with contextlib.suppress(ValueError, OSError):  # stderr without a file, in tests
+            faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
+
+
+def node_name(given: str | None, host: str | None = None) -> str:
+    """The name of a worker: ``%h`` host, ``%n`` its first part, ``%d`` its domain; without an ``@`` it is the host part, as in Celery."""
+    host = host or socket.gethostname()
+    short, _, domain = host.partition(".")
+    name = given or host
+    name = name if "@" in name else f"celery@{name}"
+    return _fill(name, {"h": host, "n": short, "d": domain, "i": "%i", "I": "%I"})
+
+
+def file_name(template: str, node: str) -> str:
+    """A path with ``%n`` (the node's own name), ``%h`` and ``%d`` filled in."""
+    name, _, host = node.partition("@")
+    return _fill(template, {"n": name, "h": host, "d": host.partition(".")[2], "i": "0", "I": "", "p": node})
+
+
+def _fill(template: str, values: dict[str, str]) -> str:
+    filled, rest = "", template
+    while rest:
+        before, percent, rest = rest.partition("%")
+        filled += before
+        if percent:
+            letter, rest = rest[:1], rest[1:]
+            filled += "%" if letter == "%" else values.get(letter, f"%{letter}")
+    return filled
+
+
+@contextlib.contextmanager
+def pidfile(path: Path) -> Iterator[None]:
+    """Hold a pidfile; removed at the end if it is still ours.
+
+    Raises:
+        click.ClickException: another running process holds it, or it cannot be written.
+    """
+    holder = _holder(path)
+    if holder is not None:
+        raise click.ClickException(f"{path} belongs to process {holder}, which is running. Is this worker started twice?")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        # O_EXCL: of two workers that start at one moment, one gets it.
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644), "w") as file:
+            file.write(f"{os.getpid()}\n")
+    except FileExistsError as error:
+        raise click.ClickException(f"{path} was taken by another worker just now.") from error
+    except OSError as error:
+        raise click.ClickException(f"Cannot write the pidfile {path}: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            if int(path.read_text()) == os.getpid():
+                path.unlink()
+
+
+def _holder(path: Path) -> int | None:
+    """The running process that wrote a pidfile, or ``None`` when the file is absent or stale."""
+    try:
+        pid = int(path.read_text())
+        written = path.stat().st_mtime
+        os.kill(pid, 0)
+    except (OSError, ValueError, OverflowError) as error:
+        return int(path.read_text()) if isinstance(error, PermissionError) and path.is_file() else None
+    started = _started(pid)
+    # A process that began after the file was written only happens to have the same number. Two seconds: clock ticks are coarse.
+    return None if pid == os.getpid() or (started is not None and started > written + 2) else pid
+
+
+def _started(pid: int) -> float | None:
+    """When a process began, seconds since the epoch (Linux)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
+        return int(boot.split()[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None
+
+
+def detach() -> int:
+    """Run this same command line in a session of its own, without a terminal; returns its process id."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "umbel", *sys.argv[1:]],
+        env={**os.environ, _DETACHED: "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    process.returncode = 0  # we do not wait for it, and Python need not warn of that
+    return process.pid
+
+
+def is_detached() -> bool:
+    """Whether this process was started by `detach`."""
+    return os.environ.get(_DETACHED) == "1"
+
+
+def become(uid: str | None, gid: str | None, umask: str | None) -> None:
+    """Change to a group, a user and a umask, in the order that works.
+
+    Raises:
+        click.ClickException: there is no such user or group, or we may not.
+    """
+    if umask is not None:
+        try:
+            os.umask(int(umask, 8))
+        except ValueError as error:
+            raise click.BadParameter(f"{umask!r} is not an octal number, e.g. 022", param_hint="--umask") from error
+    if uid is None and gid is None:
+        return
+    import grp
+    import pwd
+
+    try:
+        user = None if uid is None else pwd.getpwuid(int(uid)) if uid.isdigit() else pwd.getpwnam(uid)
+        group = None if gid is None else grp.getgrgid(int(gid)) if gid.isdigit() else grp.getgrnam(gid)
+        group_id = group.gr_gid if group is not None else user.pw_gid if user is not None else os.getgid()
+        if os.geteuid() == 0:
+            os.initgroups(user.pw_name, group_id) if user is not None else os.setgroups([group_id])
+        os.setgid(group_id)
+        if user is not None:
+            os.setuid(user.pw_uid)
+    except KeyError as error:
+        raise click.ClickException(f"There is no such user or group: {error.args[0]}") from error
+    except PermissionError as error:
+        raise click.ClickException("Only root can change to another user or group.") from error
