@@ -26,13 +26,14 @@ def render(
     compression: str | None = None,
     delivery_mode: int = PERSISTENT,
     expiration: str | None = None,
+    utc: bool = True,
 ) -> Message:
-    """The message of one call; the arguments are those of `umbel.messages.v2.render`.
+    """The message of one call; the arguments are those of `umbel.messages.v2.render`, and whether its naive times are UTC.
 
     Raises:
         EncodeError: the serializer cannot write the call.
     """
-    content_type, content_encoding, data = serializers.dumps(_fields(task), serializer)
+    content_type, content_encoding, data = serializers.dumps(_fields(task, utc=utc), serializer)
     headers = dict(task.headers)
     if compression:
         headers["compression"], data = compressing.compress(data, compression)
@@ -64,7 +65,7 @@ def parse(message: Message, payload: Any) -> TaskMessage:
     return TaskMessage(args=args, kwargs=kwargs, embed=Embed(**embed), headers=own_headers(message.headers), **found)
 
 
-def _fields(task: TaskMessage) -> dict[str, Any]:
+def _fields(task: TaskMessage, *, utc: bool) -> dict[str, Any]:
     callbacks = task.embed.callbacks
     if task.embed.chain:
         callbacks = [*(callbacks or ()), _linked(task.embed.chain)]
@@ -78,7 +79,7 @@ def _fields(task: TaskMessage) -> dict[str, Any]:
         "retries": task.retries,
         "eta": task.eta,
         "expires": task.expires,
-        "utc": True,
+        "utc": utc,
         "callbacks": callbacks,
         "errbacks": task.embed.errbacks,
         "timelimit": task.timelimit,

@@ -184,6 +184,8 @@ def parse(message: Message, payload: Any) -> TaskMessage:
     if not isinstance(payload, (list, tuple)) or len(payload) != 3:
         raise MessageError("The body of a task message must be [args, kwargs, embed].")
     args, kwargs, embed = payload
+    # Clients in Go send null for an empty list.
+    args, kwargs = [] if args is None else args, {} if kwargs is None else kwargs
     return TaskMessage(
         args=args,
         kwargs=kwargs,
