@@ -57,7 +57,7 @@ def test_what_must_run_runs(stage):
 def test_unknown_task_is_a_failure_that_is_stored(stage):  # P1
     stage.worker("-c", "1")
     result = stage.app.send_task("no.such.task", (1,))
-    with pytest.raises(NotRegistered, match="no.such.task"):
+    with pytest.raises(NotRegistered, match=r"no\.such\.task"):
         result.get(timeout=10)
     assert result.state == "FAILURE"
     (dead,) = stage.dead()

@@ -1,0 +1,225 @@
+"""What all scenarios share: a stage with a journal of what was meant, fault-recording helpers, the wait for quiet, the verdict."""
+
+from __future__ import annotations
+
+import glob
+import os
+import signal
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chaos.ledger import Entry, Journal, Report, audit
+from chaos.servers import PrivateRabbit, PrivateRedis
+from system.processes import WorkerProcess, environment, eventually
+from system.stage import Place, Stage
+from umbel.brokers.base import DEAD_SUFFIX
+from umbel.errors import OperationalError
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure beside its bar."""
+
+    what: str
+    seen: Any
+    bar: str
+    good: bool
+
+    def line(self) -> str:
+        return f"{'ok  ' if self.good else 'FAIL'} {self.what}: {self.seen} (bar {self.bar})"
+
+
+@dataclass
+class Outcome:
+    """How a scenario went."""
+
+    name: str
+    lines: list[str] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+
+    def check(self, what: str, seen: Any, bar: str, good: bool) -> None:
+        self.checks.append(Check(what, seen, bar, good))
+
+    def at_most(self, what: str, seen: float, most: float, unit: str = "") -> None:
+        shown = round(seen, 3) if isinstance(seen, float) else seen
+        self.check(what, f"{shown}{unit}", f"≤ {most:g}{unit}", seen <= most)
+
+    def none(self, what: str, found: Iterable[Any] | int) -> None:
+        found = found if isinstance(found, int) else list(found)
+        count = found if isinstance(found, int) else len(found)
+        self.check(what, count if not count else f"{count}, e.g. {found if isinstance(found, int) else found[:5]}", "0", not count)
+
+    @property
+    def good(self) -> bool:
+        return all(check.good for check in self.checks)
+
+    def text(self) -> str:
+        return "\n".join([f"== {self.name}", *self.lines, *(check.line() for check in self.checks)])
+
+
+class Arena(Stage):
+    """A stage on which things are broken on purpose."""
+
+    def __init__(self, place: Place, *, late: bool = True, settings: Mapping[str, Any] | None = None) -> None:
+        super().__init__(place, f"chaos-{uuid.uuid4().hex[:10]}")
+        self.settings.update({"task_acks_late": late, "broker_connection_max_retries": None, **(settings or {})})
+        self.journal = Journal(self.ledger)
+        self.begun = time.time()
+
+    def fault(self, name: str, **fields: Any) -> None:
+        """Record that a fault took place; call it only when it did."""
+        self.journal.write("fault", name=name, **fields)
+
+    def kill(self, worker: WorkerProcess) -> None:
+        """SIGKILL to the worker's process group."""
+        assert worker.alive, f"the worker ended by itself:\n{worker.text()}"
+        worker.kill_group()
+        self.fault("kill group", pid=worker.pid)
+        assert worker.wait(10) == -signal.SIGKILL
+        eventually(lambda: not worker.members(), 5, "all processes of the group gone")
+        worker.end()
+        self.workers.remove(worker)
+
+    def submit(self, task: str, *args: Any, **options: Any) -> str:
+        """Publish one task and write down how that went."""
+        task_id = str(uuid.uuid4())
+        self.journal.write("intent", id=task_id)
+        outcome = "unknown"
+        try:
+            self.send(task, *args, task_id=task_id, **options)
+            outcome = "ok"
+        except OperationalError as error:
+            self.journal.write("refusal", id=task_id, error=f"{type(error).__name__}: {error}"[:200])
+        finally:
+            self.journal.write("outcome", id=task_id, outcome=outcome)
+        return task_id
+
+    def flush_client(self) -> None:
+        """Have every accepted message confirmed."""
+        self.app.close()
+
+    def accepted(self) -> set[str]:
+        return {entry["id"] for entry in self.watch.update() if entry["kind"] == "outcome" and entry["outcome"] == "ok"}
+
+    def await_all(self, timeout: float) -> None:
+        """Wait until every accepted task has run to its end, or until nothing has happened for the time given."""
+        done: set[str] = set()
+        seen = 0
+        last, progress = time.monotonic(), 0
+
+        def finished(entries: list[Entry]) -> bool:
+            nonlocal seen, last, progress
+            for entry in entries[seen:]:
+                if entry["kind"] == "end":
+                    done.add(entry["id"])
+            seen = len(entries)
+            if len(done) != progress:
+                progress, last = len(done), time.monotonic()
+            return wanted <= done or time.monotonic() - last > timeout
+
+        wanted = self.accepted()
+        self.watch.wait(finished, 3600, "all accepted tasks")
+
+    def at_rest(self) -> dict[str, int]:
+        """What is left in the broker when every worker has stopped."""
+        stuck = {"queue": self.length()}
+        if self.place.broker.startswith("redis"):
+            import redis
+
+            with redis.Redis.from_url(self.place.broker) as client:
+                stuck["unacked"] = client.hlen("unacked")
+                stuck["unacked_index"] = client.zcard("unacked_index")
+        return stuck
+
+    def dead_ids(self) -> list[str]:
+        if not self.length(self.queue + DEAD_SUFFIX):
+            return []
+        return [letter.headers.get("id", "?") for letter in self.dead()]
+
+    def verdict(self, *, states: bool = False) -> Report:
+        """Stop the workers and compare."""
+        for worker in self.workers:
+            assert worker.stop(timeout=30) == 0, worker.text()
+        stored = None
+        if states:
+            stored = {task_id: self.app.AsyncResult(task_id).state for task_id in self.accepted()}
+        return audit(self.watch.update(), dead=self.dead_ids(), states=stored, stuck=self.at_rest(), leaks={"zombies": zombies()})
+
+    def celery_worker(self, python: str | os.PathLike[str], *options: str, settings: Mapping[str, Any] | None = None) -> WorkerProcess:
+        """A real Celery worker on the same broker."""
+        env = environment(self.place.broker, self.place.backend, self.ledger, {**self.settings, **(settings or {})}, "celery")
+        worker = WorkerProcess(env, *options, python=python, library="celery")
+        self.workers.append(worker)
+        return worker.wait_ready(30)
+
+    def close(self) -> None:
+        self.journal.close()
+        super().close()
+
+
+def zombies() -> int:
+    """Dead children of this process that nobody has waited for, and orphans of killed workers are init's business."""
+    lines = subprocess.run(["ps", "-o", "stat=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=False).stdout.split()
+    return sum(line.startswith("Z") for line in lines)
+
+
+def litter() -> set[str]:
+    """Files that workers leave where others would trip over them."""
+    return {*glob.glob("/dev/shm/*umbel*"), *glob.glob("/tmp/umbel-*"), *glob.glob("/dev/shm/psm_*")}
+
+
+def in_background(work: Callable[[], None]) -> tuple[threading.Thread, list[BaseException]]:
+    """Run a publisher beside the faults; what it raises is kept."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="publisher")
+    thread.start()
+    return thread, errors
+
+
+@dataclass
+class Site:
+    """A broker to play on, private where it must be broken, and how to clean up after it."""
+
+    place: Place
+    server: PrivateRedis | PrivateRabbit | None
+    closers: list[Callable[[], None]]
+
+    def close(self) -> None:
+        for closer in reversed(self.closers):
+            closer()
+
+
+def private_site(broker: str, lease: float = 5.0) -> Site:
+    """Start what a scenario needs. Results go to a Redis of their own, which no fault touches."""
+    folder = Path(os.environ.get("TMPDIR", "/tmp"))
+    if broker == "sqlite":
+        path = folder / f"umbel-chaos-{uuid.uuid4().hex[:8]}.db"
+        url = f"sqlite:///{path}"
+
+        def remove() -> None:
+            for each in path.parent.glob(path.name + "*"):
+                each.unlink(missing_ok=True)
+
+        return Site(Place(name=broker, broker=url, backend=url, lease=lease), None, [remove])
+    store = PrivateRedis()
+    closers: list[Callable[[], None]] = [store.close]
+    try:
+        server = PrivateRabbit() if broker == "rabbitmq" else PrivateRedis()
+        closers.append(server.close)
+    except BaseException:
+        store.close()
+        raise
+    return Site(Place(name=broker, broker=server.url(), backend=store.url(), lease=lease if broker == "redis" else None), server, closers)
