@@ -15,20 +15,10 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
-from umbel.brokers.base import (
-    DEAD_AT,
-    DEAD_DETAIL,
-    DEAD_QUEUE,
-    DEAD_REASON,
-    DEAD_SUFFIX,
-    BrokerOptions,
-    ConnectionState,
-    Delivery,
-    DeliverySink,
-)
+from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, ConnectionState, Delivery, DeliverySink
+from umbel.brokers.envelope import dead_headers
 from umbel.brokers.sqlite import holders, queues, rows
 from umbel.brokers.sqlite.database import Busy, Database
 from umbel.brokers.sqlite.doorbell import MESSAGES, Bell, Listener
@@ -36,7 +26,6 @@ from umbel.brokers.topology import Queue
 from umbel.errors import OperationalError
 from umbel.runtime import backoff
 from umbel.runtime.clock import SYSTEM, Clock
-from umbel.wire import kombu_json
 
 #: Messages in one claim: what keeps a turn under a millisecond.
 BATCH: Final = 64
@@ -141,14 +130,7 @@ class SqliteConsumer:
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
         if not self._settle([delivery]):
             return
-        extra = kombu_json.dumps(
-            {
-                DEAD_REASON: reason,
-                DEAD_DETAIL: detail.encode(errors="replace").decode(),
-                DEAD_QUEUE: delivery.queue,
-                DEAD_AT: datetime.fromtimestamp(self._clock.now(), UTC).isoformat(),
-            }
-        )
+        extra = dead_headers(delivery.queue, reason, detail, self._clock.now())
         grave = delivery.queue + DEAD_SUFFIX
 
         def move(connection: sqlite3.Connection, holder: int) -> None:

@@ -13,10 +13,11 @@ from itertools import islice
 from typing import Final
 
 from umbel.brokers.base import BrokerOptions
+from umbel.brokers.envelope import CompiledStencil, Encoded, encode
 from umbel.brokers.sqlite import queues
 from umbel.brokers.sqlite.database import Database
 from umbel.brokers.sqlite.doorbell import MESSAGES, Bell
-from umbel.brokers.sqlite.rows import INSERT, Row, StencilRow, encode
+from umbel.brokers.sqlite.rows import INSERT, Row
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import MessageReturned
 from umbel.messages.model import Message, Stencil
@@ -26,8 +27,7 @@ _CHUNK: Final = 500
 #: Compiled stencils that are kept; a program has one for each task and route.
 _MOST_STENCILS: Final = 4096
 
-#: A row without its queue, and where it goes.
-_Addressed = tuple[tuple[int, int, str, bytes], Destination]
+_Addressed = tuple[Encoded, Destination]
 
 
 class SqlitePublisher:
@@ -40,7 +40,7 @@ class SqlitePublisher:
         #: Names of queues that this publisher declared, in the file of this generation.
         self._declared: set[str] = set()
         self._generation = 0
-        self._stencils: dict[Stencil, tuple[StencilRow, Destination]] = {}
+        self._stencils: dict[Stencil, tuple[CompiledStencil, Destination]] = {}
 
     def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:  # noqa: ARG002
         row = encode(message, to.exchange, to.routing_key)
@@ -53,7 +53,7 @@ class SqlitePublisher:
         if compiled is None:
             if len(self._stencils) >= _MOST_STENCILS:
                 self._stencils.clear()
-            compiled = self._stencils[stencil] = StencilRow(stencil), Destination(stencil.exchange, stencil.routing_key)
+            compiled = self._stencils[stencil] = CompiledStencil(stencil), Destination(stencil.exchange, stencil.routing_key)
         pieces, to = compiled
         envelope = pieces.fill(task_id, root_id, parent_id, argsrepr, kwargsrepr)
         self._insert([((pieces.priority, 0, envelope, body), to)], self._timeout)
