@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import signal
 import subprocess
@@ -167,11 +166,6 @@ def zombies() -> int:
     """Dead children of this process that nobody has waited for, and orphans of killed workers are init's business."""
     lines = subprocess.run(["ps", "-o", "stat=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=False).stdout.split()
     return sum(line.startswith("Z") for line in lines)
-
-
-def litter() -> set[str]:
-    """Files that workers leave where others would trip over them."""
-    return {*glob.glob("/dev/shm/*umbel*"), *glob.glob("/tmp/umbel-*"), *glob.glob("/dev/shm/psm_*")}
 
 
 def in_background(work: Callable[[], None]) -> tuple[threading.Thread, list[BaseException]]:
