@@ -1,0 +1,138 @@
+"""The slot board: what a child is doing, in memory that its parent reads without asking.
+
+One small file is mapped by a child and its parent. The child stamps the job that it starts; the parent reads the stamp when it needs to
+know: for time limits, for what is active, and above all after a death, when exactly the stamped job is to blame.
+
+The same memory takes back work. A child runs its jobs in the order of their numbers, and a number is never used twice. So one number, the
+*barrier*, says which waiting jobs the parent has taken back: the child starts a job only if its number is above the barrier. Both sides look and
+write under one lock, which is held for less than a microsecond.
+
+======== ======= =========== ==========================================
+cell     written meaning
+======== ======= =========== ==========================================
+CURRENT  child   job running now, 0 when idle
+STARTED  child   highest job number ever started
+SINCE    child   when CURRENT was started, monotonic seconds
+BARRIER  parent  jobs up to this number that have not started are taken back
+SOFT     parent  job whose soft time limit has passed
+======== ======= =========== ==========================================
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from typing import Any
+
+from umbel.runtime.clock import SYSTEM
+
+_CURRENT, _STARTED, _SINCE, _BARRIER, _SOFT = range(5)
+_SIZE = 64
+#: Seconds to wait for the lock of a child that may have died holding it.
+_PATIENCE = 0.05
+
+
+class Board:
+    """One child's cells.
+
+    Args:
+        memory: at least 64 writable bytes that both sides share.
+        lock: shared by both sides.
+    """
+
+    __slots__ = ("_lock", "_memory", "_numbers", "_times")
+
+    def __init__(self, memory: mmap.mmap | bytearray, lock: Any) -> None:
+        self._memory = memory
+        self._numbers = memoryview(memory).cast("Q")
+        self._times = memoryview(memory).cast("d")
+        self._lock = lock
+
+    # the child's side
+
+    def claim(self, number: int) -> bool:
+        """Start a job, unless it was taken back. No system call."""
+        numbers = self._numbers
+        lock = self._lock
+        lock.acquire()
+        if number <= numbers[_BARRIER]:
+            lock.release()
+            return False
+        self._times[_SINCE] = SYSTEM.monotonic()
+        numbers[_STARTED] = number
+        numbers[_CURRENT] = number
+        lock.release()
+        return True
+
+    def clear(self) -> None:
+        """No job is running."""
+        self._numbers[_CURRENT] = 0
+
+    @property
+    def soft_target(self) -> int:
+        """The job whose soft time limit has passed, 0 when none has."""
+        return self._numbers[_SOFT]
+
+    # the parent's side
+
+    @property
+    def current(self) -> int:
+        """The job that runs now, 0 when idle."""
+        return self._numbers[_CURRENT]
+
+    @property
+    def started(self) -> int:
+        """The highest job number that was ever started."""
+        return self._numbers[_STARTED]
+
+    @property
+    def since(self) -> float:
+        """When the current job was started, monotonic seconds; means something only while `current` is not 0."""
+        return self._times[_SINCE]
+
+    def take_back(self, last: int) -> int | None:
+        """Bar every job up to ``last`` that has not started.
+
+        Returns:
+            The highest started number: jobs above it are the parent's again. ``None`` when the lock could not be had (the child is dying).
+        """
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return None
+        try:
+            self._numbers[_BARRIER] = last
+            return self._numbers[_STARTED]
+        finally:
+            self._lock.release()
+
+    def pass_soft_limit(self, number: int) -> None:
+        """Name the job that a soft-limit signal is meant for."""
+        self._numbers[_SOFT] = number
+
+    def close(self) -> None:
+        """Unmap."""
+        self._numbers.release()
+        self._times.release()
+        if isinstance(self._memory, mmap.mmap):
+            self._memory.close()
+
+
+def create() -> tuple[str, mmap.mmap]:
+    """A new board file: its path and the parent's mapping of it. The parent removes the file once the child has mapped it."""
+    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - mkstemp makes a private file there
+    descriptor, path = tempfile.mkstemp(prefix="umbel-board-", dir=folder)
+    os.ftruncate(descriptor, _SIZE)
+    memory = mmap.mmap(descriptor, _SIZE)
+    os.close(descriptor)
+    return path, memory
+
+
+def attach(path: str) -> mmap.mmap:
+    """The child's mapping of a board file."""
+    with open(path, "r+b") as file:  # noqa: PTH123 - start-up of every child; pathlib is slower
+        return mmap.mmap(file.fileno(), _SIZE)
+
+
+def private() -> bytearray:
+    """Memory for a board inside one process."""
+    return bytearray(_SIZE)

@@ -1,0 +1,149 @@
+"""A child process: load the app, take jobs from the parent's socket, run them.
+
+A child leaves signals to its parent. Ctrl-C and a group-wide SIGTERM reach it too; it ignores them, for the parent decides when a task
+must end. SIGUSR1 means that the soft time limit of the job named on the board has passed. When the parent is gone the child is killed by the
+kernel (Linux) or ends at the end of its input.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+from umbel.app.discovery import find_app
+from umbel.errors import SoftTimeLimitExceeded
+from umbel.hooks import worker_process_init, worker_process_shutdown
+from umbel.pools import framing
+from umbel.pools.base import ChildOptions, JobTuple, Outcome
+from umbel.pools.board import Board, attach
+from umbel.pools.effects import AppEffects
+from umbel.pools.executor import Executor
+
+logger = logging.getLogger("umbel.child")
+
+_PR_SET_PDEATHSIG = 1
+_CHUNK = 1 << 18
+
+
+class SocketChannel:
+    """The child's end of the socket to its parent."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._buffer = framing.FrameBuffer()
+        self._quitting = False
+
+    def receive(self, *, block: bool) -> Sequence[JobTuple] | None:
+        """Jobs; see `executor.Channel`."""
+        jobs: list[JobTuple] = []
+        while not self._quitting:
+            try:
+                data = self._line.recv(_CHUNK, 0 if block else socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return jobs
+            except OSError:
+                return None
+            if not data:
+                return None
+            for kind, payload in self._buffer.feed(data):
+                if kind == framing.JOBS:
+                    jobs.extend(payload)
+                elif kind == framing.QUIT:
+                    self._quitting = True
+            if jobs:
+                return jobs
+        return None
+
+    def report(self, outcomes: list[Outcome]) -> None:
+        """Send outcomes."""
+        self._line.sendall(framing.render(framing.OUTCOMES, [tuple(outcome) for outcome in outcomes]))
+
+
+def main(line: socket.socket, board_path: str, lock: Any, options: ChildOptions) -> None:
+    """What a child process runs.
+
+    Args:
+        line: the child's end of the socket pair.
+        board_path: file of the slot board.
+        lock: the board's lock.
+        options: what to load and how to be called.
+    """
+    die_with_parent()
+    board = Board(attach(board_path), lock)
+    leave_signals_to_parent()
+    watch_soft_limit(board)
+    try:
+        app = load(options)
+        runner = app.runner(options.hostname)
+    except Exception as error:
+        logger.exception("the app cannot be loaded")
+        line.sendall(framing.render(framing.FAILED, f"{type(error).__name__}: {error}"))
+        return
+    worker_process_init.send(sender=None)
+    line.sendall(framing.render(framing.READY, os.getpid()))
+    try:
+        Executor(runner, board, SocketChannel(line), AppEffects(app)).run()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the parent is gone: its messages come back by themselves
+    finally:
+        worker_process_shutdown.send(sender=None, pid=os.getpid(), exitcode=0)
+        with contextlib.suppress(Exception):
+            app.close()
+
+
+def load(options: ChildOptions) -> Any:
+    """The app of a child, with all its tasks."""
+    for entry in reversed(options.path):
+        if entry not in sys.path:
+            sys.path.insert(0, entry)
+    if options.initializer is not None:
+        where, arguments = options.initializer
+        module, _, name = where.partition(":")
+        getattr(importlib.import_module(module), name)(*arguments)
+    app = find_app(options.app_path).app
+    app.conf.update(options.changes)
+    app.import_modules()
+    app.finalize()
+    return app
+
+
+def leave_signals_to_parent() -> None:
+    """Ignore what stops the parent; it decides when a task must end."""
+
+    def nothing(_number: int, _frame: FrameType | None) -> None:
+        """Not SIG_IGN, which programs started by tasks would inherit."""
+
+    for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), nothing)
+
+
+def watch_soft_limit(board: Board) -> None:
+    """Turn SIGUSR1 into SoftTimeLimitExceeded in the job that the board names."""
+
+    def soft_limit(_number: int, _frame: FrameType | None) -> None:
+        target = board.soft_target
+        if target and target == board.current:
+            board.pass_soft_limit(0)
+            raise SoftTimeLimitExceeded
+
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, soft_limit)
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process with the one that forked it, whatever it is doing."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,176 @@
+"""The loop inside a child: take a job, run it, commit outcomes in bursts.
+
+Committing stores the burst's results in one round trip, publishes what follows the tasks, runs their handlers, and only then reports, so
+that the parent acknowledges nothing that is not stored. A single outcome is committed at once. Outcomes wait for company only behind tasks that are
+known to be quick, and not longer than `COMPANY`; should such a task be slow for once, a second thread commits in its stead.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from umbel.execution.base import Execution, Job, Runner
+from umbel.pools.base import JobTuple, Outcome
+from umbel.pools.board import Board
+from umbel.results.model import Record
+from umbel.runtime.clock import SYSTEM
+
+logger = logging.getLogger("umbel.child")
+
+#: Seconds that an outcome waits for others while quick tasks follow.
+COMPANY = 0.001
+#: Seconds after which the second thread commits what a slow task holds up.
+RESCUE = 0.008
+#: A task that usually takes longer than this (seconds) is not started before the outcomes so far are committed.
+QUICK = 0.0005
+
+
+class Channel(Protocol):
+    """The child's end of the line to its parent."""
+
+    def receive(self, *, block: bool) -> Sequence[JobTuple] | None:
+        """Jobs; an empty sequence when there are none and ``block`` is false; ``None`` when the child is to end."""
+
+    def report(self, outcomes: list[Outcome]) -> None:
+        """Send outcomes."""
+
+
+class Effects(Protocol):
+    """What an executor needs of the app to make outcomes true."""
+
+    def store(self, records: list[Record]) -> None:
+        """Store results in one round trip."""
+
+    def publish(self, execution: Execution) -> None:
+        """Publish what follows an execution; returns when the broker has it."""
+
+
+class Executor:
+    """Runs jobs one after the other.
+
+    Args:
+        runner: executes one job.
+        board: where the current job is stamped.
+        channel: where jobs come from and outcomes go to.
+        effects: stores and publishes.
+    """
+
+    def __init__(self, runner: Runner, board: Board, channel: Channel, effects: Effects) -> None:
+        self._runner = runner
+        self._board = board
+        self._channel = channel
+        self._effects = effects
+        self._inbox: deque[JobTuple] = deque()
+        self._pending: list[Execution] = []
+        self._oldest = 0.0
+        self._lock = threading.Lock()
+        self._waiting = threading.Event()
+        self._ending = False
+        self._usual: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Serve until the parent says so or is gone."""
+        rescuer = threading.Thread(target=self._rescue, name="umbel-commit", daemon=True)
+        rescuer.start()
+        try:
+            while self._fill():
+                self._drain()
+        finally:
+            self._ending = True
+            self._waiting.set()
+            self._commit()
+            rescuer.join(1.0)
+
+    def _fill(self) -> bool:
+        """Have at least one job, committing before any wait; false at the end."""
+        jobs = self._channel.receive(block=False)
+        if jobs is not None and not jobs:
+            self._commit()
+            jobs = self._channel.receive(block=True)
+        if jobs is None:
+            return False
+        self._inbox.extend(jobs)
+        return True
+
+    def _drain(self) -> None:
+        inbox, board, usual, execute, monotonic = self._inbox, self._board, self._usual, self._runner.execute, SYSTEM.monotonic
+        while inbox:
+            fields = inbox.popleft()
+            name = str(fields[1].get("task"))
+            if self._pending and usual.get(name, 1.0) > QUICK:
+                self._commit()
+            if not board.claim(fields[0]):
+                continue
+            execution = execute(Job(*fields))
+            board.clear()
+            self._learn(execution)
+            now = monotonic()
+            with self._lock:
+                if not self._pending:
+                    self._oldest = now
+                self._pending.append(execution)
+            if not inbox:
+                return
+            if now - self._oldest >= COMPANY:
+                self._commit()
+            elif not self._waiting.is_set():
+                self._waiting.set()
+
+    def _learn(self, execution: Execution) -> None:
+        """Keep a running mean of each task's runtime, quick to rise and slow to fall."""
+        usual, name, runtime = self._usual, execution.task_name, execution.runtime
+        known = usual.get(name)
+        if known is None:
+            usual[name] = runtime
+        else:
+            usual[name] = known + (runtime - known) * (0.5 if runtime > known else 0.05)
+
+    def _commit(self) -> None:
+        with self._lock:
+            if self._pending:
+                self._settle(self._pending)
+                self._pending = []
+
+    def _settle(self, burst: list[Execution]) -> None:
+        records = [execution.record for execution in burst if execution.record is not None]
+        if records:
+            self._effects.store(records)
+        for execution in burst:
+            if execution.publications:
+                self._effects.publish(execution)
+            if execution.finish is not None:
+                execution.finish()
+        self._channel.report([outcome_of(execution) for execution in burst])
+
+    def _rescue(self) -> None:
+        """Commit what waits behind a task that turned out to be slow. Handlers are user code and stay in the main thread."""
+        pause = threading.Event().wait
+        while not self._ending:
+            self._waiting.wait()
+            pause(RESCUE)
+            pending = self._pending
+            if not pending:
+                self._waiting.clear()
+            elif SYSTEM.monotonic() - self._oldest >= 2 * COMPANY and all(execution.finish is None for execution in pending):
+                try:
+                    self._commit()
+                except Exception:
+                    logger.exception("outcomes could not be committed; the next task's end will try again")
+
+
+def outcome_of(execution: Execution) -> Outcome:
+    """What the parent is told of an execution."""
+    return Outcome(
+        execution.job.number,
+        int(execution.verdict),
+        execution.state,
+        execution.runtime,
+        execution.reason,
+        execution.detail,
+        execution.traceback,
+        execution.expected,
+    )

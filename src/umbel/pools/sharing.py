@@ -1,0 +1,60 @@
+"""How many jobs to give to whom: pure decisions about keeping children busy without queueing behind slow tasks."""
+
+from __future__ import annotations
+
+#: Seconds. A task that usually takes longer is given one at a time, to an idle seat only.
+QUICK = 0.001
+#: Seconds of usual work that a seat may have waiting.
+AHEAD = 0.004
+#: Jobs that a seat may have waiting, however quick they are.
+MOST = 96
+#: Seconds that a job may run before those who wait behind it are taken back.
+OVERDUE = 0.010
+
+
+class Pace:
+    """What each task usually takes: a mean that rises quickly and falls slowly, in seconds."""
+
+    __slots__ = ("_usual",)
+
+    def __init__(self) -> None:
+        self._usual: dict[str, float] = {}
+
+    def learn(self, name: str, runtime: float) -> None:
+        """One run of a task took this long."""
+        known = self._usual.get(name)
+        if known is None:
+            self._usual[name] = runtime
+        elif runtime > known:
+            self._usual[name] = known + (runtime - known) * 0.3
+        else:
+            self._usual[name] = known + (runtime - known) * 0.05
+
+    def usual(self, name: str) -> float | None:
+        """Seconds that a task usually takes; ``None`` when it was never seen."""
+        return self._usual.get(name)
+
+
+def room(usual: float | None, waiting: int) -> int:
+    """How many more jobs of one kind a seat may be given.
+
+    Args:
+        usual: what such a job usually takes, seconds; ``None`` when unknown.
+        waiting: jobs that the seat has and has not reported.
+
+    Returns:
+        1 for an idle seat at least; more only for quick tasks.
+    """
+    if usual is None or usual > QUICK:
+        return 0 if waiting else 1
+    return max(1 if not waiting else 0, min(MOST, int(AHEAD / max(usual, 1e-6))) - waiting)
+
+
+def is_overdue(ran: float, usual: float | None) -> bool:
+    """Whether a running job should have nothing queued behind it.
+
+    Args:
+        ran: how long it has been running, seconds.
+        usual: what such a job usually takes, seconds; ``None`` when unknown.
+    """
+    return ran > OVERDUE and (usual is None or ran > 2 * usual)

@@ -1,0 +1,119 @@
+"""What to do with a message that has come in: pure decisions on its headers.
+
+================ ===========================================================
+`Run`            now
+`Hold`           it is due within seconds: wait in memory under its lease
+`Postpone`       it is due later: back into the broker's delayed store
+`Expire`         its time has passed: REVOKED, never run
+`Bury`           it can never run: dead letter, with the reason
+================ ===========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+
+from umbel.errors import MessageError
+from umbel.messages.checks import check_fields
+from umbel.messages.model import Message
+from umbel.messages.timing import epoch
+from umbel.worker.jobs import TaskSpec
+
+#: Seconds. Closer than this, a message is held in memory.
+NEAR = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run it; limits in seconds."""
+
+    hard: float | None
+    soft: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Wait in memory until a time, seconds since the epoch."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """Put it into the broker's delayed store until a time, seconds since the epoch."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """It must not run any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """It goes to the dead letters.
+
+    Args:
+        reason: a machine-readable word.
+        detail: a sentence.
+    """
+
+    reason: str
+    detail: str
+
+
+Decision = Run | Hold | Postpone | Expire | Bury
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """What a worker's admission goes by."""
+
+    specs: Mapping[str, TaskSpec]
+    max_deliveries: int = 5
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    #: Of times that carry no offset.
+    zone: tzinfo = UTC
+
+
+def admit(message: Message, *, attempts: int, flaw: MessageError | None, house: House, now: float, near: float = NEAR) -> Decision:
+    """Decide on one message of protocol 2.
+
+    Args:
+        message: nothing in it is trusted.
+        attempts: how often somebody died running it.
+        flaw: what the broker's parser found wrong with it.
+        house: specs and limits of this worker.
+        now: seconds since the epoch.
+        near: seconds; due times closer than this are held.
+    """
+    try:
+        if flaw is not None:
+            raise flaw
+        fields = check_fields(message.headers, message.properties, (), {})
+        eta, expires = _epoch(fields["eta"], house.zone), _epoch(fields["expires"], house.zone)
+    except MessageError as error:
+        return Bury(error.reason, str(error))
+    name = fields["task"]
+    spec = house.specs.get(name)
+    if spec is None:
+        return Bury("unregistered", f"no task named {name!a} is registered in this worker")
+    if house.max_deliveries and attempts >= house.max_deliveries:
+        return Bury("worker_lost", f"{attempts} workers or children died while running it")
+    if expires is not None and expires <= now:
+        return Expire()
+    if eta is not None and eta > now:
+        return Hold(eta) if eta - now <= near else Postpone(eta)
+    hard, soft = fields["timelimit"]
+    return Run(
+        hard or spec.time_limit or house.time_limit or None,
+        soft or spec.soft_time_limit or house.soft_time_limit or None,
+    )
+
+
+def _epoch(text: str | None, zone: tzinfo) -> float | None:
+    return None if text is None else epoch(text, zone)

@@ -1,0 +1,241 @@
+"""Which seat runs what, when: the ready queue, the seats, and taking back what waits behind a slow task.
+
+One owner for three facts: what is ready, what is at which seat, and what each task usually takes. Everything here runs on the event loop and
+performs no I/O but `Seat.send`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from typing import Any
+
+from umbel.brokers.base import Delivery
+from umbel.pools.base import Outcome, Seat
+from umbel.pools.sharing import MOST, QUICK, Pace, is_overdue, room
+from umbel.worker.jobs import Entry
+
+#: Top a busy seat up only for this many jobs at once: a frame costs more than a job.
+_LEAST = MOST // 3
+
+
+class Station:
+    """A seat and what it has been given, in the order in which it runs them."""
+
+    __slots__ = ("given", "is_spent", "is_stalled", "last", "seat", "served")
+
+    def __init__(self, seat: Seat) -> None:
+        self.seat = seat
+        #: By number; dicts keep their order.
+        self.given: dict[int, Entry] = {}
+        #: The highest number sent.
+        self.last = 0
+        #: Jobs completed, for max_tasks_per_child.
+        self.served = 0
+        #: It is to be replaced when its jobs are done.
+        self.is_spent = False
+        #: What it runs takes longer than such jobs should: nothing is queued behind it.
+        self.is_stalled = False
+
+
+class Dispatcher:
+    """Gives ready entries to seats.
+
+    Args:
+        prepare: awaited for an entry that is `early` or `careful` before it is sent: acknowledges it, or records its start.
+        max_tasks: jobs after which a seat takes no more and is retired; ``None`` is no limit.
+        retire: told of a seat that is to be replaced.
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[[Entry], Awaitable[None]],
+        max_tasks: int | None,
+        retire: Callable[[Seat], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self.ready: deque[Entry] = deque()
+        self.pace = Pace()
+        self.stations: dict[Seat, Station] = {}
+        self.is_open = True
+        self._prepare = prepare
+        self._max_tasks = max_tasks
+        self._retire = retire
+        self._spawn = spawn
+        self._number = 0
+
+    # what comes in
+
+    def add_seat(self, seat: Seat) -> None:
+        """A seat takes jobs from now on."""
+        self.stations[seat] = Station(seat)
+        self.pump()
+
+    def remove_seat(self, seat: Seat) -> Station | None:
+        """A seat is gone; what it had been given is the caller's to judge."""
+        return self.stations.pop(seat, None)
+
+    def offer(self, entries: Iterable[Entry]) -> None:
+        """These may run."""
+        self.ready.extend(entries)
+        self.pump()
+
+    def put_back(self, entries: Iterable[Entry]) -> None:
+        """These come before all others."""
+        self.ready.extendleft(reversed(list(entries)))
+
+    def finished(self, seat: Seat, outcomes: list[Outcome]) -> Iterator[tuple[Entry, Outcome]]:
+        """Match outcomes with their entries; unknown numbers are passed over."""
+        station = self.stations.get(seat)
+        if station is None:
+            return
+        station.is_stalled = False
+        given, learn = station.given, self.pace.learn
+        for outcome in outcomes:
+            entry = given.pop(outcome.number, None)
+            if entry is not None:
+                learn(entry.task, outcome.runtime)
+                station.served += 1
+                yield entry, outcome
+        if self._max_tasks and station.served >= self._max_tasks:
+            station.is_spent = True
+        if station.is_spent and not given:
+            self.retire(station)
+
+    def retire(self, station: Station) -> None:
+        """Replace a seat, now if it is idle, else when its jobs are done."""
+        station.is_spent = True
+        if not station.given and station.seat.is_ready:
+            station.seat.is_ready = False
+            self._retire(station.seat)
+
+    # giving
+
+    def pump(self) -> None:
+        """Give out what can be given."""
+        ready = self.ready
+        if not ready or not self.is_open:
+            return
+        stations = sorted(
+            (one for one in self.stations.values() if one.seat.is_ready and not one.is_spent and not one.is_stalled), key=_load
+        )
+        left = len(stations)
+        for station in stations:
+            if not ready:
+                return
+            self._fill(station, -(-len(ready) // left))
+            left -= 1
+
+    def _fill(self, station: Station, share: int) -> None:
+        ready, waiting = self.ready, len(station.given)
+        head = ready[0]
+        count = room(self.pace.usual(head.task), waiting)
+        if self._max_tasks:
+            count = min(count, self._max_tasks - station.served - waiting)
+        if waiting:
+            if count < _LEAST:
+                return
+        elif head.early or head.careful:
+            self._give_carefully(station, ready.popleft())
+            return
+        if count > 0:
+            self._give(station, min(count, share))
+
+    def _give(self, station: Station, count: int) -> None:
+        ready, usual, given = self.ready, self.pace.usual, station.given
+        number, seat, jobs = self._number, station.seat, []
+        while count and ready:
+            entry = ready[0]
+            if entry.early or entry.careful or (jobs and (usual(entry.task) or 1.0) > QUICK):
+                break
+            ready.popleft()
+            number += 1
+            entry.number = number
+            entry.seat = seat
+            given[number] = entry
+            jobs.append(entry.job())
+            count -= 1
+        self._number = station.last = number
+        if jobs:
+            seat.send(jobs)
+
+    def _give_carefully(self, station: Station, entry: Entry) -> None:
+        """Reserve the seat, prepare, then send."""
+        self._number += 1
+        entry.number = station.last = self._number
+        entry.seat = station.seat
+        station.given[entry.number] = entry
+        self._spawn(self._send_prepared(station, entry))
+
+    async def _send_prepared(self, station: Station, entry: Entry) -> None:
+        number = entry.number
+        await self._prepare(entry)
+        if station.given.get(number) is entry and not (entry.lost and not entry.early):
+            station.seat.send([entry.job()])
+        elif station.given.pop(number, None) is not None:
+            self.pump()
+
+    # taking back
+
+    def relieve(self, now: float) -> None:
+        """Take back what waits behind jobs that run longer than such jobs should.
+
+        Args:
+            now: monotonic seconds.
+        """
+        for station in self.stations.values():
+            if station.given and not station.is_stalled:
+                number, since = station.seat.current()
+                if number and is_overdue(now - since, self.pace.usual(station.given[number].task) if number in station.given else None):
+                    station.is_stalled = True
+                    if len(station.given) > 1:
+                        self._reclaim(station)
+        self.pump()
+
+    def reclaim_all(self) -> list[Entry]:
+        """Take back everything that has not started, everywhere; it is ready again."""
+        for station in self.stations.values():
+            self._reclaim(station)
+        return list(self.ready)
+
+    def _reclaim(self, station: Station) -> list[Entry]:
+        started = station.seat.take_back(station.last)
+        if started is None:
+            return []
+        entries = [entry for number, entry in station.given.items() if number > started]
+        for entry in entries:
+            del station.given[entry.number]
+        self.put_back(entries)
+        return entries
+
+    def withdraw(self, lost: set[Delivery]) -> list[Entry]:
+        """Forget entries whose deliveries are lost, unless they run already; returns those that run."""
+        self.reclaim_all()
+        self.ready = deque(entry for entry in self.ready if entry.delivery not in lost)
+        running = []
+        for entry in self.running():
+            if entry.delivery in lost:
+                entry.lost = True
+                running.append(entry)
+        return running
+
+    # looking
+
+    def running(self) -> Iterator[Entry]:
+        """What has been given to seats and not ended."""
+        for station in self.stations.values():
+            yield from station.given.values()
+
+    @property
+    def outstanding(self) -> int:
+        """How many entries seats have."""
+        return sum(len(station.given) for station in self.stations.values())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every seat is busy."""
+        return all(station.given or not station.seat.is_ready for station in self.stations.values())
+
+
+def _load(station: Station) -> int:
+    return len(station.given)

@@ -1,0 +1,54 @@
+"""Time limits: read the slot boards, interrupt at the soft limit, kill at the hard one.
+
+Limits run by the parent's clock from the moment that the child stamped the job, so they hold whatever the task does.
+"""
+
+from __future__ import annotations
+
+from umbel.pools.base import Seat
+from umbel.worker.dispatching import Dispatcher
+from umbel.worker.narrating import Narrator
+
+#: Seconds between looks: what a limit may be late by.
+LOOK = 0.05
+
+
+class Limits:
+    """Watches what runs.
+
+    Args:
+        dispatcher: who runs what.
+        narrator: says what happens.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, narrator: Narrator) -> None:
+        self._dispatcher = dispatcher
+        self._narrator = narrator
+        self._warned: dict[Seat, int] = {}
+
+    def look(self, now: float) -> None:
+        """Enforce limits.
+
+        Args:
+            now: monotonic seconds.
+        """
+        for station in self._dispatcher.stations.values():
+            if not station.given:
+                continue
+            number, since = station.seat.current()
+            entry = station.given.get(number)
+            if entry is None or entry.timed_out or (entry.hard is None and entry.soft is None):
+                continue
+            ran = now - since
+            if entry.hard is not None and ran >= entry.hard:
+                entry.timed_out = True
+                self._narrator.hard_limit(entry)
+                station.seat.kill()
+            elif entry.soft is not None and ran >= entry.soft and self._warned.get(station.seat) != number:
+                self._warned[station.seat] = number
+                self._narrator.soft_limit(entry)
+                station.seat.interrupt(number)
+
+    def forget(self, seat: Seat) -> None:
+        """A seat is gone."""
+        self._warned.pop(seat, None)

@@ -1,0 +1,63 @@
+"""A child has died: who is to blame, and what becomes of what it had. Pure but for `Station`'s bookkeeping.
+
+Exactly the job that was running is to blame. Jobs that waited behind it go to other children. A job that had finished but was not reported yet is redelivered
+without blame; if nothing was running, the child died while it committed, and what it was committing is to blame.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from umbel.worker.dispatching import Station
+from umbel.worker.jobs import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What a dead child leaves."""
+
+    blamed: list[Entry]
+    #: Ran, but their outcomes are lost: they must run again, here.
+    unreported: list[Entry]
+    #: Never started.
+    waiting: list[Entry]
+
+
+class Fate(enum.Enum):
+    """What becomes of a message whose child died running it."""
+
+    REDELIVER = "it will be redelivered"
+    BURY = "it is moved to the dead letters"
+    FAIL = "it has failed"
+
+
+def sort_out(station: Station) -> Loss:
+    """Part a dead seat's entries."""
+    current, _ = station.seat.current()
+    started = station.seat.started()
+    blamed, unreported, waiting = [], [], []
+    for number, entry in station.given.items():
+        if number == current:
+            blamed.append(entry)
+        elif number <= started:
+            (unreported if current else blamed).append(entry)
+        else:
+            waiting.append(entry)
+    return Loss(blamed, unreported, waiting)
+
+
+def fate(entry: Entry, max_deliveries: int) -> Fate:
+    """Decide on one blamed entry.
+
+    Args:
+        entry: what was running.
+        max_deliveries: deaths after which it is dead-lettered; 0 is no limit.
+    """
+    if entry.timed_out:
+        return Fate.FAIL if entry.spec.acks_on_timeout or entry.early else Fate.BURY
+    if entry.early or not entry.spec.reject_on_worker_lost:
+        return Fate.FAIL
+    if max_deliveries and entry.delivery.attempts + 1 >= max_deliveries:
+        return Fate.BURY
+    return Fate.REDELIVER

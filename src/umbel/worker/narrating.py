@@ -1,0 +1,86 @@
+"""What a worker says of its tasks: one line each, with Celery's words, control characters escaped."""
+
+from __future__ import annotations
+
+import logging
+
+from umbel import states
+from umbel.brokers.base import Delivery
+from umbel.pools.base import Outcome
+from umbel.worker.jobs import Entry
+
+logger = logging.getLogger("umbel.worker")
+
+#: Characters of a log line's variable part.
+_MOST = 2000
+
+
+class Narrator:
+    """Writes log lines about tasks. Asks once what the log level lets through."""
+
+    def __init__(self) -> None:
+        self.tells_outcomes = logger.isEnabledFor(logging.INFO)
+
+    def received(self, entry: Entry) -> None:
+        """A message was admitted."""
+        logger.info("Task %s[%s] received", clean(entry.task), clean(entry.id))
+
+    def outcome(self, entry: Entry, outcome: Outcome) -> None:
+        """A task has ended."""
+        name, task_id = clean(entry.task), clean(entry.id)
+        if outcome.state == states.SUCCESS:
+            logger.info("Task %s[%s] succeeded in %.6fs: %s", name, task_id, outcome.runtime, clean(outcome.detail))
+        elif outcome.state == states.RETRY:
+            logger.info("Task %s[%s] retry: %s", name, task_id, clean(outcome.detail))
+        elif outcome.state == states.IGNORED:
+            logger.info("Task %s[%s] ignored", name, task_id)
+        elif outcome.state == states.REJECTED:
+            logger.info("Task %s[%s] rejected: %s", name, task_id, clean(outcome.detail))
+        elif outcome.expected:
+            logger.info("Task %s[%s] raised expected: %s", name, task_id, clean(outcome.detail))
+        else:
+            self.failure(entry, outcome)
+
+    def failure(self, entry: Entry, outcome: Outcome) -> None:
+        """A task has ended; say so only if it failed."""
+        if outcome.state != states.FAILURE or outcome.expected:
+            return
+        traceback = f"\n{outcome.traceback.rstrip()}" if outcome.traceback else ""
+        logger.error("Task %s[%s] raised unexpected: %s%s", clean(entry.task), clean(entry.id), clean(outcome.detail), traceback)
+
+    def lost(self, entry: Entry, cause: str, what_next: str) -> None:
+        """A child died while it ran this."""
+        logger.error("Task %s[%s]: its process ended (%s); %s", clean(entry.task), clean(entry.id), cause, what_next)
+
+    def soft_limit(self, entry: Entry) -> None:
+        """The soft time limit has passed."""
+        logger.warning("Soft time limit (%ss) exceeded for %s[%s]", entry.soft, clean(entry.task), clean(entry.id))
+
+    def hard_limit(self, entry: Entry) -> None:
+        """The hard time limit has passed."""
+        logger.error("Hard time limit (%ss) exceeded for %s[%s]", entry.hard, clean(entry.task), clean(entry.id))
+
+    def expired(self, delivery: Delivery) -> None:
+        """A message's time has passed."""
+        logger.info("Discarding revoked task: %s[%s] (expired)", clean(delivery.headers.get("task")), clean(delivery.headers.get("id")))
+
+    def buried(self, delivery: Delivery, reason: str, detail: str) -> None:
+        """A message was dead-lettered."""
+        logger.error(
+            "Message %s[%s] moved to %s.dead: %s: %s",
+            clean(delivery.headers.get("task")),
+            clean(delivery.headers.get("id")),
+            clean(delivery.queue),
+            reason,
+            clean(detail),
+        )
+
+
+def clean(value: object) -> str:
+    """Text that stays on its line: control, format and surrogate characters escaped, length bounded."""
+    text = value if isinstance(value, str) else str(value)
+    if len(text) > _MOST:
+        text = f"{text[:_MOST]}…"
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else character.encode("unicode_escape").decode("ascii") for character in text)

@@ -1,0 +1,65 @@
+"""What a worker is told: one frozen value, made from the command line or by hand."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """How one worker runs.
+
+    What is ``None`` falls back to the app's settings, then to the default named here.
+    """
+
+    #: ``module:attribute`` of the app, for children to import; ``None``: the app knows it itself.
+    app_path: str | None = None
+    #: Node name; ``celery@<host>`` when not given.
+    hostname: str | None = None
+    #: Names of the queues to consume from; empty: all configured ones.
+    queues: tuple[str, ...] = ()
+    #: Names of configured queues to leave out.
+    exclude: tuple[str, ...] = ()
+    #: Jobs at a time; the number of processors when not given.
+    concurrency: int | None = None
+    #: prefork or solo.
+    pool: str | None = None
+    #: Unsettled messages per slot; ``None`` follows the measured rate, 0 is no limit.
+    prefetch_multiplier: int | None = None
+    #: Seconds.
+    time_limit: float | None = None
+    #: Seconds.
+    soft_time_limit: float | None = None
+    max_tasks_per_child: int | None = None
+    #: KiB of resident memory.
+    max_memory_per_child: int | None = None
+    #: Seconds that a warm stop waits for running tasks before it becomes cold; ``None`` waits for them.
+    grace: float | None = None
+    #: Settings given on the command line; children apply them too.
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    #: ``module:function`` and arguments that every child calls first: logging.
+    child_initializer: tuple[str, tuple[Any, ...]] | None = None
+
+
+def default_hostname() -> str:
+    """``celery@<host>``, the name under which Celery's tools look for a worker."""
+    return f"celery@{socket.gethostname()}"
+
+
+def expand_hostname(template: str) -> str:
+    """Fill ``%h`` (full host name), ``%n`` (its first part) and ``%d`` (its domain); a name without ``@`` gets the host appended."""
+    host = socket.gethostname()
+    name, _, domain = host.partition(".")
+    filled = template.replace("%h", host).replace("%n", name).replace("%d", domain)
+    return filled if "@" in filled else f"{filled}@{host}"
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,164 @@
+"""How messages end: acknowledged, handed back, dead-lettered, failed. Counts and logs them.
+
+Children store the results of what they ran. What never reached a child, or whose child died, is stored here, off the event loop, and settled
+only when it is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from umbel import states
+from umbel.brokers.base import Consumer, Delivery
+from umbel.errors import OperationalError, TaskRevokedError
+from umbel.execution.base import Verdict
+from umbel.pools.base import Outcome
+from umbel.results.base import ResultStore
+from umbel.results.model import Record
+from umbel.runtime.backoff import delays
+from umbel.runtime.clock import SYSTEM
+from umbel.wire import failures
+from umbel.worker.jobs import Entry
+from umbel.worker.narrating import Narrator
+
+logger = logging.getLogger("umbel.worker")
+
+
+class Settlement:
+    """Ends messages.
+
+    Args:
+        store: for results of what did not run; ``None`` when there is none.
+        narrator: writes the log lines.
+        spawn: runs a coroutine beside the loop's other work.
+    """
+
+    def __init__(self, store: ResultStore | None, narrator: Narrator, spawn: Callable[[Coroutine[Any, Any, None]], object]) -> None:
+        self._consumer: Consumer
+        self._store = store
+        self._narrator = narrator
+        self._spawn = spawn
+        #: Tasks that have ended in children.
+        self.completed = 0
+        #: (id, retries) of what ended after its delivery was lost, so that it is not run again when it comes back.
+        self.done_but_unsettled: dict[tuple[str, Any], None] = {}
+
+    def attach(self, consumer: Consumer) -> None:
+        """Settle through this consumer."""
+        self._consumer = consumer
+
+    def settle(self, ended: Iterable[tuple[Entry, Outcome]]) -> None:
+        """What children have reported."""
+        done: list[Delivery] = []
+        narrate = self._narrator.outcome if self._narrator.tells_outcomes else self._narrator.failure
+        for entry, outcome in ended:
+            self.completed += 1
+            if outcome.verdict == Verdict.ACK:
+                if entry.lost:
+                    self._remember(entry)
+                elif not entry.early:
+                    done.append(entry.delivery)
+            elif not entry.lost:
+                self._settle_otherwise(entry, outcome)
+            narrate(entry, outcome)
+        if done:
+            self._consumer.ack(done)
+
+    def _settle_otherwise(self, entry: Entry, outcome: Outcome) -> None:
+        if entry.early:
+            return
+        if outcome.verdict == Verdict.REQUEUE:
+            # A task that rejects for ever must not spin for ever: each time counts.
+            self._spawn(self._consumer.blame(entry.delivery))
+        else:
+            self._spawn(self._bury(entry.delivery, outcome.reason or "rejected", outcome.detail))
+
+    def _remember(self, entry: Entry) -> None:
+        self.done_but_unsettled[entry.id, entry.delivery.headers.get("retries")] = None
+        while len(self.done_but_unsettled) > 10_000:
+            del self.done_but_unsettled[next(iter(self.done_but_unsettled))]
+
+    def was_done(self, delivery: Delivery) -> bool:
+        """Whether this is a message that was run to its end here, but whose acknowledgement was lost."""
+        if not self.done_but_unsettled:
+            return False
+        key = (str(delivery.headers.get("id")), delivery.headers.get("retries"))
+        if key not in self.done_but_unsettled:
+            return False
+        del self.done_but_unsettled[key]
+        return True
+
+    # what did not run
+
+    def bury(self, delivery: Delivery, reason: str, detail: str, error: BaseException | None = None) -> None:
+        """Dead-letter a message; store a failure first where it has an id."""
+        self._spawn(self._fail_and_bury(delivery, reason, detail, error))
+
+    def fail(self, entry: Entry, error: BaseException, *, state: str = states.FAILURE, ack: bool = True) -> None:
+        """Store a failure for a message that is not run (again), then acknowledge it."""
+        self._spawn(
+            self._fail(entry.delivery, error, state, ignore=entry.spec.ignore_result, ack=ack and not entry.early and not entry.lost)
+        )
+
+    def expire(self, delivery: Delivery, *, ignore_result: bool) -> None:
+        """A message whose time has passed: REVOKED."""
+        self._narrator.expired(delivery)
+        self._spawn(self._fail(delivery, TaskRevokedError("expired"), states.REVOKED, ignore=ignore_result, ack=True))
+
+    def redeliver(self, entry: Entry) -> None:
+        """Put a message back, counted: whoever ran it died."""
+        self._spawn(self._consumer.blame(entry.delivery))
+
+    async def _fail_and_bury(self, delivery: Delivery, reason: str, detail: str, error: BaseException | None) -> None:
+        if error is not None:
+            await self._keep(delivery, error, states.FAILURE)
+        await self._bury(delivery, reason, detail)
+
+    async def _bury(self, delivery: Delivery, reason: str, detail: str) -> None:
+        self._narrator.buried(delivery, reason, detail)
+        await self._consumer.dead_letter(delivery, reason, detail)
+
+    async def _fail(self, delivery: Delivery, error: BaseException, state: str, *, ignore: bool, ack: bool) -> None:
+        if not ignore:
+            await self._keep(delivery, error, state)
+        if ack:
+            self._consumer.ack([delivery])
+
+    async def _keep(self, delivery: Delivery, error: BaseException, state: str) -> None:
+        """Store a failure; waits out a store that cannot be reached."""
+        record = record_of(delivery, error, state)
+        if self._store is None or record is None:
+            return
+        for delay in delays(first=0.5, most=10.0):
+            try:
+                await asyncio.to_thread(self._store.store, [record])
+            except OperationalError as problem:
+                logger.error("the state of task %s waits for the store: %s", record.task_id, problem)
+                await asyncio.sleep(delay)
+            else:
+                return
+
+
+def record_of(delivery: Delivery, error: BaseException, state: str) -> Record | None:
+    """The record of a task that did not run; ``None`` when its message has no usable id."""
+    headers = delivery.headers
+    task_id = headers.get("id")
+    if not isinstance(task_id, str) or not task_id or len(task_id) > 255:
+        return None
+    group, parent = headers.get("group"), headers.get("parent_id")
+    reply_to = delivery.properties.get("reply_to")
+    return Record(
+        task_id=task_id,
+        status=state,
+        result=failures.render(error),
+        traceback=None,
+        children=[],
+        date_done=datetime.fromtimestamp(SYSTEM.now(), UTC).isoformat(),
+        group_id=group if isinstance(group, str) else None,
+        parent_id=parent if isinstance(parent, str) else None,
+        reply_to=reply_to if isinstance(reply_to, str) else None,
+    )

@@ -1,0 +1,79 @@
+"""Run a worker whose tasks run in this process's main thread (``-P solo``)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from umbel.pools.base import Seat, SeatListener
+from umbel.pools.child import watch_soft_limit
+from umbel.pools.effects import AppEffects
+from umbel.pools.executor import Executor
+from umbel.pools.solo import SoloSeat
+from umbel.worker.worker import Worker
+
+
+class SoloSeating:
+    """One seat, made on the loop, served by the main thread."""
+
+    def __init__(self) -> None:
+        self.seat: SoloSeat | None = None
+        self.is_made = threading.Event()
+        self._is_gone = False
+
+    def open(self, listener: SeatListener, count: int) -> None:  # noqa: ARG002 - there is only one main thread
+        """Make the seat."""
+        self.seat = SoloSeat(listener, asyncio.get_running_loop())
+        self.is_made.set()
+        listener.on_ready(self.seat)
+
+    def replace(self, seat: Seat) -> None:
+        """The main thread is not replaced: it goes on."""
+        seat.is_ready = True
+
+    def filled(self, seat: Seat) -> None:  # noqa: ARG002 - there is only one
+        """The main thread has left."""
+        self._is_gone = True
+
+    def close(self) -> None:
+        """Let the main thread leave."""
+        if self.seat is not None:
+            self.seat.quit()
+
+    def kill(self) -> None:
+        """Let the main thread leave; what it runs cannot be ended."""
+        self.close()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the main thread has left, or never came."""
+        return self.seat is None or self._is_gone
+
+
+def run_solo(worker: Worker) -> int:
+    """The loop on a thread, the tasks here."""
+    seating = SoloSeating()
+    result: list[int] = []
+    trouble: list[BaseException] = []
+
+    def serve() -> None:
+        try:
+            result.append(asyncio.run(worker.main(seating)))
+        except BaseException as error:
+            trouble.append(error)
+        finally:
+            seating.is_made.set()
+
+    thread = threading.Thread(target=serve, name="umbel-consumer")
+    thread.start()
+    seating.is_made.wait()
+    seat = seating.seat
+    if seat is not None:
+        watch_soft_limit(seat.board)
+        Executor(worker.app.runner(worker.hostname), seat.board, seat, AppEffects(worker.app)).run()
+        if thread.is_alive():
+            seat.gone()
+    thread.join()
+    if trouble:
+        raise trouble[0]
+    return result[0]

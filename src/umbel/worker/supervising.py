@@ -1,0 +1,96 @@
+"""What seats tell, and what follows: jobs end, children are born and die."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from umbel.errors import TimeLimitExceeded, WorkerLostError
+from umbel.pools.base import Outcome, Seat
+from umbel.worker.dispatching import Dispatcher, Station
+from umbel.worker.jobs import Entry
+from umbel.worker.limits import Limits
+from umbel.worker.losses import Fate, fate, sort_out
+from umbel.worker.narrating import Narrator
+from umbel.worker.seating import Seating
+from umbel.worker.settling import Settlement
+
+logger = logging.getLogger("umbel.worker")
+
+#: Children that may fail to load the app, one after the other, before the worker gives up.
+_HOPELESS = 3
+
+
+class Supervisor:
+    """The worker's side of its seats (`pools.base.SeatListener`).
+
+    Args:
+        max_deliveries: deaths after which a message is dead-lettered; 0 is no limit.
+    """
+
+    def __init__(
+        self, dispatcher: Dispatcher, settlement: Settlement, limits: Limits, narrator: Narrator, seating: Seating, max_deliveries: int
+    ) -> None:
+        self.first_ready = asyncio.Event()
+        self.all_gone = asyncio.Event()
+        #: Why no child can be started, once that is clear.
+        self.hopeless: str = ""
+        self._dispatcher = dispatcher
+        self._settlement = settlement
+        self._limits = limits
+        self._narrator = narrator
+        self._seating = seating
+        self._max_deliveries = max_deliveries
+        self._failures = 0
+
+    # pools.base.SeatListener
+
+    def on_ready(self, seat: Seat) -> None:
+        """A child takes jobs."""
+        self._failures = 0
+        self.first_ready.set()
+        self._dispatcher.add_seat(seat)
+
+    def on_outcomes(self, seat: Seat, outcomes: list[Outcome]) -> None:
+        """Jobs have ended."""
+        self._settlement.settle(self._dispatcher.finished(seat, outcomes))
+        self._dispatcher.pump()
+
+    def on_death(self, seat: Seat, cause: str) -> None:
+        """A child is gone: judge what it had, fill its place."""
+        station = self._dispatcher.remove_seat(seat)
+        self._limits.forget(seat)
+        if station is None:
+            self._count_failure(cause)
+        else:
+            self._judge(station, cause)
+        self._seating.filled(seat)
+        if self._seating.is_empty:
+            self.all_gone.set()
+
+    def _count_failure(self, cause: str) -> None:
+        self._failures += 1
+        logger.error("A child could not start: %s", cause)
+        if self._failures >= _HOPELESS and not self.first_ready.is_set():
+            self.hopeless = cause
+            self.first_ready.set()
+
+    def _judge(self, station: Station, cause: str) -> None:
+        loss = sort_out(station)
+        for entry in loss.blamed:
+            self._sentence(entry, cause)
+        self._dispatcher.put_back(entry for entry in (*loss.unreported, *loss.waiting) if not entry.lost)
+
+    def _sentence(self, entry: Entry, cause: str) -> None:
+        verdict = fate(entry, self._max_deliveries)
+        error = TimeLimitExceeded(entry.hard) if entry.timed_out else WorkerLostError(f"Worker exited prematurely: {cause}.")
+        if not entry.timed_out:
+            self._narrator.lost(entry, cause, verdict.value)
+        if verdict is Fate.FAIL:
+            self._settlement.fail(entry, error)
+        elif entry.lost:
+            return  # the broker has it already
+        elif verdict is Fate.REDELIVER:
+            self._settlement.redeliver(entry)
+        else:
+            self._settlement.bury(entry.delivery, "time_limit" if entry.timed_out else "worker_lost", str(error), error)

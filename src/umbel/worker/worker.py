@@ -1,0 +1,260 @@
+"""The worker: one consumer process, its children, and what happens between start and stop.
+
+A warm stop fetches nothing more, hands back what has not started and waits for what runs. A cold stop hands back what runs, too, and ends the children.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from umbel.app.app import Umbel
+from umbel.brokers.topology import Queue
+from umbel.errors import ImproperlyConfigured
+from umbel.pools.template import warm_up
+from umbel.runtime.clock import SYSTEM
+from umbel.wire.serializers import content_types
+from umbel.worker.admission import House
+from umbel.worker.dispatching import Dispatcher
+from umbel.worker.intake import Intake
+from umbel.worker.jobs import Entry, spec_of
+from umbel.worker.limits import LOOK, Limits
+from umbel.worker.memory import MemoryWatch
+from umbel.worker.narrating import Narrator
+from umbel.worker.options import WorkerOptions, default_hostname, expand_hostname, processors
+from umbel.worker.seating import PreforkSeating, Seating
+from umbel.worker.settling import Settlement
+from umbel.worker.supervising import Supervisor
+from umbel.worker.window import Rate, window
+
+logger = logging.getLogger("umbel.worker")
+
+#: Seconds between looks at the boards for jobs that hold others up.
+_RELIEF = 0.01
+#: Seconds with every seat busy and nothing completed, after which what waits here is handed back for other workers.
+_STUCK = 0.25
+#: Pool names that mean child processes.
+_PREFORK = frozenset({"prefork", "processes"})
+
+
+class Worker:
+    """Consumes from an app's queues and runs its tasks. One use: make a new one to run again.
+
+    Args:
+        app: finalized by the worker.
+        options: see `WorkerOptions`.
+        on_ready: called once, on the event loop, when the worker consumes and a child takes jobs.
+    """
+
+    def __init__(self, app: Umbel, options: WorkerOptions | None = None, *, on_ready: Callable[[Worker], None] | None = None) -> None:
+        self.app = app
+        self.options = options = options or WorkerOptions()
+        self.hostname = expand_hostname(options.hostname) if options.hostname else default_hostname()
+        self.pool: str = options.pool or app.conf.worker_pool or "prefork"
+        if self.pool != "solo" and self.pool not in _PREFORK:
+            raise ImproperlyConfigured(f"there is no pool named {self.pool!r}: expected prefork or solo")
+        self.concurrency: int = 1 if self.pool == "solo" else options.concurrency or app.conf.worker_concurrency or processors()
+        self.is_ready = threading.Event()
+        self._on_ready = on_ready
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake: asyncio.Event | None = None
+        self._requests = 0
+        self._is_cold = False
+        self._chores: set[asyncio.Task[None]] = set()
+
+    # from outside
+
+    def run(self) -> int:
+        """Work until stopped; returns the exit code.
+
+        Raises:
+            OperationalError: the broker cannot be reached, or does not let us in.
+        """
+        if self.pool == "solo":
+            from umbel.worker.solo import run_solo
+
+            return run_solo(self)
+        warm_up([(self.options.app_path or self.app.import_path).partition(":")[0]])
+        return asyncio.run(self.main(PreforkSeating(self.options, self.options.app_path or self.app.import_path, self.hostname)))
+
+    def request_stop(self, *, warm: bool = True) -> None:
+        """Begin to stop; from any thread or signal handler. A second request makes a warm stop cold."""
+        self._requests += 1
+        self._is_cold = self._is_cold or not warm or self._requests > 1
+        if self._loop is not None and self._wake is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just closed
+                self._loop.call_soon_threadsafe(self._wake.set)
+
+    def queues(self) -> list[Queue]:
+        """The queues that this worker reads."""
+        return list(self.app.queues.select(self.options.queues, self.options.exclude))
+
+    # inside
+
+    async def main(self, seating: Seating) -> int:
+        """The worker's life, on the running loop."""
+        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._assemble(seating)
+        try:
+            seating.open(self.supervisor, self.concurrency)
+            await self.consumer.start()
+            await self._begin()
+            if self.supervisor.hopeless:
+                logger.critical("No child can be started: %s", self.supervisor.hopeless)
+                return 1
+            await self._serve()
+            return 0
+        finally:
+            await self._end()
+
+    def _assemble(self, seating: Seating) -> None:
+        """Build the parts, in the order in which they know each other."""
+        app, options, conf = self.app, self.options, self.app.conf
+        app.import_modules()
+        app.finalize()
+        fixed = options.prefetch_multiplier
+        self._multiplier: int | None = conf.worker_prefetch_multiplier if fixed is None else fixed
+        house = House(
+            specs={name: spec_of(task, conf) for name, task in app.tasks.items()},
+            max_deliveries=conf.task_max_deliveries or 0,
+            time_limit=options.time_limit or conf.task_time_limit,
+            soft_time_limit=options.soft_time_limit or conf.task_soft_time_limit,
+        )
+        broker, narrator = app.broker, Narrator()
+        self.seating = seating
+        self.settlement = Settlement(app.store, narrator, self._spawn)
+        max_tasks = None if self.pool == "solo" else options.max_tasks_per_child or conf.worker_max_tasks_per_child
+        self.dispatcher = Dispatcher(self._prepare, max_tasks, seating.replace, self._spawn)
+        self.memory = MemoryWatch(
+            self.dispatcher, None if self.pool == "solo" else options.max_memory_per_child or conf.worker_max_memory_per_child
+        )
+        self.limits = Limits(self.dispatcher, narrator)
+        self.supervisor = Supervisor(self.dispatcher, self.settlement, self.limits, narrator, seating, house.max_deliveries)
+        self.intake = Intake(
+            house,
+            self.dispatcher,
+            self.settlement,
+            narrator,
+            self._spawn,
+            careful=broker.capabilities.leases,
+            accept=content_types(conf.accept_content),
+        )
+        first = window(self.concurrency, 0.0, multiplier=self._multiplier, held=0)
+        self.consumer = broker.consumer(self.queues(), self.intake, window=first)
+        self.settlement.attach(self.consumer)
+        self.intake.attach(self.consumer)
+
+    async def _begin(self) -> None:
+        await self._first_of(self.supervisor.first_ready)
+        if self.supervisor.first_ready.is_set() and not self.supervisor.hopeless:
+            self.is_ready.set()
+            if self._on_ready is not None:
+                self._on_ready(self)
+
+    async def _first_of(self, event: asyncio.Event) -> None:
+        """Wait for an event or a stop request."""
+        assert self._wake is not None
+        waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(self._wake.wait())]
+        if self._requests:
+            self._wake.set()
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _serve(self) -> None:
+        """Until a stop is requested: relieve, limit, adjust the window."""
+        assert self._wake is not None
+        rate, completed, next_look = Rate(SYSTEM.monotonic()), 0, 0.0
+        last_progress = SYSTEM.monotonic()
+        while not self._requests:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _RELIEF if self.dispatcher.outstanding else LOOK)
+            now = SYSTEM.monotonic()
+            self.dispatcher.relieve(now)
+            if now < next_look:
+                continue
+            next_look = now + LOOK
+            self.limits.look(now)
+            self.memory.look(now)
+            done = self.settlement.completed - completed
+            completed += done
+            rate.tick(done, now)
+            if done or not self.dispatcher.is_full:
+                last_progress = now
+            elif now - last_progress >= _STUCK and self._multiplier is None:
+                self._hand_back()
+            self.consumer.set_window(window(self.concurrency, rate.value, multiplier=self._multiplier, held=self.intake.held))
+
+    def _hand_back(self) -> None:
+        """Every seat is busy with long tasks: let other workers have what waits here."""
+        waiting = self.dispatcher.reclaim_all()
+        if waiting:
+            self.dispatcher.ready.clear()
+            self.consumer.set_window(max(1, self.dispatcher.outstanding))
+            self.consumer.requeue(entry.delivery for entry in waiting if not entry.lost)
+
+    async def _prepare(self, entry: Entry) -> None:
+        """Before an entry runs that is acknowledged early, or that was out before under a lease."""
+        if entry.early:
+            self.consumer.ack([entry.delivery])
+            await self.consumer.flush()
+        else:
+            await self.consumer.begin(entry.delivery)
+
+    def _spawn(self, chore: Coroutine[Any, Any, None]) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(chore)
+        self._chores.add(task)
+        task.add_done_callback(self._chore_done)
+
+    def _chore_done(self, task: asyncio.Task[None]) -> None:
+        self._chores.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("A message could not be settled; it will come again", exc_info=task.exception())
+
+    # stopping
+
+    async def _end(self) -> None:
+        """Hand back what has not started, wait for what runs (warm) or hand it back, too (cold), and leave."""
+        assert self._wake is not None
+        self.consumer.set_window(0)
+        self.dispatcher.is_open = False
+        waiting = self.dispatcher.reclaim_all()
+        self.dispatcher.ready.clear()
+        self.consumer.requeue([entry.delivery for entry in waiting if not entry.lost] + self.intake.let_go())
+        await self._drain()
+        if self._is_cold:
+            running = [entry for entry in self.dispatcher.running() if not entry.early and not entry.lost]
+            for seat in list(self.dispatcher.stations):
+                self.dispatcher.remove_seat(seat)
+            self.seating.kill()
+            self.consumer.requeue(entry.delivery for entry in running)
+        else:
+            self.seating.close()
+        if self._chores:
+            await asyncio.wait(set(self._chores), timeout=30.0)
+        await self.consumer.aclose()
+        if not self.seating.is_empty:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.supervisor.all_gone.wait(), 5.0)
+        if not self.seating.is_empty:
+            self.seating.kill()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.supervisor.all_gone.wait(), 2.0)
+
+    async def _drain(self) -> None:
+        """Wait for what runs; time limits still hold."""
+        assert self._wake is not None
+        deadline = None if self.options.grace is None else SYSTEM.monotonic() + self.options.grace
+        while self.dispatcher.outstanding and not self._is_cold:
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), LOOK if self.dispatcher.outstanding else 0)
+            now = SYSTEM.monotonic()
+            self.limits.look(now)
+            if deadline is not None and now >= deadline:
+                self._is_cold = True

@@ -1,0 +1,67 @@
+import os
+import threading
+
+from umbel.pools.board import Board, attach, create, private
+
+
+def board():
+    return Board(private(), threading.Lock())
+
+
+def test_a_claim_is_stamped_and_cleared():
+    one = board()
+    assert one.claim(5)
+    assert (one.current, one.started) == (5, 5)
+    assert one.since > 0
+    one.clear()
+    assert (one.current, one.started) == (0, 5)
+
+
+def test_what_is_taken_back_cannot_be_claimed():
+    one = board()
+    one.claim(1)
+    assert one.take_back(4) == 1
+    assert not one.claim(2)
+    assert not one.claim(4)
+    assert one.claim(5)
+
+
+def test_a_lock_that_nobody_gives_back_does_not_stop_the_parent():
+    lock = threading.Lock()
+    one = Board(private(), lock)
+    lock.acquire()
+    assert one.take_back(9) is None
+
+
+def test_both_sides_see_one_memory():
+    path, memory = create()
+    lock = threading.Lock()
+    parent, child = Board(memory, lock), Board(attach(path), lock)
+    os.unlink(path)
+    child.claim(3)
+    assert parent.current == 3
+    parent.pass_soft_limit(3)
+    assert child.soft_target == 3
+    parent.close()
+    child.close()
+
+
+def test_each_job_is_had_by_exactly_one_side():
+    one, started, taken = board(), [], []
+    jobs = range(1, 20_001)
+
+    def child():
+        for number in jobs:
+            if one.claim(number):
+                started.append(number)
+                one.clear()
+
+    thread = threading.Thread(target=child)
+    thread.start()
+    while thread.is_alive():
+        high = one.take_back(min(one.started + 5, jobs[-1]))
+        assert high is not None
+    thread.join()
+    taken = sorted(set(jobs) - set(started))
+    assert sorted(started + taken) == list(jobs)
+    assert started == sorted(started)

@@ -1,0 +1,102 @@
+import threading
+import time
+
+import pytest
+
+from umbel.execution.base import Execution, Verdict
+from umbel.pools.board import Board, private
+from umbel.pools.executor import Executor
+from umbel.results.model import Record
+
+
+class Runner:
+    def __init__(self, durations=()):
+        self.durations = dict(durations)
+        self.ran = []
+
+    def execute(self, job):
+        self.ran.append(job.number)
+        started = time.perf_counter()
+        if job.number in self.durations:
+            threading.Event().wait(self.durations[job.number])
+        record = Record(task_id=str(job.number), status="SUCCESS")
+        return Execution(job, str(job.number), "t", "SUCCESS", Verdict.ACK, time.perf_counter() - started, record)
+
+
+class Line:
+    """A channel that hands over fixed batches and notes when outcomes were reported."""
+
+    def __init__(self, batches):
+        self.batches = list(batches)
+        self.reported = []
+        self.times = {}
+
+    def receive(self, *, block):
+        if self.batches:
+            return self.batches.pop(0)
+        return None if block else ()
+
+    def report(self, outcomes):
+        self.reported.append([outcome.number for outcome in outcomes])
+        for outcome in outcomes:
+            self.times[outcome.number] = time.perf_counter()
+
+
+class Effects:
+    def __init__(self, failures=0):
+        self.stored = []
+        self.failures = failures
+
+    def store(self, records):
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("down")
+        self.stored.append([record.task_id for record in records])
+
+    def publish(self, execution):
+        raise AssertionError("nothing to publish")
+
+
+def job(number):
+    return (number, {"task": "t", "id": str(number)}, b"", "", "", {}, "", "q", False)
+
+
+def run(line, runner=None, effects=None, board=None):
+    executor = Executor(runner or Runner(), board or Board(private(), threading.Lock()), line, effects or Effects())
+    executor.run()
+    return executor
+
+
+def test_everything_is_run_stored_and_reported_in_order():
+    effects, line = Effects(), Line([[job(n) for n in range(1, 40)], [job(40)]])
+    run(line, effects=effects)
+    assert [n for burst in line.reported for n in burst] == list(range(1, 41))
+    assert [int(n) for burst in effects.stored for n in burst] == list(range(1, 41))
+    assert len(line.reported) < 20
+
+
+def test_what_was_taken_back_is_not_run():
+    board, runner = Board(private(), threading.Lock()), Runner()
+    board.take_back(2)
+    run(Line([[job(1), job(2), job(3)]]), runner, board=board)
+    assert runner.ran == [3]
+
+
+def test_a_quick_outcome_does_not_wait_for_a_task_known_to_be_slow():
+    runner, line = Runner({1: 0.05, 3: 0.1}), Line([[job(1)], [job(2), job(3)]])
+    run(line, runner)
+    assert line.reported == [[1], [2], [3]]
+
+
+def test_a_quick_outcome_does_not_wait_long_for_a_task_that_is_slow_for_once():
+    runner = Runner({60: 0.3})
+    line = Line([[job(n)] for n in range(1, 59)] + [[job(59), job(60)]])
+    run(line, runner)
+    assert line.times[60] - line.times[59] > 0.2
+
+
+def test_results_that_cannot_be_stored_are_not_reported():
+    line = Line([[job(1)]])
+    with pytest.raises(RuntimeError, match="down"):
+        run(line, effects=Effects(failures=9))
+    assert line.reported == []

@@ -1,0 +1,62 @@
+"""Seats without processes, for the worker's pure parts."""
+
+from umbel.brokers.base import Delivery
+from umbel.pools.base import Outcome
+from umbel.worker.jobs import Entry, TaskSpec
+
+
+class FakeSeat:
+    """Runs nothing; remembers what it was given, and plays the board."""
+
+    def __init__(self, index=1):
+        self.index = index
+        self.pid = 1000 + index
+        self.is_ready = True
+        self.sent = []
+        self.now = (0, 0.0)
+        self.highest = 0
+        self.killed = False
+        self.interrupted = []
+        self.barrier = 0
+
+    def send(self, jobs):
+        self.sent.append([job[0] for job in jobs])
+
+    def begin(self, number, since=0.0):
+        self.now = (number, since)
+        self.highest = number
+
+    def current(self):
+        return self.now
+
+    def started(self):
+        return self.highest
+
+    def take_back(self, last):
+        self.barrier = last
+        return self.highest
+
+    def interrupt(self, number):
+        self.interrupted.append(number)
+
+    def kill(self):
+        self.killed = True
+
+    def quit(self):
+        self.is_ready = False
+
+    def close(self):
+        pass
+
+
+def spec(name="t", **options):
+    return TaskSpec(name=name, **options)
+
+
+def entry(task_id="i", name="t", hard=None, soft=None, attempts=0, **options):
+    delivery = Delivery(b"", {"task": name, "id": task_id}, "", "", {}, task_id, 0, "q", "", "q", False, attempts)
+    return Entry(delivery, name, task_id, spec(name, **options), hard, soft)
+
+
+def outcome(number, runtime=0.00001, verdict=0, state="SUCCESS"):
+    return Outcome(number, verdict, state, runtime, "", "", None, False)

@@ -1,0 +1,137 @@
+import asyncio
+
+from unit.worker.stand_ins import FakeSeat, entry, outcome
+
+from umbel.worker.dispatching import Dispatcher
+
+
+def dispatcher(seats=2, max_tasks=None):
+    prepared, retired = [], []
+
+    async def prepare(one):
+        prepared.append(one.id)
+
+    spawned = []
+    one = Dispatcher(prepare, max_tasks, retired.append, spawned.append)
+    one.prepared, one.retired, one.spawned = prepared, retired, spawned
+    one.seats = [FakeSeat(index) for index in range(1, seats + 1)]
+    for seat in one.seats:
+        one.add_seat(seat)
+    return one
+
+
+def entries(count, name="t", **options):
+    return [entry(f"{name}{n}", name, **options) for n in range(count)]
+
+
+def make_quick(one, name="t"):
+    one.pace.learn(name, 0.00001)
+
+
+def test_unknown_tasks_go_one_to_each_idle_seat():
+    one = dispatcher()
+    one.offer(entries(5))
+    assert [seat.sent for seat in one.seats] == [[[1]], [[2]]]
+    assert len(one.ready) == 3
+
+
+def test_quick_tasks_go_in_batches_shared_among_seats():
+    one = dispatcher()
+    make_quick(one)
+    one.offer(entries(10))
+    assert [len(batch) for seat in one.seats for batch in seat.sent] == [5, 5]
+    assert not one.ready
+
+
+def test_an_outcome_makes_room_for_the_next():
+    one = dispatcher(seats=1)
+    one.offer(entries(2))
+    [(ended, _)] = one.finished(one.seats[0], [outcome(1, runtime=1.0)])
+    assert ended.id == "t0"
+    one.pump()
+    assert one.seats[0].sent == [[1], [2]]
+    assert not list(one.finished(one.seats[0], [outcome(99)]))
+
+
+def test_what_waits_behind_a_slow_job_is_given_to_a_sibling():
+    one = dispatcher()
+    make_quick(one)
+    one.seats[1].is_ready = False
+    one.offer(entries(4))
+    first = one.seats[0]
+    first.begin(1, since=0.0)
+    one.relieve(now=0.001)
+    assert first.barrier == 0
+    one.seats[1].is_ready = True
+    one.relieve(now=1.0)
+    assert first.barrier == first.sent[0][-1]
+    assert sum(map(len, one.seats[1].sent)) == 3
+    assert [e.id for e in one.stations[one.seats[1]].given.values()] == ["t1", "t2", "t3"]
+    assert [e.id for e in one.stations[first].given.values()] == ["t0"]
+
+
+def test_numbers_are_never_used_twice():
+    one = dispatcher(seats=1)
+    make_quick(one)
+    one.offer(entries(3))
+    one.reclaim_all()
+    one.pump()
+    sent = [number for batch in one.seats[0].sent for number in batch]
+    assert len(sent) == len(set(sent))
+    assert sent == sorted(sent)
+
+
+def test_early_and_careful_entries_are_prepared_first_and_run_alone():
+    one = dispatcher(seats=1)
+    make_quick(one)
+    batch = entries(3)
+    batch[0].early = True
+    one.offer(batch)
+    assert one.seats[0].sent == []
+    asyncio.run(one.spawned.pop())
+    assert one.prepared == ["t0"]
+    assert one.seats[0].sent == [[1]]
+    assert len(one.ready) == 2
+
+
+def test_a_delivery_lost_while_it_is_prepared_is_not_sent():
+    one = dispatcher(seats=1)
+    batch = entries(1)
+    batch[0].careful = True
+    one.offer(batch)
+    one.withdraw({batch[0].delivery})
+    asyncio.run(one.spawned.pop())
+    assert one.seats[0].sent == []
+    assert one.outstanding == 0
+
+
+def test_lost_deliveries_are_forgotten_unless_they_run():
+    one = dispatcher(seats=1)
+    batch = entries(3)
+    one.offer(batch)
+    one.seats[0].begin(1)
+    running = one.withdraw({e.delivery for e in batch})
+    assert running == [batch[0]]
+    assert batch[0].lost
+    assert not one.ready
+
+
+def test_a_seat_is_replaced_after_its_last_job():
+    one = dispatcher(seats=1, max_tasks=2)
+    make_quick(one)
+    one.offer(entries(5))
+    seat = one.seats[0]
+    assert seat.sent == [[1, 2]]
+    list(one.finished(seat, [outcome(1), outcome(2)]))
+    assert one.retired == [seat]
+    assert not seat.is_ready
+    one.pump()
+    assert seat.sent == [[1, 2]]
+    assert len(one.ready) == 3
+
+
+def test_nothing_is_given_out_when_closed():
+    one = dispatcher()
+    one.is_open = False
+    one.offer(entries(2))
+    assert one.outstanding == 0

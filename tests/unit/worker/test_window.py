@@ -1,0 +1,31 @@
+from umbel.worker.window import CEILING, Rate, window
+
+
+def test_slow_tasks_have_no_reserve():
+    assert window(4, 0.0, multiplier=None, held=0) == 4
+    assert window(4, 1.0, multiplier=None, held=0) == 4
+
+
+def test_quick_tasks_have_a_tenth_of_a_second_in_reserve():
+    assert window(2, 5000.0, multiplier=None, held=0) == 502
+    assert window(2, 10**6, multiplier=None, held=0) == CEILING
+
+
+def test_the_users_number_is_kept():
+    assert window(4, 10**6, multiplier=1, held=0) == 4
+    assert window(4, 0.0, multiplier=4, held=0) == 16
+    assert window(4, 0.0, multiplier=0, held=0) == 65_535
+
+
+def test_what_is_held_has_room_of_its_own():
+    assert window(4, 0.0, multiplier=1, held=7) == 11
+
+
+def test_rate_follows_completions():
+    rate = Rate(0.0)
+    for tick in range(1, 41):
+        rate.tick(50, tick * 0.05)
+    assert 990 < rate.value < 1001
+    for tick in range(41, 81):
+        rate.tick(0, tick * 0.05)
+    assert rate.value < 5
