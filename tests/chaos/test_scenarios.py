@@ -1,0 +1,59 @@
+"""The short tier: every kind of fault once or a few times, under a minute in all. `run.py` is the long one."""
+
+from __future__ import annotations
+
+import pytest
+
+from chaos import breaking, cutting, fairness, killing, restarting
+from chaos.arena import private_site
+
+SEED = 20261120
+NEEDS = {"rabbitmq": [pytest.mark.rabbitmq, pytest.mark.redis], "redis": [pytest.mark.redis], "sqlite": []}
+
+
+def brokers(*names):
+    return [pytest.param(name, marks=NEEDS[name], id=name) for name in names]
+
+
+@pytest.fixture
+def site(request):
+    site = private_site(request.param, lease=2.0)
+    try:
+        yield site
+    finally:
+        site.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", brokers("rabbitmq", "redis", "sqlite"), indirect=True)
+def test_kill(site):
+    outcome = killing.run(site, tasks=500, kills=3, interval=1.5, seed=SEED)
+    assert outcome.good, outcome.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", brokers("rabbitmq", "redis"), indirect=True)
+def test_restart(site):
+    outcome = restarting.run(site, restarts=1, pause=0.5, seed=SEED)
+    assert outcome.good, outcome.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", brokers("rabbitmq", "redis"), indirect=True)
+def test_cuts(site):
+    outcome = cutting.run(site, step=101)
+    assert outcome.good, outcome.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", brokers("redis", "sqlite"), indirect=True)
+def test_fair(site):
+    outcome = fairness.run(site, long=3.0, burst=100)
+    assert outcome.good, outcome.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", brokers("redis"), indirect=True)
+def test_flush(site):
+    outcome = breaking.flush(site)
+    assert outcome.good, outcome.text()
