@@ -1,0 +1,64 @@
+"""What was claimed: list items → deliveries, and their way to the dead letters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, Delivery, MessageLimits
+from umbel.messages.model import Message
+from umbel.runtime.clock import SYSTEM
+from umbel.wire.redis import envelope
+
+
+class RedisDelivery(Delivery):
+    """A delivery and the list item it came as."""
+
+    __slots__ = ("raw",)
+
+    raw: bytes
+
+
+def _attempts(headers: dict[str, Any]) -> int:
+    value = headers.get(ATTEMPTS)
+    return value if type(value) is int and value >= 0 else 0
+
+
+def read(raw: bytes, tag: bytes, queue: str, limits: MessageLimits) -> RedisDelivery:
+    """A list item as a delivery; one that cannot be read has a flaw."""
+    body, headers, content_type, content_encoding, properties, exchange, routing_key, redelivered, flaw = envelope.parse(
+        raw, body_limit=limits.body, header_bytes=limits.header_bytes, header_count=limits.header_count, depth=limits.depth
+    )
+    delivery = RedisDelivery(
+        body,
+        headers,
+        content_type,
+        content_encoding,
+        properties,
+        tag,
+        0,
+        queue,
+        exchange,
+        routing_key,
+        redelivered,
+        _attempts(headers) if redelivered else 0,
+        flaw,
+    )
+    delivery.raw = raw
+    return delivery
+
+
+def dead_envelope(delivery: RedisDelivery, reason: str, detail: str) -> tuple[str, bytes]:
+    """The queue and the list item of a dead letter."""
+    queue = f"{delivery.queue}{DEAD_SUFFIX}"
+    headers = {
+        DEAD_REASON: reason,
+        DEAD_DETAIL: detail,
+        DEAD_QUEUE: delivery.queue,
+        DEAD_AT: datetime.fromtimestamp(SYSTEM.now(), UTC).isoformat(),
+    }
+    raw = envelope.marked(delivery.raw, headers, redelivered=False)
+    if raw is None:  # no envelope: it becomes the body of one
+        message = Message(delivery.raw, headers, "application/data", "binary", {})
+        raw = envelope.render(message, "", queue, delivery.tag.decode())
+    return queue, raw

@@ -1,0 +1,511 @@
+"""The blocking publisher: LPUSH at once, replies read as they come.
+
+A message is *unconfirmed* from the moment it is written until its reply has been read. The unconfirmed ones stand in a window in the
+order in which they were written, which is the order of the replies. After a lost connection they are written again, in order, by a script that
+leaves out those which can still be seen in their lists; one that a worker has already taken is doubled, with the same delivery tag.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from umbel.brokers.base import BrokerOptions
+from umbel.brokers.redis.address import Address
+from umbel.brokers.redis.blocking import Connection, Session, wait_ready
+from umbel.brokers.redis.replies import is_transient
+from umbel.brokers.topology import Destination, Exchange, Queue
+from umbel.errors import AccessRefused, MessageReturned, OperationalError, PublishError
+from umbel.messages.model import Message, Stencil
+from umbel.runtime.backoff import delays
+from umbel.wire.redis import envelope, scripts
+from umbel.wire.redis.keys import Keys, route, topic_pattern
+from umbel.wire.redis.resp import ReplyError, pack, pack_all
+
+logger = logging.getLogger("umbel.brokers.redis")
+
+#: Replies are read after this many messages, at the latest.
+_READ_EVERY = 64
+#: Seconds between two looks at the replies while messages are unconfirmed and nobody waits for them.
+_LINGER = 0.005
+#: Seconds without work after which the reading thread ends.
+_IDLE = 30.0
+#: How far into a list a message is looked for before it is written again.
+_LOOK_BACK = 20_000
+#: Messages of `publish_many` that are written by one system call.
+_BATCH = 128
+#: Seconds for which the bindings of an exchange are remembered.
+_ROUTES_FRESH = 1.0
+_REPLAY_BATCH = 200
+
+#: A written command: (list, envelope), or `None` for one whose reply says nothing about a message.
+Item = tuple[bytes, bytes] | None
+
+
+def binding_commands(keys: Keys, queue: Queue) -> list[tuple[str, ...]]:
+    """The commands that make a queue known: to kombu by its bindings, to us by its name."""
+    queue = queue.resolved()
+    assert queue.exchange is not None
+    pairs: list[tuple[Exchange, str]] = [(queue.exchange, queue.routing_key or "")]
+    pairs += [(binding.exchange, binding.routing_key) for binding in queue.bindings]
+    commands: list[tuple[str, ...]] = [("SADD", keys.queues, queue.name)]
+    for exchange, key in pairs:
+        if not exchange.name:
+            continue
+        member = keys.member(key, topic_pattern(key) if exchange.type == "topic" else "", queue.name)
+        commands.append(("SADD", keys.binding(exchange.name), member))
+        commands.append(("SADD", keys.binding_permanent(exchange.name), member))
+    return commands
+
+
+class RedisPublisher:
+    """Fulfils `umbel.brokers.base.Publisher`."""
+
+    def __init__(self, options: BrokerOptions, candidates: Sequence[Address], keys: Keys) -> None:
+        self._options = options
+        self._candidates = candidates
+        self._keys = keys
+        self._templates: dict[Stencil, tuple[envelope.Template, bytes, bytes]] = {}
+        self._queues: dict[str, Queue] = {}
+        self._forget()
+        ours = weakref.ref(self)
+        os.register_at_fork(after_in_child=partial(_forget_in_child, ours))
+        atexit.register(_flush_at_exit, ours)
+
+    def _forget(self) -> None:
+        """Start from nothing: at first, and in a forked child, whose parent's messages are the parent's business."""
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._lookups = Session(self._candidates)
+        self._routes: dict[str, tuple[float, list[str]]] = {}
+        self._declared: set[str] = set()
+        self._window: deque[Item] = deque()
+        #: Commands ever put into the window, and ever taken out of it.
+        self._sent = 0
+        self._confirmed = 0
+        self._unread = 0
+        #: Refused messages by their number, until someone was told.
+        self._refused: dict[int, PublishError] = {}
+        self._waiters: list[tuple[int, Callable[[BaseException | None], None]]] = []
+        self._reader: threading.Thread | None = None
+        self._reader_idle = True
+        self._reader_wake = threading.Event()
+        #: Delivery tags are unique: ten random bytes and a count, in the shape of a UUID.
+        self._tag_head = f"{os.urandom(4).hex()}-{os.urandom(2).hex()}-4{os.urandom(2).hex()[1:]}-a{os.urandom(2).hex()[1:]}-"
+        self._tag_count = 0
+
+    # publishing
+
+    def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:
+        deadline = time.monotonic() + (self._options.publish_timeout if timeout is None else timeout)
+        if to.queue is not None:
+            self._declare(to.queue, deadline)
+        data, items = self._render(message, to)
+        with self._lock:
+            self._write(data, items, deadline)
+            number = self._sent
+        if confirm:
+            self._wait_confirmed(number, deadline)
+
+    def publish_stencil(
+        self, stencil: Stencil, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
+    ) -> None:
+        compiled = self._templates.get(stencil) or self._compile(stencil)
+        if compiled is None:
+            self.publish(
+                stencil.fill(task_id, root_id, parent_id, argsrepr, kwargsrepr, body), Destination(stencil.exchange, stencil.routing_key)
+            )
+            return
+        template, head, key = compiled
+        self._tag_count = count = self._tag_count + 1
+        raw = template.render(task_id, root_id, parent_id, argsrepr, kwargsrepr, body, f"{self._tag_head}{count:012x}")
+        with self._lock:
+            self._write(b"%b%d\r\n%b\r\n" % (head, len(raw), raw), ((key, raw),), 0.0)
+
+    def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
+        count = 0
+        pieces: list[bytes] = []
+        items: list[Item] = []
+        timeout = self._options.publish_timeout
+        for message, to in messages:
+            if to.queue is not None:
+                self._declare(to.queue, time.monotonic() + timeout)
+            data, more = self._render(message, to)
+            pieces.append(data)
+            items += more
+            count += 1
+            if len(items) >= _BATCH:
+                with self._lock:
+                    self._write(b"".join(pieces), items, 0.0)
+                pieces, items = [], []
+        if items:
+            with self._lock:
+                self._write(b"".join(pieces), items, 0.0)
+        if confirm:
+            self.flush()
+        return count
+
+    def _compile(self, stencil: Stencil) -> tuple[envelope.Template, bytes, bytes] | None:
+        if stencil.exchange:
+            return None
+        if len(self._templates) > 4096:
+            self._templates.clear()
+        key = self._keys.list_for(stencil.routing_key, stencil.properties.get("priority")).encode()
+        head = b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n$" % (len(key), key)
+        compiled = self._templates[stencil] = (envelope.Template(stencil), head, key)
+        return compiled
+
+    def _render(self, message: Message, to: Destination) -> tuple[bytes, list[Item]]:
+        self._tag_count += 1
+        raw = envelope.render(message, to.exchange, to.routing_key, f"{self._tag_head}{self._tag_count:012x}")
+        if not to.exchange:
+            key = self._keys.list_for(to.routing_key, message.properties.get("priority")).encode()
+            return b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key, len(raw), raw), [(key, raw)]
+        exchange = to.queue.resolved().exchange if to.queue is not None else None
+        if exchange is not None and exchange.name == to.exchange and exchange.type == "fanout":
+            channel = f"{self._keys.prefix}/{self._candidates[0].db}.{to.exchange}{'/' if to.routing_key else ''}{to.routing_key}"
+            return pack("PUBLISH", channel, raw), [None]
+        queues = self._route(to.exchange, to.routing_key)
+        if not queues and to.mandatory:
+            raise MessageReturned(f"no queue is bound to exchange {to.exchange!r} with routing key {to.routing_key!r}")
+        lists = [self._keys.list_for(queue, message.properties.get("priority")).encode() for queue in queues]
+        return b"".join(pack("LPUSH", key, raw) for key in lists), [(key, raw) for key in lists]
+
+    def _route(self, exchange: str, routing_key: str) -> list[str]:
+        with self._lock:
+            known = self._routes.get(exchange)
+            if known is None or known[0] < time.monotonic():
+                members = self._lookups.use(lambda connection: connection.call("SMEMBERS", self._keys.binding(exchange)))
+                known = self._routes[exchange] = (time.monotonic() + _ROUTES_FRESH, [member.decode() for member in members])
+        return route(known[1], routing_key, self._keys.separator)
+
+    def declare(self, queue: Queue) -> None:
+        self._declare(queue, time.monotonic() + self._options.publish_timeout)
+
+    def _declare(self, queue: Queue, deadline: float) -> None:
+        if queue.name in self._declared:
+            return
+        self._queues[queue.name] = queue
+        if queue.no_declare:
+            self._declared.add(queue.name)
+            return
+        commands = binding_commands(self._keys, queue)
+        with self._lock:
+            self._write(pack_all(commands), [None] * len(commands), deadline)
+            self._declared.add(queue.name)
+            self._routes.clear()
+
+    # the window
+
+    def _write(self, data: bytes, items: Sequence[Item], deadline: float) -> None:
+        """Write commands and remember them; the lock is held. A deadline of 0 is the default timeout from now."""
+        connection = self._connection
+        window = self._window
+        if connection is None or (not window and connection.is_stale()):
+            connection = self._establish(deadline)
+        if self._refused:
+            self._raise_refused()
+        if len(window) + len(items) > self._options.window and window:
+            self._make_room(len(items), deadline)
+            connection = self._connection or self._establish(deadline)
+        window.extend(items)
+        self._sent += len(items)
+        try:
+            sent = connection.sock.send(data)
+            if sent != len(data):
+                connection.send(data[sent:], deadline or time.monotonic() + self._options.publish_timeout)
+        except OSError:  # full, or TLS, or lost: the slow way finds out
+            self._write_slowly(connection, data, len(items), deadline)
+        except OperationalError:
+            self._rewrite(len(items), deadline)
+        self._unread += len(items)
+        if self._unread >= _READ_EVERY:
+            self._read_now()
+        if self._reader_idle:
+            self._wake_reader()
+
+    def _write_slowly(self, connection: Connection, data: bytes, count: int, deadline: float) -> None:
+        try:
+            connection.send(data, deadline or time.monotonic() + self._options.publish_timeout)
+        except OperationalError:
+            self._rewrite(count, deadline)
+
+    def _rewrite(self, count: int, deadline: float) -> None:
+        """The connection broke under the last ``count`` commands: write the window again, or take them back and raise."""
+        self._drop()
+        sent = self._sent
+        try:
+            self._establish(deadline)
+        except OperationalError:
+            if self._sent - self._confirmed >= count and sent == self._sent:
+                for _ in range(count):
+                    self._window.pop()
+                self._sent -= count
+            raise
+
+    def _make_room(self, count: int, deadline: float) -> None:
+        end = deadline or time.monotonic() + self._options.publish_timeout
+        while self._window and len(self._window) + count > self._options.window:
+            if self._connection is None:
+                self._establish(end)
+                continue
+            self._read_now()
+            if len(self._window) + count <= self._options.window:
+                return
+            left = end - time.monotonic()
+            if left <= 0:
+                raise OperationalError(f"{self._candidates[0].public()} has not confirmed {len(self._window)} messages: the window is full")
+            if self._connection is not None:
+                wait_ready(self._connection.sock, min(left, 0.5))
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _establish(self, deadline: float) -> Connection:
+        """Connect, make known the queues, write the window again; the lock is held."""
+        end = deadline or time.monotonic() + self._options.publish_timeout
+        attempts = 1 + (self._options.publish_retries or 0)
+        for attempt, pause in enumerate(delays(0.05, most=1.0), 1):
+            self._drop()
+            try:
+                return self._establish_once()
+            except AccessRefused:
+                raise
+            except OperationalError:
+                if attempt >= attempts or time.monotonic() + pause >= end:
+                    raise
+            time.sleep(pause)
+        raise AssertionError
+
+    def _establish_once(self) -> Connection:
+        connection = Connection.open_any(self._candidates, self._options.publish_timeout)
+        try:
+            commands = [
+                command for queue in self._queues.values() if not queue.no_declare for command in binding_commands(self._keys, queue)
+            ]
+            connection.pipeline(commands)
+            while self._window:
+                batch = [self._window[i] for i in range(min(_REPLAY_BATCH, len(self._window)))]
+                self._replay(connection, [item for item in batch if item is not None])
+                for _ in batch:
+                    self._window.popleft()
+                self._confirmed += len(batch)
+        except BaseException:
+            connection.close()
+            raise
+        self._declared = set(self._queues)
+        self._unread = 0
+        self._connection = connection
+        return connection
+
+    def _replay(self, connection: Connection, items: Sequence[tuple[bytes, bytes]]) -> None:
+        lists = {key: number for number, key in enumerate(dict.fromkeys(key for key, _ in items), 1)}
+        arguments: list[Any] = [_LOOK_BACK]
+        for key, raw in items:
+            arguments += lists[key], raw
+        if items:
+            try:
+                connection.run(scripts.load("publish_again"), tuple(lists), arguments)
+            except ReplyError as error:
+                raise PublishError(f"Redis refused messages that were unconfirmed when a connection was lost: {error}") from error
+
+    # replies
+
+    def _read_now(self) -> None:
+        """Take in the replies that have come; the lock is held."""
+        connection = self._connection
+        if connection is None:
+            return
+        self._unread = 0
+        try:
+            replies = connection.receive_now()
+        except OperationalError as error:
+            logger.warning("%s; %d messages will be published again", error, len(self._window))
+            self._drop()
+            return
+        for reply in replies:
+            item = self._window[0]
+            if isinstance(reply, ReplyError):
+                if is_transient(reply):
+                    logger.warning("Redis takes no messages now (%s); %d will be published again", reply, len(self._window))
+                    self._drop()
+                    return
+                self._refuse(reply, item)
+            self._window.popleft()
+            self._confirmed += 1
+
+    def _refuse(self, reply: ReplyError, item: Item) -> None:
+        where = f"a message to list {item[0].decode()!r}" if item else "a binding or broadcast"
+        self._refused[self._confirmed + 1] = PublishError(f"Redis refused {where}: {reply}")
+
+    def _raise_refused(self, number: int | None = None) -> None:
+        if number is None:
+            count = len(self._refused)
+            number = next(iter(self._refused))
+            error = self._refused[number]
+            self._refused.clear()
+            if count > 1:
+                error = PublishError(f"{error} (and {count - 1} more)")
+            raise error
+        if number in self._refused:
+            raise self._refused.pop(number)
+
+    def _wait_confirmed(self, number: int, deadline: float) -> None:
+        """Wait, without holding the lock, until the command of a number is confirmed."""
+        while True:
+            with self._lock:
+                if self._confirmed < number:
+                    if self._connection is None:
+                        self._establish(deadline)
+                    else:
+                        self._read_now()
+                if self._confirmed >= number:
+                    self._raise_refused(number)
+                    return
+                connection = self._connection
+                left = len(self._window)
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise OperationalError(f"{self._candidates[0].public()} has not confirmed {left} messages in time")
+            if connection is not None:
+                with contextlib.suppress(OSError, ValueError):  # another thread may close it
+                    wait_ready(connection.sock, min(remaining, 0.5))
+
+    def flush(self, timeout: float | None = None) -> None:
+        deadline = time.monotonic() + (self._options.publish_timeout if timeout is None else timeout)
+        with self._lock:
+            number = self._sent
+        self._wait_confirmed(number, deadline)
+        with self._lock:
+            if self._refused:
+                self._raise_refused()
+
+    def on_confirmed(self, callback: Callable[[BaseException | None], None]) -> None:
+        with self._lock:
+            if self._window and not self._refused:
+                self._waiters.append((self._sent, callback))
+                self._reader_wake.set()
+                return
+        self._tell([callback])
+
+    def _tell(self, callbacks: Iterable[Callable[[BaseException | None], None]]) -> None:
+        problem: BaseException | None = None
+        with self._lock:
+            if self._refused:
+                try:
+                    self._raise_refused()
+                except PublishError as error:
+                    problem = error
+        for callback in callbacks:
+            callback(problem)
+
+    # the reading thread
+
+    def _wake_reader(self) -> None:
+        self._reader_idle = False
+        if self._reader is None:
+            self._reader = threading.Thread(target=self._read_on, name="umbel-redis-publisher", daemon=True)
+            self._reader.start()
+        self._reader_wake.set()
+
+    def _read_on(self) -> None:
+        me = threading.current_thread()
+        pauses = delays(0.1, most=3.0)
+        while True:
+            awake = self._reader_wake.wait(_IDLE)
+            with self._lock:
+                if self._reader is not me:
+                    return
+                if not awake and not self._window:
+                    self._reader, self._reader_idle = None, True
+                    return
+                self._reader_wake.clear()
+            while self._look(pauses):
+                pass
+            pauses = delays(0.1, most=3.0)
+
+    def _look(self, pauses: Iterable[float]) -> bool:
+        """Wait a little, then read replies or mend the connection; whether there is more to wait for."""
+        with self._lock:
+            connection = self._connection
+            hurried = bool(self._waiters)
+        if connection is not None and hurried:
+            with contextlib.suppress(OSError, ValueError):
+                wait_ready(connection.sock, 0.05)
+        else:
+            self._reader_wake.wait(_LINGER)
+            self._reader_wake.clear()
+        mended = True
+        with self._lock:
+            if self._connection is None and self._window:
+                mended = self._mend()
+            else:
+                self._read_now()
+            due = [callback for number, callback in self._waiters if number <= self._confirmed or self._refused]
+            if due:
+                self._waiters = [waiter for waiter in self._waiters if waiter[1] not in due]
+            more = bool(self._window)
+            if not more:
+                self._reader_idle = True
+        if due:
+            self._tell(due)
+        if not mended:
+            time.sleep(next(iter(pauses)))
+        return more
+
+    def _mend(self) -> bool:
+        try:
+            self._establish_once()
+        except PublishError as error:
+            # The server is there and says no to what we hold: nobody can be asked to wait for that.
+            self._refused[self._confirmed + 1] = error
+            self._confirmed += len(self._window)
+            self._window.clear()
+        except OperationalError as error:
+            logger.warning("%d messages are unconfirmed: %s", len(self._window), error)
+            return False
+        return True
+
+    def close(self) -> None:
+        try:
+            self.flush()
+        finally:
+            with self._lock:
+                self._drop()
+                self._lookups.close()
+                self._declared.clear()
+                self._queues.clear()
+                reader, self._reader, self._reader_idle = self._reader, None, True
+                self._reader_wake.set()
+            if reader is not None and reader is not threading.current_thread():
+                reader.join(1.0)
+            self._reader_wake.clear()
+
+
+def _forget_in_child(ours: weakref.ref[RedisPublisher]) -> None:
+    publisher = ours()
+    if publisher is not None:
+        connection = publisher._connection
+        publisher._forget()
+        if connection is not None:
+            connection.close()
+
+
+def _flush_at_exit(ours: weakref.ref[RedisPublisher]) -> None:
+    publisher = ours()
+    if publisher is not None:
+        try:
+            publisher.close()
+        except OperationalError as error:
+            logger.error("At exit: %s", error)

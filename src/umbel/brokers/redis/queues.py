@@ -1,0 +1,130 @@
+"""Single operations on queues, for the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from umbel.brokers.base import BrokerOptions, Delivery
+from umbel.brokers.redis.address import Address
+from umbel.brokers.redis.blocking import Connection, Session
+from umbel.brokers.redis.claiming import RedisDelivery, read
+from umbel.brokers.redis.publisher import binding_commands
+from umbel.brokers.redis.replies import translate
+from umbel.brokers.topology import Queue
+from umbel.wire.redis import envelope, scripts
+from umbel.wire.redis.keys import TAG_PREFIX, Keys
+from umbel.wire.redis.resp import ReplyError
+
+#: Seconds for which `RedisQueueClient.get` holds a message; nothing renews it.
+_HOLD = 300
+
+
+class RedisQueueClient:
+    """Fulfils `umbel.brokers.base.QueueClient`."""
+
+    def __init__(self, options: BrokerOptions, candidates: Sequence[Address], keys: Keys) -> None:
+        self._options = options
+        self._session = Session(candidates)
+        self._keys = keys
+        self._prefix = f"{TAG_PREFIX}{_HOLD * 1000}-{os.urandom(6).hex()}-".encode()
+        self._number = 0
+        self._held: dict[bytes, RedisDelivery] = {}
+
+    def _pipeline(self, *commands: tuple[Any, ...]) -> list[Any]:
+        replies: list[Any] = self._session.use(lambda connection: connection.pipeline(commands))
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                raise translate(reply, "an operation on a queue")
+        return replies
+
+    def _once(self, work: Callable[[Connection], Any]) -> Any:
+        return self._session.use(work, attempts=1)
+
+    def declare(self, queue: Queue) -> None:
+        if not queue.no_declare:
+            self._pipeline(*binding_commands(self._keys, queue))
+
+    def delete(self, name: str) -> None:
+        keys = self._keys
+        tables = self._session.use(lambda connection: _scan(connection, keys.binding("*")))
+        commands: list[tuple[Any, ...]] = [("DEL", *keys.lists(name), keys.delayed(name)), ("SREM", keys.queues, name)]
+        end = keys.separator + name
+        for table in tables:
+            exchange = table.decode()[len(keys.binding("")) :]
+            (members,) = self._pipeline(("SMEMBERS", table))
+            gone = [member for member in members if member.decode().endswith(end)]
+            if gone:
+                commands += ("SREM", table, *gone), ("SREM", keys.binding_permanent(exchange), *gone)
+        self._pipeline(*commands)
+
+    def length(self, name: str) -> int | None:
+        lists = self._keys.lists(name)
+        replies = self._pipeline(
+            *(("LLEN", key) for key in lists),
+            ("SISMEMBER", self._keys.queues, name),
+            ("SISMEMBER", self._keys.binding(name), self._keys.member(name, "", name)),
+        )
+        total = sum(replies[: len(lists)])
+        return total if total or any(replies[len(lists) :]) else None
+
+    def delayed(self, name: str) -> int | None:
+        count: int = self._pipeline(("ZCARD", self._keys.delayed(name)))[0]
+        return count
+
+    def purge(self, name: str) -> int:
+        lists = self._keys.lists(name)
+        script = "local n = 0 for _, key in ipairs(KEYS) do n = n + redis.call('LLEN', key) redis.call('DEL', key) end return n"
+        count: int = self._session.use(lambda connection: connection.call("EVAL", script, len(lists), *lists))
+        return count
+
+    def get(self, name: str) -> Delivery | None:
+        keys = self._keys
+        lists = keys.lists(name)
+        tails = [envelope.tail(name)] * len(lists)
+        number = self._number
+        self._number += 1
+        found = self._once(
+            lambda connection: connection.run(
+                scripts.load("claim"), [keys.unacked, keys.unacked_index, *lists], [1, self._prefix, number, *tails]
+            )
+        )
+        if not found:
+            return None
+        delivery = read(found[1][0], self._prefix + b"%d" % (number + 1), name, self._options.limits)
+        self._held[delivery.tag] = delivery
+        return delivery
+
+    def ack(self, delivery: Delivery) -> None:
+        if self._held.pop(delivery.tag, None) is not None:
+            self._pipeline(("HDEL", self._keys.unacked, delivery.tag), ("ZREM", self._keys.unacked_index, delivery.tag))
+
+    def close(self) -> None:
+        held = list(self._held.values())
+        self._held.clear()
+        try:
+            if held:
+                self._return(held)
+        finally:
+            self._session.close()
+
+    def _return(self, held: list[RedisDelivery]) -> None:
+        """To the front, in the old order, as they were."""
+        keys = self._keys
+        names = [keys.list_for(delivery.queue, delivery.properties.get("priority")) for delivery in held]
+        lists = {name: number for number, name in enumerate(dict.fromkeys(names), 1)}
+        arguments: list[Any] = ["RPUSH"]
+        for delivery, name in zip(reversed(held), reversed(names), strict=True):
+            arguments += delivery.tag, lists[name], delivery.raw
+        self._session.use(lambda connection: connection.run(scripts.load("move"), [keys.unacked, keys.unacked_index, *lists], arguments))
+
+
+def _scan(connection: Connection, pattern: str) -> list[bytes]:
+    found: set[bytes] = set()
+    cursor: Any = b"0"
+    while True:
+        cursor, page = connection.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
+        found.update(page)
+        if cursor == b"0":
+            return sorted(found)

@@ -1,0 +1,134 @@
+"""The names of everything that is kept in Redis.
+
+Lists, bindings and the ``unacked`` keys are those of kombu's Redis transport (5.7), so that its workers and clients stand beside ours.
+What only Umbel knows is under ``umbel:``. A ``global_keyprefix`` stands before each key, ours too.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from umbel.errors import ImproperlyConfigured
+
+SEPARATOR = "\x06\x16"
+PRIORITY_STEPS = (0, 3, 6, 9)
+#: Tags of our own claims begin like this: lease in milliseconds, consumer, number. A tag is used for one claim only, never again.
+TAG_PREFIX = "umbel-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """The key names under one set of transport options."""
+
+    prefix: str = ""
+    separator: str = SEPARATOR
+    #: Ascending; the lowest step is served first.
+    steps: tuple[int, ...] = PRIORITY_STEPS
+    unacked: str = "unacked"
+    unacked_index: str = "unacked_index"
+
+    @classmethod
+    def of(cls, transport: Mapping[str, Any]) -> Keys:
+        """The keys under Celery's ``broker_transport_options``.
+
+        Raises:
+            ImproperlyConfigured: ``priority_steps`` is not a list of numbers.
+        """
+        prefix = str(transport.get("global_keyprefix") or "")
+        steps = transport.get("priority_steps") or PRIORITY_STEPS
+        try:
+            numbers = tuple(sorted(int(step) for step in steps))
+        except (TypeError, ValueError) as error:
+            raise ImproperlyConfigured(f"priority_steps is {steps!r}: expected a list of numbers such as [0, 3, 6, 9]") from error
+        return cls(
+            prefix=prefix,
+            separator=str(transport.get("sep") or SEPARATOR),
+            steps=numbers,
+            unacked=prefix + str(transport.get("unacked_key") or "unacked"),
+            unacked_index=prefix + str(transport.get("unacked_index_key") or "unacked_index"),
+        )
+
+    def step(self, priority: Any) -> int:
+        """The step that serves a message's priority; what is no number from 0 to 9 is brought there."""
+        try:
+            number = max(min(int(priority), 9), 0)
+        except (TypeError, ValueError):
+            number = 0
+        return self.steps[max(bisect(self.steps, number) - 1, 0)]
+
+    def list_at(self, queue: str, step: int) -> str:
+        """The list of a queue at one priority step."""
+        return f"{self.prefix}{queue}{self.separator}{step}" if step else f"{self.prefix}{queue}"
+
+    def list_for(self, queue: str, priority: Any) -> str:
+        """The list that a message of a priority goes to."""
+        return self.list_at(queue, self.step(priority))
+
+    def lists(self, queue: str) -> tuple[str, ...]:
+        """All lists of a queue, the one that is served first at the front."""
+        return tuple(self.list_at(queue, step) for step in self.steps)
+
+    def claim_order(self, queues: Iterable[str]) -> list[tuple[str, str]]:
+        """(queue, list) of all queues in the order in which lists are served: step first, then queue."""
+        names = tuple(queues)
+        return [(name, self.list_at(name, step)) for step in self.steps for name in names]
+
+    def binding(self, exchange: str) -> str:
+        """The set of an exchange's bindings."""
+        return f"{self.prefix}_kombu.binding.{exchange}"
+
+    def binding_permanent(self, exchange: str) -> str:
+        """The set of those bindings that keep an exchange's table from being swept."""
+        return f"{self.prefix}_kombu.binding_permanent.{exchange}"
+
+    @property
+    def binding_deadlines(self) -> str:
+        """Exchanges of expiring queues, scored by the millisecond until which their tables are kept."""
+        return f"{self.prefix}_kombu.binding_deadlines"
+
+    def member(self, routing_key: str, pattern: str, queue: str) -> str:
+        """One binding, as it stands in the set."""
+        return self.separator.join((routing_key, pattern, queue))
+
+    def delayed(self, queue: str) -> str:
+        """Sorted set of a queue's delayed messages, scored by the second at which they are due."""
+        return f"{self.prefix}umbel:delayed:{queue}"
+
+    @property
+    def queues(self) -> str:
+        """Set of the queues that Umbel has declared: an empty list does not exist in Redis, a declared queue does."""
+        return f"{self.prefix}umbel:queues"
+
+
+def topic_pattern(routing_key: str) -> str:
+    """A topic binding as the regular expression in the middle of a stored binding: ``*`` is one word, ``#`` is any text."""
+    words = {"*": r"[^\.]+", "#": ".*?"}
+    return "^" + r"\.".join(words.get(word, re.escape(word)) for word in routing_key.split(".")) + "$"
+
+
+def route(members: Iterable[str], routing_key: str, separator: str = SEPARATOR) -> list[str]:
+    """The queues that a message with a routing key reaches through an exchange's bindings."""
+    found = []
+    for member in members:
+        key, _, rest = member.partition(separator)
+        pattern, _, queue = rest.partition(separator)
+        if queue in found:
+            continue
+        if (re.match(pattern, routing_key) is not None) if pattern else key == routing_key:
+            found.append(queue)
+    return found
+
+
+def result_prefix(transport: Mapping[str, Any]) -> str:
+    """Celery's rule for the prefix of result keys: an underscore is added unless it ends in one of ``: _ - .``."""
+    prefix = str(transport.get("global_keyprefix") or "")
+    return prefix if not prefix or prefix[-1] in ":_-." else f"{prefix}_"
+
+
+def task_meta(prefix: str, task_id: str) -> str:
+    """The key, and the channel, of a task's result."""
+    return f"{prefix}celery-task-meta-{task_id}"

@@ -1,0 +1,137 @@
+"""Redis' own protocol, RESP2 and RESP3, as bytes ⇄ plain values (https://redis.io/docs/reference/protocol-spec)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from umbel.errors import ProtocolError
+
+Argument = bytes | str | int | float
+
+
+class ReplyError(Exception):
+    """An error reply; ``code`` is its first word (``WRONGTYPE``, ``OOM``, …)."""
+
+    @property
+    def code(self) -> str:
+        """The first word, in capitals by convention."""
+        return str(self).partition(" ")[0]
+
+
+class Push(list[Any]):
+    """A RESP3 message that answers nothing: an invalidation, a publication."""
+
+
+def pack(*arguments: Argument) -> bytes:
+    """One command."""
+    parts = [b"*%d\r\n" % len(arguments)]
+    for argument in arguments:
+        data = argument if type(argument) is bytes else str(argument).encode()
+        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)
+
+
+def pack_all(commands: Iterable[Iterable[Argument]]) -> bytes:
+    """Several commands."""
+    return b"".join([pack(*command) for command in commands])
+
+
+def _double(data: bytes) -> float:
+    return float(data)
+
+
+#: Replies that fit into their first line.
+_SIMPLE = {
+    ord(":"): int,
+    ord("+"): bytes,
+    ord("_"): lambda _: None,
+    ord("#"): lambda data: data == b"t",
+    ord(","): _double,
+    ord("("): int,
+    ord("-"): lambda data: ReplyError(data.decode("utf-8", "replace")),
+}
+_AGGREGATES = {ord("*"): 1, ord("~"): 1, ord(">"): 1, ord("%"): 2}
+_BULK, _VERBATIM, _BULK_ERROR, _PUSH = ord("$"), ord("="), ord("!"), ord(">")
+
+
+class Parser:
+    """Takes bytes as they come, gives whole replies.
+
+    Error replies are given as `ReplyError` values, maps as flat lists, pushes as `Push`.
+    """
+
+    __slots__ = ("_chunks", "_missing", "_rest", "_stack")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        #: What has come of a large value, not joined before it is complete.
+        self._chunks: list[bytes] = []
+        self._missing = 0
+        #: (items so far, items in all) of the aggregates that are being read, the outermost first.
+        self._stack: list[tuple[list[Any], int]] = []
+
+    def feed(self, data: bytes) -> list[Any]:
+        """The replies that these bytes complete.
+
+        Raises:
+            ProtocolError: they are not RESP.
+        """
+        if self._missing:
+            self._chunks.append(data)
+            self._missing -= len(data)
+            if self._missing > 0:
+                return []
+            data = b"".join(self._chunks)
+            self._chunks, self._missing = [], 0
+        elif self._rest:
+            data = self._rest + data
+        self._rest = b""
+        try:
+            return self._read(data)
+        except (ValueError, KeyError) as error:
+            raise ProtocolError(f"the server sent what is not RESP: {data[:60]!r}") from error
+
+    def _read(self, data: bytes) -> list[Any]:
+        out: list[Any] = []
+        at, size, stack = 0, len(data), self._stack
+        while at < size:
+            end = data.find(b"\r\n", at)
+            if end < 0:
+                break
+            kind = data[at]
+            value: Any
+            if kind == _BULK or kind == _VERBATIM or kind == _BULK_ERROR:
+                length = int(data[at + 1 : end])
+                if length < 0:
+                    value, at = None, end + 2
+                elif size < end + length + 4:
+                    self._chunks, self._missing = [data[at:]], end + length + 4 - size
+                    return out
+                else:
+                    value, at = data[end + 2 : end + 2 + length], end + length + 4
+                    if kind == _BULK_ERROR:
+                        value = ReplyError(value.decode("utf-8", "replace"))
+            elif kind in _AGGREGATES:
+                length = int(data[at + 1 : end]) * _AGGREGATES[kind]
+                at = end + 2
+                value = Push() if kind == _PUSH else []
+                if length > 0:
+                    stack.append((value, length))
+                    continue
+                if length < 0:
+                    value = None
+            else:
+                value = _SIMPLE[kind](data[at + 1 : end])
+                at = end + 2
+            while stack:
+                items, length = stack[-1]
+                items.append(value)
+                if len(items) < length:
+                    break
+                value = items
+                stack.pop()
+            else:
+                out.append(value)
+        self._rest = data[at:]
+        return out
