@@ -1,0 +1,93 @@
+"""Load the captures: ``published("redis")``, ``published("rabbitmq")``, ``foreign(…)``, ``failures()``."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from umbel.messages.model import Message
+
+HERE = Path(__file__).parent
+
+#: What stood still while the captures were made.
+NOW = 1893456000.0
+ORIGIN = "gen1@client.golden"
+BROKERS = ("redis", "rabbitmq")
+
+
+def task_id(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+@dataclass(frozen=True)
+class Captured:
+    """One message on the wire."""
+
+    message: Message
+    #: Redis: the list it was pushed to. RabbitMQ: the routing key.
+    queue: str
+    exchange: str = ""
+    #: Redis: the item of the list.
+    raw: str = ""
+    #: RabbitMQ: the content header frame's payload.
+    content_header: bytes = b""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One call and what it put on the wire."""
+
+    name: str
+    #: Python, with T for the module of tasks.
+    code: str
+    #: The repr of what it raised.
+    error: str | None
+    messages: tuple[Captured, ...]
+
+
+@functools.cache
+def published(broker: str) -> dict[str, Scenario]:
+    """Celery's publish scenarios by name."""
+    read = _redis if broker == "redis" else _rabbitmq
+    return {
+        found["scenario"]: Scenario(found["scenario"], found["code"], found["error"], tuple(read(entry) for entry in found["messages"]))
+        for found in _load(f"publish_{broker}.json")
+    }
+
+
+@functools.cache
+def foreign(broker: str) -> tuple[Captured, ...]:
+    """Messages of clients in other languages."""
+    read = _redis if broker == "redis" else _rabbitmq
+    return tuple(read(entry) for entry in _load(f"foreign_{broker}.json"))
+
+
+def failures() -> list[dict[str, Any]]:
+    """Stored exceptions."""
+    return _load("failures.json")
+
+
+def _load(name: str) -> Any:
+    return json.loads((HERE / name).read_text())
+
+
+def _redis(entry: dict[str, Any]) -> Captured:
+    envelope = json.loads(entry["raw"])
+    properties = dict(envelope["properties"])
+    encoding = properties.pop("body_encoding")
+    info = properties.pop("delivery_info")
+    properties.pop("delivery_tag")
+    body = base64.b64decode(envelope["body"]) if encoding == "base64" else envelope["body"].encode()
+    message = Message(body, envelope["headers"], envelope["content-type"], envelope["content-encoding"], properties)
+    return Captured(message, entry["queue"], info["exchange"], raw=entry["raw"])
+
+
+def _rabbitmq(entry: dict[str, Any]) -> Captured:
+    properties = dict(entry["properties"])
+    body = entry["body"].encode() if "body" in entry else base64.b64decode(entry["body_b64"])
+    message = Message(body, properties.pop("headers", {}), properties.pop("content_type"), properties.pop("content_encoding"), properties)
+    return Captured(message, entry["routing_key"], entry["exchange"], content_header=bytes.fromhex(entry["content_header_hex"]))
