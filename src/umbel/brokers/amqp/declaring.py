@@ -1,0 +1,131 @@
+"""What to declare, as methods: queues as Celery declares them, dead letters, and the delayed-delivery exchanges. Pure.
+
+Brokers compare declarations, so every argument below is Celery's own: a different one would be refused with 406 in a mixed fleet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from pamqp import base, commands
+
+from umbel.brokers.base import DEAD_SUFFIX
+from umbel.brokers.topology import Exchange, Queue
+from umbel.wire.amqp.methods import method
+
+#: Levels of the delayed-delivery exchanges: 28 bits of seconds, eight and a half years.
+LEVELS: Final = 28
+LONGEST_DELAY: Final = (1 << LEVELS) - 1
+DELIVERY_EXCHANGE: Final = "celery_delayed_delivery"
+#: Longest routing key (a short string) without the bits.
+_LONGEST_NAME: Final = 255 - 2 * LEVELS
+
+
+def declare_queue(queue: Queue) -> list[base.Frame]:
+    """A queue, its exchange and its bindings, as Celery declares them."""
+    if queue.no_declare:
+        return []
+    queue = queue.resolved()
+    exchange = queue.exchange
+    assert exchange is not None
+    methods: list[base.Frame] = []
+    if exchange.name:
+        methods.append(declare_exchange(exchange))
+    methods.append(
+        method(
+            commands.Queue.Declare,
+            queue=queue.name,
+            durable=queue.durable,
+            exclusive=queue.exclusive,
+            auto_delete=queue.auto_delete,
+            arguments=dict(queue.arguments),
+        )
+    )
+    if exchange.name:
+        methods.append(bind_queue(queue.name, exchange.name, queue.routing_key or ""))
+    for binding in queue.bindings:
+        if binding.exchange.name:
+            methods.append(declare_exchange(binding.exchange))
+            methods.append(bind_queue(queue.name, binding.exchange.name, binding.routing_key, binding.arguments))
+    return methods
+
+
+def declare_exchange(exchange: Exchange) -> base.Frame:
+    """An exchange."""
+    return method(
+        commands.Exchange.Declare,
+        exchange=exchange.name,
+        exchange_type=exchange.type,
+        durable=exchange.durable,
+        auto_delete=exchange.auto_delete,
+        arguments=dict(exchange.arguments),
+    )
+
+
+def bind_queue(queue: str, exchange: str, routing_key: str, arguments: Mapping[str, Any] | None = None) -> base.Frame:
+    """A binding of a queue to an exchange."""
+    return method(commands.Queue.Bind, queue=queue, exchange=exchange, routing_key=routing_key, arguments=dict(arguments or {}))
+
+
+def dead_queue(name: str) -> Queue:
+    """Where the dead letters of a queue rest: a durable classic queue without arguments, bound to nothing."""
+    return Queue(name + DEAD_SUFFIX, Exchange(""))
+
+
+def declare_delayed(queue_type: str) -> Iterator[list[base.Frame]]:
+    """The delayed-delivery exchanges and queues, level by level: Celery's native delayed delivery (kombu 5.5 and later).
+
+    Level n holds a message for 2ⁿ seconds if bit n of its routing key is set, else passes it on to level n - 1.
+    """
+    for level in range(LEVELS - 1, -1, -1):
+        name = level_name(level)
+        arguments = {
+            "x-queue-type": queue_type,
+            "x-overflow": "reject-publish",
+            "x-message-ttl": (1 << level) * 1000,
+            "x-dead-letter-exchange": level_name(level - 1),
+        }
+        if queue_type == "quorum":
+            arguments["x-dead-letter-strategy"] = "at-least-once"
+        yield [
+            declare_exchange(Exchange(name, "topic")),
+            method(commands.Queue.Declare, queue=name, durable=True, arguments=arguments),
+            bind_queue(name, name, "*." * (LEVELS - 1 - level) + "1.#"),
+        ]
+    yield [declare_exchange(Exchange(DELIVERY_EXCHANGE, "topic"))]
+    yield [
+        method(
+            commands.Exchange.Bind,
+            destination=level_name(level - 1),
+            source=level_name(level),
+            routing_key="*." * (LEVELS - 1 - level) + "0.#",
+        )
+        for level in range(LEVELS - 1, -1, -1)
+    ]
+
+
+def level_name(level: int) -> str:
+    """The exchange and queue of one level; below the lowest is the delivery exchange."""
+    return f"celery_delayed_{level}" if level >= 0 else DELIVERY_EXCHANGE
+
+
+def bind_delayed(queue: str) -> base.Frame:
+    """From the delivery exchange to a queue.
+
+    The 28 bits are matched one by one and not by ``#``, which would also match the key of a queue whose name ends in ``.`` and this name.
+    """
+    return bind_queue(queue, DELIVERY_EXCHANGE, "*." * LEVELS + _delayed_name(queue))
+
+
+def delayed_key(queue: str, seconds: float) -> str:
+    """The routing key on the highest level: the bits of whole seconds, rounded down, and the queue."""
+    whole = min(LONGEST_DELAY, max(0, int(seconds)))
+    return ".".join(f"{whole:0{LEVELS}b}") + "." + _delayed_name(queue)
+
+
+def _delayed_name(queue: str) -> str:
+    if len(queue.encode()) <= _LONGEST_NAME:
+        return queue
+    return "umbel-" + hashlib.sha256(queue.encode()).hexdigest()[:40]

@@ -1,0 +1,155 @@
+"""Content headers: a message's size, properties and header table (AMQP 0-9-1, section 4.2.6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - it is a class
+from typing import Any
+
+from umbel.errors import DecodeError, EncodeError, MessageError, MessageTooLarge
+from umbel.wire.amqp.fields import U64, Limits, name_of, parse_table, render_name, render_table
+
+CLASS_BASIC = 60
+_PREFIX = Struct(">HHQH")
+_PREFIX_AT = _PREFIX.unpack_from
+_CONTENT_TYPE, _CONTENT_ENCODING, _HEADERS = 0x8000, 0x4000, 0x2000
+_DELIVERY_MODE, _PRIORITY, _CORRELATION_ID, _REPLY_TO = 0x1000, 0x0800, 0x0400, 0x0200
+_USUAL = _CONTENT_TYPE | _CONTENT_ENCODING | _HEADERS | _DELIVERY_MODE | _PRIORITY | _CORRELATION_ID | _REPLY_TO
+#: What nearly every task message starts with: content type and encoding.
+_JSON_UTF8 = b"\x10application/json\x05utf-8"
+_TIMESTAMP = 0x0040
+#: The rarer properties, in the order of the wire.
+_REST = (
+    (0x0100, "expiration"),
+    (0x0080, "message_id"),
+    (_TIMESTAMP, "timestamp"),
+    (0x0020, "type"),
+    (0x0010, "user_id"),
+    (0x0008, "app_id"),
+    (0x0004, "cluster_id"),
+)
+
+#: content type, content encoding, headers, properties, what is wrong with them.
+Content = tuple[str, str, dict[str, Any], dict[str, Any], MessageError | None]
+TableParser = Callable[[bytes, int, Limits], tuple[dict[str, Any], int]]
+
+
+def parse_size(data: bytes, at: int) -> int:
+    """The body size that a content header announces."""
+    size: int = U64(data, at + 4)[0]
+    return size
+
+
+def parse_content(data: bytes, at: int, end: int, limits: Limits, table: TableParser = parse_table) -> Content:
+    """Parse a content header payload between two places. Never raises for what a sender can put there: that is the flaw.
+
+    Args:
+        table: parses the header table; the fast path puts in one that remembers shapes.
+    """
+    headers: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
+    content_type = content_encoding = ""
+    try:
+        _, _, size, flags = _PREFIX_AT(data, at)
+        at += 14
+        if flags & 0xC000 == 0xC000 and data.startswith(_JSON_UTF8, at):
+            content_type, content_encoding = "application/json", "utf-8"
+            at += 23
+        else:
+            if flags & _CONTENT_TYPE:
+                content_type, at = _recurring(data, at)
+            if flags & _CONTENT_ENCODING:
+                content_encoding, at = _recurring(data, at)
+        if flags & _HEADERS:
+            headers, at = table(data, at, limits)
+        if flags & _DELIVERY_MODE:
+            properties["delivery_mode"] = data[at]
+            at += 1
+        if flags & _PRIORITY:
+            properties["priority"] = data[at]
+            at += 1
+        if flags & _CORRELATION_ID:
+            stop = at + 1 + data[at]
+            properties["correlation_id"] = data[at + 1 : stop].decode()
+            at = stop
+        if flags & _REPLY_TO:
+            properties["reply_to"], at = _recurring(data, at)
+        if flags & ~_USUAL:
+            at = _parse_rest(data, at, flags, properties)
+        if at > end:
+            raise DecodeError("the properties are longer than their frame")
+    except MessageError as error:
+        return content_type, content_encoding, {}, properties, error
+    except (StructError, IndexError, ValueError, OverflowError, OSError) as error:
+        return content_type, content_encoding, {}, properties, DecodeError(f"the properties are malformed: {error}")
+    if size > limits.body:
+        return content_type, content_encoding, {}, properties, MessageTooLarge(f"the body has {size} bytes, the limit is {limits.body}")
+    return content_type, content_encoding, headers, properties, None
+
+
+def _recurring(data: bytes, at: int) -> tuple[str, int]:
+    stop = at + 1 + data[at]
+    return name_of(data[at + 1 : stop]), stop
+
+
+def _parse_rest(data: bytes, at: int, flags: int, properties: dict[str, Any]) -> int:
+    if flags & 1:
+        raise DecodeError("the properties have flags that AMQP 0-9-1 does not define")
+    for flag, name in _REST:
+        if not flags & flag:
+            continue
+        if flag == _TIMESTAMP:
+            properties[name] = datetime.fromtimestamp(U64(data, at)[0], UTC)
+            at += 8
+        else:
+            stop = at + 1 + data[at]
+            properties[name] = data[at + 1 : stop].decode()
+            at = stop
+    return at
+
+
+def render_content(
+    body_size: int, content_type: str, content_encoding: str, headers: Mapping[str, Any] | None, properties: Mapping[str, Any]
+) -> bytes:
+    """A content header payload. Properties whose value is ``None`` are left out; unknown ones too.
+
+    Raises:
+        EncodeError: a header or property cannot be carried.
+    """
+    flags, parts = 0, []
+    for flag, value in ((_CONTENT_TYPE, content_type), (_CONTENT_ENCODING, content_encoding)):
+        if value:
+            flags |= flag
+            parts.append(render_name(value))
+    if headers is not None:
+        flags |= _HEADERS
+        parts.append(render_table(headers))
+    tail_flags, tail = render_tail(properties)
+    parts.append(tail)
+    return _PREFIX.pack(CLASS_BASIC, 0, body_size, flags | tail_flags) + b"".join(parts)
+
+
+def render_tail(properties: Mapping[str, Any]) -> tuple[int, bytes]:
+    """The properties after the header table, and their flags."""
+    flags, parts = 0, []
+    try:
+        for flag, name in ((_DELIVERY_MODE, "delivery_mode"), (_PRIORITY, "priority")):
+            value = properties.get(name)
+            if value is not None:
+                flags |= flag
+                parts.append(bytes((int(value),)))
+        for flag, name in ((_CORRELATION_ID, "correlation_id"), (_REPLY_TO, "reply_to"), *_REST):
+            value = properties.get(name)
+            if value is None:
+                continue
+            flags |= flag
+            if flag == _TIMESTAMP:
+                stamp = value.timestamp() if isinstance(value, datetime) else value
+                parts.append(int(stamp).to_bytes(8, "big"))
+            else:
+                parts.append(render_name(str(value)))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise EncodeError(f"the property {name!r} is {value!r}: {error}") from error
+    return flags, b"".join(parts)
