@@ -7,7 +7,7 @@ The app is `system.workload`, so that both sides know the same tasks.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import json
 import sys
@@ -18,7 +18,7 @@ def plain(value):
     """A form of any value that JSON can carry and that tells types apart."""
     if isinstance(value, bytes):
         return {"bytes": value.hex()}
-    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+    if isinstance(value, (dt.datetime, dt.date, dt.time)):
         return {type(value).__name__: value.isoformat()}
     if isinstance(value, (decimal.Decimal, uuid.UUID)):
         return {type(value).__name__: str(value)}
@@ -33,9 +33,9 @@ def rich(value):
     """The inverse, for arguments: ``{"bytes": hex}`` and its like become values."""
     makers = {
         "bytes": bytes.fromhex,
-        "datetime": datetime.datetime.fromisoformat,
-        "date": datetime.date.fromisoformat,
-        "time": datetime.time.fromisoformat,
+        "datetime": dt.datetime.fromisoformat,
+        "date": dt.date.fromisoformat,
+        "time": dt.time.fromisoformat,
         "Decimal": decimal.Decimal,
         "UUID": uuid.UUID,
     }

@@ -1,0 +1,79 @@
+"""What a client does, in an interpreter of its own: ``clients.py ACTION JSON-ARGUMENTS`` prints one JSON line."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+
+def purge():
+    from tasks import app
+
+    app.control.purge()
+    return {}
+
+
+def publish(count, size=0, task="noop"):
+    """One at a time from one thread, until the last is confirmed. Processor time is the client's own."""
+    from tasks import app
+
+    body = "x" * size if size else None
+    send = app.tasks[task].delay
+    send(body)  # connects and declares
+    start, cpu = time.perf_counter(), time.process_time()
+    for _ in range(count - 1):
+        send(body)
+    app.close()
+    took, used = time.perf_counter() - start, time.process_time() - cpu
+    return {"publish_per_s": round(count / took), "client_us": round(used / count * 1e6, 1)}
+
+
+def publish_many(count):
+    from tasks import app
+
+    app.tasks["noop"].delay(0)
+    start = time.perf_counter()
+    app.tasks["noop"].delay_many((number,) for number in range(count - 1))
+    app.close()
+    return {"delay_many_per_s": round(count / (time.perf_counter() - start))}
+
+
+def round_trips(count):
+    from tasks import app
+
+    noop = app.tasks["noop"]
+    noop.delay(0).get(timeout=20)
+    times = []
+    for number in range(count):
+        start = time.perf_counter()
+        assert noop.delay(number).get(timeout=20) == number
+        times.append((time.perf_counter() - start) * 1e3)
+    times.sort()
+    return {"p50_ms": round(times[count // 2], 3), "p99_ms": round(times[int(count * 0.99)], 3)}
+
+
+def spread(count, queues):
+    from tasks import app
+
+    for number in range(count):
+        app.tasks["noop"].apply_async((number,), queue=queues[number % len(queues)])
+    app.close()
+    return {}
+
+
+def mix(count, every, seconds):
+    """Short tasks, and among them a long one now and then."""
+    from tasks import app
+
+    for number in range(count):
+        if number % every == 0:
+            app.tasks["nap"].delay(seconds)
+        else:
+            app.tasks["noop"].delay(number)
+    app.close()
+    return {}
+
+
+if __name__ == "__main__":
+    print(json.dumps(globals()[sys.argv[1]](*json.loads(sys.argv[2]))))

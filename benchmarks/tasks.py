@@ -1,0 +1,38 @@
+"""The app of all benchmarks: ``-A tasks``. ``BENCH_LIBRARY=celery`` makes it one of real Celery, for comparison."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from counting import tick
+
+if os.environ.get("BENCH_LIBRARY") == "celery":
+    from celery import Celery as App
+else:
+    from umbel import Umbel as App
+
+BACKEND = os.environ.get("BACKEND") or None
+app = App("benchmarks", broker=os.environ["BROKER"], backend=BACKEND)
+app.conf.update(task_ignore_result=not BACKEND, task_default_queue=os.environ.get("BENCH_QUEUE", "umbel-benchmarks"))
+if os.environ.get("BENCH_LIBRARY") == "celery":
+    app.conf.update(worker_prefetch_multiplier=100, broker_connection_retry_on_startup=True)
+
+
+@app.task(name="noop")
+def noop(x=None):
+    tick()
+    return x
+
+
+@app.task(name="nap")
+def nap(seconds):
+    time.sleep(seconds)
+    tick()
+
+
+@app.task(name="started")
+def started(published):
+    """Seconds from the call to here."""
+    tick()
+    return time.time() - published
