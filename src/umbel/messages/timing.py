@@ -89,7 +89,7 @@ def epoch(text: str, zone: dt.tzinfo = UTC) -> float:
     Raises:
         MessageError: not such a time.
     """
-    if type(text) is str and 16 <= len(text) <= _LONGEST and text[10] in "T ":
+    if type(text) is str and 16 <= len(text) <= _LONGEST and text[7] == "-" and text[10] in "T ":
         try:
             when = dt.datetime.fromisoformat(text)
             return (when if when.tzinfo else when.replace(tzinfo=zone)).timestamp()
