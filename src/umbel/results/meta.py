@@ -1,0 +1,106 @@
+"""Records as Celery's key-value stores keep them (5.7): one serialized mapping, compressed or not.
+
+Order of the keys: status, result, traceback, children, date_done, group_id and parent_id where there is one, with ``result_extended`` name, args,
+kwargs, worker, retries, queue, stamped_headers and the stamps, and last task_id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from umbel import states
+from umbel.errors import DecodeError, EncodeError
+from umbel.results.base import StoreOptions
+from umbel.results.model import Record
+from umbel.wire import compression, serializers
+
+#: What a compressed value begins with; then the content type, a NUL and the compressed bytes.
+COMPRESSED = b"\x00celery-compressed\x00"
+_FIELDS = frozenset({"status", "result", "traceback", "children", "date_done", "group_id", "parent_id", "task_id"})
+
+
+def to_meta(record: Record) -> dict[str, Any]:
+    """The mapping that is stored."""
+    children = record.children
+    meta: dict[str, Any] = {
+        "status": record.status,
+        "result": record.result,
+        "traceback": record.traceback,
+        "children": None if children is None else list(children),
+        "date_done": record.date_done,
+    }
+    if record.group_id:
+        meta["group_id"] = record.group_id
+    if record.parent_id:
+        meta["parent_id"] = record.parent_id
+    if record.extended:
+        meta.update(record.extended)
+    meta["task_id"] = record.task_id
+    return meta
+
+
+def from_meta(meta: Any, task_id: str = "") -> Record:
+    """The record of a stored mapping, whoever wrote it.
+
+    Raises:
+        DecodeError: it is no mapping, or has no status.
+    """
+    if not isinstance(meta, Mapping) or not isinstance(meta.get("status"), str):
+        raise DecodeError(f"the stored result of {task_id or 'a task'} is not a mapping with a status")
+    return Record(
+        task_id=str(meta.get("task_id") or task_id),
+        status=meta["status"],
+        result=meta.get("result"),
+        traceback=meta.get("traceback"),
+        children=meta.get("children"),
+        date_done=meta.get("date_done"),
+        group_id=meta.get("group_id"),
+        parent_id=meta.get("parent_id"),
+        extended={name: value for name, value in meta.items() if name not in _FIELDS},
+    )
+
+
+class MetaCodec:
+    """Records ⇄ bytes, with the serializer and the compression of one store."""
+
+    __slots__ = ("_accept", "_compression", "_content_encoding", "_content_type", "_serializer")
+
+    def __init__(self, options: StoreOptions) -> None:
+        found = serializers.find(options.serializer)
+        self._serializer = found.name
+        self._content_type = found.content_type
+        self._content_encoding = found.content_encoding
+        self._compression = options.compression
+        self._accept = serializers.content_types(options.accept)
+
+    def encode(self, record: Record) -> bytes:
+        """The bytes that are stored.
+
+        Raises:
+            EncodeError: names the task.
+        """
+        try:
+            data = serializers.dumps(to_meta(record), self._serializer)[2]
+        except EncodeError as error:
+            raise EncodeError(f"the result of task {record.task_id} cannot be stored: {error}") from error
+        if self._compression:
+            content_type, data = compression.compress(data, self._compression)
+            data = COMPRESSED + content_type.encode() + b"\x00" + data
+        return data
+
+    def decode(self, data: bytes, task_id: str = "") -> Record:
+        """The record in stored bytes, compressed or not.
+
+        Raises:
+            DecodeError: they are not what the serializer writes, or it is not accepted (`ContentDisallowed`).
+        """
+        if data.startswith(COMPRESSED):
+            content_type, _, data = data[len(COMPRESSED) :].partition(b"\x00")
+            data = compression.decompress(data, content_type.decode("ascii", "replace"))
+        return from_meta(serializers.loads(data, self._content_type, self._content_encoding, self._accept), task_id)
+
+
+def is_terminal(record: Record) -> bool:
+    """Whether the task has ended."""
+    return record.status in states.READY_STATES

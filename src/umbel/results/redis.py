@@ -1,0 +1,164 @@
+"""Redis and Valkey as a result store: Celery's keys and values (5.7), written and announced by one script for a whole burst."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import hashlib
+import weakref
+from collections.abc import Callable, Sequence
+
+from umbel.brokers import urls
+from umbel.brokers.redis.address import addresses
+from umbel.brokers.redis.blocking import Connection
+from umbel.errors import BackendStoreError, DecodeError, ImproperlyConfigured, TimeoutError
+from umbel.results.base import StoreOptions
+from umbel.results.meta import MetaCodec, is_terminal
+from umbel.results.model import Record
+from umbel.results.waiting import LoopWaiter, Pool, wait_blocking
+from umbel.wire.redis import keys, scripts
+from umbel.wire.redis.resp import Argument
+
+#: Seconds for which an ended task's result is kept trying; a store that restarts must not cost a result.
+_STORE_PATIENCE = 30.0
+#: Seconds for reads.
+_READ_PATIENCE = 5.0
+#: Records that one script call stores.
+_BATCH = 500
+#: Times that a compressed older value is compared anew.
+_ROUNDS = 5
+
+
+class RedisStore:
+    """Fulfils `umbel.results.base.ResultStore`."""
+
+    shared = True
+    reply_to: str | None = None
+
+    def __init__(self, options: StoreOptions) -> None:
+        self.options = options
+        listed = urls.split(options.url)
+        if not listed:
+            raise ImproperlyConfigured("a Redis result store needs a URL, e.g. redis://localhost:6379/1")
+        self._candidates = addresses(
+            listed, tls=options.ssl, transport=options.transport, connect_timeout=options.connect_timeout, client_name=None
+        )
+        self._prefix = keys.result_prefix(options.transport)
+        self._codec = MetaCodec(options)
+        most = options.max_connections or 16
+        self._pool = Pool(self._candidates, options.socket_timeout, most)
+        self._waiting = Pool(self._candidates, min(options.socket_timeout, 10.0), most, pushes=True)
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWaiter] = weakref.WeakKeyDictionary()
+
+    def _key(self, task_id: str) -> str:
+        return keys.task_meta(self._prefix, task_id)
+
+    def expect(self, task_id: str) -> None:
+        """Nothing has to be made ready."""
+
+    def store(self, records: Sequence[Record]) -> None:
+        encoded = [(self._key(record.task_id), self._codec.encode(record)) for record in records]
+        for first in range(0, len(encoded), _BATCH):
+            batch = encoded[first : first + _BATCH]
+            self._pool.use(lambda connection, batch=batch: self._store(connection, batch), _STORE_PATIENCE)
+
+    def _store(self, connection: Connection, batch: Sequence[tuple[str, bytes]]) -> None:
+        """Store; where the older value is compressed, read it, and store only over that very value."""
+        expires = self.options.expires
+        keep = str(max(1, int(expires * 1000))) if expires else "0"
+        script = scripts.load("store")
+        digests = [""] * len(batch)
+        for _ in range(_ROUNDS):
+            arguments: list[Argument] = [keep]
+            for (_, data), digest in zip(batch, digests, strict=True):
+                arguments += data, digest
+            unclear = connection.run(script, [key for key, _ in batch], arguments)
+            if not unclear:
+                return
+            old = connection.call("MGET", *(batch[number - 1][0] for number in unclear))
+            left = [(batch[number - 1], value) for number, value in zip(unclear, old, strict=True) if not self._has_ended(value)]
+            if not left:
+                return
+            batch = [item for item, _ in left]
+            digests = [hashlib.sha1(value, usedforsecurity=False).hexdigest() if value else "" for _, value in left]
+        raise BackendStoreError(f"the results of {len(batch)} tasks change all the time and could not be stored")
+
+    def _has_ended(self, value: bytes | None) -> bool:
+        try:
+            return value is not None and is_terminal(self._codec.decode(value))
+        except DecodeError:
+            return False
+
+    def fetch(self, task_ids: Sequence[str]) -> dict[str, Record]:
+        if not task_ids:
+            return {}
+        names = [self._key(task_id) for task_id in task_ids]
+        values = self._pool.use(lambda connection: connection.call("MGET", *names), _READ_PATIENCE)
+        return {task_id: self._codec.decode(value, task_id) for task_id, value in zip(task_ids, values, strict=True) if value is not None}
+
+    def _collector(self, task_id: str, on_record: Callable[[Record], None] | None) -> tuple[Callable[[bytes], bool], list[Record]]:
+        """What a waiter calls with each value, and where the terminal record is put."""
+        found: list[Record] = []
+        seen: bytes | None = None
+
+        def take(value: bytes) -> bool:
+            nonlocal seen
+            if value == seen:
+                return False
+            seen = value
+            record = self._codec.decode(value, task_id)
+            if on_record is not None:
+                on_record(record)
+            if is_terminal(record):
+                found.append(record)
+            return bool(found)
+
+        return take, found
+
+    def wait(self, task_id: str, timeout: float | None = None, on_record: Callable[[Record], None] | None = None) -> Record:
+        take, found = self._collector(task_id, on_record)
+        wait_blocking(self._waiting, self._key(task_id), timeout, take)
+        return found[0]
+
+    async def wait_async(self, task_id: str, timeout: float | None = None) -> Record:
+        loop = asyncio.get_running_loop()
+        waiter = self._loops.get(loop)
+        if waiter is None:
+            waiter = self._loops[loop] = LoopWaiter(self._candidates)
+        take, found = self._collector(task_id, None)
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                await waiter.wait(self._key(task_id), take)
+        except builtins.TimeoutError as error:
+            if limit.expired():
+                raise TimeoutError("The operation timed out.") from error
+            raise
+        return found[0]
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        if task_ids:
+            names = [self._key(task_id) for task_id in task_ids]
+            self._pool.use(lambda connection: connection.call("UNLINK", *names), _READ_PATIENCE)
+
+    def cleanup(self) -> int:
+        """Redis drops what has expired by itself."""
+        return 0
+
+    def public_url(self) -> str:
+        return ";".join(address.public() for address in self._candidates)
+
+    def close(self) -> None:
+        self._pool.close()
+        self._waiting.close()
+        for loop, waiter in list(self._loops.items()):
+            if not loop.is_closed() and loop.is_running():
+                loop.call_soon_threadsafe(waiter.stop)
+
+
+def connect(options: StoreOptions) -> RedisStore:
+    """Make the store for a Redis URL; connects when first used.
+
+    Raises:
+        ImproperlyConfigured: the URL or an option cannot be used.
+    """
+    return RedisStore(options)
