@@ -68,8 +68,11 @@ class Seat(Protocol):
 
     #: Small number, shown in logs: 1, 2, ….
     index: int
-    pid: int | None
     is_ready: bool
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id."""
 
     def send(self, jobs: Sequence[JobTuple]) -> None:
         """Give it jobs; never blocks."""

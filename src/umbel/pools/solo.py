@@ -30,7 +30,6 @@ class SoloSeat:
 
     def __init__(self, listener: SeatListener, loop: asyncio.AbstractEventLoop) -> None:
         self.index = 1
-        self.pid: int | None = os.getpid()
         self.is_ready = True
         self.board = Board(private(), threading.Lock())
         self._listener = listener
@@ -38,6 +37,11 @@ class SoloSeat:
         self._inbox: queue.SimpleQueue[Sequence[JobTuple] | None] = queue.SimpleQueue()
 
     # the consumer's side
+
+    @property
+    def pid(self) -> int | None:
+        """This process."""
+        return os.getpid()
 
     def send(self, jobs: Sequence[JobTuple]) -> None:
         """Give it jobs."""

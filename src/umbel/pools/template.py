@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from multiprocessing.context import BaseContext
+
+#: Environment variable that tells `umbel.pools.preload` which app to load.
+VARIABLE = "_UMBEL_TEMPLATE_APP"
 
 
 def context() -> BaseContext:
@@ -20,19 +24,23 @@ def context() -> BaseContext:
     return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
 
 
-def warm_up(modules: Sequence[str]) -> None:
-    """Start the template process and have it import these modules. Returns at once; they load while the caller goes on.
+def warm_up(app_path: str) -> None:
+    """Start the template process and have it load this app. Returns at once; it loads while the caller goes on. Safe twice.
 
-    A module that cannot be imported is passed over here; the children will say so.
+    Args:
+        app_path: ``module`` or ``module:attribute``, as after ``-A``.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return
     from multiprocessing import forkserver
 
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["umbel.pools.child", *modules])
-    with ignoring_stop_signals():
-        forkserver.ensure_running()
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["umbel.pools.child", "umbel.pools.preload"])
+    os.environ[VARIABLE] = app_path
+    try:
+        with ignoring_stop_signals():
+            forkserver.ensure_running()
+    finally:
+        os.environ.pop(VARIABLE, None)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
 from umbel.brokers.base import Delivery
-from umbel.pools.base import Outcome, Seat
+from umbel.pools.base import JobTuple, Outcome, Seat
 from umbel.pools.sharing import MOST, QUICK, Pace, is_overdue, room
 from umbel.worker.jobs import Entry
 
@@ -143,7 +143,8 @@ class Dispatcher:
 
     def _give(self, station: Station, count: int) -> None:
         ready, usual, given = self.ready, self.pace.usual, station.given
-        number, seat, jobs = self._number, station.seat, []
+        number, seat = self._number, station.seat
+        jobs: list[JobTuple] = []
         while count and ready:
             entry = ready[0]
             if entry.early or entry.careful or (jobs and (usual(entry.task) or 1.0) > QUICK):

@@ -75,9 +75,11 @@ class Intake:
         now = SYSTEM.now()
         for delivery in deliveries:
             headers = delivery.headers
-            spec = specs.get(headers.get("task"))  # type: ignore[arg-type]
+            name = headers.get("task")
+            spec = specs.get(name) if type(name) is str else None
             if (
                 spec is None
+                or delivery.flaw is not None
                 or delivery.redelivered
                 or delivery.attempts
                 or headers.get("eta") is not None

@@ -36,7 +36,9 @@ def sort_out(station: Station) -> Loss:
     """Part a dead seat's entries."""
     current, _ = station.seat.current()
     started = station.seat.started()
-    blamed, unreported, waiting = [], [], []
+    blamed: list[Entry] = []
+    unreported: list[Entry] = []
+    waiting: list[Entry] = []
     for number, entry in station.given.items():
         if number == current:
             blamed.append(entry)

@@ -78,7 +78,7 @@ class Worker:
             from umbel.worker.solo import run_solo
 
             return run_solo(self)
-        warm_up([(self.options.app_path or self.app.import_path).partition(":")[0]])
+        warm_up(self.options.app_path or self.app.import_path)
         return asyncio.run(self.main(PreforkSeating(self.options, self.options.app_path or self.app.import_path, self.hostname)))
 
     def request_stop(self, *, warm: bool = True) -> None:

@@ -60,3 +60,46 @@ def entry(task_id="i", name="t", hard=None, soft=None, attempts=0, **options):
 
 def outcome(number, runtime=0.00001, verdict=0, state="SUCCESS"):
     return Outcome(number, verdict, state, runtime, "", "", None, False)
+
+
+class FakeConsumer:
+    """Remembers settlements."""
+
+    def __init__(self):
+        self.acked, self.requeued, self.blamed, self.delayed, self.dead, self.begun = [], [], [], [], [], []
+
+    def ack(self, deliveries):
+        self.acked += [one.headers.get("id") for one in deliveries]
+
+    def requeue(self, deliveries):
+        self.requeued += [one.headers.get("id") for one in deliveries]
+
+    async def blame(self, delivery):
+        self.blamed.append(delivery.headers.get("id"))
+
+    async def delay(self, delivery, until):
+        self.delayed.append((delivery.headers.get("id"), until))
+
+    async def dead_letter(self, delivery, reason, detail):
+        self.dead.append((delivery.headers.get("id"), reason))
+
+    async def begin(self, delivery):
+        self.begun.append(delivery.headers.get("id"))
+
+    async def flush(self):
+        pass
+
+
+class FakeStore:
+    """Remembers records; can be down for a while."""
+
+    def __init__(self):
+        self.records = []
+
+    def store(self, records):
+        self.records += records
+
+
+def delivery(task_id="i", name="t", *, redelivered=False, attempts=0, flaw=None, body=b"[[], {}, {}]", **headers):
+    headers = {"task": name, "id": task_id, "retries": 0, "timelimit": [None, None], **headers}
+    return Delivery(body, headers, "application/json", "utf-8", {}, task_id, 0, "q", "", "q", redelivered, attempts, flaw)

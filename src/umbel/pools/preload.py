@@ -1,0 +1,19 @@
+"""Imported by the template process only: loads the app and all its tasks there, so that every child shares them.
+
+The fork server imports modules by name and passes them nothing, so the app's path comes in the environment. What goes wrong here is passed over:
+each child loads the app itself and reports the trouble.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from umbel.app.discovery import find_app
+from umbel.pools.template import VARIABLE
+
+if os.environ.get(VARIABLE):
+    with contextlib.suppress(Exception, SystemExit):
+        _app = find_app(os.environ.pop(VARIABLE)).app
+        _app.import_modules()
+        _app.finalize()

@@ -1,0 +1,204 @@
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+from unit.worker.stand_ins import FakeConsumer, FakeSeat, FakeStore, delivery, outcome, spec
+
+from umbel.errors import MessageTooLarge
+from umbel.wire.serializers import content_types
+from umbel.worker.admission import House
+from umbel.worker.dispatching import Dispatcher
+from umbel.worker.intake import Intake
+from umbel.worker.narrating import Narrator
+from umbel.worker.settling import Settlement
+
+
+class Bench:
+    """An intake with everything around it but a broker and children."""
+
+    def __init__(self, *, careful=False, **options):
+        self.tasks = set()
+        self.consumer, self.store, self.seat = FakeConsumer(), FakeStore(), FakeSeat()
+        self.dispatcher = Dispatcher(None, None, None, self.spawn)
+        self.settlement = Settlement(self.store, Narrator(), self.spawn)
+        self.intake = Intake(
+            House(specs={"t": spec("t", **options)}),
+            self.dispatcher,
+            self.settlement,
+            Narrator(),
+            self.spawn,
+            careful=careful,
+            accept=content_types(["json"]),
+        )
+        self.settlement.attach(self.consumer)
+        self.intake.attach(self.consumer)
+
+    def spawn(self, chore):
+        self.tasks.add(asyncio.get_running_loop().create_task(chore))
+
+    async def calm(self):
+        while any(not task.done() for task in self.tasks):
+            await asyncio.wait(self.tasks)
+        for task in self.tasks:
+            task.result()
+
+    def end(self, number, **fields):
+        self.settlement.settle(self.dispatcher.finished(self.seat, [outcome(number, **fields)]))
+
+
+def ready(bench):
+    return [entry.id for entry in bench.dispatcher.ready]
+
+
+def test_plain_messages_become_ready():
+    async def story():
+        bench = Bench()
+        bench.intake.on_deliveries([delivery("a"), delivery("b")])
+        assert ready(bench) == ["a", "b"]
+
+    asyncio.run(story())
+
+
+def test_a_far_message_goes_back_to_the_broker_and_a_near_one_is_held():
+    async def story():
+        bench, now = Bench(), datetime.now(UTC)
+        bench.intake.on_deliveries(
+            [
+                delivery("far", eta=(now + timedelta(hours=1)).isoformat()),
+                delivery("near", eta=(now + timedelta(seconds=0.05)).isoformat()),
+                delivery("past", eta=(now - timedelta(hours=1)).isoformat()),
+            ]
+        )
+        await bench.calm()
+        assert [name for name, _ in bench.consumer.delayed] == ["far"]
+        assert ready(bench) == ["past"]
+        assert bench.intake.held == 1
+        while not ready(bench)[1:]:
+            await asyncio.sleep(0.005)
+        assert ready(bench) == ["past", "near"]
+        assert bench.intake.held == 0
+
+    asyncio.run(story())
+
+
+def test_an_expired_message_is_revoked_and_acknowledged():
+    async def story():
+        bench = Bench()
+        bench.intake.on_deliveries([delivery("late", expires="2020-01-01T00:00:00+00:00")])
+        await bench.calm()
+        assert bench.consumer.acked == ["late"]
+        assert [(r.task_id, r.status, r.result["exc_type"]) for r in bench.store.records] == [("late", "REVOKED", "TaskRevokedError")]
+
+    asyncio.run(story())
+
+
+def test_what_cannot_run_is_buried_with_its_failure_stored():
+    async def story():
+        bench = Bench()
+        bench.intake.on_deliveries(
+            [delivery("unknown", name="nope"), delivery("odd", retries="x"), delivery("huge", flaw=MessageTooLarge("9 GB"))]
+        )
+        await bench.calm()
+        assert bench.consumer.dead == [("unknown", "unregistered"), ("odd", "invalid_message"), ("huge", "too_large")]
+        assert [(r.task_id, r.result["exc_type"]) for r in bench.store.records][0] == ("unknown", "NotRegistered")
+        assert all(r.status == "FAILURE" for r in bench.store.records)
+
+    asyncio.run(story())
+
+
+def test_a_message_of_protocol_1_is_understood():
+    async def story():
+        bench = Bench()
+        one = delivery("x")
+        one.headers = {}
+        one.body = json.dumps({"task": "t", "id": "old", "args": [1], "kwargs": {}, "retries": 0}).encode()
+        bench.intake.on_deliveries([one])
+        assert ready(bench) == ["old"]
+        assert one.headers["task"] == "t"
+
+    asyncio.run(story())
+
+
+def test_a_body_without_headers_that_is_no_task_is_buried():
+    async def story():
+        bench = Bench()
+        one = delivery("x")
+        one.headers, one.body = {}, b"{{{"
+        bench.intake.on_deliveries([one])
+        await bench.calm()
+        assert bench.consumer.dead == [(None, "undecodable")]
+        assert bench.store.records == []
+
+    asyncio.run(story())
+
+
+def test_a_run_takes_over_its_own_message_when_it_comes_again():
+    async def story():
+        bench = Bench()
+        bench.dispatcher.add_seat(bench.seat)
+        first = delivery("a")
+        bench.intake.on_deliveries([first])
+        bench.seat.begin(1)
+        bench.intake.on_lost([first])
+        again = delivery("a", redelivered=True)
+        bench.intake.on_deliveries([again])
+        assert bench.seat.sent == [[1]]
+        bench.end(1)
+        assert bench.consumer.acked == ["a"]
+
+    asyncio.run(story())
+
+
+def test_what_ended_after_its_delivery_was_lost_is_not_run_again():
+    async def story():
+        bench = Bench()
+        bench.dispatcher.add_seat(bench.seat)
+        first = delivery("a")
+        bench.intake.on_deliveries([first])
+        bench.seat.begin(1)
+        bench.intake.on_lost([first])
+        bench.end(1)
+        assert bench.consumer.acked == []
+        bench.intake.on_deliveries([delivery("a", redelivered=True)])
+        assert bench.consumer.acked == ["a"]
+        assert bench.seat.sent == [[1]]
+        bench.intake.on_deliveries([delivery("a", redelivered=True)])
+        assert bench.seat.sent == [[1], [2]]
+
+    asyncio.run(story())
+
+
+def test_lost_messages_that_had_not_started_are_forgotten():
+    async def story():
+        bench, now = Bench(), datetime.now(UTC)
+        waiting, held = delivery("a"), delivery("b", eta=(now + timedelta(seconds=3)).isoformat())
+        bench.intake.on_deliveries([waiting, held])
+        bench.intake.on_lost([waiting, held])
+        assert ready(bench) == []
+        assert bench.intake.held == 0
+
+    asyncio.run(story())
+
+
+def test_a_redelivered_message_under_a_lease_is_run_carefully():
+    async def story():
+        bench = Bench(careful=True)
+        bench.intake.on_deliveries([delivery("a", redelivered=True), delivery("b")])
+        assert [entry.careful for entry in bench.dispatcher.ready] == [True, False]
+
+    asyncio.run(story())
+
+
+def test_outcomes_other_than_done():
+    async def story():
+        bench = Bench()
+        bench.dispatcher.add_seat(bench.seat)
+        for number, verdict in ((1, 1), (2, 2)):
+            bench.intake.on_deliveries([delivery(str(number))])
+            bench.end(number, verdict=verdict, state="REJECTED")
+        await bench.calm()
+        assert bench.consumer.blamed == ["1"]
+        assert bench.consumer.dead == [("2", "rejected")]
+        assert bench.consumer.acked == []
+
+    asyncio.run(story())
