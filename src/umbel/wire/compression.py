@@ -15,9 +15,7 @@ Names and values are Kombu's (5.7). Decompression stops at a limit before more t
 
 from __future__ import annotations
 
-import bz2
 import io
-import lzma
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -52,8 +50,8 @@ class Methods:
     def __init__(self) -> None:
         self._found: dict[str, Method] = {}
         self._add(Method(header="application/x-gzip", compress=zlib.compress, decompress=_unzlib), ("gzip", "zlib"))
-        self._add(Method(header="application/x-bz2", compress=bz2.compress, decompress=_unbz2), ("bzip2", "bzip"))
-        self._add(Method(header="application/x-lzma", compress=lzma.compress, decompress=_unxz), ("lzma", "xz"))
+        self._add(Method(header="application/x-bz2", compress=_bz2, decompress=_unbz2), ("bzip2", "bzip"))
+        self._add(Method(header="application/x-lzma", compress=_xz, decompress=_unxz), ("lzma", "xz"))
         self._add(Method(header="application/x-brotli", compress=_brotli, decompress=_unbrotli), ("brotli",))
         self._add(Method(header="application/zstd", compress=_zstd, decompress=_unzstd), ("zstd", "zstandard"))
 
@@ -138,13 +136,29 @@ def _unzlib(body: bytes, limit: int) -> bytes:
     return _complete(plain, limit, ended=stream.eof, rest=stream.unused_data)
 
 
+def _bz2(body: bytes) -> bytes:
+    import bz2
+
+    return bz2.compress(body)
+
+
 def _unbz2(body: bytes, limit: int) -> bytes:
+    import bz2
+
     stream = bz2.BZ2Decompressor()
     plain = stream.decompress(body, limit + 1)
     return _complete(plain, limit, ended=stream.eof, rest=stream.unused_data)
 
 
+def _xz(body: bytes) -> bytes:
+    import lzma
+
+    return lzma.compress(body)
+
+
 def _unxz(body: bytes, limit: int) -> bytes:
+    import lzma
+
     stream = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
     plain = stream.decompress(body, limit + 1)
     return _complete(plain, limit, ended=stream.eof, rest=stream.unused_data)
