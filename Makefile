@@ -21,12 +21,12 @@ help:
 install: $(READY)
 
 # One stamp per set of extras: `make demo` needs far less than `make test`.
-$(READY): pyproject.toml
-	@sh scripts/environment.sh "$(PYTHON)" "$(VENV)" "$(EXTRAS)"
+$(VENV)/.umbel-%: pyproject.toml
+	@sh scripts/environment.sh "$(PYTHON)" "$(VENV)" "$*"
 	@touch "$@"
 
-demo:
-	@$(MAKE) --no-print-directory install EXTRAS=demo
+# The development environment has what the demo needs.
+demo: $(firstword $(wildcard $(VENV)/.umbel-dev) $(VENV)/.umbel-demo)
 	@$(BIN)/python examples/hot_topics/demo.py
 
 test: $(READY)

@@ -1,0 +1,118 @@
+"""What the demo shows while it runs: on a terminal a picture that fills up, elsewhere a line now and then."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import click
+
+from umbel.cli.demo.picture import TILES, Canvas, color
+
+
+class Screen(Protocol):
+    """Told of what happens."""
+
+    #: A process was killed; its task was run again.
+    killed: bool
+    recovered: bool
+
+    def draw(self, tile: int, values: Sequence[Sequence[float]]) -> None:
+        """A tile is there."""
+
+    def refresh(self, seconds: float) -> None:
+        """Show how things stand."""
+
+    def stop(self) -> None:
+        """No more of it."""
+
+
+class PlainScreen:
+    """Lines, for pipes and logs; the picture, in letters, at the end."""
+
+    def __init__(self) -> None:
+        self.killed = self.recovered = False
+        self._canvas = Canvas()
+        self._done = 0
+        self._told: set[str] = set()
+
+    def draw(self, tile: int, values: Sequence[Sequence[float]]) -> None:
+        """A tile is there."""
+        self._canvas.put(tile, values)
+        self._done += 1
+
+    def refresh(self, seconds: float) -> None:
+        """Say each thing once."""
+        for share in (25, 50, 75, 100):
+            if self._done * 100 >= share * TILES:
+                self._tell(f"{share:>4} % of {TILES} tiles  {seconds:.1f} s")
+        if self.killed:
+            self._tell("       a process was killed in the middle of a task (kill -9)")
+        if self.recovered:
+            self._tell("       the task that it was running has been done by another process")
+
+    def _tell(self, text: str) -> None:
+        key = text.partition("  ")[0] if "%" in text else text
+        if key not in self._told:
+            self._told.add(key)
+            click.echo(text)
+
+    def stop(self) -> None:
+        """Show the picture."""
+        click.echo("\n" + self._canvas.plain())
+
+
+class LiveScreen:
+    """The picture itself."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.killed = self.recovered = False
+        self._canvas = Canvas()
+        self._done = 0
+        self._console = Console(highlight=False)
+        self._live = Live(console=self._console, refresh_per_second=20)
+        self._live.start()
+
+    def draw(self, tile: int, values: Sequence[Sequence[float]]) -> None:
+        """A tile is there."""
+        self._canvas.put(tile, values)
+        self._done += 1
+
+    def refresh(self, seconds: float) -> None:
+        """Draw what there is."""
+        from rich.text import Text
+
+        text = Text(no_wrap=True)
+        for row in self._canvas.cells():
+            text.append("  ")
+            for upper, lower in row:
+                if upper is None or lower is None:
+                    text.append("·", "grey23")
+                else:
+                    text.append("▀", f"{color(upper)} on {color(lower)}")
+            text.append("\n")
+        text.append(f"\n  {self._done:>3} of {TILES} tiles   {seconds:4.1f} s   ")
+        if self.recovered:
+            text.append("✓ the killed process's task was done by another", "green")
+        elif self.killed:
+            text.append("✗ a process was just killed (kill -9) in the middle of a task", "red")
+        self._live.update(text)
+
+    def stop(self) -> None:
+        """Leave the last picture standing."""
+        self._live.stop()
+
+
+@contextmanager
+def screen(*, color: bool) -> Iterator[Screen]:
+    """The screen that fits where stdout leads."""
+    view: Screen = LiveScreen() if color and sys.stdout.isatty() else PlainScreen()
+    try:
+        yield view
+    finally:
+        view.stop()
