@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 
+PEER = os.environ["BENCH_LIBRARY"] not in ("umbel", "celery")
+
 
 def purge():
+    if PEER:
+        from peers import purge
+
+        purge()
+        return {}
     from tasks import app
 
     app.control.purge()
@@ -16,6 +24,13 @@ def purge():
 
 def publish(count, size=0, task="noop"):
     """One at a time from one thread, until the last is confirmed. Processor time is the client's own."""
+    if PEER:
+        import peers
+
+        start, cpu = time.perf_counter(), time.process_time()
+        peers.publish(count)
+        took, used = time.perf_counter() - start, time.process_time() - cpu
+        return {"publish_per_s": round(count / took), "client_us": round(used / count * 1e6, 1)}
     from tasks import app
 
     body = "x" * size if size else None

@@ -16,10 +16,18 @@ from pathlib import Path
 import counting
 
 HERE = Path(__file__).resolve().parent
-RABBITMQ = os.environ.get("UMBEL_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672") + "//"
+RABBITMQ = os.environ.get("UMBEL_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672").rstrip("/") + "//"
 REDIS = os.environ.get("UMBEL_TEST_REDIS", "redis://127.0.0.1:6379")
 SQLITE = f"{counting.FOLDER}.db"
 STORE = f"{REDIS}/8"
+#: How each library's worker is started with two processes.
+COMMANDS = {
+    "umbel": ["-m", "umbel", "-A", "tasks", "worker", "-l", "error"],
+    "celery": ["-m", "celery", "-A", "tasks", "worker", "-l", "error", "--without-gossip", "--without-mingle", "--without-heartbeat"],
+    "dramatiq": ["-m", "dramatiq", "peers", "-p", "2", "-t", "8"],
+    "huey": ["-m", "huey.bin.huey_consumer", "peers.huey", "-q", "-k", "process", "-w", "2"],
+    "taskiq": ["-m", "taskiq", "worker", "peers:broker", "--workers", "2", "--log-level", "ERROR"],
+}
 BROKERS = {"rabbitmq": RABBITMQ, "redis": f"{REDIS}/7", "sqlite": f"sqlite:///{SQLITE}"}
 
 
@@ -77,8 +85,11 @@ class Worker:
     """One worker, two children unless told otherwise; a context manager."""
 
     def __init__(self, setting: Setting, *options: str, concurrency: int = 2) -> None:
-        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"] if setting.library == "celery" else []
-        command = [setting.python, "-m", setting.library, "-A", "tasks", "worker", "-l", "error", "-c", str(concurrency), *quiet, *options]
+        command = [setting.python, *COMMANDS[setting.library], *options]
+        if setting.library in ("umbel", "celery"):
+            command += ["-c", str(concurrency)]
+        if (setting.library, setting.broker) == ("huey", "sqlite"):
+            command[-4:] = ["-k", "thread", "-w", "1"]  # its fastest there
         self.begun = time.time()
         self.log = Path(f"{counting.FOLDER}.log")
         with self.log.open("wb") as log:
