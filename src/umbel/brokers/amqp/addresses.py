@@ -94,7 +94,7 @@ def address(text: str, options: BrokerOptions, *, heartbeat: float) -> Address:
         public=urls.Url(
             scheme="amqp" if tls is None else "amqps",
             user=url.user,
-            password="**" if url.password else None,  # noqa: S106 - a mask
+            password="**" if url.password else None,
             host=host,
             port=url.port,
             path="" if login.vhost == "/" else login.vhost,

@@ -86,7 +86,7 @@ def connect_any(
             refused += 1
             failures.append(str(error))
         except (OperationalError, ProtocolError, OSError) as error:
-            failures.append(f"{node}: {error or type(error).__name__}")
+            failures.append(f"{node}: {str(error) or type(error).__name__}")
     text = "; ".join(failures) or "no time was left to try"
     if failures and refused == len(failures):
         raise AccessRefused(text)
@@ -114,7 +114,6 @@ class BlockingConnection:
         self._sock = open_socket(address, timeout)
         # Not blocking: with a timeout, the socket module would poll before each send, which doubles the system calls.
         self._sock.setblocking(False)
-        self._tls = isinstance(self._sock, ssl.SSLSocket)
         try:
             self._handshake(deadline)
         except BaseException:
@@ -182,7 +181,7 @@ class BlockingConnection:
         return self._wait(timeout, write=False)[0]
 
     def _wait(self, timeout: float, *, write: bool) -> tuple[bool, bool]:
-        if self._sock.fileno() < 0 or (self._tls and self._sock.pending()):  # type: ignore[union-attr]
+        if self._sock.fileno() < 0 or (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
             return True, False
         if hasattr(select, "poll"):  # no limit on descriptors, unlike select
             poll = select.poll()
@@ -294,14 +293,14 @@ class BlockingConnection:
         try:
             while True:
                 if not self.readable(deadline - SYSTEM.monotonic()):
-                    raise TimeoutError  # noqa: TRY301 - one place turns it into ours
+                    raise TimeoutError
                 try:
                     data = self._sock.recv(_CHUNK)
                     break
                 except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                     continue
             if not data:
-                raise ConnectionResetError("the broker closed the connection")  # noqa: TRY301
+                raise ConnectionResetError("the broker closed the connection")
             found = self.core.receive_data(data)
         except (OSError, ProtocolError) as error:
             raise self._lost(error) from error

@@ -97,7 +97,7 @@ class Receiver(Generic[D]):
             self._have = rest
             self._need = 8 if rest < 7 else 8 + U32(data, at + 3)[0]
 
-    def _frames(self, data: bytes) -> int:  # noqa: PLR0912 - flat, because calls cost more than the work
+    def _frames(self, data: bytes) -> int:  # noqa: C901, PLR0912 - flat, because calls cost more than the work
         """Handle the whole frames in a chunk; returns where the first partial one starts."""
         at, end, most = 0, len(data), self.frame_max
         incoming = self._incoming

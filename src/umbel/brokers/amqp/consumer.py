@@ -1,0 +1,391 @@
+"""The asyncio consumer: deliveries in, settlements out, and a connection that comes back.
+
+What is wanted (queues, window) and what is there (consumers on the channel) are two things; `_reconcile` brings the second in line with
+the first, after every change and every reconnection. An *epoch* is the life of the delivery channel: when it ends, all unsettled
+deliveries go back to the broker, the sink is told, and settlements that name the old epoch are ignored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pamqp import base, commands
+
+from umbel.brokers.amqp.addresses import Address, in_order
+from umbel.brokers.amqp.declaring import declare_queue
+from umbel.brokers.amqp.moving import Mover, blamed, dead, delayed
+from umbel.brokers.amqp.session import Session
+from umbel.brokers.amqp.sockets import ChannelError
+from umbel.brokers.base import BrokerOptions, ConnectionState, Delivery, DeliverySink
+from umbel.brokers.topology import Queue
+from umbel.errors import AccessRefused, OperationalError
+from umbel.runtime.backoff import delays
+from umbel.runtime.clock import SYSTEM
+from umbel.wire.amqp import events
+from umbel.wire.amqp.methods import method
+from umbel.wire.amqp.rendering import render_acks, render_requeue
+from umbel.wire.amqp.settling import Settling
+
+logger = logging.getLogger("umbel.brokers.amqp")
+
+_CHANNEL = 1
+#: What basic.qos can say.
+_MOST_PREFETCH = 0xFFFF
+#: Queue types whose window is one of each consumer and not of the channel.
+_PER_CONSUMER = frozenset({"quorum", "stream"})
+#: Seconds between two changes of the window where a change means consuming anew; and before a missing queue is tried again.
+_PACE, _MISSING = 0.5, 2.0
+
+
+class AmqpConsumer:
+    """See `umbel.brokers.base.Consumer`."""
+
+    def __init__(
+        self, nodes: Sequence[Address], options: BrokerOptions, queues: Sequence[Queue], sink: DeliverySink, *, window: int
+    ) -> None:
+        self._nodes = tuple(nodes)
+        self._options = options
+        self._sink = sink
+        self._queues = {queue.name: queue for queue in queues}
+        self._window = window
+        self._session: Session | None = None
+        self._mover: Mover | None = None
+        self._epoch = 0
+        self._unsettled: dict[int, Delivery] = {}
+        self._settling = Settling()
+        self._flushing = False
+        #: Queue → consumer tag, as far as the broker knows.
+        self._consuming: dict[str, str] = {}
+        self._prefetch = -1
+        self._numbers = 0
+        self._per_consumer = any(queue.arguments.get("x-queue-type") in _PER_CONSUMER for queue in queues)
+        self._changing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._reconciling: asyncio.Task[None] | None = None
+        self._closed = False
+
+    # --- life
+
+    async def start(self) -> None:
+        pauses = delays(0.2, 2.0, 10.0)
+        attempt = 0
+        while True:
+            try:
+                await self._connect()
+            except AccessRefused:
+                raise
+            except OperationalError as error:
+                attempt += 1
+                most = self._options.max_retries
+                if most is not None and attempt > most:
+                    raise
+                pause = next(pauses)
+                self._sink.on_connection(ConnectionState.RETRYING, f"{error}; trying again in {pause:.1f} s")
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for task in (self._reconnecting, self._reconciling, *self._tasks):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, OperationalError):
+                    await task
+        session, self._session = self._session, None
+        if session is not None:
+            session.on_lost = lambda _reason: None
+            session.on_deliveries = lambda _deliveries: None
+            self._send_acks(session)
+            await session.aclose()
+        self._epoch += 1
+        self._unsettled.clear()
+        if self._mover is not None:
+            await self._mover.aclose()
+
+    async def _connect(self) -> None:
+        """Connect to a node, open the channel, declare and consume."""
+        failures = []
+        for node in in_order(self._nodes, self._options.failover):
+            try:
+                session = await Session.open(node, self._options.limits)
+            except AccessRefused as error:
+                if len(self._nodes) == 1:
+                    raise
+                failures.append(str(error))
+                continue
+            except OperationalError as error:
+                failures.append(str(error))
+                continue
+            try:
+                await self._begin(session)
+            except BaseException:
+                session.on_lost = lambda _reason: None
+                session.drop("setting up failed")
+                raise
+            self._sink.on_connection(ConnectionState.CONNECTED, f"connected to {node}")
+            return
+        raise OperationalError("; ".join(failures) or "there is no broker URL")
+
+    async def _begin(self, session: Session) -> None:
+        self._new_epoch(session)
+        await session.open_channel(_CHANNEL)
+        session.on_deliveries = self._on_deliveries
+        session.on_event = self._on_event
+        session.on_lost = self._on_lost
+        self._session = session
+        try:
+            async with self._changing:
+                await self._apply(session)
+        except OperationalError as error:
+            if "global qos" in str(error):
+                self._per_consumer = True  # a queue is a quorum queue, though ours does not say so
+            self._session = None
+            raise
+
+    def _new_epoch(self, session: Session) -> None:
+        self._epoch += 1
+        session.core.receiver.epoch = self._epoch
+        session.core.receiver.queues.clear()
+        self._settling = Settling()
+        self._consuming.clear()
+        self._prefetch = -1
+
+    def _end_epoch(self) -> None:
+        """All that is unsettled goes back to the broker."""
+        self._epoch += 1
+        lost = list(self._unsettled.values())
+        self._unsettled.clear()
+        self._settling = Settling()
+        if lost:
+            self._sink.on_lost(lost)
+
+    def _on_lost(self, reason: str) -> None:
+        if self._session is None or self._closed:
+            return
+        self._session = None
+        if "global qos" in reason:
+            self._per_consumer = True
+        self._end_epoch()
+        self._sink.on_connection(ConnectionState.LOST, reason)
+        self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
+
+    async def _reconnect(self) -> None:
+        """Try for ever: a worker outlives its broker."""
+        for pause in delays(0.1, 2.0, 10.0):
+            await asyncio.sleep(pause)
+            try:
+                await self._connect()
+            except Exception as error:
+                self._sink.on_connection(ConnectionState.RETRYING, f"{type(error).__name__}: {error}")
+            else:
+                return
+
+    # --- deliveries and events
+
+    def _on_deliveries(self, deliveries: list[Delivery]) -> None:
+        unsettled = self._unsettled
+        for delivery in deliveries:
+            unsettled[delivery.tag] = delivery
+        self._sink.on_deliveries(deliveries)
+
+    def _on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Cancelled):
+            gone = [name for name, tag in self._consuming.items() if tag == event.consumer_tag]
+            for name in gone:
+                del self._consuming[name]
+                logger.warning("RabbitMQ ended the consumer of queue %r: the queue was deleted; it is declared again", name)
+            self._reconcile()
+        elif isinstance(event, events.ChannelClosed) and event.channel == _CHANNEL:
+            detail = f"RabbitMQ closed the channel: {event.code} {event.text}"
+            logger.warning("%s; it is opened again", detail)
+            self._end_epoch()
+            self._spawn(self._reopen(detail))
+
+    async def _reopen(self, detail: str) -> None:
+        session = self._session
+        if session is None:
+            return
+        async with self._changing:
+            self._new_epoch(session)
+            self._sink.on_connection(ConnectionState.RETRYING, detail)
+            try:
+                await session.open_channel(_CHANNEL)
+                await self._apply(session)
+            except OperationalError as error:
+                session.drop(str(error))
+                return
+        self._sink.on_connection(ConnectionState.CONNECTED, f"connected to {session.address}")
+
+    # --- what is wanted
+
+    def set_window(self, size: int) -> None:
+        if size != self._window:
+            self._window = size
+            self._reconcile()
+
+    async def add_queue(self, queue: Queue) -> None:
+        self._queues[queue.name] = queue
+        if queue.arguments.get("x-queue-type") in _PER_CONSUMER and not self._per_consumer:
+            self._per_consumer = True
+            self._prefetch = -1
+        await self._reconcile_now()
+
+    async def cancel_queue(self, name: str) -> None:
+        self._queues.pop(name, None)
+        await self._reconcile_now()
+
+    def _reconcile(self) -> None:
+        if self._reconciling is None or self._reconciling.done():
+            self._reconciling = asyncio.get_running_loop().create_task(self._reconcile_until_done())
+
+    async def _reconcile_until_done(self) -> None:
+        while True:
+            wanted = (self._window, tuple(self._queues))
+            try:
+                await self._reconcile_now()
+            except OperationalError as error:
+                logger.warning("changing the consumers failed: %s", error)
+                return
+            if wanted == (self._window, tuple(self._queues)):
+                return
+
+    async def _reconcile_now(self) -> None:
+        async with self._changing:
+            session = self._session
+            if session is not None and session.lost is None:
+                await self._apply(session)
+
+    async def _apply(self, session: Session) -> None:
+        """Bring the broker's view in line with what is wanted. Called under the lock."""
+        window = min(self._window, _MOST_PREFETCH)
+        wanted = self._queues if window > 0 else {}
+        anew = self._per_consumer and window != self._prefetch
+        if anew and self._consuming and wanted:
+            await asyncio.sleep(_PACE)
+            window = min(self._window, _MOST_PREFETCH)
+            wanted = self._queues if window > 0 else {}
+        gone = [name for name in self._consuming if anew or name not in wanted]
+        if gone:
+            frames = [method(commands.Basic.Cancel, consumer_tag=self._consuming.pop(name)) for name in gone]
+            await session.call_all(frames, _CHANNEL)
+        if window > 0 and window != self._prefetch:
+            await session.ask(self._qos(window), _CHANNEL)
+            self._prefetch = window
+        for name, queue in list(wanted.items()):
+            if name not in self._consuming and await self._declare(session, queue):
+                await self._consume(session, queue)
+
+    def _qos(self, window: int) -> base.Frame:
+        """Celery's own arguments: one window for the channel, or for each consumer where quorum queues know no other."""
+        return method(commands.Basic.Qos, prefetch_size=0, prefetch_count=window, global_=not self._per_consumer)
+
+    async def _declare(self, session: Session, queue: Queue) -> bool:
+        """Whether the queue is there to consume from."""
+        try:
+            refusal = await session.declare(declare_queue(queue))
+            if refusal is not None:
+                logger.warning(
+                    "queue %r exists with other arguments than %r and is used as it is: %s", queue.name, dict(queue.arguments), refusal
+                )
+        except ChannelError as error:
+            logger.warning("queue %r cannot be declared: %s", queue.name, error)
+        # Consuming from a missing queue would close the channel and with it every delivery on it.
+        try:
+            await session.declare([method(commands.Queue.Declare, queue=queue.name, passive=True)])
+        except ChannelError as error:
+            logger.error("queue %r cannot be consumed from; trying again in %g s: %s", queue.name, _MISSING, error)
+            asyncio.get_running_loop().call_later(_MISSING, self._retry)
+            return False
+        return True
+
+    def _retry(self) -> None:
+        if not self._closed:
+            self._reconcile()
+
+    async def _consume(self, session: Session, queue: Queue) -> None:
+        self._numbers += 1
+        tag = f"umbel-{self._numbers}"
+        session.core.receiver.queues[tag.encode()] = queue.name
+        self._consuming[queue.name] = tag
+        await session.ask(
+            method(commands.Basic.Consume, queue=queue.name, consumer_tag=tag, arguments=dict(queue.consumer_arguments)), _CHANNEL
+        )
+
+    # --- settling
+
+    def ack(self, deliveries: Iterable[Delivery]) -> None:
+        epoch, unsettled = self._epoch, self._unsettled
+        tags = [each.tag for each in deliveries if each.epoch == epoch and unsettled.pop(each.tag, None) is not None]
+        if tags:
+            self._settling.acknowledge(tags)
+            if not self._flushing:
+                self._flushing = True
+                asyncio.get_running_loop().call_soon(self._flush_soon)
+
+    def _flush_soon(self) -> None:
+        self._flushing = False
+        if self._session is not None:
+            self._send_acks(self._session)
+
+    def _send_acks(self, session: Session) -> None:
+        upto, singles = self._settling.take()
+        if upto or singles:
+            session.write(render_acks(_CHANNEL, upto, singles))
+
+    def requeue(self, deliveries: Iterable[Delivery]) -> None:
+        session = self._session
+        frames = []
+        for each in deliveries:
+            if each.epoch == self._epoch and self._unsettled.pop(each.tag, None) is not None:
+                self._settling.settled(each.tag)
+                frames.append(render_requeue(_CHANNEL, each.tag))
+        if frames and session is not None:
+            session.write(b"".join(frames))
+
+    async def begin(self, delivery: Delivery) -> None:
+        """Nothing: RabbitMQ holds the message, and cannot write to it."""
+
+    async def blame(self, delivery: Delivery) -> None:
+        if self._is_ours(delivery):
+            await self._moving().to_queue(blamed(delivery), delivery.queue)
+            self.ack([delivery])
+
+    async def delay(self, delivery: Delivery, until: float) -> None:
+        if self._is_ours(delivery):
+            await self._moving().to_delayed(delayed(delivery), delivery.queue, until - SYSTEM.now())
+            self.ack([delivery])
+
+    async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
+        if self._is_ours(delivery):
+            await self._moving().to_dead(dead(delivery, reason, detail, SYSTEM.now()), delivery.queue)
+            self.ack([delivery])
+
+    async def flush(self) -> None:
+        session = self._session
+        if session is None or session.lost is not None:
+            return
+        self._send_acks(session)
+        with contextlib.suppress(OperationalError):  # lost: then there is nothing left to settle
+            # The broker handles a channel's methods in order: an answer to this one means that the acks are with it.
+            await session.ask(self._qos(max(self._prefetch, 1)), _CHANNEL)
+
+    def _is_ours(self, delivery: Delivery) -> bool:
+        return delivery.epoch == self._epoch and delivery.tag in self._unsettled
+
+    def _moving(self) -> Mover:
+        if self._mover is None:
+            self._mover = Mover(self._nodes, self._options)
+        return self._mover
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

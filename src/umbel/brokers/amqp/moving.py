@@ -1,0 +1,221 @@
+"""Moving a delivery to another place: to the back of its queue, to the dead letters, into the delayed store.
+
+The mover publishes over a connection of its own, opened at the first move: in an alarm the broker stops reading from a connection that
+publishes, and acknowledgements must not wait behind that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from umbel.brokers.amqp.addresses import Address, in_order
+from umbel.brokers.amqp.declaring import LEVELS, bind_delayed, dead_queue, declare_delayed, declare_queue, delayed_key, level_name
+from umbel.brokers.amqp.session import Session
+from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, BrokerOptions, Delivery
+from umbel.errors import BrokerBlocked, MessageReturned, OperationalError, PublishError
+from umbel.messages.model import Message
+from umbel.wire.amqp import events
+from umbel.wire.amqp.rendering import address_of, render_message, render_publish
+
+logger = logging.getLogger("umbel.brokers.amqp")
+
+_CHANNEL = 1
+#: Headers that a broker adds to what it dead-letters or redelivers; a message that is published anew has no such past.
+_BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count", "x-opt-")
+#: Characters of a dead letter's explanation.
+_LONGEST_DETAIL = 2000
+
+
+def blamed(delivery: Delivery) -> Message:
+    """The message with its attempts raised by one."""
+    return _again(delivery, {ATTEMPTS: delivery.attempts + 1})
+
+
+def delayed(delivery: Delivery) -> Message:
+    """The message for the delayed store: a time to live would take it out of there too early."""
+    return _again(delivery, {}, without="expiration")
+
+
+def dead(delivery: Delivery, reason: str, detail: str, now: float) -> Message:
+    """The message as a dead letter: it stays until somebody removes it."""
+    at = datetime.fromtimestamp(now, UTC).isoformat()
+    extra = {DEAD_REASON: reason, DEAD_DETAIL: detail[:_LONGEST_DETAIL], DEAD_QUEUE: delivery.queue, DEAD_AT: at}
+    message = _again(delivery, extra, without="expiration")
+    message.properties["delivery_mode"] = 2
+    return message
+
+
+def _again(delivery: Delivery, extra: dict[str, Any], without: str = "") -> Message:
+    headers = {name: value for name, value in delivery.headers.items() if not name.startswith(_BROKER_HEADERS)}
+    headers.update(extra)
+    properties = {name: value for name, value in delivery.properties.items() if name not in (without, "user_id")}
+    return Message(delivery.body, headers, delivery.content_type, delivery.content_encoding, properties)
+
+
+class Mover:
+    """Publishes one message at a time for each caller, and returns when the broker has it."""
+
+    def __init__(self, nodes: Sequence[Address], options: BrokerOptions) -> None:
+        self._nodes = tuple(nodes)
+        self._options = options
+        self._session: Session | None = None
+        self._opening = asyncio.Lock()
+        self._tag = 0
+        #: Delivery tag → who waits for its confirm, and the frames.
+        self._unconfirmed: dict[int, tuple[asyncio.Future[None], bytes]] = {}
+        #: What was declared over this connection: names of dead-letter queues, "" for the delayed store, queues bound to it.
+        self._declared: set[tuple[str, str]] = set()
+        self._blocked: str | None = None
+
+    async def to_queue(self, message: Message, queue: str) -> None:
+        """Put a message at the end of a queue.
+
+        Raises:
+            MessageReturned: there is no such queue.
+            OperationalError: the broker did not take it.
+        """
+        await self._publish(message, "", queue)
+
+    async def to_dead(self, message: Message, queue: str) -> None:
+        """Put a message into ``<queue>.dead``."""
+        session = await self._ready()
+        name = queue + DEAD_SUFFIX
+        if ("dead", name) not in self._declared:
+            refusal = await session.declare(declare_queue(dead_queue(queue)))
+            if refusal:
+                logger.warning("the queue %r exists with other arguments and is used as it is: %s", name, refusal)
+            self._declared.add(("dead", name))
+        await self._publish(message, "", name)
+
+    async def to_delayed(self, message: Message, queue: str, seconds: float) -> None:
+        """Put a message into the delayed store; it comes to the queue after whole seconds, rounded down."""
+        for last in (False, True):
+            await self._declare_delayed(queue)
+            try:
+                await self._publish(message, level_name(LEVELS - 1), delayed_key(queue, seconds))
+            except MessageReturned:
+                # Somebody removed the exchanges since we declared them.
+                self._declared.clear()
+                if last:
+                    raise
+            else:
+                return
+
+    async def aclose(self) -> None:
+        """Disconnect."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.aclose()
+
+    async def _declare_delayed(self, queue: str) -> None:
+        session = await self._ready()
+        if ("delayed", "") not in self._declared:
+            await self._declare_levels(session)
+            self._declared.add(("delayed", ""))
+        if ("delayed", queue) not in self._declared:
+            await session.declare([bind_delayed(queue)])
+            self._declared.add(("delayed", queue))
+
+    async def _declare_levels(self, session: Session) -> None:
+        """All levels; those that exist with other arguments (another fleet chose the other queue type) are used as they are."""
+        groups = list(declare_delayed(self._options.delayed_queue_type))
+        if await session.declare([frame for group in groups for frame in group]) is None:
+            return
+        for group in groups:
+            for frame in group:
+                await session.declare([frame])
+
+    async def _publish(self, message: Message, exchange: str, routing_key: str) -> None:
+        session = await self._ready()
+        method = render_publish(_CHANNEL, exchange, routing_key, mandatory=True)
+        frames = render_message(_CHANNEL, method, message, session.core.frame_max)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tag += 1
+        tag = self._tag
+        self._unconfirmed[tag] = (future, frames)
+        session.write(frames)
+        try:
+            async with asyncio.timeout(self._options.publish_timeout):
+                await future
+        except TimeoutError:
+            if self._blocked is not None:
+                raise BrokerBlocked(f"RabbitMQ takes no messages now: {self._blocked}") from None
+            session.drop("no confirm in time")
+            raise OperationalError(f"RabbitMQ did not confirm a message in {self._options.publish_timeout:g} s") from None
+        finally:
+            self._unconfirmed.pop(tag, None)
+
+    async def _ready(self) -> Session:
+        """The connection, opened if need be."""
+        async with self._opening:
+            session = self._session
+            if session is not None and session.lost is None:
+                return session
+            session = await self._open()
+            session.on_event = self._on_event
+            session.on_confirms = self._on_confirms
+            session.on_lost = self._on_lost
+            self._tag = 0
+            self._blocked = None
+            self._declared.clear()
+            try:
+                await session.open_channel(_CHANNEL, confirm=True)
+            except BaseException:
+                session.drop("the channel cannot be opened")
+                raise
+            self._session = session
+            return session
+
+    async def _open(self) -> Session:
+        failure: OperationalError | None = None
+        for node in in_order(self._nodes, self._options.failover):
+            try:
+                return await Session.open(node, self._options.limits)
+            except OperationalError as error:
+                failure = error
+        raise failure or OperationalError("there is no broker URL")
+
+    def _on_confirms(self, confirms: list[tuple[int, int, int]]) -> None:
+        for _, tag, multiple in confirms:
+            for each in [known for known in self._unconfirmed if known <= tag] if multiple else (tag,):
+                self._settle(each, None)
+
+    def _settle(self, tag: int, error: Exception | None) -> None:
+        future, _ = self._unconfirmed.pop(tag, (None, b""))
+        if future is None or future.done():
+            return
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+    def _on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Returned):
+            address = (event.exchange, event.routing_key)
+            error = MessageReturned(f"no queue is bound to exchange {event.exchange!r}, routing key {event.routing_key!r}: {event.text}")
+            for tag, (_, frames) in self._unconfirmed.items():
+                if address_of(frames) == address and event.body in frames:
+                    self._settle(tag, error)
+                    return
+        elif isinstance(event, events.Refused):
+            for tag in [known for known in self._unconfirmed if known == event.tag or (event.multiple and known < event.tag)]:
+                self._settle(tag, PublishError("RabbitMQ refused the message (basic.nack): its queue is full or failed"))
+        elif isinstance(event, events.ChannelClosed) and event.channel == _CHANNEL:
+            self._fail(PublishError(f"RabbitMQ refused the message: {event.code} {event.text}"))
+            if self._session is not None:
+                self._session.drop(event.text)
+        elif isinstance(event, events.Blocked):
+            self._blocked = event.reason or "alarm"
+        elif isinstance(event, events.Unblocked):
+            self._blocked = None
+
+    def _on_lost(self, reason: str) -> None:
+        self._fail(OperationalError(reason))
+
+    def _fail(self, error: Exception) -> None:
+        for tag in list(self._unconfirmed):
+            self._settle(tag, error)

@@ -1,0 +1,120 @@
+"""Single operations on queues, blocking, for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pamqp import base, commands
+
+from umbel.brokers.amqp.addresses import Address
+from umbel.brokers.amqp.declaring import declare_queue
+from umbel.brokers.amqp.sockets import BlockingConnection, ChannelError, connect_any
+from umbel.brokers.base import ATTEMPTS, BrokerOptions, Delivery
+from umbel.brokers.topology import Queue
+from umbel.errors import OperationalError
+from umbel.runtime.clock import SYSTEM
+from umbel.wire.amqp import events
+from umbel.wire.amqp.methods import method
+from umbel.wire.amqp.rendering import render_ack
+
+_NOT_FOUND = 404
+#: What `get` takes is held on one channel; every other operation has a channel of its own, which a refusal may close.
+_HOLDING, _WORKING = 1, 2
+
+
+class AmqpQueueClient:
+    """See `umbel.brokers.base.QueueClient`."""
+
+    def __init__(self, nodes: Sequence[Address], options: BrokerOptions) -> None:
+        self._nodes = tuple(nodes)
+        self._options = options
+        self._connection: BlockingConnection | None = None
+        self._holding = False
+        self._epoch = 0
+
+    def declare(self, queue: Queue) -> None:
+        refusal = self._connected().declare(declare_queue(queue), _WORKING, self._deadline())
+        if refusal:
+            raise OperationalError(f"queue {queue.name!r} exists with other arguments than {dict(queue.arguments)!r}: {refusal}")
+
+    def delete(self, name: str) -> None:
+        self._work(method(commands.Queue.Delete, queue=name))
+
+    def length(self, name: str) -> int | None:
+        answer = self._work(method(commands.Queue.Declare, queue=name, passive=True))
+        return None if answer is None else int(answer.message_count)
+
+    def delayed(self, name: str) -> int | None:  # noqa: ARG002 - the contract
+        return None
+
+    def purge(self, name: str) -> int:
+        answer = self._work(method(commands.Queue.Purge, queue=name))
+        return 0 if answer is None else int(answer.message_count)
+
+    def get(self, name: str) -> Delivery | None:
+        if self.length(name) is None:
+            return None
+        connection = self._connected()
+        if not self._holding:
+            connection.open_channel(_HOLDING, self._deadline())
+            self._holding = True
+        answer = connection.call(method(commands.Basic.Get, queue=name), _HOLDING, self._deadline())
+        if not isinstance(answer, events.Got):
+            return None
+        content_type, content_encoding, headers, properties, flaw = answer.content
+        attempts = headers.get(ATTEMPTS, 0)
+        return Delivery(
+            answer.body,
+            headers,
+            content_type,
+            content_encoding,
+            properties,
+            answer.tag,
+            self._epoch,
+            name,
+            answer.exchange,
+            answer.routing_key,
+            answer.redelivered,
+            attempts if type(attempts) is int else 0,
+            flaw,
+        )
+
+    def ack(self, delivery: Delivery) -> None:
+        if delivery.epoch == self._epoch and self._connection is not None:
+            self._connection.write(render_ack(_HOLDING, delivery.tag, multiple=False), self._options.publish_timeout)
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        self._holding = False
+        self._epoch += 1
+        if connection is not None:
+            connection.close()
+
+    def _deadline(self) -> float:
+        return SYSTEM.monotonic() + self._options.publish_timeout
+
+    def _connected(self) -> BlockingConnection:
+        connection = self._connection
+        if connection is None or connection.broken is not None:
+            self._epoch += 1
+            self._holding = False
+            options = self._options
+            timeout = options.connect_timeout * len(self._nodes)
+            connection, _ = connect_any(self._nodes, options.limits, failover=options.failover, timeout=timeout)
+            self._connection = connection
+        return connection
+
+    def _work(self, frame: base.Frame) -> Any:
+        """One operation on a queue; ``None`` when there is no such queue."""
+        connection = self._connected()
+        connection.open_channel(_WORKING, self._deadline())
+        try:
+            answer = connection.call(frame, _WORKING, self._deadline())
+        except ChannelError as error:
+            if error.code == _NOT_FOUND:
+                return None
+            raise
+        close = method(commands.Channel.Close, reply_code=200, reply_text="", class_id=0, method_id=0)
+        connection.call(close, _WORKING, self._deadline())
+        return answer
