@@ -1,1 +1,72 @@
-"""A distributed task queue."""
+"""Umbel, a distributed task queue that speaks Celery's interface and wire protocol.
+
+Names are imported when they are first used, so that ``import umbel`` is cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from umbel import errors, states
+from umbel._version import __version__
+
+if TYPE_CHECKING:
+    from umbel.app.app import Umbel
+    from umbel.app.app import Umbel as Celery
+    from umbel.app.proxies import current_app, current_task
+    from umbel.app.shared import shared_task
+    from umbel.app.tasks import Task
+    from umbel.brokers.topology import Binding, Exchange, Queue
+    from umbel.current import allow_join_result
+    from umbel.app.proxies import new_id as uuid
+    from umbel.results.handles import AsyncResult, EagerResult
+
+_WHERE = {
+    "AsyncResult": "umbel.results.handles",
+    "Binding": "umbel.brokers.topology",
+    "Celery": "umbel.app.app:Umbel",
+    "EagerResult": "umbel.results.handles",
+    "Exchange": "umbel.brokers.topology",
+    "Queue": "umbel.brokers.topology",
+    "Task": "umbel.app.tasks",
+    "Umbel": "umbel.app.app",
+    "allow_join_result": "umbel.current",
+    "current_app": "umbel.app.proxies",
+    "current_task": "umbel.app.proxies",
+    "shared_task": "umbel.app.shared",
+    "uuid": "umbel.app.proxies:new_id",
+}
+
+__all__ = [
+    "AsyncResult",
+    "Binding",
+    "Celery",
+    "EagerResult",
+    "Exchange",
+    "Queue",
+    "Task",
+    "Umbel",
+    "__version__",
+    "allow_join_result",
+    "current_app",
+    "current_task",
+    "errors",
+    "shared_task",
+    "states",
+    "uuid",
+]
+
+
+def __getattr__(name: str) -> Any:
+    where = _WHERE.get(name)
+    if where is None:
+        raise AttributeError(f"module 'umbel' has no attribute {name!r}")
+    module, _, attribute = where.partition(":")
+    found = getattr(importlib.import_module(module), attribute or name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

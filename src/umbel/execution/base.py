@@ -75,6 +75,8 @@ class Execution:
     expected: bool = False
     #: Handlers and signals that run after the result is stored; ``None`` when nobody listens.
     finish: Callable[[], None] | None = None
+    #: Stored together with `record`: the rest of a failed task's chain, which will never run.
+    more_records: Sequence[Record] = ()
 
 
 class Runner(Protocol):
@@ -82,3 +84,6 @@ class Runner(Protocol):
 
     def execute(self, job: Job) -> Execution:
         """Run one job. What the task raises is an outcome; only `BaseException`s that end the process pass through."""
+
+    def started_record(self, job: Job) -> Record | None:
+        """The STARTED record of a job that is about to run, where its task asks for one (``track_started``)."""

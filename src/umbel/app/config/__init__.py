@@ -1,1 +1,1 @@
-"""Settings: one typed table, and how they are found."""
+"""The settings of an app: what there is (`schema`), where they come from (`sources`), how they are read (`settings`)."""

@@ -1,0 +1,510 @@
+"""`Umbel`: the application. A façade: it owns settings, tasks, queues, broker and store, and delegates."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import threading
+import uuid
+import weakref
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Concatenate, Literal, Self, TypeVar, overload
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from umbel import current
+from umbel.app import annotations, connections, importing, shared
+from umbel.app.config import sources
+from umbel.app.config.settings import Settings
+from umbel.app.options import PublishOptions
+from umbel.app.publishing import Plan
+from umbel.app.queues import QueueDefaults, Queues
+from umbel.app.registry import TaskRegistry
+from umbel.app.routing import Router, compile_routes
+from umbel.app.sending import Sending
+from umbel.app.tasks import Task, make_task
+from umbel.brokers import registry as broker_registry
+from umbel.brokers import urls
+from umbel.brokers.base import Broker, Publisher
+from umbel.control.client import Control
+from umbel.errors import ImproperlyConfigured
+from umbel.execution.runner import Environment, TaskRunner
+from umbel.hooks import Signal
+from umbel.results.base import ResultStore
+from umbel.runtime.clock import SYSTEM, Clock
+from umbel.typing import P, R
+from umbel.wire import serializers
+
+T = TypeVar("T", bound=type)
+
+#: Every app there is, for the interpreter's exit and for forks.
+_apps: weakref.WeakSet[Umbel] = weakref.WeakSet()
+
+
+class Umbel:
+    """An application: tasks, settings, and the way to the broker.
+
+    Args:
+        main: what the names of tasks in ``__main__`` begin with.
+        broker: ``broker_url``.
+        backend: ``result_backend``; an empty string or ``disabled`` keeps no results.
+        include: modules that a worker imports.
+        changes: settings that nothing else outranks.
+        config_source: as for `config_from_object`.
+        namespace: prefix of every setting in ``config_source``.
+        task_cls: the class that tasks inherit from, or its import path.
+        set_as_current: be the app that ``shared_task`` and `current_app` find.
+        strict_typing: check the arguments of calls where they are made.
+        clock: tells the time.
+        settings: any setting by name.
+    """
+
+    task_cls: Any = Task
+
+    def __init__(  # noqa: PLR0913 - Celery's constructor
+        self,
+        main: str | None = None,
+        *,
+        broker: Any = None,
+        backend: Any = None,
+        include: Sequence[str] | str | None = None,
+        changes: Mapping[str, Any] | None = None,
+        config_source: Any = None,
+        namespace: str | None = None,
+        task_cls: Any = None,
+        set_as_current: bool = True,
+        autofinalize: bool = True,
+        strict_typing: bool = True,
+        clock: Clock = SYSTEM,
+        loader: Any = None,  # noqa: ARG002 - Celery's; there is one way to load
+        fixups: Any = None,  # noqa: ARG002 - Celery's; integrations need none
+        **settings: Any,
+    ) -> None:
+        self.main = main
+        self.clock = clock
+        self.strict_typing = strict_typing
+        self.autofinalize = autofinalize
+        self.finalized = False
+        self.namespace = namespace
+        self.on_configure, self.on_after_configure = Signal("on_configure"), Signal("on_after_configure")
+        self.on_after_finalize, self.on_after_fork = Signal("on_after_finalize"), Signal("on_after_fork")
+        given = {"broker_url": broker, "result_backend": backend, "include": include}
+        arguments = {**settings, **{name: value for name, value in given.items() if value is not None}}
+        self.conf = Settings(arguments, changes, (lambda: self.on_configure.send(self), lambda: self.on_after_configure.send(self)))
+        if config_source is not None:
+            self.config_from_object(config_source, namespace=namespace)
+        if task_cls is not None:
+            self.task_cls = task_cls
+        self._lock = threading.RLock()
+        self._tasks = TaskRegistry()
+        self._shared_seen = 0
+        self._discoveries: list[Callable[[], Iterable[str]]] = []
+        self._sending = Sending(self)
+        self._reset()
+        _apps.add(self)
+        if set_as_current:
+            self.set_current()
+        self.on_init()
+
+    def _reset(self) -> None:
+        """Forget what belongs to one process."""
+        self._broker: Broker | None = None
+        self._write_broker: Broker | None = None
+        self._publisher: Publisher | None = None
+        self._store: ResultStore | None = None
+        self._store_known = False
+        self._queues: tuple[int, Queues] | None = None
+        self._router: tuple[int, Router] | None = None
+        self._oid = ""
+        self._eager: dict[bool, TaskRunner] = {}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.main or '__main__'} at {id(self):#x}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (type(self), self.main, self.conf.without_defaults())
+
+    def on_init(self) -> None:
+        """At the end of the constructor; for subclasses."""
+
+    # -- tasks -------------------------------------------------------------
+
+    @overload
+    def task(self, function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(self, *, bind: Literal[True], **options: Any) -> Callable[[Callable[Concatenate[Any, P], R]], Task[P, R]]: ...
+    @overload
+    def task(self, *, bind: Literal[False] = False, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+    def task(self, function: Any = None, /, **options: Any) -> Any:
+        """Make a task of a function: ``@app.task`` or ``@app.task(name=…, bind=True, max_retries=…, …)``."""
+        if function is None:
+            return lambda decorated: self._make_task(decorated, options)
+        if not callable(function):
+            raise TypeError(f"@app.task decorates functions; its options are named, as in @app.task(name=…): got {function!r}")
+        return self._make_task(function, options)
+
+    def _make_task(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Task[..., Any]:
+        chosen = {name: value for name, value in options.items() if name not in {"shared", "lazy", "_force_evaluate"}}
+        wrap = chosen.pop("filter", None)
+        base = chosen.pop("base", None) or self.Task
+        chosen["name"] = chosen.get("name") or self.gen_task_name(function.__name__, function.__module__)
+        return self._tasks.register(make_task(self, wrap(function) if wrap else function, base, chosen))  # type: ignore[no-any-return]
+
+    def register_task(self, task: Any, **options: Any) -> Any:
+        """Add a class-based task: an instance of a `Task` subclass, or the class."""
+        if isinstance(task, type):
+            task = task()
+        for name, value in options.items():
+            setattr(task, name, value)
+        if not task.name:
+            task.name = self.gen_task_name(type(task).__name__, type(task).__module__)
+        type(task).app = self
+        type(task).on_bound(self)
+        return self._tasks.register(task)
+
+    def gen_task_name(self, name: str, module: str) -> str:
+        """The name of a task that says none."""
+        return f"{self.main or module}.{name}" if module == "__main__" else f"{module}.{name}"
+
+    @property
+    def Task(self) -> Any:  # noqa: N802 - Celery's name
+        """The class that this app's tasks inherit from."""
+        base = sources.import_object(self.task_cls) if isinstance(self.task_cls, str) else self.task_cls
+        return type("Task", (base,), {"app": self, "__module__": base.__module__})
+
+    @Task.setter
+    def Task(self, base: Any) -> None:  # noqa: N802
+        self.task_cls = base
+
+    @property
+    def tasks(self) -> TaskRegistry:
+        """Name → task, shared tasks included; finalizes."""
+        if not self.finalized or self._shared_seen != shared.tasks.count:
+            self.finalize()
+        return self._tasks
+
+    def finalize(self, auto: bool = False) -> None:
+        """Take over shared tasks and annotations; happens by itself when tasks are first asked for.
+
+        Raises:
+            RuntimeError: ``auto`` is set, and the app was made with ``autofinalize=False``.
+        """
+        if auto and not self.autofinalize:
+            raise RuntimeError("the app's tasks are used before app.finalize() was called")
+        with self._lock:
+            first, self.finalized = not self.finalized, True
+            self._shared_seen = shared.tasks.count
+            shared.tasks.add_to(self, self._tasks)
+            annotations.annotate(self._tasks.values(), self.conf.task_annotations)
+        if first:
+            self.on_after_finalize.send(self)
+
+    # -- settings ----------------------------------------------------------
+
+    def config_from_object(self, obj: Any, silent: bool = False, force: bool = False, namespace: str | None = None) -> None:
+        """Take settings from a module's path, a module, a class, an object or a dict (see `sources.load`)."""
+        self.conf.read_from(obj, silent=silent, force=force, namespace=namespace or self.namespace)
+
+    def config_from_envvar(self, variable_name: str, silent: bool = False, force: bool = False) -> bool:
+        """Take settings from the module that an environment variable names.
+
+        Raises:
+            ImproperlyConfigured: the variable is not set.
+        """
+        module = os.environ.get(variable_name)
+        if not module:
+            if silent:
+                return False
+            raise ImproperlyConfigured(f"the environment variable {variable_name} is not set: it must name the module with the settings")
+        self.config_from_object(module, silent=silent, force=force)
+        return True
+
+    def config_from_cmdline(self, argv: Iterable[str], namespace: str = "celery") -> None:  # noqa: ARG002 - names are whole here
+        """Take settings from words such as ``worker.prefetch_multiplier=1``."""
+        self.conf.update(sources.from_arguments(argv))
+
+    def add_defaults(self, defaults: Mapping[str, Any] | Callable[[], Mapping[str, Any]]) -> None:
+        """Settings that only Umbel's own defaults are weaker than."""
+        self.conf.add_defaults(defaults)
+
+    @property
+    def configured(self) -> bool:
+        """Whether the settings have been read."""
+        return self.conf.loaded
+
+    @property
+    def timezone(self) -> tzinfo:
+        """In which times are written; a time without a zone is meant in it."""
+        name = self.conf.timezone
+        if not name or (self.conf.enable_utc and name.upper() == "UTC"):
+            return UTC if self.conf.enable_utc or name else datetime.now().astimezone().tzinfo or UTC  # noqa: DTZ005, TID251 - the machine's own zone
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ImproperlyConfigured(f"setting timezone: there is no zone {name!r}; expected a name such as Europe/Berlin") from error
+
+    def now(self) -> datetime:
+        """The time in the app's zone."""
+        return datetime.fromtimestamp(self.clock.now(), self.timezone)
+
+    # -- sending -----------------------------------------------------------
+
+    def send_task(self, name: str, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """Send a task by its name; it need not exist here.
+
+        Raises:
+            OperationalError: the broker cannot be reached, or did not take the message.
+        """
+        if self.conf.task_always_eager:
+            shared.warn_eager_ignored(name)
+        return self._sending.send(name, tuple(args or ()), dict(kwargs or {}), PublishOptions.parse(options), self._tasks.get(name))
+
+    def send(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: PublishOptions, task: Any = None) -> Any:
+        """`send_task` with parsed options."""
+        return self._sending.send(name, args, kwargs, options, task)
+
+    def send_many(self, task: Any, calls: Iterable[tuple[Any, ...]], options: PublishOptions) -> list[Any]:
+        """Send many calls of a task."""
+        return self._sending.send_many(task, calls, options)
+
+    def send_stencil(
+        self, made: Plan, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
+    ) -> None:  # noqa: PLR0913
+        """Send a plain call of a task."""
+        self._sending.send_stencil(made, task_id, root_id, parent_id, argsrepr, kwargsrepr, body)
+
+    async def send_from_loop(self, send: Callable[[], Any]) -> Any:
+        """Send without blocking the event loop."""
+        return await self._sending.send_from_loop(send)
+
+    def plan_for(self, task: Any) -> Plan | None:
+        """What plain calls of a task share."""
+        return self._sending.plan(task)
+
+    def handle(self, task_id: str, name: str | None = None) -> Any:
+        """The handle of a call."""
+        from umbel.results.handles import AsyncResult
+
+        return AsyncResult(task_id, task_name=name, app=self)
+
+    AsyncResult = handle
+
+    @property
+    def queues(self) -> Queues:
+        """The queues that the settings name, and those made on demand."""
+        version = self.conf.version
+        if self._queues is None or self._queues[0] != version:
+            conf = self.conf
+            conf.load()
+            defaults = QueueDefaults(
+                name=conf.task_default_queue,
+                exchange=conf.task_default_exchange,
+                exchange_type=conf.task_default_exchange_type,
+                routing_key=conf.task_default_routing_key,
+                queue_type=conf.task_default_queue_type,
+                max_priority=conf.task_queue_max_priority,
+                create_missing=conf.task_create_missing_queues,
+                missing_queue_type=conf.task_create_missing_queue_type,
+                missing_exchange_type=conf.task_create_missing_queue_exchange_type,
+            )
+            self._queues = (conf.version, Queues(conf.task_queues, defaults))
+        return self._queues[1]
+
+    @property
+    def router(self) -> Router:
+        """Where tasks go."""
+        if self._router is None or self._router[0] != self.conf.version:
+            queues = self.queues
+            self._router = (self.conf.version, Router(compile_routes(self.conf.task_routes), queues))
+        return self._router[1]
+
+    # -- broker and store --------------------------------------------------
+
+    @property
+    def broker(self) -> Broker:
+        """The broker that workers read from."""
+        if self._broker is None:
+            with self._lock:
+                if self._broker is None:
+                    self._broker = broker_registry.connect(connections.broker_options(self.conf, role="read"))
+        return self._broker
+
+    @property
+    def publisher(self) -> Publisher:
+        """This process's publisher."""
+        if self._publisher is None:
+            with self._lock:
+                if self._publisher is None:
+                    if self.conf.broker_write_url or self.conf.broker_read_url:
+                        self._write_broker = broker_registry.connect(connections.broker_options(self.conf, role="write"))
+                    self._publisher = (self._write_broker or self.broker).publisher()
+        return self._publisher
+
+    @property
+    def store(self) -> ResultStore | None:
+        """Where results are kept; ``None`` when they are not."""
+        if not self._store_known:
+            with self._lock:
+                if not self._store_known:
+                    url = self._store_url()
+                    if url is not None:
+                        self._store = importing.connect_store(connections.store_options(self.conf, url), lambda: self.broker)
+                    self._store_known = True
+        return self._store
+
+    backend = store
+
+    @property
+    def answers_by_message(self) -> bool:
+        """Results come back as messages to this client (``rpc://``)."""
+        return (self._store_url() or "").startswith("rpc")
+
+    def _store_url(self) -> str | None:
+        return connections.store_url(self.conf, urls.split(self.conf.broker_url or ()))
+
+    @property
+    def oid(self) -> str:
+        """The id of this client process."""
+        if not self._oid:
+            self._oid = str(uuid.uuid3(uuid.NAMESPACE_OID, f"{uuid.getnode():x}-{os.getpid()}-{id(self):x}"))
+        return self._oid
+
+    @property
+    def thread_oid(self) -> str:
+        """The id of this thread of this client."""
+        return str(uuid.uuid3(uuid.NAMESPACE_OID, f"{self.oid}-{threading.get_ident()}"))
+
+    @property
+    def hostname(self) -> str:
+        """The name of this process where there is no worker."""
+        return f"{os.getpid()}@{socket.gethostname()}"
+
+    @property
+    def control(self) -> Control:
+        """Remote control."""
+        return Control(lambda: self.broker, lambda: self.queues)
+
+    def close(self) -> None:
+        """Flush what was published, and disconnect. The app may be used again.
+
+        Raises:
+            OperationalError: the broker has not confirmed everything.
+        """
+        current.forget_app(self)
+        try:
+            for broker in (self._write_broker, self._broker):
+                if broker is not None:
+                    broker.close()
+        finally:
+            store = self._store
+            self._reset()
+            self._sending.forget()
+            if store is not None:
+                store.close()
+
+    def _after_fork(self) -> None:
+        """In a forked child: connections are the parent's."""
+        self._lock = threading.RLock()
+        self._reset()
+        self._sending.forget()
+        self.conf.version += 1
+        self.on_after_fork.send(self)
+
+    # -- executing ---------------------------------------------------------
+
+    def runner(self, hostname: str = "") -> TaskRunner:
+        """Executes jobs in this process.
+
+        Args:
+            hostname: the worker's name.
+        """
+        return TaskRunner(self._environment(hostname or self.hostname, stores=self._store_url() is not None))
+
+    def eager_runner(self, *, stores: bool) -> TaskRunner:
+        """Executes tasks in their caller."""
+        if stores not in self._eager:
+            self._eager[stores] = TaskRunner(self._environment(self.hostname, stores=stores))
+        return self._eager[stores]
+
+    def _environment(self, hostname: str, *, stores: bool) -> Environment:
+        conf = self.conf
+        return Environment(
+            tasks=self.tasks,
+            hostname=hostname,
+            accept=serializers.content_types(conf.accept_content),
+            max_decompressed=conf.message_max_decompressed,
+            extended=conf.result_extended,
+            stores=stores,
+            prepare=self._prepare,
+            clock=self.clock,
+        )
+
+    def _prepare(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[str, Any, Any]:
+        prepared = self._sending.prepare(name, args, kwargs, PublishOptions.parse(options), self._tasks.get(name))
+        return prepared.task_id, prepared.message, prepared.to
+
+    # -- finding tasks -----------------------------------------------------
+
+    def autodiscover_tasks(self, packages: Any = None, related_name: str | None = "tasks", force: bool = False) -> None:
+        """Import ``<package>.tasks`` of these packages when a worker starts.
+
+        Args:
+            packages: names, or a function that returns them; none: Django's installed apps.
+            related_name: the module in each of them; none imports the packages themselves.
+            force: import them now.
+        """
+        find = importing.discovery(packages, related_name)
+        if force:
+            importing.import_related(find())
+        else:
+            self._discoveries.append(find)
+
+    def import_modules(self) -> list[str]:
+        """Import what ``imports``, ``include`` and `autodiscover_tasks` name; returns the names."""
+        return importing.import_all(self, self._discoveries)
+
+    # -- current -----------------------------------------------------------
+
+    def set_current(self) -> None:
+        """Be the current app."""
+        current.set_current_app(self)
+
+    def set_default(self) -> None:
+        """Be the app of every thread that has none of its own."""
+        current.set_default_app(self)
+
+    @property
+    def current_task(self) -> Any:
+        """The task that runs here, if any."""
+        request = current.request.get()
+        return None if request is None else request.task_object
+
+    current_worker_task = current_task
+
+
+def _unpickle(kind: type[Umbel], main: str | None, settings: Mapping[str, Any]) -> Umbel:
+    return kind(main, changes=settings, set_as_current=False)
+
+
+def _flush_at_exit() -> None:
+    for app in list(_apps):
+        app.close()
+
+
+def _after_fork() -> None:
+    for app in list(_apps):
+        app._after_fork()  # noqa: SLF001
+
+
+atexit.register(_flush_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,138 @@
+"""What values a setting takes: each kind checks a value and converts text, as it comes from environments and command lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0", ""})
+_RATE = re.compile(r"\d+(\.\d+)?(/[smh])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of value.
+
+    Args:
+        name: for people: "number of seconds".
+        convert: returns the value to keep; raises ValueError or TypeError for one that does not fit.
+    """
+
+    name: str
+    convert: Callable[[Any], Any]
+
+    def __repr__(self) -> str:
+        return f"Kind({self.name})"
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int) and value in (0, 1):
+        return bool(value)
+    if isinstance(value, str):
+        if value.strip().lower() in _TRUE:
+            return True
+        if value.strip().lower() in _FALSE:
+            return False
+    raise ValueError
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError
+    if isinstance(value, (int, float)):
+        return value
+    if isinstance(value, str):
+        return float(value) if not value.strip().lstrip("+-").isdigit() else int(value)
+    raise TypeError
+
+
+def _integer(value: Any) -> int:
+    number = _number(value)
+    if number == int(number):
+        return int(number)
+    raise ValueError
+
+
+def _seconds(value: Any) -> float | timedelta:
+    return value if isinstance(value, timedelta) else _number(value)
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError
+
+
+def _text_or_number(value: Any) -> Any:
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        return value
+    raise TypeError
+
+
+def _names(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, Mapping) or not hasattr(value, "__iter__"):
+        raise TypeError
+    return value
+
+
+def _urls(value: Any) -> Any:
+    return value if isinstance(value, str) else tuple(map(_string, _names(value)))
+
+
+def _mapping(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return value
+    raise TypeError
+
+
+def _flag_or_mapping(value: Any) -> Any:
+    return value if isinstance(value, Mapping) else _flag(value)
+
+
+def _secret(value: Any) -> Any:
+    if isinstance(value, (str, bytes)):
+        return value
+    raise TypeError
+
+
+def _rate(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise TypeError
+    if isinstance(value, (int, float)) or (isinstance(value, str) and _RATE.fullmatch(value.replace(" ", ""))):
+        return value
+    raise ValueError
+
+
+def choice(*allowed: Any) -> Kind:
+    """One of these words; letters' case does not matter."""
+
+    def convert(value: Any) -> Any:
+        for word in allowed:
+            if value == word or (isinstance(value, str) and value.lower() == str(word).lower()):
+                return word
+        raise ValueError
+
+    return Kind("one of " + ", ".join(repr(word) for word in allowed), convert)
+
+
+FLAG = Kind("True or False", _flag)
+INTEGER = Kind("whole number", _integer)
+NUMBER = Kind("number", _number)
+SECONDS = Kind("number of seconds or timedelta", _seconds)
+TEXT = Kind("text", _string)
+TEXT_OR_NUMBER = Kind("text or whole number", _text_or_number)
+SECRET = Kind("text or bytes", _secret)
+NAMES = Kind("list of names", _names)
+URLS = Kind("URL, a ;-separated list of URLs, or a list of them", _urls)
+MAPPING = Kind("dict", _mapping)
+FLAG_OR_MAPPING = Kind("True, False or a dict of options", _flag_or_mapping)
+RATE = Kind("rate such as 10, '10/s', '100/m' or '5/h'", _rate)
+ANY = Kind("anything", lambda value: value)

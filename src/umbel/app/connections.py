@@ -1,0 +1,126 @@
+"""From settings to the options of broker and store: the one place where both are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from umbel.app.config.settings import Settings
+from umbel.brokers import urls
+from umbel.brokers.base import BrokerOptions, MessageLimits
+from umbel.errors import ImproperlyConfigured
+from umbel.results.base import StoreOptions
+
+#: Words for "no result store".
+_DISABLED = frozenset({"disabled", "disabled://", "none", ""})
+#: Celery's short names of stores.
+_ALIASES = {"amqp": "rpc", "cache": "cache+memory", "rpc": "rpc"}
+
+
+def seconds(value: float | timedelta | None) -> float | None:
+    """A duration as a number."""
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def broker_options(conf: Settings, *, url: Any = None, role: str = "") -> BrokerOptions:
+    """How to reach the broker.
+
+    Args:
+        url: in place of the settings'.
+        role: ``read`` or ``write``, where these are different brokers.
+    """
+    given = url or (conf[f"broker_{role}_url"] if role else None) or conf.broker_url
+    if not given:
+        raise ImproperlyConfigured(
+            "broker_url is empty: expected a URL, e.g. sqlite:///umbel.db, redis://localhost:6379/0, amqp://guest@localhost//"
+        )
+    transport = dict(conf.broker_transport_options)
+    if conf.visibility_timeout is not None:
+        transport.setdefault("visibility_timeout", seconds(conf.visibility_timeout))
+    lease = seconds(conf.broker_lease) or 30.0
+    if transport.get("visibility_timeout"):  # a shorter one is the lease; a longer one is moot, because leases are renewed
+        lease = min(lease, float(transport["visibility_timeout"]))
+    policy = conf.task_publish_retry_policy or {}
+    return BrokerOptions(
+        urls=tuple(_overridden(each, conf) for each in urls.split(given)),
+        connect_timeout=seconds(conf.broker_connection_timeout) or 4.0,
+        heartbeat=seconds(conf.broker_heartbeat) or 0.0,
+        ssl=conf.broker_use_ssl or False,
+        login_method=conf.broker_login_method,
+        failover=conf.broker_failover_strategy or "round-robin",
+        max_retries=conf.broker_connection_max_retries or None,
+        transport=transport,
+        lease=lease,
+        window=conf.broker_publish_window,
+        publish_timeout=seconds(conf.broker_publish_timeout) or 10.0,
+        publish_retries=policy.get("max_retries", 3) if conf.task_publish_retry else None,
+        delayed_queue_type=conf.broker_native_delayed_delivery_queue_type,
+        limits=MessageLimits(
+            body=conf.message_max_body,
+            header_bytes=conf.message_max_header_bytes,
+            header_count=conf.message_max_header_count,
+            depth=conf.message_max_depth,
+        ),
+    )
+
+
+def store_url(conf: Settings, broker: Iterable[str]) -> str | None:
+    """The result store's URL, or ``None`` when results are not kept.
+
+    Args:
+        broker: the broker's URLs: results go into the same SQLite file when nothing else is said.
+    """
+    given = conf.result_backend
+    if given is None:
+        first = next(iter(broker), "")
+        return first if first.startswith("sqlite:") else None
+    if not isinstance(given, str):
+        raise ImproperlyConfigured(f"result_backend: expected a URL, got {type(given).__name__}")
+    text = given.strip()
+    if text.lower() in _DISABLED:
+        return None
+    text = _ALIASES.get(text, text)
+    if text == "redis" and conf.redis_host:
+        user = f":{quote(conf.redis_password, safe='')}@" if conf.redis_password else ""
+        return f"redis://{user}{conf.redis_host}:{conf.redis_port or 6379}/{conf.redis_db or 0}"
+    return text if "://" in text else f"{text}://"
+
+
+def store_options(conf: Settings, url: str) -> StoreOptions:
+    """How to reach the result store and how to write to it."""
+    accept = conf.result_accept_content if conf.result_accept_content is not None else conf.accept_content
+    return StoreOptions(
+        url=url,
+        expires=seconds(conf.result_expires),
+        serializer=conf.result_serializer,
+        compression=conf.result_compression,
+        accept=frozenset(accept),
+        persistent=bool(conf.result_persistent),
+        ssl=conf.redis_backend_use_ssl,
+        socket_timeout=seconds(conf.redis_socket_timeout) or 120.0,
+        connect_timeout=seconds(conf.redis_socket_connect_timeout) or 4.0,
+        max_connections=conf.redis_max_connections,
+        transport=dict(conf.result_backend_transport_options),
+    )
+
+
+def _overridden(url: str, conf: Settings) -> str:
+    """A URL with the parts that ``broker_host`` and its like replace."""
+    named: Mapping[str, Any] = {
+        "user": conf.broker_user,
+        "password": conf.broker_password,
+        "host": conf.broker_host,
+        "port": conf.broker_port,
+        "path": conf.broker_vhost,
+    }
+    changes = {part: value for part, value in named.items() if value is not None}
+    if not changes:
+        return url
+    parsed = replace(urls.parse(url), **changes)
+    who = quote(parsed.user or "", safe="") + (f":{quote(parsed.password, safe='')}" if parsed.password else "")
+    port = f":{parsed.port}" if parsed.port else ""
+    query = f"?{urlencode(parsed.query)}" if parsed.query else ""
+    return f"{parsed.scheme}://{who + '@' if who else ''}{parsed.host or ''}{port}/{quote(parsed.path, safe='')}{query}"

@@ -1,0 +1,90 @@
+"""Run a task in its caller: ``task.apply()`` and ``task_always_eager``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from umbel import current, states
+from umbel.execution.base import Execution
+from umbel.execution.request import Request
+from umbel.messages.ids import uuid7
+
+if TYPE_CHECKING:
+    from umbel.results.handles import EagerResult
+
+logger = logging.getLogger("umbel.app")
+
+#: Retries without a pause that are certainly a mistake.
+_MOST_RETRIES = 1000
+
+
+def apply(
+    task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any], *, as_sent: bool = False
+) -> EagerResult[Any]:
+    """Run a task now, its retries at once, and its callbacks after it.
+
+    Args:
+        options: those of `Task.apply`.
+        as_sent: it stands for a message (``task_always_eager``).
+    """
+    app = task.app
+    task_id = options.get("task_id") or uuid7(app.clock.now())
+    throw = options.get("throw")
+    throw = app.conf.task_eager_propagates if throw is None else throw
+    runner = app.eager_runner(stores=as_sent and bool(task.store_eager_result))
+    outer = current.request.get()
+    fields = _fields(task, task_id, options, outer)
+    while True:
+        request = Request(task, task_id, args, kwargs, fields, _embed(options), {}, hostname=app.hostname, is_eager=True)
+        request.outer = outer
+        execution = runner.run_eagerly(request)
+        _complete(app, execution)
+        attempt = request.planned_retry
+        if attempt is None or execution.state != states.RETRY or attempt.retries > _MOST_RETRIES:
+            break
+        args, kwargs = tuple(attempt.args), dict(attempt.kwargs)
+        fields = {**fields, "retries": attempt.retries}
+    if execution.state == states.FAILURE and throw:
+        raise request.result
+    if execution.state == states.SUCCESS:
+        _callbacks(app, request, options.get("link"))
+    from umbel.results.handles import EagerResult
+
+    return EagerResult(task_id, request.result, execution.state, traceback=execution.traceback, name=task.name)
+
+
+def _fields(task: Any, task_id: str, options: Mapping[str, Any], outer: Any) -> dict[str, Any]:
+    kin = outer is not None and outer.id is not None
+    return {
+        **(options.get("headers") or {}),
+        "task": task.name,
+        "id": task_id,
+        "retries": options.get("retries") or 0,
+        "root_id": options.get("root_id") or (outer.root_id if kin else task_id),
+        "parent_id": options.get("parent_id") or (outer.id if kin else None),
+        "ignore_result": bool(options.get("ignore_result")),
+    }
+
+
+def _embed(options: Mapping[str, Any]) -> dict[str, Any] | None:
+    errbacks = options.get("link_error")
+    return {"errbacks": list(errbacks) if isinstance(errbacks, (list, tuple)) else [errbacks]} if errbacks else None
+
+
+def _complete(app: Any, execution: Execution) -> None:
+    if execution.record is not None and app.store is not None:
+        app.store.store([execution.record])
+    for message, to in execution.publications:  # error callbacks that take an id
+        app.publisher.publish(message, to)
+    if execution.finish is not None:
+        execution.finish()
+
+
+def _callbacks(app: Any, request: Request, links: Any) -> None:
+    for signature in links if isinstance(links, (list, tuple)) else [links] if links else []:
+        args = tuple(signature.get("args") or ())
+        if not signature.get("immutable"):
+            args = (request.result, *args)
+        app.tasks[signature["task"]].apply(args, signature.get("kwargs"), parent_id=request.id, root_id=request.root_id)

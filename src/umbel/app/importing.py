@@ -1,0 +1,74 @@
+"""Import modules of tasks, and the registry of result stores."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from umbel import hooks
+from umbel.brokers.base import Broker
+from umbel.errors import ImproperlyConfigured
+from umbel.results.base import ResultStore, StoreOptions
+
+
+def import_all(app: Any, discoveries: Sequence[Callable[[], Iterable[str]]]) -> list[str]:
+    """Import the modules of ``imports``, ``include`` and of each discovery, once."""
+    conf = app.conf
+    names = [*conf.imports, *conf.include]
+    for name in names:
+        importlib.import_module(name)
+    hooks.import_modules.send(app)
+    for find in discoveries:
+        names += import_related(find())
+    app.finalize()
+    return list(dict.fromkeys(names))
+
+
+def import_related(names: Iterable[str]) -> list[str]:
+    """Import those of these modules that exist; what they raise passes through."""
+    return [name for name in names if _exists(name) and importlib.import_module(name)]
+
+
+def discovery(packages: Any, related_name: str | None) -> Callable[[], list[str]]:
+    """A function that says which modules to look for, asked when a worker starts."""
+
+    def find() -> list[str]:
+        found = packages() if callable(packages) else packages
+        if found is None:
+            found = _django_apps()
+        if isinstance(found, str):
+            found = (found,)
+        return [f"{package}.{related_name}" if related_name else package for package in found]
+
+    return find
+
+
+def _exists(name: str) -> bool:
+    package, _, last = name.rpartition(".")
+    if not package:
+        return importlib.util.find_spec(name) is not None
+    module = importlib.import_module(package)
+    path = getattr(module, "__path__", None)
+    return path is not None and importlib.util.find_spec(f"{package}.{last}") is not None
+
+
+def _django_apps() -> list[str]:
+    try:
+        from django.apps import apps  # type: ignore[import-not-found,unused-ignore]
+    except ImportError as error:
+        raise ImproperlyConfigured("autodiscover_tasks() needs the names of packages where there is no Django") from error
+    return [config.name for config in apps.get_app_configs()]
+
+
+def connect_store(options: StoreOptions, broker: Callable[[], Broker]) -> ResultStore:
+    """Make the result store that a URL names; opens no connection.
+
+    Args:
+        broker: for stores that use it (``rpc://``).
+    """
+    from umbel.results import registry
+
+    del broker
+    return registry.connect(options)

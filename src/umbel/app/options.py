@@ -1,0 +1,155 @@
+"""`PublishOptions`: everything that can be said about one call of a task. Keywords end here; below nobody takes ``**options``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from umbel.errors import ImproperlyConfigured
+
+#: AMQP properties that may be given by name.
+PROPERTIES: Final = frozenset({"user_id", "app_id", "message_id", "type", "timestamp", "cluster_id", "expiration"})
+#: Celery's, about connections and classes that Umbel has no use for.
+_IGNORED: Final = frozenset({
+    "connection", "producer", "publisher", "event_dispatcher", "exchange_type", "immediate", "declare", "router", "route_name", "result_cls",
+    "task_type", "confirm_timeout", "chord_size", "utc", "now", "root", "taskset_id",
+})  # fmt: skip
+#: Another word for the same.
+_ALIASES: Final = {"group": "group_id", "max_wait": "timeout"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishOptions:
+    """How one call is sent. ``None`` always means: not said."""
+
+    task_id: str | None = None
+    #: Seconds from now.
+    countdown: float | None = None
+    eta: datetime | str | None = None
+    #: Seconds from now, a time, or ISO 8601.
+    expires: float | datetime | str | None = None
+    #: A queue's name, or a queue.
+    queue: Any = None
+    exchange: str | None = None
+    routing_key: str | None = None
+    priority: int | None = None
+    #: 1 or transient, 2 or persistent.
+    delivery_mode: int | str | None = None
+    #: An unroutable message is an error.
+    mandatory: bool | None = None
+    #: Wait until the broker has the message.
+    confirm: bool = False
+    #: Seconds that publishing may take.
+    timeout: float | None = None
+    #: ``False``: do not publish again over a new connection.
+    retry: bool | None = None
+    retry_policy: Mapping[str, Any] | None = None
+    serializer: str | None = None
+    compression: str | None = None
+    headers: Mapping[str, Any] | None = None
+    argsrepr: str | None = None
+    kwargsrepr: str | None = None
+    shadow: str | None = None
+    origin: str | None = None
+    link: Sequence[Mapping[str, Any]] = ()
+    link_error: Sequence[Mapping[str, Any]] = ()
+    chain: Sequence[Mapping[str, Any]] | None = None
+    chord: Mapping[str, Any] | None = None
+    group_id: str | None = None
+    group_index: int | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+    add_to_parent: bool = True
+    reply_to: str | None = None
+    retries: int = 0
+    replaced_task_nesting: int = 0
+    stamped_headers: Sequence[str] | None = None
+    stamps: Mapping[str, Any] = field(default_factory=dict)
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    ignore_result: bool | None = None
+    #: More message properties, AMQP's or the transport's.
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> PublishOptions:
+        """The options of a call.
+
+        Raises:
+            TypeError: there is no such option; the text suggests the one that was meant.
+            ImproperlyConfigured: a signature among them is none.
+        """
+        known: dict[str, Any] = {}
+        properties: dict[str, Any] = dict(given.get("properties") or {})
+        stamps: dict[str, Any] = dict(given.get("stamps") or {})
+        stamped = given.get("stamped_headers") or ()
+        for name, value in given.items():
+            name = _ALIASES.get(name, name)  # noqa: PLW2901
+            if name in _FIELDS:
+                if value is not None:
+                    known[name] = value
+            elif name in stamped:
+                stamps[name] = value
+            elif name in PROPERTIES or name[:1].isupper():
+                if value is not None:
+                    properties[name] = value
+            elif name not in _IGNORED:
+                raise TypeError(_unknown(name))
+        known.update(_checked(known))
+        return cls(**{**known, "properties": properties, "stamps": stamps})
+
+    def over(self, weaker: Mapping[str, Any]) -> PublishOptions:
+        """These options, and the weaker ones (a route's, a task's) where nothing was said."""
+        missing = {
+            name: value
+            for name, value in weaker.items()
+            if value is not None and name in _FIELDS and name not in _NEVER_ROUTED and getattr(self, name) is None
+        }
+        return replace(self, **missing) if missing else self
+
+
+_FIELDS: Final = frozenset(each.name for each in fields(PublishOptions))
+#: What a route must not decide, because it names one call.
+_NEVER_ROUTED: Final = frozenset({"task_id", "link", "link_error", "chain", "chord", "properties", "stamps", "root_id", "parent_id"})
+
+
+def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    fixed: dict[str, Any] = {}
+    for name in ("link", "link_error"):
+        if name in given:
+            fixed[name] = tuple(_signature(name, each) for each in _listed(given[name]))
+    if "chain" in given:
+        fixed["chain"] = tuple(_signature("chain", each) for each in _listed(given["chain"])) or None
+    if "chord" in given:
+        fixed["chord"] = _signature("chord", given["chord"])
+    for name in ("countdown", "expires", "time_limit", "soft_time_limit", "timeout"):
+        if isinstance(given.get(name), timedelta):
+            fixed[name] = given[name].total_seconds()
+    priority = given.get("priority")
+    if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int) or not 0 <= priority <= 255):
+        raise ValueError(f"priority must be a whole number from 0 to 255, got {priority!r}")
+    if "task_id" in given and (not isinstance(given["task_id"], str) or not given["task_id"]):
+        raise TypeError(f"task_id must be text, got {given['task_id']!r}")
+    headers = given.get("headers")
+    if headers is not None and not isinstance(headers, Mapping):
+        raise TypeError(f"headers must be a dict, got {type(headers).__name__}")
+    return fixed
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _signature(option: str, value: Any) -> Mapping[str, Any]:
+    if isinstance(value, Mapping) and isinstance(value.get("task"), str):
+        return value
+    raise ImproperlyConfigured(f"{option} takes signatures (dicts with at least 'task'), got {type(value).__name__}")
+
+
+def _unknown(name: str) -> str:
+    meant = difflib.get_close_matches(name, [*_FIELDS, *PROPERTIES], n=1, cutoff=0.6)
+    hint = f"; did you mean {meant[0]}?" if meant else ""
+    return f"there is no calling option {name}{hint}"

@@ -1,0 +1,213 @@
+"""`Sending`: renders and publishes the messages of one app."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from umbel import current, hooks
+from umbel.app.options import PublishOptions
+from umbel.app.publishing import Calling, Plan, Prepared, Sender, plan, prepare
+from umbel.brokers.base import Publisher
+from umbel.brokers.topology import Destination
+from umbel.messages.model import Message
+
+if TYPE_CHECKING:
+    from umbel.app.app import Umbel
+
+_PERSISTENT, _TRANSIENT = 2, 1
+
+
+class Sending:
+    """Publishes for one app. Thread-safe."""
+
+    def __init__(self, app: Umbel) -> None:
+        self._app = app
+        self._lock = threading.RLock()
+        self._sender: Sender | None = None
+        self._version = -1
+        self._expect: Callable[[str], None] | None = None
+
+    @property
+    def sender(self) -> Sender:
+        """What the settings say of sending, as of now."""
+        version = self._app.conf.version
+        sender = self._sender
+        if sender is None or version != self._version:
+            with self._lock:
+                sender = self._sender = self._compile()
+                self._version = self._app.conf.version
+        return sender
+
+    def forget(self) -> None:
+        """After a fork: another process, another origin."""
+        self._sender = None
+        self._lock = threading.RLock()
+
+    def _compile(self) -> Sender:
+        app = self._app
+        conf = app.conf
+        reply_to = None
+        self._expect = None
+        store = app.store if app.answers_by_message else None
+        if store is not None:
+            reply_to = store.reply_to
+            self._expect = store.expect
+        return Sender(
+            router=app.router,
+            serializer=conf.task_serializer,
+            compression=conf.task_compression,
+            delivery_mode=_TRANSIENT if conf.task_default_delivery_mode in (1, "transient") else _PERSISTENT,
+            priority=conf.task_default_priority,
+            inherit_priority=conf.task_inherit_parent_priority,
+            protocol=conf.task_protocol,
+            zone=app.timezone,
+            origin=f"gen{os.getpid()}@{socket.gethostname()}",
+            reply_to=reply_to or app.oid,
+        )
+
+    def plan(self, task: Any) -> Plan | None:
+        """The plan of a task's plain calls (see `publishing.plan`); its queue is declared by then."""
+        app = self._app
+        if app.conf.task_always_eager or app.conf.task_store_queued:
+            return None
+        version = app.conf.version
+        calling = Calling(
+            name=task.name, args=(), kwargs={}, options=PublishOptions(), task=task, attributes=task.sending_options(), now=0.0
+        )
+        found = plan(self.sender, calling, version)
+        if found is not None and found.to.queue is not None and not found.to.queue.no_declare:
+            app.publisher.declare(found.to.queue)
+        return found
+
+    def prepare(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: PublishOptions, task: Any = None) -> Prepared:
+        """Render one call, sent from the current task if there is one."""
+        parent = current.request.get()
+        if parent is not None and parent.id is None:
+            parent = None
+        attributes = task.sending_options() if task is not None else {}
+        return prepare(
+            self.sender,
+            Calling(
+                name=name,
+                args=args,
+                kwargs=kwargs,
+                options=options,
+                task=task,
+                attributes=attributes,
+                parent=parent,
+                now=self._app.clock.now(),
+            ),
+        )
+
+    def send(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: PublishOptions, task: Any = None) -> Any:
+        """Publish one call; returns its handle."""
+        prepared = self.prepare(name, args, kwargs, options, task)
+        self._expected(prepared)
+        self.publish(name, prepared.message, prepared.to, confirm=options.confirm, timeout=options.timeout)
+        if options.add_to_parent:
+            self._remember(prepared.task_id)
+        return self._app.handle(prepared.task_id, name)
+
+    def publish(self, name: str, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:
+        """Publish one message and tell who listens."""
+        if hooks.before_task_publish.receivers:
+            hooks.before_task_publish.send(
+                name,
+                body=message.body,
+                exchange=to.exchange,
+                routing_key=to.routing_key,
+                headers=message.headers,
+                properties=message.properties,
+                declare=[to.queue] if to.queue else [],
+                retry_policy=self._app.conf.task_publish_retry_policy,
+            )
+        self._app.publisher.publish(message, to, confirm=confirm, timeout=timeout)
+        if hooks.after_task_publish.receivers:
+            hooks.after_task_publish.send(
+                name, body=message.body, headers=message.headers, exchange=to.exchange, routing_key=to.routing_key
+            )
+
+    def send_many(self, task: Any, calls: Iterable[tuple[Any, ...]], options: PublishOptions) -> list[Any]:
+        """Publish many calls of a task; returns their handles."""
+        handles: list[Any] = []
+
+        def rendered() -> Iterable[tuple[Message, Destination]]:
+            for args in calls:
+                task.check_arguments(args, {})
+                prepared = self.prepare(task.name, args, {}, options, task)
+                self._expected(prepared)
+                if options.add_to_parent:
+                    self._remember(prepared.task_id)
+                handles.append(self._app.handle(prepared.task_id, task.name))
+                yield prepared.message, prepared.to
+
+        self._app.publisher.publish_many(rendered(), confirm=options.confirm)
+        return handles
+
+    def send_stencil(
+        self, made: Plan, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
+    ) -> None:  # noqa: PLR0913
+        """Publish a plain call."""
+        if self._expect is not None:
+            self._expect(task_id)
+        self._app.publisher.publish_stencil(made.stencil, task_id, root_id, parent_id, argsrepr, kwargsrepr, body)
+
+    async def send_from_loop(self, send: Callable[[], Any]) -> Any:
+        """Call ``send`` without blocking the event loop, and return when the broker has its message."""
+        publisher = self._app.publisher
+        if _would_block(publisher):
+            # Connecting, or room in the window, takes time: a thread may wait for it.
+            context = contextvars.copy_context()
+            loop = asyncio.get_running_loop()
+            handle = await loop.run_in_executor(None, functools.partial(context.run, send))
+        else:
+            handle = send()
+        await confirmed(publisher)
+        return handle
+
+    def _expected(self, prepared: Prepared) -> None:
+        if self._expect is not None:
+            self._expect(prepared.task_id)
+
+    @staticmethod
+    def _remember(task_id: str) -> None:
+        parent = current.request.get()
+        if parent is not None and parent.id is not None:
+            parent.children.append([[task_id, None], None])
+
+
+def _would_block(publisher: Publisher) -> bool:
+    ask: Callable[[], bool] | None = getattr(publisher, "would_block", None)
+    return True if ask is None else ask()
+
+
+async def confirmed(publisher: Publisher) -> None:
+    """Wait until the broker has everything that was published so far.
+
+    Raises:
+        OperationalError: it has not taken something.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+    def tell(error: BaseException | None) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, error)
+
+    publisher.on_confirmed(tell)
+    await future

@@ -1,0 +1,427 @@
+"""`Task`: what ``@app.task`` makes of a function, and what class-based tasks inherit from."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from umbel import current, hooks
+from umbel.app import checking, eager
+from umbel.app.options import PublishOptions
+from umbel.app.publishing import Plan
+from umbel.errors import MaxRetriesExceededError, OperationalError, Retry
+from umbel.execution import retrying
+from umbel.execution.request import Request
+from umbel.messages import v2
+from umbel.messages.ids import uuid7
+from umbel.messages.preview import preview
+from umbel.results.model import Record
+from umbel.runtime.clock import SYSTEM
+from umbel.typing import P, R, When
+
+if TYPE_CHECKING:
+    from umbel.app.app import Umbel
+    from umbel.results.handles import AsyncResult, EagerResult
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+#: Attributes of a task that are calling options of its messages.
+SENDING = (
+    "queue", "exchange", "routing_key", "priority", "expires", "serializer", "delivery_mode", "compression", "time_limit", "soft_time_limit",
+    "mandatory",
+)  # fmt: skip
+
+
+class _FromConfig:
+    """An attribute whose value is a setting's until the task says otherwise."""
+
+    def __init__(self, setting: str) -> None:
+        self.setting = setting
+
+    def __get__(self, task: Any, owner: type[Any]) -> Any:
+        app = owner.app if task is None else task.app
+        return self if app is None else app.conf[self.setting]
+
+
+def from_config(setting: str) -> Any:
+    """An attribute of `Task` that follows a setting."""
+    return _FromConfig(setting)
+
+
+def does_nothing(handler: Handler) -> Handler:
+    """Mark a handler that need not be called."""
+    handler.does_nothing = True  # type: ignore[attr-defined]
+    return handler
+
+
+class Task(Generic[P, R]):
+    """A function that can be sent to a worker.
+
+    Every attribute may be given to the decorator (``@app.task(name=…)``), in a subclass, or by ``task_annotations``.
+    """
+
+    app: ClassVar[Any] = None
+    name: str = ""
+    run: Callable[P, R]
+
+    MaxRetriesExceededError = MaxRetriesExceededError
+    OperationalError = OperationalError
+
+    #: Check arguments where the call is made; the app's ``strict_typing`` when not said.
+    typing: bool | None = None
+    #: How often it may be tried again; ``None``: for ever.
+    max_retries: int | None = 3
+    #: Seconds.
+    default_retry_delay: float = 180
+    autoretry_for: tuple[type[BaseException], ...] = ()
+    dont_autoretry_for: tuple[type[BaseException], ...] = ()
+    #: Arguments of ``retry()`` for these.
+    retry_kwargs: Mapping[str, Any] | None = None
+    #: True, or seconds before the first retry; doubles each time.
+    retry_backoff: bool | float = False
+    #: Seconds.
+    retry_backoff_max: float = 600
+    retry_jitter: bool = True
+    #: Exceptions that are expected: logged without traceback.
+    throws: tuple[type[BaseException], ...] = ()
+    #: Seconds.
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    rate_limit: str | float | None = from_config("task_default_rate_limit")
+    ignore_result: bool = from_config("task_ignore_result")
+    store_errors_even_if_ignored: bool = from_config("task_store_errors_even_if_ignored")
+    store_eager_result: bool = from_config("task_store_eager_result")
+    track_started: bool = from_config("task_track_started")
+    acks_late: bool = from_config("task_acks_late")
+    acks_on_failure_or_timeout: bool = from_config("task_acks_on_failure_or_timeout")
+    acks_on_failure: bool | None = from_config("task_acks_on_failure")
+    acks_on_timeout: bool | None = from_config("task_acks_on_timeout")
+    reject_on_worker_lost: bool | None = from_config("task_reject_on_worker_lost")
+    send_events: bool = True
+    trail: bool = True
+    resultrepr_maxsize: int = 1024
+    abstract: bool = True
+    #: Options of its messages.
+    queue: str | None = None
+    exchange: str | None = None
+    exchange_type: str | None = None
+    routing_key: str | None = None
+    priority: int | None = None
+    delivery_mode: int | str | None = None
+    mandatory: bool | None = None
+    immediate: bool | None = None
+    expires: When | None = None
+    serializer: str | None = None
+    compression: str | None = None
+    #: The decorator's ``bind=True``.
+    bound: bool = False
+
+    _plan: Plan | None = None
+    _check: Any = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name[0] != "_":
+            object.__setattr__(self, "_plan", None)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        token = current.request.set(self._entered(Request.outside(self, args, kwargs)))
+        try:
+            return self.run(*args, **kwargs)
+        finally:
+            current.request.reset(token)
+
+    def __repr__(self) -> str:
+        main = self.app.main if self.app is not None else None
+        return f"<@task: {self.name} of {main or type(self.app).__name__}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (self.name,)
+
+    # -- sending -----------------------------------------------------------
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
+        """Send it, with these arguments.
+
+        Raises:
+            OperationalError: the broker cannot be reached, or did not take an earlier message.
+            TypeError: the function takes other arguments.
+        """
+        app = self.app
+        plan = self._plan
+        if plan is None or plan.version != app.conf.version:
+            plan = self._make_plan()
+        if plan is None or hooks.before_task_publish.receivers or hooks.after_task_publish.receivers:
+            return self.apply_async(args, kwargs)
+        if self._check is not None:
+            self._check(args, kwargs)
+        task_id = uuid7(SYSTEM.now())
+        parent = current.request.get()
+        if parent is None or parent.id is None:
+            root_id, parent_id = task_id, None
+        else:
+            root_id, parent_id = parent.root_id, parent.id
+            parent.children.append([[task_id, None], None])
+        body = v2.body(args, kwargs, serializer=plan.serializer)[2]
+        app.send_stencil(plan, task_id, root_id, parent_id, preview(args), preview(kwargs), body)
+        return app.handle(task_id, self.name)  # type: ignore[no-any-return]
+
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        **options: Any,
+    ) -> AsyncResult[R]:
+        """Send it, with calling options (see `umbel.app.options.PublishOptions`).
+
+        Raises:
+            OperationalError: the broker cannot be reached, or did not take the message.
+            TypeError: the function takes other arguments, or there is no such option.
+        """
+        args, kwargs = tuple(args or ()), dict(kwargs or {})
+        self.check_arguments(args, kwargs)
+        if self.app.conf.task_always_eager:
+            return self._eager(args, kwargs, task_id, options)
+        if "shadow" not in options:
+            options["shadow"] = self.shadow_name(args, kwargs, options)
+        parsed = PublishOptions.parse({**options, "task_id": task_id})
+        return self.app.send(self.name, args, kwargs, parsed, self)  # type: ignore[no-any-return]
+
+    async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
+        """`delay` for coroutines: returns when the broker has the message; the event loop is never blocked."""
+        return await self.aapply_async(args, kwargs)
+
+    async def aapply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        **options: Any,
+    ) -> AsyncResult[R]:
+        """`apply_async` for coroutines."""
+        send = functools.partial(self.apply_async, args, kwargs, task_id, **options)
+        if not options and task_id is None:
+            send = functools.partial(self.delay, *(args or ()), **(kwargs or {}))
+        return await self.app.send_from_loop(send)  # type: ignore[no-any-return]
+
+    def delay_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[R]]:
+        """Send one message for each item: a tuple is the arguments of one call, any other value is its only argument."""
+        return self.app.send_many(self, ((item if isinstance(item, tuple) else (item,)) for item in calls), PublishOptions.parse(options))  # type: ignore[no-any-return]
+
+    def apply(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> EagerResult[R]:
+        """Run it here and now, as a worker would; options: link, link_error, task_id, retries, throw, headers, …"""
+        return eager.apply(self, tuple(args or ()), dict(kwargs or {}), options)
+
+    def AsyncResult(self, task_id: str) -> AsyncResult[R]:  # noqa: N802 - Celery's name
+        """The handle of a call that was made before."""
+        return self.app.handle(task_id, self.name)  # type: ignore[no-any-return]
+
+    # -- inside a worker ---------------------------------------------------
+
+    @property
+    def request(self) -> Request:
+        """The run that this is called from."""
+        found = current.request.get()
+        while found is not None and found.task_object is not self:
+            found = found.outer
+        return found if found is not None else Request.outside(self)
+
+    def retry(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        exc: BaseException | None = None,
+        throw: bool = True,
+        eta: Any = None,
+        countdown: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Retry:
+        """Run this task again later. Write ``raise self.retry(…)``: what follows it is not reached.
+
+        Args:
+            exc: what went wrong; raised when there are no more attempts.
+            throw: raise; ``False`` returns the `Retry` and lets the task go on.
+            countdown: seconds; ``default_retry_delay`` when neither this nor ``eta`` is given.
+            max_retries: in place of the task's.
+
+        Raises:
+            Retry: always, unless ``throw`` is off.
+            MaxRetriesExceededError: there are no more attempts, and no ``exc``.
+        """
+        request = self.request
+        cause = sys.exc_info()[1]
+        if request.called_directly:
+            raise exc or cause or Retry("the task was called directly and cannot be tried again")
+        most = self.max_retries if max_retries is None else max_retries
+        if not retrying.may_retry(request.retries, most):
+            final = retrying.give_up(self.name, request, exc)
+            raise final from (cause if cause is not final else None)
+        if eta is None and countdown is None:
+            countdown = self.default_retry_delay
+        when = eta if eta is not None else countdown
+        request.planned_retry = retrying.NextAttempt(
+            args=request.args if args is None else tuple(args),
+            kwargs=request.kwargs if kwargs is None else dict(kwargs),
+            retries=request.retries + 1,
+            countdown=countdown,
+            eta=eta,
+            options=options,
+        )
+        signal = Retry(exc=exc or cause, when=when, is_eager=request.is_eager)
+        if throw:
+            raise signal
+        return signal
+
+    def update_state(self, task_id: str | None = None, state: str | None = None, meta: Any = None, **extra: Any) -> None:  # noqa: ARG002
+        """Store a state of your own, with a value that clients see as ``result.info``."""
+        request = self.request
+        task_id = task_id or request.id
+        store = self.app.store
+        if store is None or task_id is None:
+            return
+        record = Record(task_id=task_id, status=state or "PENDING", result=meta, reply_to=request.reply_to)
+        if task_id == request.id:
+            record.group_id, record.parent_id, record.children = request.group, request.parent_id, request.children
+        store.store([record])
+
+    def push_request(self, *args: Any, **values: Any) -> None:
+        """Pretend to run in a worker; for tests."""
+        request = Request(self, None, args, {}, {})
+        request.update(values)
+        current.request.set(self._entered(request))
+
+    def pop_request(self) -> None:
+        """Undo `push_request`."""
+        found = current.request.get()
+        current.request.set(found.outer if found is not None else None)
+
+    def add_trail(self, result: Any) -> Any:
+        """Remember a task that this one sent."""
+        self.request.children.append(result.as_tuple() if hasattr(result, "as_tuple") else result)
+        return result
+
+    # -- to override -------------------------------------------------------
+
+    @does_nothing
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        """Before the body."""
+
+    @does_nothing
+    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
+        """After the result was stored."""
+
+    @does_nothing
+    def on_retry(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """When it will be tried again."""
+
+    @does_nothing
+    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """After the failure was stored."""
+
+    @does_nothing
+    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:  # noqa: PLR0913
+        """After success or failure."""
+
+    def shadow_name(self, args: Any, kwargs: Any, options: Any) -> str | None:
+        """A name to show in place of the task's."""
+
+    @classmethod
+    def on_bound(cls, app: Any) -> None:
+        """When the task joins an app."""
+
+    # -- machinery ---------------------------------------------------------
+
+    def entry_point(self) -> Callable[..., Any]:
+        """What a worker calls: the function itself, unless a class overrides ``__call__``."""
+        return self.run if type(self).__call__ is Task.__call__ else self
+
+    @functools.cached_property
+    def takes_exception(self) -> bool:
+        """As an error callback, it takes (request, exc, traceback)."""
+        return checking.takes_exception(self.run, skip_first=False)
+
+    @property
+    def backend(self) -> Any:
+        """The app's result store."""
+        return self.app.store
+
+    def sending_options(self) -> dict[str, Any]:
+        """The calling options that the task has as attributes."""
+        return {name: value for name in SENDING if (value := getattr(self, name)) is not None}
+
+    def _entered(self, request: Request) -> Request:
+        request.outer = current.request.get()
+        return request
+
+    def check_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._plan is None:
+            self._make_plan()
+        if self._check is not None:
+            self._check(args, kwargs)
+
+    def _make_plan(self) -> Plan | None:
+        app: Umbel = self.app
+        strict = app.strict_typing if self.typing is None else self.typing
+        self._check = checking.argument_check(self.run, skip_first=False) if strict else None
+        plain = type(self).apply_async is Task.apply_async and type(self).shadow_name is Task.shadow_name
+        self._plan = app.plan_for(self) if plain else None
+        return self._plan
+
+    def _eager(self, args: tuple[Any, ...], kwargs: dict[str, Any], task_id: str | None, options: dict[str, Any]) -> Any:
+        wanted = {
+            name: options[name]
+            for name in ("link", "link_error", "retries", "headers", "root_id", "parent_id", "ignore_result")
+            if name in options
+        }
+        PublishOptions.parse(options)
+        return eager.apply(self, args, kwargs, {**wanted, "task_id": task_id}, as_sent=True)
+
+
+def _unpickle(name: str) -> Any:
+    app = current.find_app()
+    return app.tasks[name]
+
+
+def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]], options: dict[str, Any]) -> Task[..., Any]:
+    """The task of a function.
+
+    Args:
+        app: whose task it is.
+        function: what runs.
+        base: the class to inherit from.
+        options: attributes; ``name`` among them.
+    """
+    bound = bool(options.pop("bind", False))
+    attributes: dict[str, Any] = {
+        **options,
+        "app": app,
+        "bound": bound,
+        "abstract": False,
+        "run": function if bound else staticmethod(function),
+        "__doc__": function.__doc__,
+        "__module__": function.__module__,
+        "__wrapped__": function,
+        "__name__": getattr(function, "__name__", options["name"]),
+    }
+    task: Task[..., Any] = type(getattr(function, "__name__", "task"), (base,), attributes)()
+    if not bound:
+        object.__setattr__(task, "__signature__", _signature(function))
+    type(task).on_bound(app)
+    return task
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (ValueError, TypeError):
+        return None

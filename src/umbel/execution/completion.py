@@ -1,0 +1,162 @@
+"""From how a task ended to what is stored, published and settled. No I/O: the caller does what is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from umbel import states
+from umbel.errors import Reject, SoftTimeLimitExceeded, TaskError, TimeLimitExceeded
+from umbel.execution.base import Job, Verdict
+from umbel.execution.request import Request
+from umbel.execution.traits import Traits
+from umbel.messages.preview import preview
+from umbel.results.model import Record
+from umbel.wire import failures
+
+#: Characters of a result or an exception in a log line.
+DETAIL_LIMIT = 1024
+
+
+def iso(now: float) -> str:
+    """A time as records carry it."""
+    return datetime.fromtimestamp(now, UTC).isoformat()
+
+
+def is_ignored(request: Request, traits: Traits) -> bool:
+    """Whether no result is wanted: by the task or by the call."""
+    return traits.ignore_result or request.fields.get("ignore_result") is True
+
+
+def record_of(
+    request: Request,
+    status: str,
+    result: Any,
+    *,
+    now: float | None = None,
+    traceback: str | None = None,
+    extended: bool = False,
+) -> Record:
+    """The record of a state.
+
+    Args:
+        result: a plain value.
+        now: seconds since the epoch; for states that are final.
+        extended: with name, arguments, worker, retries and queue.
+    """
+    fields = request.fields
+    return Record(
+        task_id=request.id or "",
+        status=status,
+        result=result,
+        traceback=traceback,
+        children=request.children,
+        date_done=None if now is None else iso(now),
+        group_id=fields.get("group"),
+        parent_id=fields.get("parent_id"),
+        extended=_extended(request) if extended else {},
+        reply_to=request.properties.get("reply_to") if request.properties else None,
+    )
+
+
+def _extended(request: Request) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": request.task,
+        "args": request.args,
+        "kwargs": request.kwargs,
+        "worker": request.hostname,
+        "retries": request.retries,
+        "queue": request.delivery_info.get("routing_key"),
+    }
+    if request.stamped_headers:
+        found["stamped_headers"] = list(request.stamped_headers)
+        found.update({name: request.stamps.get(name) for name in request.stamped_headers})
+    return found
+
+
+def failure_record(request: Request, exc: BaseException, traceback: str | None, now: float, *, extended: bool = False) -> Record:
+    """The record of a failed task."""
+    return record_of(request, states.FAILURE, failures.render(exc), now=now, traceback=traceback, extended=extended)
+
+
+def abandoned_records(request: Request, exc: BaseException, traceback: str | None, now: float) -> list[Record]:
+    """FAILURE for the rest of a failed task's chain, which will never run: whoever waits for the last link must learn it (as Celery does)."""
+    result = failures.render(exc)
+    found = []
+    for link in request.chain or ():
+        task_id = (link.get("options") or {}).get("task_id")
+        if task_id:
+            found.append(Record(task_id=task_id, status=states.FAILURE, result=result, traceback=traceback, date_done=iso(now)))
+    return found
+
+
+def verdict_of_failure(exc: BaseException, traits: Traits) -> tuple[Verdict, str]:
+    """What becomes of the message of a failed task, and the reason when it goes to the dead letters."""
+    if isinstance(exc, (SoftTimeLimitExceeded, TimeLimitExceeded)):
+        return (Verdict.ACK, "") if traits.acks_on_timeout else (Verdict.DEAD, "timed_out")
+    return (Verdict.ACK, "") if traits.acks_on_failure else (Verdict.DEAD, "failed")
+
+
+def verdict_of_reject(exc: Reject) -> tuple[Verdict, str]:
+    """What becomes of the message of a task that rejected it."""
+    return (Verdict.REQUEUE, "") if exc.requeue else (Verdict.DEAD, "rejected")
+
+
+def detail_of(value: Any) -> str:
+    """A result for the log, bounded."""
+    kind = type(value)
+    if value is None or kind is int or kind is bool or kind is float:
+        return repr(value)
+    return preview(value, DETAIL_LIMIT)
+
+
+def follow(
+    signature: Mapping[str, Any], result: Any, request: Request, chain: Sequence[Mapping[str, Any]] | None = None
+) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+    """The call that a callback or the next link stands for.
+
+    Args:
+        signature: as it travelled.
+        result: put before its own arguments, unless it is immutable.
+        chain: the links that follow it.
+
+    Returns:
+        Positional arguments, keyword arguments, calling options.
+    """
+    args = list(signature.get("args") or ())
+    if not signature.get("immutable"):
+        args.insert(0, result)
+    options = {name: value for name, value in (signature.get("options") or {}).items() if value is not None}
+    options.update(parent_id=request.id, root_id=request.root_id)
+    if chain is not None:
+        options["chain"] = chain
+    return args, dict(signature.get("kwargs") or {}), options
+
+
+def not_registered(name: str, task_id: str, job: Job, now: float) -> Record:
+    """The record of a task that this worker does not have."""
+    return Record(
+        task_id=task_id,
+        status=states.FAILURE,
+        result={"exc_type": "NotRegistered", "exc_message": [name], "exc_module": "celery.exceptions"},
+        date_done=iso(now),
+        group_id=job.headers.get("group"),
+        parent_id=job.headers.get("parent_id"),
+        reply_to=job.properties.get("reply_to"),
+    )
+
+
+def undecodable(task_id: str, error: BaseException, job: Job, now: float) -> Record:
+    """The record of a message that cannot be read but has an id."""
+    return Record(
+        task_id=task_id,
+        status=states.FAILURE,
+        result=failures.render(error),
+        date_done=iso(now),
+        reply_to=job.properties.get("reply_to") if isinstance(job.properties.get("reply_to"), str) else None,
+    )
+
+
+class ChordUnsupported(TaskError):
+    """A chord's header task ended here, but its body cannot be started by this version."""

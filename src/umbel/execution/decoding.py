@@ -1,0 +1,72 @@
+"""From a job to a call: which task, with what, and what follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from umbel.errors import MessageError
+from umbel.execution.base import Job
+from umbel.messages import dialects, v2
+from umbel.messages.checks import check_embed
+from umbel.messages.model import Message, TaskMessage
+
+#: What is worth keeping of an id that came with a message nobody can read.
+_MAX_ID = 255
+
+
+@dataclass(slots=True)
+class Call:
+    """What a job asks for."""
+
+    name: str
+    task_id: str
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    #: Protocol 2's headers, whatever the protocol.
+    fields: Mapping[str, Any]
+    #: ``None`` when nothing follows.
+    embed: Mapping[str, Any] | None
+
+
+def decode(job: Job, accept: frozenset[str], limit: int) -> Call:
+    """Read a job.
+
+    Args:
+        job: headers as received; they are checked where they decide something.
+        accept: content types that may be decoded.
+        limit: bytes of the decompressed body.
+
+    Raises:
+        MessageError: it cannot be read; its `reason` says why.
+    """
+    message = Message(job.body, job.headers, job.content_type, job.content_encoding, job.properties)
+    payload = v2.decode(message, accept, limit)
+    name, task_id = job.headers.get("task"), job.headers.get("id")
+    if type(name) is str and type(task_id) is str and isinstance(payload, (list, tuple)) and len(payload) == 3:
+        args, kwargs, embed = payload
+        if isinstance(args, (list, tuple)) and isinstance(kwargs, dict):
+            if not embed or not any(embed.values()) if isinstance(embed, dict) else embed is None:
+                return Call(name, task_id, args, kwargs, job.headers, None)
+            check_embed(embed)
+            return Call(name, task_id, args, kwargs, job.headers, embed)
+    return _from_message(dialects.parse(message, accept=accept, limit=limit))
+
+
+def _from_message(task: TaskMessage) -> Call:
+    embed = v2.embed_dict(task.embed)
+    return Call(task.task, task.id, task.args, task.kwargs, v2.headers(task), embed if any(embed.values()) else None)
+
+
+def task_id_of(job: Job) -> str:
+    """The id of a job that cannot be read, as far as it has one."""
+    for found in (job.headers.get("id"), job.properties.get("correlation_id")):
+        if isinstance(found, str) and 0 < len(found) <= _MAX_ID:
+            return found
+    return ""
+
+
+def reason_of(error: BaseException) -> str:
+    """The machine-readable word for a dead letter."""
+    return error.reason if isinstance(error, MessageError) else MessageError.reason

@@ -1,0 +1,71 @@
+"""`Traits`: what the runner needs to know of a task, looked up once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """One task as the runner sees it. Handlers are ``None`` where the task does not override them."""
+
+    task: Any
+    name: str
+    call: Callable[..., Any]
+    is_async: bool
+    ignore_result: bool
+    store_errors: bool
+    track_started: bool
+    acks_on_failure: bool
+    acks_on_timeout: bool
+    throws: tuple[type[BaseException], ...]
+    autoretry_for: tuple[type[BaseException], ...]
+    dont_autoretry_for: tuple[type[BaseException], ...]
+    before_start: Callable[..., Any] | None
+    on_success: Callable[..., Any] | None
+    on_failure: Callable[..., Any] | None
+    on_retry: Callable[..., Any] | None
+    after_return: Callable[..., Any] | None
+
+
+def traits_of(task: Any) -> Traits:
+    """Look up a task's traits."""
+    both = _flag(task, "acks_on_failure_or_timeout", default=True)
+    return Traits(
+        task=task,
+        name=task.name,
+        call=task.entry_point(),
+        is_async=inspect.iscoroutinefunction(task.run),
+        ignore_result=bool(task.ignore_result),
+        store_errors=bool(task.store_errors_even_if_ignored),
+        track_started=bool(task.track_started),
+        acks_on_failure=_flag(task, "acks_on_failure", default=both),
+        acks_on_timeout=_flag(task, "acks_on_timeout", default=both),
+        throws=_types(task, "throws"),
+        autoretry_for=_types(task, "autoretry_for"),
+        dont_autoretry_for=_types(task, "dont_autoretry_for"),
+        before_start=_handler(task, "before_start"),
+        on_success=_handler(task, "on_success"),
+        on_failure=_handler(task, "on_failure"),
+        on_retry=_handler(task, "on_retry"),
+        after_return=_handler(task, "after_return"),
+    )
+
+
+def _flag(task: Any, name: str, *, default: bool) -> bool:
+    value = getattr(task, name, None)
+    return default if value is None else bool(value)
+
+
+def _types(task: Any, name: str) -> tuple[type[BaseException], ...]:
+    found = getattr(task, name, ()) or ()
+    return tuple(found) if isinstance(found, (tuple, list, set, frozenset)) else (found,)
+
+
+def _handler(task: Any, name: str) -> Callable[..., Any] | None:
+    """A handler that does something: one that `Task` itself defines is marked as doing nothing."""
+    method = getattr(task, name, None)
+    return None if method is None or getattr(method, "does_nothing", False) else method

@@ -1,0 +1,181 @@
+"""Signals: who wants to know is told, in the same process and thread, when something happens.
+
+The names and keyword arguments are those of ``celery.signals`` (5.7). A receiver that raises is logged and does not harm the sender.
+The cheap question before any work is done for a signal is ``if task_prerun.receivers:``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+logger = logging.getLogger("umbel.hooks")
+
+Receiver = TypeVar("Receiver", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    key: object
+    sender: object
+    #: Returns the receiver, or ``None`` when it is gone.
+    find: Callable[[], Callable[..., Any] | None]
+
+    def wants(self, sender: object) -> bool:
+        return self.sender is None or self.sender is sender or (isinstance(self.sender, str) and self.sender == _name_of(sender))
+
+
+def _name_of(sender: object) -> object:
+    return sender if isinstance(sender, str) else getattr(sender, "name", None)
+
+
+class Signal:
+    """One thing that happens.
+
+    Args:
+        name: for messages.
+        arguments: the keywords that receivers get.
+    """
+
+    __slots__ = ("_lock", "arguments", "name", "receivers")
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        self.name = name
+        self.arguments = arguments
+        #: Empty when nobody listens; replaced, never changed, so that sending needs no lock.
+        self.receivers: tuple[_Connection, ...] = ()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Signal: {self.name} {self.arguments}>"
+
+    @overload
+    def connect(
+        self, receiver: Receiver, sender: object = ..., *, weak: bool = ..., dispatch_uid: object = ..., retry: bool = ...
+    ) -> Receiver: ...
+    @overload
+    def connect(
+        self, receiver: None = ..., sender: object = ..., *, weak: bool = ..., dispatch_uid: object = ..., retry: bool = ...
+    ) -> Callable[[Receiver], Receiver]: ...
+    def connect(
+        self,
+        receiver: Any = None,
+        sender: object = None,
+        *,
+        weak: bool = True,
+        dispatch_uid: object = None,
+        retry: bool = False,  # noqa: ARG002 - Celery's; a receiver that raises is only logged
+    ) -> Any:
+        """Call ``receiver(signal=…, sender=…, **arguments)`` from now on. Also a decorator, with or without arguments.
+
+        Args:
+            sender: only for this sender; a task's name stands for the task.
+            weak: hold the receiver by a weak reference; a local function needs ``weak=False``.
+            dispatch_uid: a second connection under the same name replaces the first.
+        """
+        if receiver is None:
+            return lambda function: self.connect(function, sender, weak=weak, dispatch_uid=dispatch_uid)
+        if not callable(receiver):
+            raise TypeError(f"{self.name}.connect() needs a function, got {receiver!r}")
+        key = (dispatch_uid, _sender_key(sender)) if dispatch_uid is not None else (_identity(receiver), _sender_key(sender))
+        connection = _Connection(key, sender, self._reference(receiver, key) if weak else _strong(receiver))
+        with self._lock:
+            self.receivers = (*(kept for kept in self.receivers if kept.key != key), connection)
+        return receiver
+
+    def _reference(self, receiver: Callable[..., Any], key: object) -> Callable[[], Callable[..., Any] | None]:
+        # The callback must not keep the signal's lock busy: garbage may be collected while it is held.
+        forget: Callable[[Any], None] = lambda _: self._drop(key)  # noqa: E731
+        return weakref.WeakMethod(receiver, forget) if inspect.ismethod(receiver) else weakref.ref(receiver, forget)
+
+    def _drop(self, key: object) -> None:
+        self.receivers = tuple(kept for kept in self.receivers if kept.key != key or kept.find() is not None)
+
+    def disconnect(self, receiver: Any = None, sender: object = None, weak: bool | None = None, dispatch_uid: object = None) -> bool:  # noqa: ARG002
+        """Undo `connect`; says whether there was such a connection."""
+        key = (dispatch_uid, _sender_key(sender)) if dispatch_uid is not None else (_identity(receiver), _sender_key(sender))
+        with self._lock:
+            before = self.receivers
+            self.receivers = tuple(kept for kept in before if kept.key != key)
+            return len(before) != len(self.receivers)
+
+    def has_listeners(self, sender: object = None) -> bool:
+        """Whether a signal from this sender would be heard."""
+        return any(connection.wants(sender) for connection in self.receivers)
+
+    def send(self, sender: object, **named: Any) -> list[tuple[Callable[..., Any], Any]]:
+        """Tell every receiver; returns each with what it returned, or with the exception it raised (which is logged)."""
+        responses: list[tuple[Callable[..., Any], Any]] = []
+        for connection in self.receivers:
+            if not connection.wants(sender):
+                continue
+            receiver = connection.find()
+            if receiver is None:
+                continue
+            try:
+                response = receiver(signal=self, sender=sender, **named)
+            except Exception as error:
+                logger.exception("Signal %s: receiver %r raised %r", self.name, receiver, error)
+                response = error
+            responses.append((receiver, response))
+        return responses
+
+    send_robust = send
+
+
+def _strong(receiver: Callable[..., Any]) -> Callable[[], Callable[..., Any]]:
+    return lambda: receiver
+
+
+def _identity(receiver: Any) -> object:
+    if inspect.ismethod(receiver):
+        return id(receiver.__self__), id(receiver.__func__)
+    return id(receiver)
+
+
+def _sender_key(sender: object) -> object:
+    return sender if isinstance(sender, str) else id(sender)
+
+
+before_task_publish = Signal("before_task_publish", "body", "exchange", "routing_key", "headers", "properties", "declare", "retry_policy")
+after_task_publish = Signal("after_task_publish", "body", "exchange", "routing_key", "headers")
+task_received = Signal("task_received", "request")
+task_prerun = Signal("task_prerun", "task_id", "task", "args", "kwargs")
+task_postrun = Signal("task_postrun", "task_id", "task", "args", "kwargs", "retval", "state")
+task_success = Signal("task_success", "result")
+task_retry = Signal("task_retry", "request", "reason", "einfo")
+task_failure = Signal("task_failure", "task_id", "exception", "args", "kwargs", "traceback", "einfo")
+task_internal_error = Signal("task_internal_error", "task_id", "args", "kwargs", "request", "exception", "traceback", "einfo")
+task_revoked = Signal("task_revoked", "request", "terminated", "signum", "expired")
+task_rejected = Signal("task_rejected", "message", "exc")
+task_unknown = Signal("task_unknown", "message", "exc", "name", "id")
+task_sent = Signal("task_sent", "task_id", "task", "args", "kwargs", "eta", "taskset")
+
+import_modules = Signal("import_modules")
+celeryd_init = Signal("celeryd_init", "instance", "conf", "options")
+celeryd_after_setup = Signal("celeryd_after_setup", "instance", "conf")
+worker_init = Signal("worker_init")
+worker_before_create_process = Signal("worker_before_create_process")
+worker_process_init = Signal("worker_process_init")
+worker_process_shutdown = Signal("worker_process_shutdown", "pid", "exitcode")
+worker_ready = Signal("worker_ready")
+worker_shutdown = Signal("worker_shutdown")
+worker_shutting_down = Signal("worker_shutting_down", "sig", "how", "exitcode")
+heartbeat_sent = Signal("heartbeat_sent")
+
+setup_logging = Signal("setup_logging", "loglevel", "logfile", "format", "colorize")
+after_setup_logger = Signal("after_setup_logger", "logger", "loglevel", "logfile", "format", "colorize")
+after_setup_task_logger = Signal("after_setup_task_logger", "logger", "loglevel", "logfile", "format", "colorize")
+
+beat_init = Signal("beat_init")
+beat_embedded_init = Signal("beat_embedded_init")
+eventlet_pool_started = Signal("eventlet_pool_started")
+eventlet_pool_preshutdown = Signal("eventlet_pool_preshutdown")
+eventlet_pool_postshutdown = Signal("eventlet_pool_postshutdown")
+eventlet_pool_apply = Signal("eventlet_pool_apply", "target", "args", "kwargs")
+user_preload_options = Signal("user_preload_options", "app", "options")
