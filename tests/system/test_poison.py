@@ -61,7 +61,7 @@ def test_unknown_task_is_a_failure_that_is_stored(stage):  # P1
         result.get(timeout=10)
     assert result.state == "FAILURE"
     (dead,) = stage.dead()
-    assert (dead.headers["id"], dead.headers["x-umbel-dead-reason"]) == (result.id, "not_registered")
+    assert (dead.headers["id"], dead.headers["x-umbel-dead-reason"]) == (result.id, "unregistered")
     assert "no.such.task" in dead.headers["x-umbel-dead-detail"]
 
 
