@@ -97,7 +97,8 @@ class Executor:
         return True
 
     def _drain(self) -> None:
-        inbox, board, usual, execute, monotonic = self._inbox, self._board, self._usual, self._runner.execute, SYSTEM.monotonic
+        inbox, board, usual, runner, monotonic = self._inbox, self._board, self._usual, self._runner, SYSTEM.monotonic
+        execute = runner.execute
         while inbox:
             fields = inbox.popleft()
             name = str(fields[1].get("task"))
@@ -105,7 +106,11 @@ class Executor:
                 self._commit()
             if not board.claim(fields[0]):
                 continue
-            execution = execute(Job(*fields))
+            job = Job(*fields)
+            started = runner.started_record(job)
+            if started is not None:
+                self._effects.store([started])
+            execution = execute(job)
             board.clear()
             self._learn(execution)
             now = monotonic()
@@ -113,11 +118,9 @@ class Executor:
                 if not self._pending:
                     self._oldest = now
                 self._pending.append(execution)
-            if not inbox:
-                return
             if now - self._oldest >= COMPANY:
                 self._commit()
-            elif not self._waiting.is_set():
+            elif inbox and not self._waiting.is_set():
                 self._waiting.set()
 
     def _learn(self, execution: Execution) -> None:

@@ -1,8 +1,7 @@
 import asyncio
 
-from unit.worker.stand_ins import FakeSeat, entry, outcome
-
 from umbel.worker.dispatching import Dispatcher
+from unit.worker.stand_ins import FakeSeat, entry, outcome
 
 
 def dispatcher(seats=2, max_tasks=None):

@@ -2,8 +2,6 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
-from unit.worker.stand_ins import FakeConsumer, FakeSeat, FakeStore, delivery, outcome, spec
-
 from umbel.errors import MessageTooLarge
 from umbel.wire.serializers import content_types
 from umbel.worker.admission import House
@@ -11,6 +9,7 @@ from umbel.worker.dispatching import Dispatcher
 from umbel.worker.intake import Intake
 from umbel.worker.narrating import Narrator
 from umbel.worker.settling import Settlement
+from unit.worker.stand_ins import FakeConsumer, FakeSeat, FakeStore, delivery, outcome, spec
 
 
 class Bench:

@@ -1,8 +1,7 @@
-from unit.worker.stand_ins import FakeSeat, entry
-
 from umbel.worker.dispatching import Dispatcher
 from umbel.worker.limits import Limits
 from umbel.worker.narrating import Narrator
+from unit.worker.stand_ins import FakeSeat, entry
 
 
 def limits(one_entry):

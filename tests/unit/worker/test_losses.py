@@ -1,8 +1,8 @@
 import pytest
-from unit.worker.stand_ins import FakeSeat, entry
 
 from umbel.worker.dispatching import Station
 from umbel.worker.losses import Fate, fate, sort_out
+from unit.worker.stand_ins import FakeSeat, entry
 
 
 def station(count, current, started):
