@@ -42,7 +42,7 @@ bench: $(READY)
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 chaos: $(READY)
-	@$(BIN)/python -m pytest tests/chaos $(ARGS)
+	@$(BIN)/python tests/chaos/run.py $(ARGS)
 
 docs: $(READY)
 	@$(BIN)/python -m umbel.app.config.reference docs/reference/settings.md

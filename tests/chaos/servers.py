@@ -46,8 +46,8 @@ class PrivateRedis:
 
     restarts = ("graceful", "kill")
 
-    def __init__(self) -> None:
-        self.host, self.port = "127.0.0.1", free_port()
+    def __init__(self, port: int | None = None) -> None:
+        self.host, self.port = "127.0.0.1", port or free_port()
         self.folder = tempfile.mkdtemp(prefix="umbel-redis-")
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
