@@ -7,6 +7,7 @@ import builtins
 import hashlib
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from umbel.brokers import urls
 from umbel.brokers.redis.address import addresses
@@ -60,9 +61,9 @@ class RedisStore:
         encoded = [(self._key(record.task_id), self._codec.encode(record)) for record in records]
         for first in range(0, len(encoded), _BATCH):
             batch = encoded[first : first + _BATCH]
-            self._pool.use(lambda connection, batch=batch: self._store(connection, batch), _STORE_PATIENCE)
+            self._pool.use(partial(self._store, batch), _STORE_PATIENCE)
 
-    def _store(self, connection: Connection, batch: Sequence[tuple[str, bytes]]) -> None:
+    def _store(self, batch: Sequence[tuple[str, bytes]], connection: Connection) -> None:
         """Store; where the older value is compressed, read it, and store only over that very value."""
         expires = self.options.expires
         keep = str(max(1, int(expires * 1000))) if expires else "0"

@@ -137,10 +137,12 @@ def wait_blocking(pool: Pool, key: str, timeout: float | None, is_last: Callable
     pauses = delays(0.05, most=1.0)
     last_contact = time.monotonic()
     while True:
+        watch: _Watch | None = None
         try:
             connection = pool.take()
+            watch = _Watch(connection, key, is_last)
             try:
-                finished = _watch(connection, key, end, is_last)
+                finished = watch.run(end)
             except BaseException:
                 connection.close()
                 raise
@@ -152,7 +154,7 @@ def wait_blocking(pool: Pool, key: str, timeout: float | None, is_last: Callable
             raise
         except OperationalError as error:
             now = time.monotonic()
-            if getattr(error, "had_contact", False):
+            if watch is not None and watch.had_contact:
                 last_contact, pauses = now, delays(0.05, most=1.0)
             if end is not None and now >= end:
                 raise TimeoutError(f"The operation timed out; the result store cannot be reached: {error}") from error
@@ -162,45 +164,60 @@ def wait_blocking(pool: Pool, key: str, timeout: float | None, is_last: Callable
             time.sleep(pause if end is None else min(pause, max(0.0, end - now)))
 
 
-def _watch(connection: Connection, key: str, end: float | None, is_last: Callable[[bytes], bool]) -> bool:
-    """Whether the last value came before the end."""
-    name = key.encode()
-    look = pack("GET", name)
-    connection.send(pack("SUBSCRIBE", name) + look, time.monotonic() + connection.timeout)
-    unanswered, asked = 1, time.monotonic()
-    try:
+class _Watch:
+    """One wait on one connection."""
+
+    def __init__(self, connection: Connection, key: str, is_last: Callable[[bytes], bool]) -> None:
+        self._connection = connection
+        self._name = key.encode()
+        self._is_last = is_last
+        self._unanswered = 0
+        self._asked = 0.0
+        self.had_contact = False
+
+    def run(self, end: float | None) -> bool:
+        """Whether the last value came before the end (monotonic)."""
+        connection = self._connection
+        self._ask(pack("SUBSCRIBE", self._name))
         while True:
-            for reply in connection.receive_now():
-                value: Any = None
-                if type(reply) is Push:
-                    if reply[0] == b"message" and reply[1] == name:
-                        value = reply[2]
-                else:
-                    unanswered -= 1
-                    if isinstance(reply, ReplyError):
-                        raise translate(reply, "to read a result")
-                    value = reply
-                if value is not None and is_last(value):
-                    if unanswered:  # its reply would be taken for another one's
-                        connection.receive(time.monotonic() + connection.timeout)
-                    connection.send(pack("UNSUBSCRIBE", name), time.monotonic() + connection.timeout)
-                    return True
+            if any([self._take(reply) for reply in connection.receive_now()]):
+                return self._leave(found=True)
             now = time.monotonic()
             if end is not None and now >= end:
-                if unanswered:
-                    connection.receive(now + connection.timeout)
-                connection.send(pack("UNSUBSCRIBE", name), now + connection.timeout)
-                return False
-            if now - asked >= READ_AGAIN:
-                if unanswered:
+                return self._leave(found=False)
+            if now - self._asked >= READ_AGAIN:
+                if self._unanswered:
                     raise OperationalError(f"{connection.address.public()} does not answer")
-                connection.send(look, now + connection.timeout)
-                unanswered, asked = 1, now
-            left = asked + READ_AGAIN - now
+                self._ask()
+            left = self._asked + READ_AGAIN - now
             wait_ready(connection.sock, left if end is None else min(left, end - now))
-    except OperationalError as error:
-        error.had_contact = unanswered == 0  # type: ignore[attr-defined]
-        raise
+
+    def _ask(self, before: bytes = b"") -> None:
+        self._asked = time.monotonic()
+        self._connection.send(before + pack("GET", self._name), self._asked + self._connection.timeout)
+        self._unanswered += 1
+
+    def _take(self, reply: Any) -> bool:
+        """Whether this was the last value."""
+        if type(reply) is Push:
+            value = reply[2] if reply[0] == b"message" and reply[1] == self._name else None
+        else:
+            self._unanswered -= 1
+            self.had_contact = True
+            if isinstance(reply, ReplyError):
+                raise translate(reply, "to read a result")
+            value = reply
+        return value is not None and self._is_last(value)
+
+    def _leave(self, *, found: bool) -> bool:
+        """Leave the connection as the next wait wants it: nothing subscribed, nothing unanswered."""
+        connection = self._connection
+        deadline = time.monotonic() + connection.timeout
+        connection.send(pack("UNSUBSCRIBE", self._name), deadline)
+        while self._unanswered:
+            for reply in connection.receive(deadline):
+                found |= self._take(reply)
+        return found
 
 
 class LoopWaiter:

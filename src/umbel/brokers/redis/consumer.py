@@ -573,7 +573,7 @@ class RedisConsumer:
                     await self.flush()
         except (TimeoutError, OperationalError, ReplyError) as error:
             logger.warning(
-                "%d unsettled messages could not be handed back; their leases will expire: %s", len(self._held), error or "no answer"
+                "%d unsettled messages could not be handed back; their leases will expire: %s", len(self._held), str(error) or "no answer"
             )
         self._closed = True
         self._held.clear()

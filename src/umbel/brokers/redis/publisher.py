@@ -76,13 +76,20 @@ class RedisPublisher:
         self._keys = keys
         self._templates: dict[Stencil, tuple[envelope.Template, bytes, bytes]] = {}
         self._queues: dict[str, Queue] = {}
-        self._forget()
+        self._reset()
         ours = weakref.ref(self)
         os.register_at_fork(after_in_child=partial(_forget_in_child, ours))
         atexit.register(_flush_at_exit, ours)
 
-    def _forget(self) -> None:
-        """Start from nothing: at first, and in a forked child, whose parent's messages are the parent's business."""
+    def forget(self) -> None:
+        """Start from nothing in a forked child: the parent's messages are the parent's business."""
+        connection = self._connection
+        self._lookups.close()
+        self._reset()
+        if connection is not None:
+            connection.close()
+
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._lookups = Session(self._candidates)
@@ -335,7 +342,7 @@ class RedisPublisher:
             self._drop()
             return
         for reply in replies:
-            item = self._window[0]
+            item = self._window[0]  # there is one: the server only answers
             if isinstance(reply, ReplyError):
                 if is_transient(reply):
                     logger.warning("Redis takes no messages now (%s); %d will be published again", reply, len(self._window))
@@ -496,10 +503,7 @@ class RedisPublisher:
 def _forget_in_child(ours: weakref.ref[RedisPublisher]) -> None:
     publisher = ours()
     if publisher is not None:
-        connection = publisher._connection
-        publisher._forget()
-        if connection is not None:
-            connection.close()
+        publisher.forget()
 
 
 def _flush_at_exit(ours: weakref.ref[RedisPublisher]) -> None:

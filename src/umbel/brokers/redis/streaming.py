@@ -62,7 +62,7 @@ class StreamConnection(asyncio.Protocol):
                 await connection._log_in()
         except (OSError, TimeoutError) as error:
             connection.abort()
-            raise OperationalError(f"cannot connect to {address.public()}: {error or 'no answer'}") from error
+            raise OperationalError(f"cannot connect to {address.public()}: {str(error) or 'no answer'}") from error
         except BaseException:
             connection.abort()
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from umbel.errors import ProtocolError
@@ -42,7 +42,7 @@ def _double(data: bytes) -> float:
 
 
 #: Replies that fit into their first line.
-_SIMPLE = {
+_SIMPLE: dict[int, Callable[[bytes], Any]] = {
     ord(":"): int,
     ord("+"): bytes,
     ord("_"): lambda _: None,
@@ -52,7 +52,9 @@ _SIMPLE = {
     ord("-"): lambda data: ReplyError(data.decode("utf-8", "replace")),
 }
 _AGGREGATES = {ord("*"): 1, ord("~"): 1, ord(">"): 1, ord("%"): 2}
-_BULK, _VERBATIM, _BULK_ERROR, _PUSH = ord("$"), ord("="), ord("!"), ord(">")
+#: Replies with a length before them: text, verbatim text, errors.
+_BULKS = frozenset(b"$=!")
+_BULK_ERROR, _PUSH = ord("!"), ord(">")
 
 
 class Parser:
@@ -101,7 +103,7 @@ class Parser:
                 break
             kind = data[at]
             value: Any
-            if kind == _BULK or kind == _VERBATIM or kind == _BULK_ERROR:
+            if kind in _BULKS:
                 length = int(data[at + 1 : end])
                 if length < 0:
                     value, at = None, end + 2
