@@ -92,7 +92,6 @@ def publish(setup):
 
 def store_fork(setup):
     from contracts.stores import store_of
-
     from umbel.results.model import Record
 
     store = store_of(setup["url"], setup.get("options", {}))

@@ -100,6 +100,8 @@ class Database:
         self.path = path
         #: Rises whenever another file is found at the path; what was known of the old one is void.
         self.generation = 0
+        #: How often a connection was opened.
+        self.opened = 0
         self._synchronous = synchronous
         self._connection: sqlite3.Connection | None = None
         self._inode = (0, 0)
@@ -182,6 +184,7 @@ class Database:
         # The long timeout is for the first moments, when several processes may create the file at once.
         connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
         self._connection = connection
+        self.opened += 1
         # The file may come from anywhere: its schema may not call functions with side effects.
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute(f"PRAGMA synchronous={self._synchronous}")

@@ -94,6 +94,12 @@ class Listener:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
 
+    def abandon(self) -> None:
+        """Let go of a socket inherited over a fork; the parent's goes on."""
+        if self.socket is not None:
+            self.socket.close()
+            self.socket = None
+
 
 class Bell:
     """Rings the listeners of one database. Never blocks, never fails, may be used by several threads."""

@@ -46,14 +46,14 @@ CREATE INDEX umbel_messages_by_holder ON umbel_messages (holder, queue, priority
 CREATE INDEX umbel_messages_due ON umbel_messages (due) WHERE holder = -1;
 
 CREATE TABLE umbel_results (
-    task_id    TEXT PRIMARY KEY,
-    status     TEXT NOT NULL,
-    final      INTEGER NOT NULL,  -- SUCCESS, FAILURE, REVOKED: never overwritten
-    record     TEXT NOT NULL,     -- JSON: all but the result
-    serializer TEXT NOT NULL,     -- content type of `result`
-    encoding   TEXT NOT NULL,
-    result     BLOB NOT NULL,
-    expires    REAL               -- seconds since the epoch
-) WITHOUT ROWID;
+    task_id          TEXT PRIMARY KEY,
+    status           TEXT NOT NULL,
+    final            INTEGER NOT NULL,  -- SUCCESS, FAILURE, REVOKED: never overwritten
+    content_type     TEXT NOT NULL,
+    content_encoding TEXT NOT NULL,
+    compression      TEXT,
+    record           BLOB NOT NULL,     -- the whole record, in the content type
+    expires          REAL               -- seconds since the epoch
+);
 
 CREATE INDEX umbel_results_expires ON umbel_results (expires) WHERE expires IS NOT NULL;

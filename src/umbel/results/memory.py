@@ -1,0 +1,156 @@
+"""A result store inside one process, for tests: ``memory://``, ``memory:///name``, ``cache+memory://``.
+
+Stores of the same name share their records as long as one of them exists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import queue
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+
+from umbel import states
+from umbel.brokers import urls
+from umbel.errors import TimeoutError
+from umbel.results.base import StoreOptions
+from umbel.results.model import Record
+from umbel.results.packing import Packed, pack, unpack
+from umbel.runtime.clock import SYSTEM
+from umbel.wire import serializers
+
+
+class _Hub:
+    """All records of one name."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.records: dict[str, tuple[Packed, float | None]] = {}
+        self.watchers: dict[str, list[Callable[[Packed], None]]] = {}
+
+    def find(self, task_id: str) -> Packed | None:
+        """A record that has not expired; hold the lock."""
+        packed, expires = self.records.get(task_id, (None, None))
+        if expires is not None and expires <= SYSTEM.now():
+            del self.records[task_id]
+            return None
+        return packed
+
+
+class MemoryStore:
+    """`ResultStore` over the hub of one name."""
+
+    shared = True
+
+    def __init__(self, options: StoreOptions, hub: _Hub) -> None:
+        self.options = options
+        self._hub = hub
+        self._accept = serializers.content_types(options.accept)
+
+    @property
+    def reply_to(self) -> str | None:
+        return None
+
+    def expect(self, task_id: str) -> None:
+        """Everybody reads the same records."""
+
+    def store(self, records: Sequence[Record]) -> None:
+        packed = [pack(record, self.options) for record in records]
+        expires = SYSTEM.now() + self.options.expires if self.options.expires else None
+        hub = self._hub
+        with hub.lock:
+            for each in packed:
+                known = hub.find(each.task_id)
+                if known is None or known.status not in states.READY_STATES:
+                    hub.records[each.task_id] = each, expires
+                    for tell in hub.watchers.get(each.task_id, ()):
+                        tell(each)
+
+    def fetch(self, task_ids: Sequence[str]) -> dict[str, Record]:
+        with self._hub.lock:
+            found = [packed for task_id in task_ids if (packed := self._hub.find(task_id)) is not None]
+        return {packed.task_id: unpack(packed, self._accept) for packed in found}
+
+    def wait(self, task_id: str, timeout: float | None = None, on_record: Callable[[Record], None] | None = None) -> Record:
+        box: queue.SimpleQueue[Packed] = queue.SimpleQueue()
+        self._watch(task_id, box.put)
+        deadline = None if timeout is None else SYSTEM.monotonic() + timeout
+        try:
+            while True:
+                left = None if deadline is None else max(0.0, deadline - SYSTEM.monotonic())
+                record = unpack(box.get(timeout=left), self._accept)
+                if record.status in states.READY_STATES:
+                    return record
+                if on_record is not None:
+                    on_record(record)
+        except queue.Empty:
+            raise TimeoutError(f"no result of task {task_id} within {timeout} s") from None
+        finally:
+            self._unwatch(task_id, box.put)
+
+    async def wait_async(self, task_id: str, timeout: float | None = None) -> Record:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Packed] = loop.create_future()
+
+        def finish(packed: Packed) -> None:
+            if not done.done():
+                done.set_result(packed)
+
+        def tell(packed: Packed) -> None:
+            if packed.status in states.READY_STATES:
+                loop.call_soon_threadsafe(finish, packed)
+
+        self._watch(task_id, tell)
+        try:
+            async with asyncio.timeout(timeout):
+                return unpack(await done, self._accept)
+        except builtins.TimeoutError:
+            raise TimeoutError(f"no result of task {task_id} within {timeout} s") from None
+        finally:
+            self._unwatch(task_id, tell)
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        with self._hub.lock:
+            for task_id in task_ids:
+                self._hub.records.pop(task_id, None)
+
+    def cleanup(self) -> int:
+        with self._hub.lock:
+            return sum(self._hub.find(task_id) is None for task_id in list(self._hub.records))
+
+    def public_url(self) -> str:
+        return urls.parse(self.options.url).public()
+
+    def close(self) -> None:
+        """There is no connection."""
+
+    def _watch(self, task_id: str, tell: Callable[[Packed], None]) -> None:
+        with self._hub.lock:
+            self._hub.watchers.setdefault(task_id, []).append(tell)
+            known = self._hub.find(task_id)
+            if known is not None:
+                tell(known)
+
+    def _unwatch(self, task_id: str, tell: Callable[[Packed], None]) -> None:
+        with self._hub.lock:
+            watchers = self._hub.watchers[task_id]
+            watchers.remove(tell)
+            if not watchers:
+                del self._hub.watchers[task_id]
+
+
+#: One hub per name, for as long as a store has it: in one process, a name is all that stores have in common.
+_HUBS: weakref.WeakValueDictionary[str, _Hub] = weakref.WeakValueDictionary()
+_HUBS_LOCK = threading.Lock()
+
+
+def connect(options: StoreOptions) -> MemoryStore:
+    """Make the store of the name in the URL's path."""
+    url = urls.parse(options.url)
+    with _HUBS_LOCK:
+        hub = _HUBS.get(url.path or url.host or "")
+        if hub is None:
+            hub = _HUBS[url.path or url.host or ""] = _Hub()
+    return MemoryStore(options, hub)

@@ -1,0 +1,159 @@
+"""Results in an SQLite file; in the broker's own, when the URLs agree.
+
+What a commit promises, and how the file is opened, is told in `umbel.brokers.sqlite.database`. Who waits is woken by the doorbell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import json
+import queue
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from umbel import states
+from umbel.brokers.sqlite.database import Database, locate, synchronous_of
+from umbel.brokers.sqlite.doorbell import RESULTS, Bell
+from umbel.errors import TimeoutError
+from umbel.results.base import StoreOptions
+from umbel.results.model import Record
+from umbel.results.packing import Packed, pack, unpack
+from umbel.results.sqlite_watch import Watch, select
+from umbel.runtime.clock import SYSTEM, Clock
+from umbel.wire import serializers
+
+_UPSERT: Final = """
+    INSERT INTO umbel_results (task_id, status, final, content_type, content_encoding, compression, record, expires)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (task_id) DO UPDATE SET
+        status = excluded.status, final = excluded.final, content_type = excluded.content_type,
+        content_encoding = excluded.content_encoding, compression = excluded.compression, record = excluded.record,
+        expires = excluded.expires
+    WHERE umbel_results.final = 0 OR umbel_results.expires <= ?"""
+_FORGET: Final = "DELETE FROM umbel_results WHERE task_id IN (SELECT value FROM json_each(?))"
+_CLEAN: Final = "DELETE FROM umbel_results WHERE rowid IN (SELECT rowid FROM umbel_results WHERE expires <= ? LIMIT ?)"
+#: Expired records dropped in one transaction, and seconds between the times that `store` does so by itself.
+_CLEAN_COUNT: Final = 1000
+_CLEAN_EVERY: Final = 60.0
+
+
+class SqliteStore:
+    """`ResultStore` in one file."""
+
+    shared = True
+
+    def __init__(self, options: StoreOptions, clock: Clock = SYSTEM) -> None:
+        self.options = options
+        self.path = locate(options.url)
+        self._clock = clock
+        self._accept = serializers.content_types(options.accept)
+        self._database = Database(self.path, synchronous=synchronous_of(options.url, options.transport))
+        self._bell = Bell(self.path, RESULTS)
+        self._watch = Watch(self.path, clock)
+        self._clean_at = clock.monotonic() + _CLEAN_EVERY
+
+    @property
+    def reply_to(self) -> str | None:
+        return None
+
+    def expect(self, task_id: str) -> None:
+        """Everybody reads the same file."""
+
+    def store(self, records: Sequence[Record]) -> None:
+        now = self._clock.now()
+        expires = now + self.options.expires if self.options.expires else None
+        rows: list[tuple[Any, ...]] = []
+        for record in records:
+            task_id, status, content_type, content_encoding, compression, data = pack(record, self.options)
+            rows.append((task_id, status, status in states.READY_STATES, content_type, content_encoding, compression, data, expires, now))
+        self._database.write(lambda connection: connection.executemany(_UPSERT, rows))
+        self._bell.ring()
+        if self._clock.monotonic() >= self._clean_at:
+            self._clean_at = self._clock.monotonic() + _CLEAN_EVERY
+            self._clean()
+
+    def fetch(self, task_ids: Sequence[str]) -> dict[str, Record]:
+        found = self._database.read(lambda connection: select(connection, task_ids, self._clock.now()))
+        return {packed.task_id: unpack(packed, self._accept) for packed in found}
+
+    def wait(self, task_id: str, timeout: float | None = None, on_record: Callable[[Record], None] | None = None) -> Record:
+        record = self.fetch([task_id]).get(task_id)
+        if record is not None and record.status in states.READY_STATES:
+            return record
+        box: queue.SimpleQueue[Packed | BaseException] = queue.SimpleQueue()
+        deadline = None if timeout is None else self._clock.monotonic() + timeout
+        tell = box.put
+        self._watch.add(task_id, tell)
+        try:
+            while True:
+                left = None if deadline is None else max(0.0, deadline - self._clock.monotonic())
+                record = self._read(box.get(timeout=left))
+                if record.status in states.READY_STATES:
+                    return record
+                if on_record is not None:
+                    on_record(record)
+        except queue.Empty:
+            raise TimeoutError(f"no result of task {task_id} within {timeout} s") from None
+        finally:
+            self._watch.remove(task_id, tell)
+
+    async def wait_async(self, task_id: str, timeout: float | None = None) -> Record:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Packed | BaseException] = loop.create_future()
+
+        def finish(found: Packed | BaseException) -> None:
+            if not done.done():
+                done.set_result(found)
+
+        def tell(found: Packed | BaseException) -> None:
+            if isinstance(found, BaseException) or found.status in states.READY_STATES:
+                loop.call_soon_threadsafe(finish, found)
+
+        self._watch.add(task_id, tell)
+        try:
+            async with asyncio.timeout(timeout):
+                return self._read(await done)
+        except builtins.TimeoutError:
+            raise TimeoutError(f"no result of task {task_id} within {timeout} s") from None
+        finally:
+            self._watch.remove(task_id, tell)
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        ids = json.dumps(list(task_ids))
+        self._database.write(lambda connection: connection.execute(_FORGET, (ids,)))
+
+    def cleanup(self) -> int:
+        dropped = 0
+        while count := self._clean():
+            dropped += count
+        return dropped
+
+    def public_url(self) -> str:
+        return f"sqlite:///{self.path}"
+
+    def close(self) -> None:
+        self._watch.close()
+        self._database.close()
+        self._bell.close()
+
+    def _read(self, found: Packed | BaseException) -> Record:
+        if isinstance(found, BaseException):
+            raise found
+        return unpack(found, self._accept)
+
+    def _clean(self) -> int:
+        def drop(connection: sqlite3.Connection) -> int:
+            return connection.execute(_CLEAN, (self._clock.now(), _CLEAN_COUNT)).rowcount
+
+        return self._database.write(drop)
+
+
+def connect(options: StoreOptions) -> SqliteStore:
+    """Make the store; the file is opened, and made, when it is first used.
+
+    Raises:
+        ImproperlyConfigured: the URL names no file, or has an unknown option.
+    """
+    return SqliteStore(options)

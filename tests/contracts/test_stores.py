@@ -1,0 +1,44 @@
+"""The store contract on every result store."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.store_contract import StoreKit, TestProcesses, TestRecords, TestShared, TestWaiting
+from contracts.stores import store_of
+
+__all__ = ["TestProcesses", "TestRecords", "TestShared", "TestWaiting"]
+
+#: Each store, and what `needs` it answers.
+STORES = {
+    "memory": {"shared"},
+    "sqlite": {"shared", "processes"},
+    "redis": {"shared", "processes"},
+    "rpc": set(),
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kit" in metafunc.fixturenames:
+        need = getattr(metafunc.cls, "needs", None)
+        marks = {"redis": pytest.mark.redis, "rpc": pytest.mark.rabbitmq}
+        names = [name for name, offers in STORES.items() if need is None or need in offers]
+        metafunc.parametrize("kit", [pytest.param(name, marks=marks.get(name, ())) for name in names], indirect=True)
+
+
+@pytest.fixture
+def kit(request, tmp_path, unique):
+    name = request.param
+    options = {}
+    if name == "memory":
+        url = f"memory:///{tmp_path.name}"
+    elif name == "sqlite":
+        url = f"sqlite:///{tmp_path}/umbel.db"
+    elif name == "redis":
+        url = request.getfixturevalue("redis_store_url")
+        options = {"expires": 60.0, "transport": {"global_keyprefix": unique("contract") + ":"}}
+    else:
+        url = request.getfixturevalue("rabbitmq_url").replace("amqp://", "rpc://")
+    made = StoreKit(store_of, name, url, options)
+    yield made
+    made.close()
