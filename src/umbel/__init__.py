@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from umbel.app.app import Umbel
     from umbel.app.app import Umbel as Celery
     from umbel.app.proxies import current_app, current_task
+    from umbel.app.proxies import new_id as uuid
     from umbel.app.shared import shared_task
     from umbel.app.tasks import Task
     from umbel.brokers.topology import Binding, Exchange, Queue
     from umbel.current import allow_join_result
-    from umbel.app.proxies import new_id as uuid
     from umbel.results.handles import AsyncResult, EagerResult
 
 _WHERE = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import socket
+import sys
 import threading
 import uuid
 import weakref
@@ -14,7 +15,8 @@ from typing import Any, Concatenate, Literal, Self, TypeVar, overload
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from umbel import current
-from umbel.app import annotations, connections, importing, shared
+from umbel.app import connections, importing, shared
+from umbel.app.annotations import annotate
 from umbel.app.config import sources
 from umbel.app.config.settings import Settings
 from umbel.app.options import PublishOptions
@@ -31,7 +33,9 @@ from umbel.control.client import Control
 from umbel.errors import ImproperlyConfigured
 from umbel.execution.runner import Environment, TaskRunner
 from umbel.hooks import Signal
+from umbel.results import registry as store_registry
 from umbel.results.base import ResultStore
+from umbel.results.handles import AsyncResult
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.typing import P, R
 from umbel.wire import serializers
@@ -82,6 +86,8 @@ class Umbel:
         **settings: Any,
     ) -> None:
         self.main = main
+        self._module: str = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001 - where another process finds this app
+        self._import_path = ""
         self.clock = clock
         self.strict_typing = strict_typing
         self.autofinalize = autofinalize
@@ -204,7 +210,7 @@ class Umbel:
             first, self.finalized = not self.finalized, True
             self._shared_seen = shared.tasks.count
             shared.tasks.add_to(self, self._tasks)
-            annotations.annotate(self._tasks.values(), self.conf.task_annotations)
+            annotate(self._tasks.values(), self.conf.task_annotations)
         if first:
             self.on_after_finalize.send(self)
 
@@ -246,7 +252,7 @@ class Umbel:
         """In which times are written; a time without a zone is meant in it."""
         name = self.conf.timezone
         if not name or (self.conf.enable_utc and name.upper() == "UTC"):
-            return UTC if self.conf.enable_utc or name else datetime.now().astimezone().tzinfo or UTC  # noqa: DTZ005, TID251 - the machine's own zone
+            return UTC if self.conf.enable_utc or name else datetime.now().astimezone().tzinfo or UTC  # noqa: TID251 - the machine's own zone
         try:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError) as error:
@@ -278,7 +284,7 @@ class Umbel:
 
     def send_stencil(
         self, made: Plan, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
-    ) -> None:  # noqa: PLR0913
+    ) -> None:
         """Send a plain call of a task."""
         self._sending.send_stencil(made, task_id, root_id, parent_id, argsrepr, kwargsrepr, body)
 
@@ -290,13 +296,13 @@ class Umbel:
         """What plain calls of a task share."""
         return self._sending.plan(task)
 
-    def handle(self, task_id: str, name: str | None = None) -> Any:
+    def handle(self, task_id: str, name: str | None = None) -> AsyncResult[Any]:
         """The handle of a call."""
-        from umbel.results.handles import AsyncResult
+        return AsyncResult(task_id, None, name, self)
 
-        return AsyncResult(task_id, task_name=name, app=self)
-
-    AsyncResult = handle
+    def AsyncResult(self, id: str, **_: Any) -> AsyncResult[Any]:  # noqa: N802 - Celery's name
+        """The handle of a task sent before, by its id."""
+        return AsyncResult(id, None, None, self)
 
     @property
     def queues(self) -> Queues:
@@ -357,7 +363,7 @@ class Umbel:
                 if not self._store_known:
                     url = self._store_url()
                     if url is not None:
-                        self._store = importing.connect_store(connections.store_options(self.conf, url), lambda: self.broker)
+                        self._store = store_registry.connect(connections.store_options(self.conf, url))
                     self._store_known = True
         return self._store
 
@@ -471,6 +477,19 @@ class Umbel:
     def import_modules(self) -> list[str]:
         """Import what ``imports``, ``include`` and `autodiscover_tasks` name; returns the names."""
         return importing.import_all(self, self._discoveries)
+
+    @property
+    def import_path(self) -> str:
+        """``module:attribute`` by which another process finds this app; empty when it cannot."""
+        if not self._import_path:
+            module = sys.modules.get(self._module)
+            names = [name for name, value in vars(module).items() if value is self] if module and self._module != "__main__" else []
+            self._import_path = f"{self._module}:{names[0]}" if names else ""
+        return self._import_path
+
+    @import_path.setter
+    def import_path(self, path: str) -> None:
+        self._import_path = path
 
     # -- current -----------------------------------------------------------
 

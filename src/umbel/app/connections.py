@@ -12,12 +12,8 @@ from umbel.app.config.settings import Settings
 from umbel.brokers import urls
 from umbel.brokers.base import BrokerOptions, MessageLimits
 from umbel.errors import ImproperlyConfigured
+from umbel.results import registry as store_registry
 from umbel.results.base import StoreOptions
-
-#: Words for "no result store".
-_DISABLED = frozenset({"disabled", "disabled://", "none", ""})
-#: Celery's short names of stores.
-_ALIASES = {"amqp": "rpc", "cache": "cache+memory", "rpc": "rpc"}
 
 
 def seconds(value: float | timedelta | None) -> float | None:
@@ -79,14 +75,11 @@ def store_url(conf: Settings, broker: Iterable[str]) -> str | None:
         return first if first.startswith("sqlite:") else None
     if not isinstance(given, str):
         raise ImproperlyConfigured(f"result_backend: expected a URL, got {type(given).__name__}")
-    text = given.strip()
-    if text.lower() in _DISABLED:
-        return None
-    text = _ALIASES.get(text, text)
-    if text == "redis" and conf.redis_host:
+    text = store_registry.canonical(given)
+    if text == "redis://" and conf.redis_host:
         user = f":{quote(conf.redis_password, safe='')}@" if conf.redis_password else ""
         return f"redis://{user}{conf.redis_host}:{conf.redis_port or 6379}/{conf.redis_db or 0}"
-    return text if "://" in text else f"{text}://"
+    return text
 
 
 def store_options(conf: Settings, url: str) -> StoreOptions:

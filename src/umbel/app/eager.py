@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from umbel import current, states
 from umbel.execution.base import Execution
 from umbel.execution.request import Request
 from umbel.messages.ids import uuid7
-
-if TYPE_CHECKING:
-    from umbel.results.handles import EagerResult
+from umbel.results.handles import EagerResult
 
 logger = logging.getLogger("umbel.app")
 
@@ -50,8 +48,6 @@ def apply(
         raise request.result
     if execution.state == states.SUCCESS:
         _callbacks(app, request, options.get("link"))
-    from umbel.results.handles import EagerResult
-
     return EagerResult(task_id, request.result, execution.state, traceback=execution.traceback, name=task.name)
 
 

@@ -1,4 +1,4 @@
-"""Import modules of tasks, and the registry of result stores."""
+"""Import modules of tasks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from umbel import hooks
-from umbel.brokers.base import Broker
 from umbel.errors import ImproperlyConfigured
-from umbel.results.base import ResultStore, StoreOptions
 
 
 def import_all(app: Any, discoveries: Sequence[Callable[[], Iterable[str]]]) -> list[str]:
@@ -28,7 +26,10 @@ def import_all(app: Any, discoveries: Sequence[Callable[[], Iterable[str]]]) -> 
 
 def import_related(names: Iterable[str]) -> list[str]:
     """Import those of these modules that exist; what they raise passes through."""
-    return [name for name in names if _exists(name) and importlib.import_module(name)]
+    found = [name for name in names if _exists(name)]
+    for name in found:
+        importlib.import_module(name)
+    return found
 
 
 def discovery(packages: Any, related_name: str | None) -> Callable[[], list[str]]:
@@ -60,15 +61,3 @@ def _django_apps() -> list[str]:
     except ImportError as error:
         raise ImproperlyConfigured("autodiscover_tasks() needs the names of packages where there is no Django") from error
     return [config.name for config in apps.get_app_configs()]
-
-
-def connect_store(options: StoreOptions, broker: Callable[[], Broker]) -> ResultStore:
-    """Make the result store that a URL names; opens no connection.
-
-    Args:
-        broker: for stores that use it (``rpc://``).
-    """
-    from umbel.results import registry
-
-    del broker
-    return registry.connect(options)

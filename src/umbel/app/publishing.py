@@ -46,6 +46,8 @@ class Prepared:
     task_id: str
     message: Message
     to: Destination
+    #: No result will be stored.
+    ignored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,7 @@ def prepare(sender: Sender, calling: Calling) -> Prepared:
     )
     if options.properties:
         message.properties.update(options.properties)
-    return Prepared(task.id, message, to)
+    return Prepared(task.id, message, to, bool(task.ignore_result))
 
 
 def _task_message(sender: Sender, calling: Calling, options: PublishOptions) -> TaskMessage:

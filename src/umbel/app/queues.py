@@ -72,8 +72,6 @@ class Queues(Mapping[str, Queue]):
     def __init__(self, given: Any, defaults: QueueDefaults) -> None:
         self.defaults = defaults
         self._queues: dict[str, Queue] = {}
-        self._selected: dict[str, Queue] | None = None
-        self._deselected: set[str] = set()
         for queue in parse_queues(given):
             self.add(queue)
         if not given:
@@ -116,18 +114,23 @@ class Queues(Mapping[str, Queue]):
         return self[self.defaults.name]
 
     @property
-    def consume_from(self) -> dict[str, Queue]:
-        """What a worker reads: the selected queues, else all."""
-        chosen = self._queues if self._selected is None else self._selected
-        return {name: queue for name, queue in chosen.items() if name not in self._deselected}
+    def consume_from(self) -> list[Queue]:
+        """What a worker reads when it is not told otherwise: every queue known."""
+        return list(self._queues.values())
 
-    def select(self, names: str | Iterable[str]) -> None:
-        """Read from these queues only (``-Q``)."""
-        self._selected = {name: self[name] for name in _split(names)}
+    def select(self, names: str | Iterable[str] | None = None, exclude: str | Iterable[str] | None = None) -> list[Queue]:
+        """The queues that a worker reads.
 
-    def deselect(self, names: str | Iterable[str]) -> None:
-        """Do not read from these queues (``-X``)."""
-        self._deselected.update(_split(names))
+        Args:
+            names: these (``-Q``); all when there are none.
+            exclude: but not these (``-X``).
+
+        Raises:
+            QueueNotFound: one is unknown and may not be made.
+        """
+        left_out = set(_split(exclude or ()))
+        chosen = [self[name] for name in _split(names)] if names else self.consume_from
+        return [queue for queue in chosen if queue.name not in left_out]
 
     def _hint(self, name: str) -> str:
         close = difflib.get_close_matches(name, self._queues, n=1)

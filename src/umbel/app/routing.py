@@ -46,7 +46,7 @@ class TableRule:
             else:
                 self._exact[key] = route
 
-    def route(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], task: Any) -> Route | None:  # noqa: ARG002, PLR0913
+    def route(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], task: Any) -> Route | None:  # noqa: ARG002
         """Where the table sends this name."""
         found = self._exact.get(name)
         if found is None:
@@ -62,7 +62,7 @@ class FunctionRule:
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
 
-    def route(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], task: Any) -> Route | None:  # noqa: PLR0913
+    def route(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], task: Any) -> Route | None:
         """What the function says."""
         said = self._function(name, args, kwargs, options, task=task)
         return None if not said else _as_route(said, name)
@@ -76,7 +76,7 @@ class OldRouterRule:
     def __init__(self, router: Any) -> None:
         self._router = router
 
-    def route(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], task: Any) -> Route | None:  # noqa: ARG002, PLR0913
+    def route(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], task: Any) -> Route | None:  # noqa: ARG002
         """What the object says."""
         said = self._router.route_for_task(name, args, kwargs)
         return None if not said else _as_route(said, name)
@@ -157,7 +157,7 @@ class Router:
 
     def lookup(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], task: Any = None
-    ) -> Route | None:  # noqa: PLR0913
+    ) -> Route | None:
         """What the first rule that knows this task says."""
         for rule in self.rules:
             route = rule.route(name, args, kwargs, options, task)

@@ -113,7 +113,9 @@ class Sending:
         self.publish(name, prepared.message, prepared.to, confirm=options.confirm, timeout=options.timeout)
         if options.add_to_parent:
             self._remember(prepared.task_id)
-        return self._app.handle(prepared.task_id, name)
+        handle = self._app.handle(prepared.task_id, name)
+        handle.ignored = prepared.ignored
+        return handle
 
     def publish(self, name: str, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:
         """Publish one message and tell who listens."""
@@ -145,7 +147,9 @@ class Sending:
                 self._expected(prepared)
                 if options.add_to_parent:
                     self._remember(prepared.task_id)
-                handles.append(self._app.handle(prepared.task_id, task.name))
+                handle = self._app.handle(prepared.task_id, task.name)
+                handle.ignored = prepared.ignored
+                handles.append(handle)
                 yield prepared.message, prepared.to
 
         self._app.publisher.publish_many(rendered(), confirm=options.confirm)
@@ -153,7 +157,7 @@ class Sending:
 
     def send_stencil(
         self, made: Plan, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
-    ) -> None:  # noqa: PLR0913
+    ) -> None:
         """Publish a plain call."""
         if self._expect is not None:
             self._expect(task_id)

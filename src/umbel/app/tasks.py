@@ -18,13 +18,13 @@ from umbel.execution.request import Request
 from umbel.messages import v2
 from umbel.messages.ids import uuid7
 from umbel.messages.preview import preview
+from umbel.results.handles import AsyncResult, EagerResult
 from umbel.results.model import Record
 from umbel.runtime.clock import SYSTEM
 from umbel.typing import P, R, When
 
 if TYPE_CHECKING:
     from umbel.app.app import Umbel
-    from umbel.results.handles import AsyncResult, EagerResult
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -167,7 +167,9 @@ class Task(Generic[P, R]):
             parent.children.append([[task_id, None], None])
         body = v2.body(args, kwargs, serializer=plan.serializer)[2]
         app.send_stencil(plan, task_id, root_id, parent_id, preview(args), preview(kwargs), body)
-        return app.handle(task_id, self.name)  # type: ignore[no-any-return]
+        handle: AsyncResult[R] = AsyncResult(task_id, None, self.name, app)
+        handle.ignored = plan.stencil.headers["ignore_result"] is True
+        return handle
 
     def apply_async(
         self,
@@ -329,7 +331,7 @@ class Task(Generic[P, R]):
         """After the failure was stored."""
 
     @does_nothing
-    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:  # noqa: PLR0913
+    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """After success or failure."""
 
     def shadow_name(self, args: Any, kwargs: Any, options: Any) -> str | None:

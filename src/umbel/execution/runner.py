@@ -27,6 +27,7 @@ from umbel.execution.traits import Traits, traits_of
 from umbel.messages.model import Message
 from umbel.results.model import Record
 from umbel.runtime.clock import SYSTEM, Clock
+from umbel.wire import failures
 
 logger = logging.getLogger("umbel.execution")
 
@@ -237,7 +238,7 @@ class TaskRunner:
         einfo = ExceptionInfo(error)
         record = None
         if self._env.stores and not completion.is_ignored(request, traits):
-            result = completion.failures.render(error.exc or error)
+            result = failures.render(error.exc or error)
             request.children.append([[request.id, None], None])
             record = completion.record_of(request, states.RETRY, result, traceback=einfo.traceback, extended=self._env.extended)
         execution = Execution(

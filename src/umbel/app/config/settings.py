@@ -217,7 +217,7 @@ class Settings(MutableMapping[str, Any]):
         """Namespace, name and table row of a setting given by a part of its name."""
         for key in (f"{namespace}_{name}", name):
             found = schema.canonical(key)
-            if found in schema.SETTINGS:
+            if found is not None and found in schema.SETTINGS:
                 return found.partition("_")[0], found.partition("_")[2], schema.SETTINGS[found]
         raise KeyError(name)
 

@@ -147,7 +147,7 @@ def _refuse_mixture(pairs: Mapping[str, Any], where: str) -> None:
     if not old or not new:
         return
     if len(old) > len(new):
-        preferred = {value: key for key, value in reversed(schema.OLD_NAMES.items())}
+        preferred = {value: key for key, value in reversed([*schema.OLD_NAMES.items()])}
         renames = ", ".join(f"{name} → {preferred.get(name, name.upper())}" for name in new)
     else:
         renames = ", ".join(f"{name} → {schema.OLD_NAMES[name]}" for name in old)

@@ -14,16 +14,16 @@ from umbel.app.config.kinds import (
     URLS,
     choice,
 )
-from umbel.app.config.setting import Setting as S
-
-# fmt: off - one setting, one line
+from umbel.app.config.setting import Setting
 
 GENERAL = (
-    S("accept_content", ("json",), NAMES, "Serializers or content types that this program decodes.", ("CELERY_ACCEPT_CONTENT",), used=True),
-    S("enable_utc", True, FLAG, "Write eta and expires in UTC.", ("ENABLE_UTC", "CELERY_ENABLE_UTC"), used=True),
-    S("imports", (), NAMES, "Modules that a worker imports when it starts.", ("CELERY_IMPORTS",), used=True),
-    S("include", (), NAMES, "More modules, imported after those of `imports`.", ("CELERY_INCLUDE",), used=True),
-    S(
+    Setting(
+        "accept_content", ("json",), NAMES, "Serializers or content types that this program decodes.", ("CELERY_ACCEPT_CONTENT",), used=True
+    ),
+    Setting("enable_utc", True, FLAG, "Write eta and expires in UTC.", ("ENABLE_UTC", "CELERY_ENABLE_UTC"), used=True),
+    Setting("imports", (), NAMES, "Modules that a worker imports when it starts.", ("CELERY_IMPORTS",), used=True),
+    Setting("include", (), NAMES, "More modules, imported after those of `imports`.", ("CELERY_INCLUDE",), used=True),
+    Setting(
         "timezone",
         None,
         TEXT,
@@ -34,7 +34,7 @@ GENERAL = (
 )
 
 BROKER = (
-    S(
+    Setting(
         "broker_url",
         "sqlite:///umbel.db",
         URLS,
@@ -43,10 +43,10 @@ BROKER = (
         used=True,
         celery="amqp://",
     ),
-    S("broker_read_url", None, URLS, "Another broker for workers to read from.", ("BROKER_READ_URL",), used=True),
-    S("broker_write_url", None, URLS, "Another broker to publish to.", ("BROKER_WRITE_URL",), used=True),
-    S("broker_transport", None, TEXT, "Scheme to use in place of the URL's.", ("BROKER_TRANSPORT",)),
-    S(
+    Setting("broker_read_url", None, URLS, "Another broker for workers to read from.", ("BROKER_READ_URL",), used=True),
+    Setting("broker_write_url", None, URLS, "Another broker to publish to.", ("BROKER_WRITE_URL",), used=True),
+    Setting("broker_transport", None, TEXT, "Scheme to use in place of the URL's.", ("BROKER_TRANSPORT",)),
+    Setting(
         "broker_transport_options",
         {},
         MAPPING,
@@ -54,9 +54,11 @@ BROKER = (
         ("BROKER_TRANSPORT_OPTIONS",),
         used=True,
     ),
-    S("broker_connection_timeout", 4.0, SECONDS, "How long one attempt to connect may take.", ("BROKER_CONNECTION_TIMEOUT",), used=True),
-    S("broker_connection_retry", True, FLAG, "Connect again after a lost connection.", ("BROKER_CONNECTION_RETRY",), used=True),
-    S(
+    Setting(
+        "broker_connection_timeout", 4.0, SECONDS, "How long one attempt to connect may take.", ("BROKER_CONNECTION_TIMEOUT",), used=True
+    ),
+    Setting("broker_connection_retry", True, FLAG, "Connect again after a lost connection.", ("BROKER_CONNECTION_RETRY",), used=True),
+    Setting(
         "broker_connection_retry_on_startup",
         None,
         FLAG,
@@ -64,7 +66,7 @@ BROKER = (
         ("BROKER_CONNECTION_RETRY_ON_STARTUP",),
         used=True,
     ),
-    S(
+    Setting(
         "broker_connection_max_retries",
         100,
         INTEGER,
@@ -73,14 +75,14 @@ BROKER = (
         used=True,
         optional=True,
     ),
-    S(
+    Setting(
         "broker_channel_error_retry",
         False,
         FLAG,
         "Treat errors of a channel like a lost connection. Umbel always does.",
         ("BROKER_CHANNEL_ERROR_RETRY",),
     ),
-    S(
+    Setting(
         "broker_failover_strategy",
         None,
         choice("round-robin", "shuffle"),
@@ -88,7 +90,7 @@ BROKER = (
         ("BROKER_FAILOVER_STRATEGY",),
         used=True,
     ),
-    S(
+    Setting(
         "broker_heartbeat",
         60.0,
         SECONDS,
@@ -98,15 +100,15 @@ BROKER = (
         celery=120,
         optional=True,
     ),
-    S(
+    Setting(
         "broker_heartbeat_checkrate",
         3.0,
         NUMBER,
         "Celery's checks per heartbeat. Umbel sends and checks by itself.",
         ("BROKER_HEARTBEAT_CHECKRATE",),
     ),
-    S("broker_login_method", None, TEXT, "SASL mechanism: PLAIN, AMQPLAIN or EXTERNAL.", ("BROKER_LOGIN_METHOD",), used=True),
-    S(
+    Setting("broker_login_method", None, TEXT, "SASL mechanism: PLAIN, AMQPLAIN or EXTERNAL.", ("BROKER_LOGIN_METHOD",), used=True),
+    Setting(
         "broker_native_delayed_delivery_queue_type",
         "quorum",
         choice("quorum", "classic"),
@@ -114,7 +116,7 @@ BROKER = (
         ("BROKER_NATIVE_DELAYED_DELIVERY_QUEUE_TYPE",),
         used=True,
     ),
-    S(
+    Setting(
         "broker_pool_limit",
         10,
         INTEGER,
@@ -122,14 +124,14 @@ BROKER = (
         ("BROKER_POOL_LIMIT",),
         optional=True,
     ),
-    S(
+    Setting(
         "broker_pool_acquire_timeout",
         None,
         SECONDS,
         "Celery's wait for a pooled connection; see `broker_publish_timeout`.",
         ("BROKER_POOL_ACQUIRE_TIMEOUT",),
     ),
-    S(
+    Setting(
         "broker_use_ssl",
         False,
         FLAG_OR_MAPPING,
@@ -138,12 +140,12 @@ BROKER = (
         used=True,
         optional=True,
     ),
-    S("broker_host", None, TEXT, "Replaces the URL's host.", ("BROKER_HOST",), used=True),
-    S("broker_port", None, INTEGER, "Replaces the URL's port.", ("BROKER_PORT",), used=True),
-    S("broker_user", None, TEXT, "Replaces the URL's user.", ("BROKER_USER",), used=True),
-    S("broker_password", None, TEXT, "Replaces the URL's password.", ("BROKER_PASSWORD",), used=True, secret=True),
-    S("broker_vhost", None, TEXT, "Replaces the URL's virtual host.", ("BROKER_VHOST",), used=True),
-    S(
+    Setting("broker_host", None, TEXT, "Replaces the URL's host.", ("BROKER_HOST",), used=True),
+    Setting("broker_port", None, INTEGER, "Replaces the URL's port.", ("BROKER_PORT",), used=True),
+    Setting("broker_user", None, TEXT, "Replaces the URL's user.", ("BROKER_USER",), used=True),
+    Setting("broker_password", None, TEXT, "Replaces the URL's password.", ("BROKER_PASSWORD",), used=True, secret=True),
+    Setting("broker_vhost", None, TEXT, "Replaces the URL's virtual host.", ("BROKER_VHOST",), used=True),
+    Setting(
         "broker_lease",
         30.0,
         SECONDS,
@@ -151,7 +153,7 @@ BROKER = (
         used=True,
         own=True,
     ),
-    S(
+    Setting(
         "broker_publish_window",
         4096,
         INTEGER,
@@ -159,12 +161,12 @@ BROKER = (
         used=True,
         own=True,
     ),
-    S("broker_publish_timeout", 10.0, SECONDS, "How long publishing may block before it raises.", used=True, own=True),
-    S("visibility_timeout", None, SECONDS, "The same as the key of this name in `broker_transport_options`.", used=True),
+    Setting("broker_publish_timeout", 10.0, SECONDS, "How long publishing may block before it raises.", used=True, own=True),
+    Setting("visibility_timeout", None, SECONDS, "The same as the key of this name in `broker_transport_options`.", used=True),
 )
 
 MESSAGE = (
-    S(
+    Setting(
         "message_max_body",
         16 * 1024 * 1024,
         INTEGER,
@@ -172,8 +174,8 @@ MESSAGE = (
         used=True,
         own=True,
     ),
-    S("message_max_header_bytes", 64 * 1024, INTEGER, "The same for all headers together.", used=True, own=True),
-    S("message_max_header_count", 200, INTEGER, "The same for the number of headers.", used=True, own=True),
-    S("message_max_depth", 8, INTEGER, "The same for tables within tables in headers.", used=True, own=True),
-    S("message_max_decompressed", 64 * 1024 * 1024, INTEGER, "Bytes that a compressed body may become.", used=True, own=True),
+    Setting("message_max_header_bytes", 64 * 1024, INTEGER, "The same for all headers together.", used=True, own=True),
+    Setting("message_max_header_count", 200, INTEGER, "The same for the number of headers.", used=True, own=True),
+    Setting("message_max_depth", 8, INTEGER, "The same for tables within tables in headers.", used=True, own=True),
+    Setting("message_max_decompressed", 64 * 1024 * 1024, INTEGER, "Bytes that a compressed body may become.", used=True, own=True),
 )

@@ -6,11 +6,10 @@ from datetime import timedelta
 from math import inf
 
 from umbel.app.config.kinds import ANY, FLAG, FLAG_OR_MAPPING, INTEGER, MAPPING, NAMES, NUMBER, SECONDS, TEXT, TEXT_OR_NUMBER
-from umbel.app.config.setting import Setting as S
+from umbel.app.config.setting import Setting
 
-# fmt: off - one setting, one line
 RESULT = (
-    S(
+    Setting(
         "result_backend",
         None,
         ANY,
@@ -18,7 +17,7 @@ RESULT = (
         ("CELERY_RESULT_BACKEND",),
         used=True,
     ),
-    S(
+    Setting(
         "result_accept_content",
         None,
         NAMES,
@@ -26,11 +25,11 @@ RESULT = (
         ("RESULT_ACCEPT_CONTENT", "CELERY_RESULT_ACCEPT_CONTENT"),
         used=True,
     ),
-    S("result_cache_max", -1, INTEGER, "Celery's cache of results in clients.", ("CELERY_MAX_CACHED_RESULTS",), optional=True),
-    S("result_compression", None, TEXT, "How results are compressed.", ("CELERY_RESULT_COMPRESSION",), used=True),
-    S("result_exchange", "celeryresults", TEXT, "Exchange of a store that is gone from Celery.", ("CELERY_RESULT_EXCHANGE",)),
-    S("result_exchange_type", "direct", TEXT, "Its type.", ("CELERY_RESULT_EXCHANGE_TYPE",)),
-    S(
+    Setting("result_cache_max", -1, INTEGER, "Celery's cache of results in clients.", ("CELERY_MAX_CACHED_RESULTS",), optional=True),
+    Setting("result_compression", None, TEXT, "How results are compressed.", ("CELERY_RESULT_COMPRESSION",), used=True),
+    Setting("result_exchange", "celeryresults", TEXT, "Exchange of a store that is gone from Celery.", ("CELERY_RESULT_EXCHANGE",)),
+    Setting("result_exchange_type", "direct", TEXT, "Its type.", ("CELERY_RESULT_EXCHANGE_TYPE",)),
+    Setting(
         "result_expires",
         timedelta(days=1),
         SECONDS,
@@ -39,8 +38,10 @@ RESULT = (
         used=True,
         optional=True,
     ),
-    S("result_persistent", None, FLAG, "Results by `rpc://` survive a restart of the broker.", ("CELERY_RESULT_PERSISTENT",), used=True),
-    S(
+    Setting(
+        "result_persistent", None, FLAG, "Results by `rpc://` survive a restart of the broker.", ("CELERY_RESULT_PERSISTENT",), used=True
+    ),
+    Setting(
         "result_extended",
         False,
         FLAG,
@@ -48,8 +49,8 @@ RESULT = (
         ("CELERY_RESULT_EXTENDED",),
         used=True,
     ),
-    S("result_serializer", "json", TEXT, "How results are written.", ("CELERY_RESULT_SERIALIZER",), used=True),
-    S(
+    Setting("result_serializer", "json", TEXT, "How results are written.", ("CELERY_RESULT_SERIALIZER",), used=True),
+    Setting(
         "result_backend_transport_options",
         {},
         MAPPING,
@@ -57,42 +58,44 @@ RESULT = (
         ("CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS",),
         used=True,
     ),
-    S("result_backend_thread_safe", False, FLAG, "Celery's sharing of one store between threads. Umbel always does."),
-    S(
+    Setting("result_backend_thread_safe", False, FLAG, "Celery's sharing of one store between threads. Umbel always does."),
+    Setting(
         "result_chord_retry_interval",
         1.0,
         SECONDS,
         "Celery's polling of chords where the store cannot count.",
         ("CELERY_RESULT_CHORD_RETRY_INTERVAL",),
     ),
-    S("result_chord_join_timeout", 3.0, SECONDS, "How long reading a chord's results may take.", ("CELERY_RESULT_CHORD_JOIN_TIMEOUT",)),
-    S(
+    Setting(
+        "result_chord_join_timeout", 3.0, SECONDS, "How long reading a chord's results may take.", ("CELERY_RESULT_CHORD_JOIN_TIMEOUT",)
+    ),
+    Setting(
         "result_backend_max_sleep_between_retries_ms",
         10000,
         INTEGER,
         "Longest wait between attempts to reach the store, milliseconds.",
         ("CELERY_RESULT_BACKEND_MAX_SLEEP_BETWEEN_RETRIES_MS",),
     ),
-    S("result_backend_max_retries", inf, NUMBER, "Attempts to reach the store.", ("CELERY_RESULT_BACKEND_MAX_RETRIES",)),
-    S(
+    Setting("result_backend_max_retries", inf, NUMBER, "Attempts to reach the store.", ("CELERY_RESULT_BACKEND_MAX_RETRIES",)),
+    Setting(
         "result_backend_base_sleep_between_retries_ms",
         10,
         INTEGER,
         "First wait between attempts, milliseconds.",
         ("CELERY_RESULT_BACKEND_BASE_SLEEP_BETWEEN_RETRIES_MS",),
     ),
-    S(
+    Setting(
         "result_backend_always_retry",
         False,
         FLAG,
         "Try again after every recoverable error of the store. Umbel always does.",
         ("CELERY_RESULT_BACKEND_ALWAYS_RETRY",),
     ),
-    S("override_backends", {}, MAPPING, "More names of result stores: alias to import path."),
+    Setting("override_backends", {}, MAPPING, "More names of result stores: alias to import path."),
 )
 
 REDIS = (
-    S(
+    Setting(
         "redis_backend_use_ssl",
         None,
         FLAG_OR_MAPPING,
@@ -100,13 +103,15 @@ REDIS = (
         ("CELERY_REDIS_BACKEND_USE_SSL",),
         used=True,
     ),
-    S("redis_db", None, TEXT_OR_NUMBER, "Replaces the URL's database number.", ("CELERY_REDIS_DB",)),
-    S("redis_host", None, TEXT, "Replaces the URL's host.", ("CELERY_REDIS_HOST",)),
-    S("redis_max_connections", None, INTEGER, "Connections of the result store per process.", ("CELERY_REDIS_MAX_CONNECTIONS",), used=True),
-    S("redis_username", None, TEXT, "Replaces the URL's user.", ("CELERY_REDIS_USERNAME",)),
-    S("redis_password", None, TEXT, "Replaces the URL's password.", ("CELERY_REDIS_PASSWORD",), secret=True),
-    S("redis_port", None, INTEGER, "Replaces the URL's port.", ("CELERY_REDIS_PORT",)),
-    S(
+    Setting("redis_db", None, TEXT_OR_NUMBER, "Replaces the URL's database number.", ("CELERY_REDIS_DB",)),
+    Setting("redis_host", None, TEXT, "Replaces the URL's host.", ("CELERY_REDIS_HOST",)),
+    Setting(
+        "redis_max_connections", None, INTEGER, "Connections of the result store per process.", ("CELERY_REDIS_MAX_CONNECTIONS",), used=True
+    ),
+    Setting("redis_username", None, TEXT, "Replaces the URL's user.", ("CELERY_REDIS_USERNAME",)),
+    Setting("redis_password", None, TEXT, "Replaces the URL's password.", ("CELERY_REDIS_PASSWORD",), secret=True),
+    Setting("redis_port", None, INTEGER, "Replaces the URL's port.", ("CELERY_REDIS_PORT",)),
+    Setting(
         "redis_socket_timeout",
         120.0,
         SECONDS,
@@ -115,7 +120,7 @@ REDIS = (
         used=True,
         optional=True,
     ),
-    S(
+    Setting(
         "redis_socket_connect_timeout",
         None,
         SECONDS,
@@ -123,16 +128,16 @@ REDIS = (
         ("CELERY_REDIS_SOCKET_CONNECT_TIMEOUT",),
         used=True,
     ),
-    S("redis_retry_on_timeout", False, FLAG, "Try again after a timeout. Umbel always does.", ("CELERY_REDIS_RETRY_ON_TIMEOUT",)),
-    S("redis_socket_keepalive", False, FLAG, "Keep-alive of sockets.", ("CELERY_REDIS_SOCKET_KEEPALIVE",)),
-    S("redis_backend_health_check_interval", None, SECONDS, "Ping of idle connections."),
-    S("redis_backend_credential_provider", None, ANY, "A redis-py credential provider, or its import path."),
-    S("redis_client_name", None, TEXT, "Name of connections in Redis's list of clients."),
+    Setting("redis_retry_on_timeout", False, FLAG, "Try again after a timeout. Umbel always does.", ("CELERY_REDIS_RETRY_ON_TIMEOUT",)),
+    Setting("redis_socket_keepalive", False, FLAG, "Keep-alive of sockets.", ("CELERY_REDIS_SOCKET_KEEPALIVE",)),
+    Setting("redis_backend_health_check_interval", None, SECONDS, "Ping of idle connections."),
+    Setting("redis_backend_credential_provider", None, ANY, "A redis-py credential provider, or its import path."),
+    Setting("redis_client_name", None, TEXT, "Name of connections in Redis's list of clients."),
 )
 
 DATABASE = (
-    S("database_url", None, TEXT, "URL of the SQL result store.", ("CELERY_RESULT_DBURI",)),
-    S(
+    Setting("database_url", None, TEXT, "URL of the SQL result store.", ("CELERY_RESULT_DBURI",)),
+    Setting(
         "database_engine_options",
         {"pool_pre_ping": True, "pool_recycle": 3600},
         MAPPING,
@@ -140,11 +145,11 @@ DATABASE = (
         ("CELERY_RESULT_ENGINE_OPTIONS",),
         optional=True,
     ),
-    S("database_engine_callback", None, ANY, "Function that gets the engine made.", ("DATABASE_ENGINE_CALLBACK",)),
-    S("database_short_lived_sessions", False, FLAG, "A new session per operation.", ("CELERY_RESULT_DB_SHORT_LIVED_SESSIONS",)),
-    S("database_table_schemas", None, MAPPING, "Schemas of the tables `task` and `group`.", ("DATABASE_TABLE_SCHEMAS",)),
-    S("database_table_names", None, MAPPING, "Names of the tables `task` and `group`.", ("CELERY_RESULT_DB_TABLENAMES",)),
-    S(
+    Setting("database_engine_callback", None, ANY, "Function that gets the engine made.", ("DATABASE_ENGINE_CALLBACK",)),
+    Setting("database_short_lived_sessions", False, FLAG, "A new session per operation.", ("CELERY_RESULT_DB_SHORT_LIVED_SESSIONS",)),
+    Setting("database_table_schemas", None, MAPPING, "Schemas of the tables `task` and `group`.", ("DATABASE_TABLE_SCHEMAS",)),
+    Setting("database_table_names", None, MAPPING, "Names of the tables `task` and `group`.", ("CELERY_RESULT_DB_TABLENAMES",)),
+    Setting(
         "database_create_tables_at_setup",
         True,
         FLAG,

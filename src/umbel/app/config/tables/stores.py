@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from umbel.app.config.kinds import ANY, FLAG, INTEGER, MAPPING, SECONDS, TEXT, TEXT_OR_NUMBER, Kind
-from umbel.app.config.setting import Setting as S
-
-# fmt: off - one setting, one line
+from umbel.app.config.setting import Setting
 
 
-def _rows(prefix: str, store: str, old: str, *rows: tuple[str, object, Kind, str]) -> tuple[S, ...]:
+def _rows(prefix: str, store: str, old: str, *rows: tuple[str, object, Kind, str]) -> tuple[Setting, ...]:
     secret = ("secret", "access_key", "auth")
     return tuple(
-        S(
+        Setting(
             f"{prefix}_{name}",
             default,
             kind,
@@ -97,6 +95,6 @@ OTHER_STORES = (
         ("ttl", 0, SECONDS, "life of an object"),
         ("threadpool_maxsize", None, INTEGER, "threads"),
     ),
-    S("firestore_project", None, TEXT, "Firestore: project of the counters of chords."),
-    S("dynamodb_endpoint_url", None, TEXT, "DynamoDB: another address than Amazon's."),
+    Setting("firestore_project", None, TEXT, "Firestore: project of the counters of chords."),
+    Setting("dynamodb_endpoint_url", None, TEXT, "DynamoDB: another address than Amazon's."),
 )

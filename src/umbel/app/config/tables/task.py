@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from umbel.app.config.kinds import ANY, FLAG, INTEGER, MAPPING, RATE, SECONDS, TEXT, choice
-from umbel.app.config.setting import Setting as S
+from umbel.app.config.setting import Setting
 
-# fmt: off - one setting, one line
 _POLICY = {"max_retries": 3, "interval_start": 0, "interval_max": 1, "interval_step": 0.2}
 
 TASK = (
-    S(
+    Setting(
         "task_acks_late",
         True,
         FLAG,
@@ -18,7 +17,7 @@ TASK = (
         used=True,
         celery=False,
     ),
-    S(
+    Setting(
         "task_acks_on_failure_or_timeout",
         True,
         FLAG,
@@ -26,10 +25,10 @@ TASK = (
         ("CELERY_ACKS_ON_FAILURE_OR_TIMEOUT",),
         used=True,
     ),
-    S("task_acks_on_failure", None, FLAG, "The same for exceptions only.", ("CELERY_ACKS_ON_FAILURE",), used=True),
-    S("task_acks_on_timeout", None, FLAG, "The same for time limits only.", ("CELERY_ACKS_ON_TIMEOUT",), used=True),
-    S("task_always_eager", False, FLAG, "Run tasks in the caller instead of sending them.", ("CELERY_ALWAYS_EAGER",), used=True),
-    S(
+    Setting("task_acks_on_failure", None, FLAG, "The same for exceptions only.", ("CELERY_ACKS_ON_FAILURE",), used=True),
+    Setting("task_acks_on_timeout", None, FLAG, "The same for time limits only.", ("CELERY_ACKS_ON_TIMEOUT",), used=True),
+    Setting("task_always_eager", False, FLAG, "Run tasks in the caller instead of sending them.", ("CELERY_ALWAYS_EAGER",), used=True),
+    Setting(
         "task_annotations",
         None,
         ANY,
@@ -37,7 +36,7 @@ TASK = (
         ("CELERY_ANNOTATIONS",),
         used=True,
     ),
-    S(
+    Setting(
         "task_compression",
         None,
         TEXT,
@@ -45,7 +44,7 @@ TASK = (
         ("CELERY_MESSAGE_COMPRESSION",),
         used=True,
     ),
-    S(
+    Setting(
         "task_create_missing_queues",
         True,
         FLAG,
@@ -53,7 +52,7 @@ TASK = (
         ("CELERY_CREATE_MISSING_QUEUES",),
         used=True,
     ),
-    S(
+    Setting(
         "task_create_missing_queue_type",
         "classic",
         choice("classic", "quorum"),
@@ -61,7 +60,7 @@ TASK = (
         ("CELERY_CREATE_MISSING_QUEUE_TYPE",),
         used=True,
     ),
-    S(
+    Setting(
         "task_create_missing_queue_exchange_type",
         None,
         TEXT,
@@ -69,7 +68,7 @@ TASK = (
         ("CELERY_CREATE_MISSING_QUEUE_EXCHANGE_TYPE",),
         used=True,
     ),
-    S(
+    Setting(
         "task_inherit_parent_priority",
         False,
         FLAG,
@@ -77,7 +76,7 @@ TASK = (
         ("CELERY_INHERIT_PARENT_PRIORITY",),
         used=True,
     ),
-    S(
+    Setting(
         "task_default_delivery_mode",
         2,
         choice(2, 1, "persistent", "transient"),
@@ -85,8 +84,10 @@ TASK = (
         ("CELERY_DEFAULT_DELIVERY_MODE",),
         used=True,
     ),
-    S("task_default_queue", "celery", TEXT, "The queue of tasks that no route sends elsewhere.", ("CELERY_DEFAULT_QUEUE",), used=True),
-    S(
+    Setting(
+        "task_default_queue", "celery", TEXT, "The queue of tasks that no route sends elsewhere.", ("CELERY_DEFAULT_QUEUE",), used=True
+    ),
+    Setting(
         "task_default_queue_type",
         "classic",
         choice("classic", "quorum"),
@@ -94,7 +95,7 @@ TASK = (
         ("CELERY_DEFAULT_QUEUE_TYPE",),
         used=True,
     ),
-    S(
+    Setting(
         "task_default_exchange",
         None,
         TEXT,
@@ -102,8 +103,8 @@ TASK = (
         ("CELERY_DEFAULT_EXCHANGE",),
         used=True,
     ),
-    S("task_default_exchange_type", "direct", TEXT, "Type of that exchange.", ("CELERY_DEFAULT_EXCHANGE_TYPE",), used=True),
-    S(
+    Setting("task_default_exchange_type", "direct", TEXT, "Type of that exchange.", ("CELERY_DEFAULT_EXCHANGE_TYPE",), used=True),
+    Setting(
         "task_default_routing_key",
         None,
         TEXT,
@@ -111,9 +112,11 @@ TASK = (
         ("CELERY_DEFAULT_ROUTING_KEY",),
         used=True,
     ),
-    S("task_default_rate_limit", None, RATE, "Rate limit of tasks that set none.", ("CELERY_DEFAULT_RATE_LIMIT",), used=True),
-    S("task_default_priority", None, INTEGER, "Priority of messages that get none otherwise.", ("CELERY_DEFAULT_PRIORITY",), used=True),
-    S(
+    Setting("task_default_rate_limit", None, RATE, "Rate limit of tasks that set none.", ("CELERY_DEFAULT_RATE_LIMIT",), used=True),
+    Setting(
+        "task_default_priority", None, INTEGER, "Priority of messages that get none otherwise.", ("CELERY_DEFAULT_PRIORITY",), used=True
+    ),
+    Setting(
         "task_eager_propagates",
         False,
         FLAG,
@@ -121,11 +124,15 @@ TASK = (
         ("CELERY_EAGER_PROPAGATES_EXCEPTIONS",),
         used=True,
     ),
-    S("task_ignore_result", False, FLAG, "Store no results.", ("CELERY_IGNORE_RESULT",), used=True),
-    S("task_store_eager_result", False, FLAG, "With `task_always_eager`: store results.", ("CELERY_STORE_EAGER_RESULT",), used=True),
-    S("task_protocol", 2, choice(2, 1), "Protocol of messages that are sent; both are understood.", ("CELERY_TASK_PROTOCOL",), used=True),
-    S("task_publish_retry", True, FLAG, "Publish again over a new connection when one is lost.", ("CELERY_TASK_PUBLISH_RETRY",), used=True),
-    S(
+    Setting("task_ignore_result", False, FLAG, "Store no results.", ("CELERY_IGNORE_RESULT",), used=True),
+    Setting("task_store_eager_result", False, FLAG, "With `task_always_eager`: store results.", ("CELERY_STORE_EAGER_RESULT",), used=True),
+    Setting(
+        "task_protocol", 2, choice(2, 1), "Protocol of messages that are sent; both are understood.", ("CELERY_TASK_PROTOCOL",), used=True
+    ),
+    Setting(
+        "task_publish_retry", True, FLAG, "Publish again over a new connection when one is lost.", ("CELERY_TASK_PUBLISH_RETRY",), used=True
+    ),
+    Setting(
         "task_publish_retry_policy",
         _POLICY,
         MAPPING,
@@ -133,7 +140,7 @@ TASK = (
         ("CELERY_TASK_PUBLISH_RETRY_POLICY",),
         used=True,
     ),
-    S(
+    Setting(
         "task_queues",
         None,
         ANY,
@@ -141,7 +148,7 @@ TASK = (
         ("CELERY_QUEUES",),
         used=True,
     ),
-    S(
+    Setting(
         "task_queue_max_priority",
         None,
         INTEGER,
@@ -149,7 +156,7 @@ TASK = (
         ("CELERY_QUEUE_MAX_PRIORITY",),
         used=True,
     ),
-    S(
+    Setting(
         "task_reject_on_worker_lost",
         None,
         FLAG,
@@ -158,8 +165,8 @@ TASK = (
         used=True,
         celery="None (ends it as failed)",
     ),
-    S("task_remote_tracebacks", False, FLAG, "Send tracebacks that a client can raise with.", ("CELERY_REMOTE_TRACEBACKS",)),
-    S(
+    Setting("task_remote_tracebacks", False, FLAG, "Send tracebacks that a client can raise with.", ("CELERY_REMOTE_TRACEBACKS",)),
+    Setting(
         "task_routes",
         None,
         ANY,
@@ -167,9 +174,11 @@ TASK = (
         ("CELERY_ROUTES",),
         used=True,
     ),
-    S("task_send_sent_event", False, FLAG, "Publish an event for each message sent.", ("CELERY_SEND_TASK_SENT_EVENT",)),
-    S("task_serializer", "json", TEXT, "How arguments are written: json, pickle, yaml, msgpack.", ("CELERY_TASK_SERIALIZER",), used=True),
-    S(
+    Setting("task_send_sent_event", False, FLAG, "Publish an event for each message sent.", ("CELERY_SEND_TASK_SENT_EVENT",)),
+    Setting(
+        "task_serializer", "json", TEXT, "How arguments are written: json, pickle, yaml, msgpack.", ("CELERY_TASK_SERIALIZER",), used=True
+    ),
+    Setting(
         "task_soft_time_limit",
         None,
         SECONDS,
@@ -177,7 +186,7 @@ TASK = (
         ("CELERYD_TASK_SOFT_TIME_LIMIT",),
         used=True,
     ),
-    S(
+    Setting(
         "task_time_limit",
         None,
         SECONDS,
@@ -185,7 +194,7 @@ TASK = (
         ("CELERYD_TASK_TIME_LIMIT", "CELERY_TASK_TIME_LIMIT"),
         used=True,
     ),
-    S(
+    Setting(
         "task_store_errors_even_if_ignored",
         False,
         FLAG,
@@ -193,7 +202,7 @@ TASK = (
         ("CELERY_STORE_ERRORS_EVEN_IF_IGNORED",),
         used=True,
     ),
-    S(
+    Setting(
         "task_track_started",
         False,
         FLAG,
@@ -201,14 +210,14 @@ TASK = (
         ("CELERY_TRACK_STARTED", "CELERY_TASK_TRACK_STARTED"),
         used=True,
     ),
-    S(
+    Setting(
         "task_allow_error_cb_on_chord_header",
         False,
         FLAG,
         "A chord's error callback also follows its header's tasks.",
         ("CELERY_ALLOW_ERROR_CB_ON_CHORD_HEADER",),
     ),
-    S(
+    Setting(
         "task_max_deliveries",
         5,
         INTEGER,
@@ -216,5 +225,7 @@ TASK = (
         used=True,
         own=True,
     ),
-    S("task_store_queued", False, FLAG, "Record each task when it is sent, so that an id never sent reads UNKNOWN.", used=True, own=True),
+    Setting(
+        "task_store_queued", False, FLAG, "Record each task when it is sent, so that an id never sent reads UNKNOWN.", used=True, own=True
+    ),
 )

@@ -3,71 +3,74 @@
 from __future__ import annotations
 
 from umbel.app.config.kinds import ANY, FLAG, INTEGER, MAPPING, SECONDS, TEXT, TEXT_OR_NUMBER
-from umbel.app.config.setting import Setting as S
+from umbel.app.config.setting import Setting
 
-# fmt: off - one setting, one line
 _LOG = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
 _TASK_LOG = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s"
 
 
-def _daemon(command: str) -> tuple[S, ...]:
+def _daemon(command: str) -> tuple[Setting, ...]:
     return (
-        S(f"{command}_logfile", None, TEXT, f"Log file of `umbel {command}`.", used=command == "worker"),
-        S(f"{command}_pidfile", None, TEXT, f"Process id file of `umbel {command}`.", used=command == "worker"),
-        S(f"{command}_uid", None, TEXT_OR_NUMBER, f"User that `umbel {command}` becomes."),
-        S(f"{command}_gid", None, TEXT_OR_NUMBER, f"Group that `umbel {command}` becomes."),
-        S(f"{command}_umask", None, TEXT_OR_NUMBER, f"File mode mask of `umbel {command}`."),
-        S(f"{command}_executable", None, TEXT, f"Interpreter that a detached `umbel {command}` runs in."),
+        Setting(f"{command}_logfile", None, TEXT, f"Log file of `umbel {command}`.", used=command == "worker"),
+        Setting(f"{command}_pidfile", None, TEXT, f"Process id file of `umbel {command}`.", used=command == "worker"),
+        Setting(f"{command}_uid", None, TEXT_OR_NUMBER, f"User that `umbel {command}` becomes."),
+        Setting(f"{command}_gid", None, TEXT_OR_NUMBER, f"Group that `umbel {command}` becomes."),
+        Setting(f"{command}_umask", None, TEXT_OR_NUMBER, f"File mode mask of `umbel {command}`."),
+        Setting(f"{command}_executable", None, TEXT, f"Interpreter that a detached `umbel {command}` runs in."),
     )
 
 
 WORKER = (
-    S("worker_agent", None, ANY, "Class of Celery's agent.", ("CELERYD_AGENT",)),
-    S("worker_autoscaler", "celery.worker.autoscale:Autoscaler", ANY, "Class that grows and shrinks the pool.", ("CELERYD_AUTOSCALER",)),
-    S(
+    Setting("worker_agent", None, ANY, "Class of Celery's agent.", ("CELERYD_AGENT",)),
+    Setting(
+        "worker_autoscaler", "celery.worker.autoscale:Autoscaler", ANY, "Class that grows and shrinks the pool.", ("CELERYD_AUTOSCALER",)
+    ),
+    Setting(
         "worker_cancel_long_running_tasks_on_connection_loss",
         False,
         FLAG,
         "End late-acknowledged tasks when the broker's connection is lost.",
         ("CELERYD_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS",),
     ),
-    S(
+    Setting(
         "worker_soft_shutdown_timeout",
         0.0,
         SECONDS,
         "Time that running tasks get before a cold shutdown.",
         ("CELERYD_SOFT_SHUTDOWN_TIMEOUT",),
     ),
-    S(
+    Setting(
         "worker_enable_soft_shutdown_on_idle",
         False,
         FLAG,
         "Wait that time even when nothing runs.",
         ("CELERYD_ENABLE_SOFT_SHUTDOWN_ON_IDLE",),
     ),
-    S("worker_concurrency", None, INTEGER, "Tasks at a time; none is the number of processors.", ("CELERYD_CONCURRENCY",), used=True),
-    S("worker_consumer", "celery.worker.consumer:Consumer", ANY, "Celery's consumer class.", ("CELERYD_CONSUMER",)),
-    S("worker_direct", False, FLAG, "Also read a queue of the worker's own, `<name>.dq2`.", ("CELERY_WORKER_DIRECT",), used=True),
-    S("worker_disable_rate_limits", False, FLAG, "Ignore rate limits.", ("CELERY_DISABLE_RATE_LIMITS",), used=True),
-    S(
+    Setting("worker_concurrency", None, INTEGER, "Tasks at a time; none is the number of processors.", ("CELERYD_CONCURRENCY",), used=True),
+    Setting("worker_consumer", "celery.worker.consumer:Consumer", ANY, "Celery's consumer class.", ("CELERYD_CONSUMER",)),
+    Setting("worker_direct", False, FLAG, "Also read a queue of the worker's own, `<name>.dq2`.", ("CELERY_WORKER_DIRECT",), used=True),
+    Setting("worker_disable_rate_limits", False, FLAG, "Ignore rate limits.", ("CELERY_DISABLE_RATE_LIMITS",), used=True),
+    Setting(
         "worker_deduplicate_successful_tasks",
         False,
         FLAG,
         "Do not run a redelivered task that has succeeded already.",
         ("CELERYD_DEDUPLICATE_SUCCESSFUL_TASKS",),
     ),
-    S("worker_enable_remote_control", True, FLAG, "Listen to remote control.", ("CELERY_ENABLE_REMOTE_CONTROL",)),
-    S("worker_hijack_root_logger", True, FLAG, "The worker's command sets up the root logger.", ("CELERYD_HIJACK_ROOT_LOGGER",), used=True),
-    S("worker_log_color", None, FLAG, "Coloured logs; none asks the terminal.", ("CELERYD_LOG_COLOR",), used=True),
-    S("worker_log_format", _LOG, TEXT, "Format of log lines.", ("CELERYD_LOG_FORMAT",), used=True),
-    S(
+    Setting("worker_enable_remote_control", True, FLAG, "Listen to remote control.", ("CELERY_ENABLE_REMOTE_CONTROL",)),
+    Setting(
+        "worker_hijack_root_logger", True, FLAG, "The worker's command sets up the root logger.", ("CELERYD_HIJACK_ROOT_LOGGER",), used=True
+    ),
+    Setting("worker_log_color", None, FLAG, "Coloured logs; none asks the terminal.", ("CELERYD_LOG_COLOR",), used=True),
+    Setting("worker_log_format", _LOG, TEXT, "Format of log lines.", ("CELERYD_LOG_FORMAT",), used=True),
+    Setting(
         "worker_lost_wait",
         10.0,
         SECONDS,
         "Celery's wait for the result of a died process. Umbel knows at once.",
         ("CELERYD_WORKER_LOST_WAIT",),
     ),
-    S(
+    Setting(
         "worker_max_memory_per_child",
         None,
         INTEGER,
@@ -75,12 +78,16 @@ WORKER = (
         ("CELERYD_MAX_MEMORY_PER_CHILD",),
         used=True,
     ),
-    S("worker_max_tasks_per_child", None, INTEGER, "Tasks after which a child is replaced.", ("CELERYD_MAX_TASKS_PER_CHILD",), used=True),
-    S("worker_pool", "prefork", ANY, "Kind of pool: prefork, solo, threads, …", ("CELERYD_POOL",), used=True),
-    S("worker_pool_putlocks", True, FLAG, "Celery's guard of its pool.", ("CELERYD_POOL_PUTLOCKS",)),
-    S("worker_pool_restarts", False, FLAG, "Allow the remote command `pool_restart`.", ("CELERYD_POOL_RESTARTS",)),
-    S("worker_proc_alive_timeout", 4.0, SECONDS, "How long a new child may take to come up.", ("CELERYD_PROC_ALIVE_TIMEOUT",), used=True),
-    S(
+    Setting(
+        "worker_max_tasks_per_child", None, INTEGER, "Tasks after which a child is replaced.", ("CELERYD_MAX_TASKS_PER_CHILD",), used=True
+    ),
+    Setting("worker_pool", "prefork", ANY, "Kind of pool: prefork, solo, threads, …", ("CELERYD_POOL",), used=True),
+    Setting("worker_pool_putlocks", True, FLAG, "Celery's guard of its pool.", ("CELERYD_POOL_PUTLOCKS",)),
+    Setting("worker_pool_restarts", False, FLAG, "Allow the remote command `pool_restart`.", ("CELERYD_POOL_RESTARTS",)),
+    Setting(
+        "worker_proc_alive_timeout", 4.0, SECONDS, "How long a new child may take to come up.", ("CELERYD_PROC_ALIVE_TIMEOUT",), used=True
+    ),
+    Setting(
         "worker_prefetch_multiplier",
         None,
         INTEGER,
@@ -89,45 +96,45 @@ WORKER = (
         used=True,
         celery=4,
     ),
-    S(
+    Setting(
         "worker_eta_task_limit",
         None,
         INTEGER,
         "Delayed tasks held in memory. Umbel keeps far-off ones in the broker.",
         ("CELERYD_ETA_TASK_LIMIT",),
     ),
-    S(
+    Setting(
         "worker_enable_prefetch_count_reduction",
         True,
         FLAG,
         "Fetch less after a reconnection until old tasks are done.",
         ("CELERYD_ENABLE_PREFETCH_COUNT_REDUCTION",),
     ),
-    S("worker_disable_prefetch", False, FLAG, "Fetch only for free slots.", ("CELERYD_DISABLE_PREFETCH",), used=True),
-    S("worker_redirect_stdouts", True, FLAG, "What tasks print goes to the log.", ("CELERY_REDIRECT_STDOUTS",), used=True),
-    S("worker_redirect_stdouts_level", "WARNING", TEXT_OR_NUMBER, "At this level.", ("CELERY_REDIRECT_STDOUTS_LEVEL",), used=True),
-    S("worker_send_task_events", False, FLAG, "Publish events of tasks (`-E`).", ("CELERY_SEND_EVENTS",)),
-    S("worker_state_db", None, TEXT, "File that keeps revoked ids.", ("CELERYD_STATE_DB",)),
-    S("worker_task_log_format", _TASK_LOG, TEXT, "Format of the log lines of tasks.", ("CELERYD_TASK_LOG_FORMAT",), used=True),
-    S("worker_timer", None, ANY, "Celery's timer class.", ("CELERYD_TIMER",)),
-    S("worker_timer_precision", 1.0, SECONDS, "Celery's timer precision. Umbel's timers are exact.", ("CELERYD_TIMER_PRECISION",)),
-    S("worker_detect_quorum_queues", True, FLAG, "Adapt to quorum queues. Umbel always does.", ("CELERYD_DETECT_QUORUM_QUEUES",)),
+    Setting("worker_disable_prefetch", False, FLAG, "Fetch only for free slots.", ("CELERYD_DISABLE_PREFETCH",), used=True),
+    Setting("worker_redirect_stdouts", True, FLAG, "What tasks print goes to the log.", ("CELERY_REDIRECT_STDOUTS",), used=True),
+    Setting("worker_redirect_stdouts_level", "WARNING", TEXT_OR_NUMBER, "At this level.", ("CELERY_REDIRECT_STDOUTS_LEVEL",), used=True),
+    Setting("worker_send_task_events", False, FLAG, "Publish events of tasks (`-E`).", ("CELERY_SEND_EVENTS",)),
+    Setting("worker_state_db", None, TEXT, "File that keeps revoked ids.", ("CELERYD_STATE_DB",)),
+    Setting("worker_task_log_format", _TASK_LOG, TEXT, "Format of the log lines of tasks.", ("CELERYD_TASK_LOG_FORMAT",), used=True),
+    Setting("worker_timer", None, ANY, "Celery's timer class.", ("CELERYD_TIMER",)),
+    Setting("worker_timer_precision", 1.0, SECONDS, "Celery's timer precision. Umbel's timers are exact.", ("CELERYD_TIMER_PRECISION",)),
+    Setting("worker_detect_quorum_queues", True, FLAG, "Adapt to quorum queues. Umbel always does.", ("CELERYD_DETECT_QUORUM_QUEUES",)),
     *_daemon("worker"),
 )
 
 BEAT = (
-    S(
+    Setting(
         "beat_max_loop_interval",
         0,
         SECONDS,
         "Longest sleep between looks at the schedule; 0 leaves it to the scheduler.",
         ("CELERYBEAT_MAX_LOOP_INTERVAL",),
     ),
-    S("beat_schedule", {}, MAPPING, "The periodic tasks, by name.", ("CELERYBEAT_SCHEDULE",)),
-    S("beat_scheduler", "celery.beat:PersistentScheduler", ANY, "Where the schedule is kept.", ("CELERYBEAT_SCHEDULER",)),
-    S("beat_schedule_filename", "celerybeat-schedule", TEXT, "File of the schedule's state.", ("CELERYBEAT_SCHEDULE_FILENAME",)),
-    S("beat_sync_every", 0, INTEGER, "Sent tasks between two writes of that state; 0 goes by time.", ("CELERYBEAT_SYNC_EVERY",)),
-    S(
+    Setting("beat_schedule", {}, MAPPING, "The periodic tasks, by name.", ("CELERYBEAT_SCHEDULE",)),
+    Setting("beat_scheduler", "celery.beat:PersistentScheduler", ANY, "Where the schedule is kept.", ("CELERYBEAT_SCHEDULER",)),
+    Setting("beat_schedule_filename", "celerybeat-schedule", TEXT, "File of the schedule's state.", ("CELERYBEAT_SCHEDULE_FILENAME",)),
+    Setting("beat_sync_every", 0, INTEGER, "Sent tasks between two writes of that state; 0 goes by time.", ("CELERYBEAT_SYNC_EVERY",)),
+    Setting(
         "beat_cron_starting_deadline",
         None,
         INTEGER,
@@ -138,28 +145,28 @@ BEAT = (
 )
 
 EVENT = (
-    S("event_queue_expires", 60.0, SECONDS, "Life of an unused queue of events.", ("CELERY_EVENT_QUEUE_EXPIRES",)),
-    S("event_queue_ttl", 5.0, SECONDS, "Life of an event that nobody reads.", ("CELERY_EVENT_QUEUE_TTL",)),
-    S("event_queue_prefix", "celeryev", TEXT, "Prefix of the names of event queues.", ("CELERY_EVENT_QUEUE_PREFIX",)),
-    S("event_queue_exclusive", True, FLAG, "Event queues belong to their connection.", ("CELERY_EVENT_QUEUE_EXCLUSIVE",)),
-    S("event_queue_durable", False, FLAG, "Event queues survive a restart of the broker.", ("CELERY_EVENT_QUEUE_DURABLE",)),
-    S("event_serializer", "json", TEXT, "How events are written.", ("CELERY_EVENT_SERIALIZER",)),
-    S("event_exchange", "celeryev", TEXT, "Exchange of events.", ("CELERY_EVENT_EXCHANGE",)),
+    Setting("event_queue_expires", 60.0, SECONDS, "Life of an unused queue of events.", ("CELERY_EVENT_QUEUE_EXPIRES",)),
+    Setting("event_queue_ttl", 5.0, SECONDS, "Life of an event that nobody reads.", ("CELERY_EVENT_QUEUE_TTL",)),
+    Setting("event_queue_prefix", "celeryev", TEXT, "Prefix of the names of event queues.", ("CELERY_EVENT_QUEUE_PREFIX",)),
+    Setting("event_queue_exclusive", True, FLAG, "Event queues belong to their connection.", ("CELERY_EVENT_QUEUE_EXCLUSIVE",)),
+    Setting("event_queue_durable", False, FLAG, "Event queues survive a restart of the broker.", ("CELERY_EVENT_QUEUE_DURABLE",)),
+    Setting("event_serializer", "json", TEXT, "How events are written.", ("CELERY_EVENT_SERIALIZER",)),
+    Setting("event_exchange", "celeryev", TEXT, "Exchange of events.", ("CELERY_EVENT_EXCHANGE",)),
     *_daemon("events"),
 )
 
 CONTROL = (
-    S("control_queue_ttl", 300.0, SECONDS, "Life of a command that no worker reads.", ("CONTROL_QUEUE_TTL",)),
-    S("control_queue_expires", 10.0, SECONDS, "Life of an unused mailbox.", ("CONTROL_QUEUE_EXPIRES",)),
-    S("control_queue_exclusive", True, FLAG, "Mailboxes belong to their connection.", ("CONTROL_QUEUE_EXCLUSIVE",)),
-    S("control_queue_durable", False, FLAG, "Mailboxes survive a restart of the broker.", ("CONTROL_QUEUE_DURABLE",)),
-    S("control_exchange", "celery", TEXT, "Base of the names of the control exchanges.", ("CONTROL_EXCHANGE",)),
+    Setting("control_queue_ttl", 300.0, SECONDS, "Life of a command that no worker reads.", ("CONTROL_QUEUE_TTL",)),
+    Setting("control_queue_expires", 10.0, SECONDS, "Life of an unused mailbox.", ("CONTROL_QUEUE_EXPIRES",)),
+    Setting("control_queue_exclusive", True, FLAG, "Mailboxes belong to their connection.", ("CONTROL_QUEUE_EXCLUSIVE",)),
+    Setting("control_queue_durable", False, FLAG, "Mailboxes survive a restart of the broker.", ("CONTROL_QUEUE_DURABLE",)),
+    Setting("control_exchange", "celery", TEXT, "Base of the names of the control exchanges.", ("CONTROL_EXCHANGE",)),
 )
 
 SECURITY = (
-    S("security_certificate", None, TEXT, "File of this program's certificate.", ("CELERY_SECURITY_CERTIFICATE",)),
-    S("security_cert_store", None, TEXT, "Pattern of the files of trusted certificates.", ("CELERY_SECURITY_CERT_STORE",)),
-    S("security_key", None, TEXT, "File of the private key.", ("CELERY_SECURITY_KEY",)),
-    S("security_key_password", None, ANY, "Password of the private key.", ("CELERY_SECURITY_KEY_PASSWORD",), secret=True),
-    S("security_digest", "sha256", TEXT, "Digest of signatures.", ("CELERY_SECURITY_DIGEST",)),
+    Setting("security_certificate", None, TEXT, "File of this program's certificate.", ("CELERY_SECURITY_CERTIFICATE",)),
+    Setting("security_cert_store", None, TEXT, "Pattern of the files of trusted certificates.", ("CELERY_SECURITY_CERT_STORE",)),
+    Setting("security_key", None, TEXT, "File of the private key.", ("CELERY_SECURITY_KEY",)),
+    Setting("security_key_password", None, ANY, "Password of the private key.", ("CELERY_SECURITY_KEY_PASSWORD",), secret=True),
+    Setting("security_digest", "sha256", TEXT, "Digest of signatures.", ("CELERY_SECURITY_DIGEST",)),
 )
