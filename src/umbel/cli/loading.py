@@ -32,7 +32,7 @@ class LoadedApp:
 
     def queue_names(self) -> list[str]:
         """The queues that a worker of this app would consume from."""
-        return [queue.name for queue in self.app.queues.consume_from]
+        return list(self.app.queues.consume_from)
 
     def task_names(self, *, built_in: bool = False) -> list[str]:
         """Registered tasks, sorted."""

@@ -92,7 +92,7 @@ def command(
     loaded = load(GlobalOptions.of(context))
     _check_name(loaded, name, output, force=force)
     result = loaded.app.send_task(name, args=args, kwargs=kwargs, **options)
-    loaded.app.broker.publisher().flush()
+    loaded.app.publisher.flush()
     if wait:
         from umbel.cli.commands.result import wait_and_print
 

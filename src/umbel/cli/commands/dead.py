@@ -130,7 +130,7 @@ def replay(loaded: LoadedApp, client: QueueClient, letter: DeadLetter) -> None:
     store = loaded.app.store
     if store is not None and letter.id:
         store.forget([letter.id])
-    loaded.app.broker.publisher().publish(revived(letter), Destination.of(loaded.queue(letter.queue)), confirm=True)
+    loaded.app.publisher.publish(revived(letter), Destination.of(loaded.queue(letter.queue)), confirm=True)
     client.ack(letter.delivery)
 
 

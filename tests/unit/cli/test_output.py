@@ -1,0 +1,81 @@
+"""What is printed and how it looks."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from umbel.cli.banner import Facts, flowed, render
+from umbel.cli.output import Output, ago, count, wants_color, width
+
+PLAIN = Output(color=False, quiet=False)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_colour_is_for_terminals(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    assert wants_color(Terminal())
+    assert not wants_color(io.StringIO())
+    assert not wants_color(Terminal(), no_color=True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not wants_color(Terminal())
+
+
+def test_chinese_takes_two_columns():
+    assert width("踏青 ab") == 7
+
+
+def test_columns_line_up(capsys):
+    PLAIN.columns(["NAME", "N", "WHAT"], [("踏青", 5, "x"), ("long-name", 1234, None)], right=frozenset({1}))
+    assert capsys.readouterr().out == "NAME           N   WHAT\n踏青           5   x\nlong-name   1234   –\n"
+
+
+def test_control_characters_do_not_reach_the_terminal(capsys):
+    PLAIN.columns(["NAME"], [("a\x1b[2Jb\nc",)])
+    assert capsys.readouterr().out == "NAME\na\\x1b[2Jb\\nc\n"
+
+
+def test_remarks_are_silent_when_quiet(capsys):
+    Output(color=False, quiet=True).remark("hello")
+    PLAIN.remark("there")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "there\n")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.2, "0s"), (59, "59s"), (61, "1m"), (7300, "2h"), (200_000, "2d"), (-3, "0s")])
+def test_ages(seconds, text):
+    assert ago(seconds) == text
+
+
+def test_counts():
+    assert count(1, "child", "children") == "1 child"
+    assert count(2000, "message") == "2,000 messages"
+
+
+FACTS = Facts(
+    node="w@box", app="shop", broker="sqlite:///x", results="not kept", pool="prefork, 2 children", queues=["celery"], tasks=["shop.add"]
+)
+
+
+def test_the_banner_shows_the_facts():
+    text = render(FACTS, PLAIN)
+    assert "\x1b" not in text
+    for fact in ("w@box", "shop", "sqlite:///x", "not kept", "prefork, 2 children", "celery", "shop.add"):
+        assert fact in text
+
+
+def test_the_banner_stands_on_a_plain_terminal(monkeypatch):
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert render(FACTS, PLAIN).isascii()
+
+
+def test_many_names_are_cut():
+    lines = flowed([f"package.module.task_{number:03}" for number in range(200)])
+    assert len(lines) == 5
+    assert "more" in lines[-1]
+    assert all(width(line) <= 110 for line in lines)

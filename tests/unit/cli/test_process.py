@@ -1,0 +1,139 @@
+"""Signals, names, pidfiles."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import click
+import pytest
+
+from umbel.cli.process import StopLadder, become, file_name, node_name, pidfile, stop_signals
+
+
+class Worker:
+    def __init__(self):
+        self.requests = []
+
+    def request_stop(self, *, warm):
+        self.requests.append("warm" if warm else "cold")
+
+
+@pytest.fixture
+def ladder():
+    worker, left = Worker(), []
+    climbing = StopLadder(worker, lambda _text: None, left.append)
+    return climbing, worker.requests, left
+
+
+@pytest.mark.parametrize(
+    ("signals", "requests", "left"),
+    [
+        ("interrupt", ["warm"], []),
+        ("interrupt interrupt", ["warm", "cold"], []),
+        ("interrupt interrupt interrupt", ["warm", "cold"], [1]),
+        ("terminate terminate terminate", ["warm"], []),
+        ("terminate interrupt", ["warm", "cold"], []),
+        ("quit", ["cold"], []),
+        ("quit quit", ["cold"], [1]),
+        ("interrupt quit", ["warm", "cold"], []),
+        ("quit terminate", ["cold"], []),
+    ],
+)
+def test_the_ladder(ladder, signals, requests, left):
+    climbing, requested, gone = ladder
+    for name in signals.split():
+        getattr(climbing, name)()
+    assert (requested, gone) == (requests, left)
+
+
+def test_signals_climb_and_are_given_back(ladder):
+    climbing, requested, _ = ladder
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)}
+    with stop_signals(climbing):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGQUIT)
+    assert requested == ["warm", "cold"]
+    assert {number: signal.getsignal(number) for number in before} == before
+
+
+def test_term_can_be_made_sharp(ladder, monkeypatch):
+    climbing, requested, _ = ladder
+    monkeypatch.setenv("REMAP_SIGTERM", "SIGQUIT")
+    with stop_signals(climbing):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert requested == ["cold"]
+
+
+# The right-hand sides are what Celery 5.7 makes of these.
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, "celery@box.example.com"),
+        ("celery_test", "celery@celery_test"),
+        ("w%n", "celery@wbox"),
+        ("a@%h", "a@box.example.com"),
+        ("x@%n.%d", "x@box.example.com"),
+        ("50%%@%n", "50%@box"),
+    ],
+)
+def test_node_names(given, expected):
+    assert node_name(given, "box.example.com") == expected
+
+
+def test_file_names():
+    assert file_name("/var/log/%n-%h%I.log", "w1@box.example.com") == "/var/log/w1-box.example.com.log"
+    assert file_name("%d/%p%%", "w1@box.example.com") == "example.com/w1@box.example.com%"
+
+
+def test_a_pidfile_is_held_and_removed(tmp_path):
+    path = tmp_path / "w.pid"
+    with pidfile(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", ["", "not a number", "99999999", "-5"])
+def test_a_stale_pidfile_is_replaced(tmp_path, content):
+    path = tmp_path / "w.pid"
+    path.write_text(content)
+    with pidfile(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_the_pidfile_of_a_running_process_is_respected(tmp_path):
+    path = tmp_path / "w.pid"
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        path.write_text(str(other.pid))
+        with pytest.raises(click.ClickException, match=str(other.pid)), pidfile(path):
+            pass
+        assert path.read_text() == str(other.pid)
+        other.communicate(b"\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="start times are read from /proc")
+def test_a_reused_process_id_does_not_count(tmp_path):
+    path = tmp_path / "w.pid"
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        path.write_text(str(other.pid))
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        with pidfile(path):
+            assert path.read_text() == f"{os.getpid()}\n"
+        other.communicate(b"\n")
+
+
+def test_a_pidfile_that_cannot_be_written_is_an_error(tmp_path):
+    with pytest.raises(click.ClickException, match="Cannot write"), pidfile(tmp_path / "missing" / "w.pid"):
+        pass
+
+
+def test_a_wrong_umask_is_refused():
+    with pytest.raises(click.BadParameter, match="octal"):
+        become(None, None, "9")
+
+
+def test_an_unknown_user_is_refused():
+    with pytest.raises(click.ClickException, match="no such user"):
+        become("nobody-of-this-name", None, None)

@@ -1,0 +1,90 @@
+"""Log lines."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from umbel import current
+from umbel.runtime.logs import LineFormatter, LogStream, configure, escape, level_of
+
+
+def record(message, name="umbel.worker", level=logging.INFO):
+    return logging.LogRecord(name, level, __file__, 1, message, (), None)
+
+
+@pytest.fixture
+def root():
+    logger = logging.getLogger()
+    handlers, level, streams = logger.handlers[:], logger.level, (sys.stdout, sys.stderr)
+    yield logger
+    for handler in logger.handlers[:]:
+        if handler not in handlers:
+            handler.close()
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+    sys.stdout, sys.stderr = streams
+
+
+def test_the_format_is_celerys():
+    line = LineFormatter().format(record("ready"))
+    assert re.fullmatch(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}: INFO/MainProcess\] ready", line)
+
+
+def test_control_characters_are_shown_and_lines_kept():
+    line = LineFormatter("%(message)s").format(record("a\x1b[31mb\r\u202ec\n  d"))
+    assert line == "a\\x1b[31mb\\r\\u202ec\n  d"
+
+
+def test_escape_keeps_one_line():
+    assert escape("a\nb\x00\u2028踏青") == "a\\nb\\x00\\u2028踏青"
+
+
+def test_colour_by_level():
+    formatter = LineFormatter("%(message)s", color=True)
+    assert formatter.format(record("x", level=logging.ERROR)) == "\x1b[31mx\x1b[0m"
+    assert formatter.format(record("x")) == "x"
+
+
+def test_what_a_task_logs_names_the_task():
+    token = current.request.set(SimpleNamespace(task="shop.add", id="77"))
+    try:
+        formatter = LineFormatter("%(message)s", task_format="%(task_name)s[%(task_id)s]: %(message)s")
+        assert formatter.format(record("hi", name="shop")) == "shop.add[77]: hi"
+        assert formatter.format(record("hi")) == "hi"
+    finally:
+        current.request.reset(token)
+
+
+def test_printed_lines_become_records(caplog):
+    stream = LogStream(logging.getLogger("printed"), logging.WARNING)
+    with caplog.at_level(logging.WARNING):
+        stream.write("one\ntw")
+        stream.write("o\n\n")
+    assert caplog.messages == ["one", "two"]
+
+
+def test_a_file_gets_no_colour(tmp_path, root):
+    configure(logging.INFO, str(tmp_path / "log"), "%(message)s", color=True)
+    logging.getLogger("umbel.worker").error("broke")
+    assert (tmp_path / "log").read_text() == "broke\n"
+
+
+def test_redirect(tmp_path, root):
+    configure(logging.INFO, str(tmp_path / "log"), "%(levelname)s %(message)s", redirect=logging.WARNING)
+    print("from a task")
+    assert (tmp_path / "log").read_text() == "WARNING from a task\n"
+
+
+@pytest.mark.parametrize(("text", "level"), [("info", 20), ("DEBUG", 10), ("warn", 30), ("35", 35), (10, 10)])
+def test_levels(text, level):
+    assert level_of(text) == level
+
+
+def test_a_wrong_level_is_refused():
+    with pytest.raises(ValueError, match="loud"):
+        level_of("loud")
