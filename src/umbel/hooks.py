@@ -120,7 +120,7 @@ class Signal:
             try:
                 response = receiver(signal=self, sender=sender, **named)
             except Exception as error:
-                logger.exception("Signal %s: receiver %r raised %r", self.name, receiver, error)
+                logger.exception("Signal %s: the receiver %r raised", self.name, receiver)
                 response = error
             responses.append((receiver, response))
         return responses

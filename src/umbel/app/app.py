@@ -150,13 +150,13 @@ class Umbel:
     def task(self, *, bind: Literal[True], **options: Any) -> Callable[[Callable[Concatenate[Any, P], R]], Task[P, R]]: ...
     @overload
     def task(self, *, bind: Literal[False] = False, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
-    def task(self, function: Any = None, /, **options: Any) -> Any:
+    def task(self, *function: Any, **options: Any) -> Any:
         """Make a task of a function: ``@app.task`` or ``@app.task(name=…, bind=True, max_retries=…, …)``."""
-        if function is None:
+        if not function:
             return lambda decorated: self._make_task(decorated, options)
-        if not callable(function):
-            raise TypeError(f"@app.task decorates functions; its options are named, as in @app.task(name=…): got {function!r}")
-        return self._make_task(function, options)
+        if len(function) > 1 or not callable(function[0]):
+            raise TypeError(f"@app.task decorates one function; its options are named, as in @app.task(name=…): got {function!r}")
+        return self._make_task(function[0], options)
 
     def _make_task(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Task[..., Any]:
         chosen = {name: value for name, value in options.items() if name not in {"shared", "lazy", "_force_evaluate"}}
@@ -346,7 +346,7 @@ class Umbel:
 
     @property
     def publisher(self) -> Publisher:
-        """This process's publisher."""
+        """Publishes for this process."""
         if self._publisher is None:
             with self._lock:
                 if self._publisher is None:

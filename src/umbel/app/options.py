@@ -118,6 +118,8 @@ _NEVER_ROUTED: Final = frozenset({"task_id", "link", "link_error", "chain", "cho
 
 def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     fixed: dict[str, Any] = {}
+    if getattr(given.get("exchange"), "name", None) is not None:
+        fixed["exchange"] = given["exchange"].name
     for name in ("link", "link_error"):
         if name in given:
             fixed[name] = tuple(_signature(name, each) for each in _listed(given[name]))

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from umbel import current
 from umbel.messages.ids import uuid7
 from umbel.runtime.clock import SYSTEM
 
-T = TypeVar("T")
 
-
-class Proxy(Generic[T]):
+class Proxy:
     """Hands everything on to an object that is looked up at each use."""
 
     __slots__ = ("_find",)
 
-    def __init__(self, find: Callable[[], T]) -> None:
+    def __init__(self, find: Callable[[], Any]) -> None:
         object.__setattr__(self, "_find", find)
 
     def __getattr__(self, name: str) -> Any:
@@ -27,7 +25,7 @@ class Proxy(Generic[T]):
         setattr(self._find(), name, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._find()(*args, **kwargs)  # type: ignore[operator]
+        return self._find()(*args, **kwargs)
 
     def __repr__(self) -> str:
         return repr(self._find())
@@ -36,15 +34,14 @@ class Proxy(Generic[T]):
         return bool(self._find())
 
     def __eq__(self, other: object) -> bool:
-        return self._find() == (other._find() if isinstance(other, Proxy) else other)
+        return bool(self._find() == (other._find() if isinstance(other, Proxy) else other))
 
     def __hash__(self) -> int:
         return hash(self._find())
 
-    def _get_current_object(self) -> T:
+    def _get_current_object(self) -> Any:
         """The object itself."""
-        found: T = self._find()
-        return found
+        return self._find()
 
 
 def get_current_app() -> Any:

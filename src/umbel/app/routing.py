@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from umbel.app.config.sources import import_object
 from umbel.app.options import PublishOptions
 from umbel.app.queues import Queues
-from umbel.brokers.topology import Destination, Exchange, Queue
+from umbel.brokers.topology import Destination, Queue
 from umbel.errors import ImproperlyConfigured
 
 #: What a route says: calling options, `queue` above all.
@@ -173,12 +173,13 @@ class Router:
         """
         mandatory = options.mandatory is not False
         queue = self._queue(options)
-        exchange = options.exchange.name if isinstance(options.exchange, Exchange) else options.exchange
+        exchange = options.exchange
         if exchange is not None and options.routing_key is not None:
             # An explicit address; the queue is declared only when it was named too.
             return Destination(exchange, options.routing_key, queue if options.queue is not None else None, mandatory)
         home = queue.resolved()
-        assert home.exchange is not None and home.routing_key is not None
+        assert home.exchange is not None
+        assert home.routing_key is not None
         if home.exchange.type == "direct":
             return Destination("", home.name, home, mandatory)
         return Destination(exchange or home.exchange.name, options.routing_key or home.routing_key, home, mandatory)

@@ -83,13 +83,13 @@ def shared_task(function: Callable[P, R], /) -> Task[P, R]: ...
 def shared_task(*, bind: Literal[True], **options: Any) -> Callable[[Callable[Concatenate[Any, P], R]], Task[P, R]]: ...
 @overload
 def shared_task(*, bind: Literal[False] = False, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
-def shared_task(function: Any = None, /, **options: Any) -> Any:
+def shared_task(*function: Any, **options: Any) -> Any:
     """Make a task of a function that every app has, now and later."""
 
     def decorate(decorated: Callable[..., Any]) -> Any:
         return SharedTask(tasks.define(decorated, options), decorated)
 
-    return decorate if function is None else decorate(function)
+    return decorate(*function) if function else decorate
 
 
 def warn_eager_ignored(name: str) -> None:

@@ -155,7 +155,8 @@ class Task(Generic[P, R]):
         if plan is None or plan.version != app.conf.version:
             plan = self._make_plan()
         if plan is None or hooks.before_task_publish.receivers or hooks.after_task_publish.receivers:
-            return self.apply_async(args, kwargs)
+            sent: AsyncResult[R] = self.apply_async(args, kwargs)
+            return sent
         if self._check is not None:
             self._check(args, kwargs)
         task_id = uuid7(SYSTEM.now())
@@ -187,11 +188,13 @@ class Task(Generic[P, R]):
         args, kwargs = tuple(args or ()), dict(kwargs or {})
         self.check_arguments(args, kwargs)
         if self.app.conf.task_always_eager:
-            return self._eager(args, kwargs, task_id, options)
+            ran: AsyncResult[R] = self._eager(args, kwargs, task_id, options)
+            return ran
         if "shadow" not in options:
             options["shadow"] = self.shadow_name(args, kwargs, options)
         parsed = PublishOptions.parse({**options, "task_id": task_id})
-        return self.app.send(self.name, args, kwargs, parsed, self)  # type: ignore[no-any-return]
+        handle: AsyncResult[R] = self.app.send(self.name, args, kwargs, parsed, self)
+        return handle
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """`delay` for coroutines: returns when the broker has the message; the event loop is never blocked."""
@@ -208,11 +211,15 @@ class Task(Generic[P, R]):
         send = functools.partial(self.apply_async, args, kwargs, task_id, **options)
         if not options and task_id is None:
             send = functools.partial(self.delay, *(args or ()), **(kwargs or {}))
-        return await self.app.send_from_loop(send)  # type: ignore[no-any-return]
+        handle: AsyncResult[R] = await self.app.send_from_loop(send)
+        return handle
 
     def delay_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[R]]:
         """Send one message for each item: a tuple is the arguments of one call, any other value is its only argument."""
-        return self.app.send_many(self, ((item if isinstance(item, tuple) else (item,)) for item in calls), PublishOptions.parse(options))  # type: ignore[no-any-return]
+        handles: list[AsyncResult[R]] = self.app.send_many(
+            self, ((item if isinstance(item, tuple) else (item,)) for item in calls), PublishOptions.parse(options)
+        )
+        return handles
 
     def apply(
         self,
@@ -225,7 +232,8 @@ class Task(Generic[P, R]):
 
     def AsyncResult(self, task_id: str) -> AsyncResult[R]:  # noqa: N802 - Celery's name
         """The handle of a call that was made before."""
-        return self.app.handle(task_id, self.name)  # type: ignore[no-any-return]
+        handle: AsyncResult[R] = self.app.handle(task_id, self.name)
+        return handle
 
     # -- inside a worker ---------------------------------------------------
 
@@ -380,7 +388,7 @@ class Task(Generic[P, R]):
         return self._plan
 
     def _eager(self, args: tuple[Any, ...], kwargs: dict[str, Any], task_id: str | None, options: dict[str, Any]) -> Any:
-        wanted = {
+        wanted: dict[str, Any] = {
             name: options[name]
             for name in ("link", "link_error", "retries", "headers", "root_id", "parent_id", "ignore_result")
             if name in options

@@ -63,7 +63,7 @@ class Request:
     stamped_headers: Sequence[str] | None
     stamps: Mapping[str, Any]
 
-    def __init__(  # noqa: PLR0913 - one per message: a value object would cost a second one
+    def __init__(  # noqa: PLR0913, PLR0917 - one per message: a value object would cost a second one
         self,
         task: Any,
         id: str | None,

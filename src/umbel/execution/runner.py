@@ -414,7 +414,7 @@ def _guard(traits: Traits, request: Request, handler: Callable[..., Any], *args:
     try:
         handler(*args, **kwargs)
     except Exception as error:
-        logger.exception("Task %s[%s]: %s raised %r", traits.name, request.id, getattr(handler, "__name__", handler), error)
+        logger.exception("Task %s[%s]: %s raised", traits.name, request.id, getattr(handler, "__name__", handler))
         hooks.task_internal_error.send(
             traits.task,
             task_id=request.id,
