@@ -91,7 +91,7 @@ class Worker:
 
     def queues(self) -> list[Queue]:
         """The queues that this worker reads."""
-        return list(self.app.queues.select(self.options.queues, self.options.exclude))
+        return self.app.queues.select(self.options.queues, self.options.exclude)
 
     # inside
 
