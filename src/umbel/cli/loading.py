@@ -13,11 +13,11 @@ import click
 
 from umbel.brokers.base import QueueClient
 from umbel.brokers.topology import Queue
-from umbel.cli.options import GlobalOptions, did_you_mean
+from umbel.cli.options import GlobalOptions, Misuse, did_you_mean
 from umbel.errors import UmbelError
 
 
-class AppNotFound(click.UsageError):
+class AppNotFound(Misuse):
     """``-A`` leads nowhere."""
 
 
@@ -32,7 +32,7 @@ class LoadedApp:
 
     def queue_names(self) -> list[str]:
         """The queues that a worker of this app would consume from."""
-        return list(self.app.queues.consume_from)
+        return [queue.name for queue in self.app.queues.consume_from]
 
     def task_names(self, *, built_in: bool = False) -> list[str]:
         """Registered tasks, sorted."""
@@ -52,13 +52,13 @@ class LoadedApp:
         """The named queues, all of them known to the app or to the broker; the app's own when none is named.
 
         Raises:
-            click.UsageError: there is no such queue; says which was perhaps meant.
+            Misuse: there is no such queue; says which was perhaps meant.
         """
         known = self.queue_names()
         for name in names:
             if name not in known and client.length(name) is None:
                 hint = did_you_mean(name, known) or f"This app has: {', '.join(known)}."
-                raise click.UsageError(f"There is no queue {name!r}. {hint}")
+                raise Misuse(f"There is no queue {name!r}. {hint}")
         return names or tuple(known)
 
 
@@ -97,8 +97,22 @@ def _find(text: str) -> tuple[Any, str]:
     try:
         found = find_app(text)
     except UmbelError as error:
+        if error.__cause__ is not None:
+            _show_their_error(error.__cause__)
         raise AppNotFound(str(error)) from error
     return found.app, found.import_path
+
+
+def _show_their_error(error: BaseException) -> None:
+    """The traceback of what the user's own module raised, from their first line on."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = str(Path(__file__).parents[1])
+    while frames and (frames[0].filename.startswith((ours, "<frozen")) or "importlib" in frames[0].filename):
+        del frames[0]
+    lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames), *traceback.format_exception_only(error)]
+    click.echo("".join(lines), err=True)
 
 
 def _enter(workdir: str | None) -> None:

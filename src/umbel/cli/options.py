@@ -53,6 +53,12 @@ def _show_version(context: click.Context, _parameter: click.Parameter, value: bo
         context.exit()
 
 
+class Misuse(click.ClickException):
+    """The command line is understood but cannot be meant; one line, without the usage that click shows."""
+
+    exit_code = 2
+
+
 class GlobalOption(click.Option):
     """An option that is remembered for the whole command line and listed apart in a command's help."""
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import click
 
-from umbel.cli.options import GlobalOptions
+from umbel.cli.options import GlobalOptions, Misuse
 from umbel.runtime.logs import escape
 
 
@@ -116,11 +116,11 @@ def confirm(question: str, *, yes: bool, option: str = "-f") -> None:
     """Ask before something is destroyed.
 
     Raises:
-        click.UsageError: there is no terminal to ask on and ``yes`` was not given.
+        Misuse: there is no terminal to ask on and ``yes`` was not given.
         click.Abort: the answer was no.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError(f"This cannot be undone, and there is no terminal to ask on. Add {option} to go ahead.")
+        raise Misuse(f"This cannot be undone, and there is no terminal to ask on. Add {option} to go ahead.")
     click.confirm(question, abort=True, err=True)

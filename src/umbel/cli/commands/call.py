@@ -13,7 +13,7 @@ import click
 
 from umbel.cli.completing import complete_tasks
 from umbel.cli.loading import LoadedApp, load
-from umbel.cli.options import Command, GlobalOptions, did_you_mean, json_option
+from umbel.cli.options import Command, GlobalOptions, Misuse, did_you_mean, json_option
 from umbel.cli.output import Output
 
 
@@ -122,5 +122,5 @@ def _check_name(loaded: LoadedApp, name: str, output: Output, *, force: bool) ->
         return
     hint = did_you_mean(name, known)
     if hint:
-        raise click.UsageError(f"{loaded.path} has no task {name!r}. {hint} (--force sends it all the same.)")
+        raise Misuse(f"{loaded.path} has no task {name!r}. {hint} (--force sends it all the same.)")
     output.remark(f"{loaded.path} has no task {name!r}; sent for a worker that has it.")

@@ -14,7 +14,7 @@ from umbel.brokers.base import DEAD_DETAIL, DEAD_REASON, DEAD_SUFFIX, QueueClien
 from umbel.brokers.topology import Destination
 from umbel.cli.dead_letters import DeadLetter, Selection, read, revived
 from umbel.cli.loading import LoadedApp, load
-from umbel.cli.options import GlobalOptions, Group, json_option, queues_option
+from umbel.cli.options import GlobalOptions, Group, Misuse, json_option, queues_option
 from umbel.cli.output import Output, ago, confirm, count
 from umbel.runtime.logs import escape
 
@@ -156,7 +156,7 @@ def purge_command(context: click.Context, *, chosen: Selection, everything: bool
 
 def _require_choice(chosen: Selection, *, everything: bool, verb: str) -> None:
     if chosen.is_open and not everything:
-        raise click.UsageError(f"Which ones? Give ids, --task, --reason, or --all: umbel dead {verb} --all")
+        raise Misuse(f"Which ones? Give ids, --task, --reason, or --all: umbel dead {verb} --all")
 
 
 def _report(output: Output, done: list[DeadLetter], what: str, chosen: Selection) -> None:

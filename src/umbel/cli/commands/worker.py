@@ -176,7 +176,7 @@ def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node:
         changes=dict(loaded.changes),
         child_initializer=(_INITIALIZER, tuple(initializer)),
     )
-    worker = Worker(loaded.app, options)
+    worker = Worker(loaded.app, options, on_ready=_say_ready)
     names = [queue.name for queue in worker.queues()]
     if not output.quiet:
         output.line(_banner(loaded, worker, names, output))
@@ -189,6 +189,10 @@ def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node:
     say = logging.getLogger("umbel.worker").warning
     with stop_signals(StopLadder(worker, say)):
         return int(worker.run())
+
+
+def _say_ready(worker: Any) -> None:
+    logging.getLogger("umbel.worker").info("%s ready.", worker.hostname)
 
 
 def _banner(loaded: LoadedApp, worker: Any, queues: list[str], output: Output) -> str:

@@ -47,12 +47,14 @@ def _show(folder: Path, concurrency: int, output: Output) -> int:
     where = output.paint(f"broker and results: {folder / 'demo.db'}", dim=True)
     output.line(f"{output.paint('$', dim=True)} umbel worker -c {concurrency}    {where}")
     fatal = picture.TILES // 2
+    store = app.store
+    assert store is not None
     started = time.monotonic()
     with _worker(folder, concurrency) as process, screen(color=output.color) as view:
         pending = {str(draw.delay(tile, fatal=tile == fatal).id): tile for tile in _order()}
         seen = time.monotonic()
         while pending:
-            records = app.store.fetch(list(pending))
+            records = store.fetch(list(pending))
             for task_id, record in records.items():
                 if record.status == "SUCCESS":
                     view.draw(pending.pop(task_id), record.result)
