@@ -1,8 +1,8 @@
 """Everything that ``make test`` does: format, lint, types, layers, then the tests with the servers they need. Ends with pytest's own last line.
 
-    check.py             all of it
-    check.py --static    without the tests
-    check.py -- ARGS     arguments for pytest
+check.py             all of it
+check.py --static    without the tests
+check.py -- ARGS     arguments for pytest
 """
 
 from __future__ import annotations

@@ -124,7 +124,10 @@ def _install(kind: Kind) -> bool:
     try:
         subprocess.run(["apt-get", "update", "-qq"], env=environment, check=False, stdout=subprocess.DEVNULL)
         done = subprocess.run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", kind.package], env=environment, check=False, stdout=subprocess.DEVNULL
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", kind.package],
+            env=environment,
+            check=False,
+            stdout=subprocess.DEVNULL,
         )
     finally:
         if ours:
