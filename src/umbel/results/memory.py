@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 import queue
 import threading
 import weakref
@@ -100,7 +101,8 @@ class MemoryStore:
 
         def tell(packed: Packed) -> None:
             if packed.status in states.READY_STATES:
-                loop.call_soon_threadsafe(finish, packed)
+                with contextlib.suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(finish, packed)
 
         self._watch(task_id, tell)
         try:

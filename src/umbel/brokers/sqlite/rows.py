@@ -17,7 +17,7 @@ INSERT: Final = "INSERT INTO umbel_messages (queue, priority, attempts, envelope
 # Columns of an untrusted file may hold anything, and text that is not UTF-8 would fail the whole batch. A body over the limit is not read.
 _COLUMNS: Final = """id, queue, CAST(priority AS INTEGER), CAST(redelivered AS INTEGER), CAST(attempts AS INTEGER),
     CAST(extra AS BLOB), CAST(envelope AS BLOB), typeof(body), length(body),
-    CASE WHEN length(body) <= :limit THEN body END"""
+    CASE WHEN typeof(body) = 'blob' AND length(body) <= :limit THEN body END"""
 
 CLAIM: Final = f"""
     UPDATE umbel_messages SET holder = :holder, begun = 0 WHERE id IN (

@@ -1,0 +1,94 @@
+import sqlite3
+
+import pytest
+
+from umbel.brokers.base import BrokerOptions
+from umbel.brokers.registry import connect as connect_broker
+from umbel.brokers.topology import Queue
+from umbel.errors import ContentDisallowed, DecodeError, OperationalError
+from umbel.results.base import StoreOptions
+from umbel.results.model import Record
+from umbel.results.sqlite import connect
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "umbel.db"
+
+
+@pytest.fixture
+def make(path):
+    made = []
+
+    def make(**options):
+        made.append(connect(StoreOptions(url=f"sqlite:///{path}", **options)))
+        return made[-1]
+
+    yield make
+    for store in made:
+        store.close()
+
+
+def test_broker_and_store_share_a_file(path, make):
+    broker = connect_broker(BrokerOptions(urls=(f"sqlite:///{path}",)))
+    broker.publisher().declare(Queue("q"))
+    store = make()
+    store.store([Record(task_id="1", status="SUCCESS")])
+    broker.close()
+    with sqlite3.connect(path) as file:
+        assert file.execute("SELECT (SELECT count(*) FROM umbel_queues), (SELECT count(*) FROM umbel_results)").fetchone() == (1, 1)
+    file.close()
+
+
+def test_cleanup_counts(make):
+    brief, lasting = make(expires=0.001), make(expires=None)
+    brief.store([Record(task_id=str(number), status="SUCCESS") for number in range(2500)])
+    lasting.store([Record(task_id="kept", status="SUCCESS")])
+    assert lasting.cleanup() == 2500
+    assert lasting.cleanup() == 0
+    assert set(lasting.fetch(["1", "kept"])) == {"kept"}
+
+
+@pytest.mark.parametrize("options", [{"serializer": "pickle", "accept": frozenset({"pickle"})}, {"compression": "gzip"}])
+def test_other_encodings(make, options):
+    store = make(**options)
+    store.store([Record(task_id="1", status="SUCCESS", result={"a": "x" * 1000})])
+    assert store.fetch(["1"])["1"].result == {"a": "x" * 1000}
+
+
+def test_pickle_is_refused_unless_accepted(make):
+    make(serializer="pickle").store([Record(task_id="1", status="SUCCESS", result=1)])
+    with pytest.raises(ContentDisallowed):
+        make().fetch(["1"])
+    with pytest.raises(ContentDisallowed):
+        make().wait("1", 5)
+
+
+def test_an_untrusted_record(path, make):
+    store = make()
+    store.store([Record(task_id="1", status="SUCCESS", result=1)])
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE umbel_results SET record = x'5b5d'")
+    file.close()
+    with pytest.raises(DecodeError, match="task 1 is not a record"):
+        store.fetch(["1"])
+
+
+def test_closing_ends_the_waiting(make):
+    import threading
+
+    store, found = make(), []
+
+    def wait():
+        try:
+            store.wait("1", 10)
+        except OperationalError as error:
+            found.append(str(error))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not store._watch._waiting:
+        pass
+    store.close()
+    thread.join(5)
+    assert "was closed" in found[0]
