@@ -306,6 +306,8 @@ class AsyncResult(Generic[R]):
                 self._finish(self._wait_in_slices(timeout, interval, seen, on_interval, watched=watched))
             else:
                 self._finish(self.backend.wait(self.id, timeout, seen))
+            if seen is not None:
+                seen(cast("Record", self._final))
         return self._outcome(propagate, callback)
 
     wait = get

@@ -108,17 +108,18 @@ class RedisStore:
                 return False
             seen = value
             record = self._codec.decode(value, task_id)
-            if on_record is not None:
-                on_record(record)
             if is_terminal(record):
                 found.append(record)
+            elif on_record is not None:
+                on_record(record)
             return bool(found)
 
         return take, found
 
     def wait(self, task_id: str, timeout: float | None = None, on_record: Callable[[Record], None] | None = None) -> Record:
         take, found = self._collector(task_id, on_record)
-        wait_blocking(self._waiting, self._key(task_id), timeout, take)
+        if not wait_blocking(self._waiting, self._key(task_id), timeout, take):
+            raise _late(task_id, timeout)
         return found[0]
 
     async def wait_async(self, task_id: str, timeout: float | None = None) -> Record:
@@ -132,7 +133,7 @@ class RedisStore:
                 await waiter.wait(self._key(task_id), take)
         except builtins.TimeoutError as error:
             if limit.expired():
-                raise TimeoutError("The operation timed out.") from error
+                raise _late(task_id, timeout) from error
             raise
         return found[0]
 
@@ -154,6 +155,10 @@ class RedisStore:
         for loop, waiter in list(self._loops.items()):
             if not loop.is_closed() and loop.is_running():
                 loop.call_soon_threadsafe(waiter.stop)
+
+
+def _late(task_id: str, timeout: float | None) -> TimeoutError:
+    return TimeoutError(f"The task {task_id} has not ended within {timeout} seconds.")
 
 
 def connect(options: StoreOptions) -> RedisStore:

@@ -20,7 +20,7 @@ from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.blocking import Connection, wait_ready
 from umbel.brokers.redis.replies import translate
 from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
-from umbel.errors import AccessRefused, OperationalError, TimeoutError
+from umbel.errors import AccessRefused, OperationalError
 from umbel.runtime.backoff import delays
 from umbel.wire.redis.resp import Push, ReplyError, pack
 
@@ -120,7 +120,7 @@ class Pool:
                 self._idle.pop().close()
 
 
-def wait_blocking(pool: Pool, key: str, timeout: float | None, is_last: Callable[[bytes], bool]) -> None:
+def wait_blocking(pool: Pool, key: str, timeout: float | None, is_last: Callable[[bytes], bool]) -> bool:
     """Call back with each value of a key, now and as it is announced, until the callback says that it was the last.
 
     Args:
@@ -129,8 +129,10 @@ def wait_blocking(pool: Pool, key: str, timeout: float | None, is_last: Callable
         timeout: seconds; ``None`` is for ever.
         is_last: called in this thread.
 
+    Returns:
+        Whether there was a last value in time.
+
     Raises:
-        TimeoutError: there was no last value in time.
         OperationalError: there has been no server for half a minute.
     """
     end = None if timeout is None else time.monotonic() + timeout
@@ -147,18 +149,14 @@ def wait_blocking(pool: Pool, key: str, timeout: float | None, is_last: Callable
                 connection.close()
                 raise
             pool.give(connection)
-            if finished:
-                return
-            raise TimeoutError("The operation timed out.")
+            return finished
         except AccessRefused:
             raise
-        except OperationalError as error:
+        except OperationalError:
             now = time.monotonic()
             if watch is not None and watch.had_contact:
                 last_contact, pauses = now, delays(0.05, most=1.0)
-            if end is not None and now >= end:
-                raise TimeoutError(f"The operation timed out; the result store cannot be reached: {error}") from error
-            if now - last_contact > PATIENCE:
+            if now - last_contact > PATIENCE or (end is not None and now >= end):
                 raise
             pause = next(pauses)
             time.sleep(pause if end is None else min(pause, max(0.0, end - now)))
@@ -180,7 +178,8 @@ class _Watch:
         connection = self._connection
         self._ask(pack("SUBSCRIBE", self._name))
         while True:
-            if any([self._take(reply) for reply in connection.receive_now()]):
+            ends = [self._take(reply) for reply in connection.receive_now()]
+            if any(ends):
                 return self._leave(found=True)
             now = time.monotonic()
             if end is not None and now >= end:

@@ -23,9 +23,9 @@ from typing import Any
 
 from umbel.brokers.base import ATTEMPTS, BrokerOptions, ConnectionState, Delivery, DeliverySink
 from umbel.brokers.redis.address import Address
+from umbel.brokers.redis.bindings import binding_commands
 from umbel.brokers.redis.claiming import RedisDelivery, dead_envelope, read
 from umbel.brokers.redis.leases import Housekeeping
-from umbel.brokers.redis.publisher import binding_commands
 from umbel.brokers.redis.replies import is_transient, translate
 from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
 from umbel.brokers.topology import Queue
@@ -82,6 +82,7 @@ class RedisConsumer:
         self._doubtful: tuple[int, int] | None = None
         self._connection: StreamConnection | None = None
         self._connected = asyncio.Event()
+        self._claiming = asyncio.Lock()
         self._wake = asyncio.Event()
         self._full = False
         self._patience: asyncio.TimerHandle | None = None
@@ -257,7 +258,8 @@ class RedisConsumer:
             count = min(room, BATCH)
             self._wake.clear()
             arm = drained and connection.pushes
-            waiting, got = await self._claim(connection, count, arm=arm)
+            async with self._claiming:
+                waiting, got = await self._claim(connection, count, arm=arm)
             if got >= count:
                 drained = False
                 pauses = delays(_POLL_FIRST, most=_POLL_MOST, jitter=0.1)
@@ -550,6 +552,8 @@ class RedisConsumer:
     async def cancel_queue(self, name: str) -> None:
         self._queues.pop(name, None)
         self._order = None
+        async with self._claiming:  # a claim that is under way still asks for it
+            pass
 
     async def aclose(self) -> None:
         if self._closed:

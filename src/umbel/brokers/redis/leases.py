@@ -8,11 +8,12 @@ import random
 import re
 from typing import TYPE_CHECKING
 
+from umbel.brokers.redis.bindings import Table
 from umbel.brokers.redis.replies import is_transient
 from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
 from umbel.runtime.clock import SYSTEM
 from umbel.wire.redis import envelope, scripts
-from umbel.wire.redis.keys import TAG_PREFIX, route
+from umbel.wire.redis.keys import TAG_PREFIX
 from umbel.wire.redis.resp import Argument, ReplyError
 
 if TYPE_CHECKING:
@@ -171,7 +172,8 @@ class Housekeeping:
             return [held.routing_key]
         keys = self._consumer.keys
         members = await self._consumer.call("SMEMBERS", keys.binding(held.exchange))
-        return route([member.decode() for member in members], held.routing_key, keys.separator) or [held.routing_key]
+        table = Table(keys, None, sorted(member.decode() for member in members), frozenset())
+        return table.route(held.routing_key) or [held.routing_key]
 
 
 def _order(entry: tuple[bytes, bytes, bytes]) -> tuple[float, int]:

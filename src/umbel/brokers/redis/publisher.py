@@ -21,15 +21,16 @@ from typing import Any
 
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.redis.address import Address
+from umbel.brokers.redis.bindings import Table, binding_commands
 from umbel.brokers.redis.blocking import Connection, Session, wait_ready
 from umbel.brokers.redis.replies import is_transient
-from umbel.brokers.topology import Destination, Exchange, Queue
+from umbel.brokers.topology import Destination, Queue
 from umbel.errors import AccessRefused, MessageReturned, OperationalError, PublishError
 from umbel.messages.model import Message, Stencil
 from umbel.runtime.backoff import delays
 from umbel.wire.redis import envelope, scripts
-from umbel.wire.redis.keys import Keys, route, topic_pattern
-from umbel.wire.redis.resp import ReplyError, pack, pack_all
+from umbel.wire.redis.keys import Keys
+from umbel.wire.redis.resp import ReplyError, pack_all
 
 logger = logging.getLogger("umbel.brokers.redis")
 
@@ -49,22 +50,6 @@ _REPLAY_BATCH = 200
 
 #: A written command: (list, envelope), or `None` for one whose reply says nothing about a message.
 Item = tuple[bytes, bytes] | None
-
-
-def binding_commands(keys: Keys, queue: Queue) -> list[tuple[str, ...]]:
-    """The commands that make a queue known: to kombu by its bindings, to us by its name."""
-    queue = queue.resolved()
-    assert queue.exchange is not None
-    pairs: list[tuple[Exchange, str]] = [(queue.exchange, queue.routing_key or "")]
-    pairs += [(binding.exchange, binding.routing_key) for binding in queue.bindings]
-    commands: list[tuple[str, ...]] = [("SADD", keys.queues, queue.name)]
-    for exchange, key in pairs:
-        if not exchange.name:
-            continue
-        member = keys.member(key, topic_pattern(key) if exchange.type == "topic" else "", queue.name)
-        commands.append(("SADD", keys.binding(exchange.name), member))
-        commands.append(("SADD", keys.binding_permanent(exchange.name), member))
-    return commands
 
 
 class RedisPublisher:
@@ -93,7 +78,7 @@ class RedisPublisher:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._lookups = Session(self._candidates)
-        self._routes: dict[str, tuple[float, list[str]]] = {}
+        self._routes: dict[str, tuple[float, Table]] = {}
         self._declared: set[str] = set()
         self._window: deque[Item] = deque()
         #: Commands ever put into the window, and ever taken out of it.
@@ -177,23 +162,42 @@ class RedisPublisher:
         if not to.exchange:
             key = self._keys.list_for(to.routing_key, message.properties.get("priority")).encode()
             return b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key, len(raw), raw), [(key, raw)]
-        exchange = to.queue.resolved().exchange if to.queue is not None else None
-        if exchange is not None and exchange.name == to.exchange and exchange.type == "fanout":
-            channel = f"{self._keys.prefix}/{self._candidates[0].db}.{to.exchange}{'/' if to.routing_key else ''}{to.routing_key}"
-            return pack("PUBLISH", channel, raw), [None]
-        queues = self._route(to.exchange, to.routing_key)
-        if not queues and to.mandatory:
+        table = self._table(to.exchange)
+        queues = table.route(to.routing_key)
+        commands: list[tuple[bytes | str, ...]] = []
+        items: list[Item] = []
+        for queue in queues:
+            key = self._keys.list_for(queue, message.properties.get("priority")).encode()
+            commands.append(("LPUSH", key, raw))
+            items.append((key, raw))
+        if table.is_fanout:  # for kombu's consumers
+            slash = "/" if to.routing_key else ""
+            channel = f"{self._keys.prefix}/{self._candidates[0].db}.{to.exchange}{slash}{to.routing_key}"
+            commands.append(("PUBLISH", channel, raw))
+            items.append(None)
+        if not commands and to.mandatory:
             raise MessageReturned(f"no queue is bound to exchange {to.exchange!r} with routing key {to.routing_key!r}")
-        lists = [self._keys.list_for(queue, message.properties.get("priority")).encode() for queue in queues]
-        return b"".join(pack("LPUSH", key, raw) for key in lists), [(key, raw) for key in lists]
+        return pack_all(commands), items
 
-    def _route(self, exchange: str, routing_key: str) -> list[str]:
+    def _table(self, exchange: str) -> Table:
         with self._lock:
             known = self._routes.get(exchange)
             if known is None or known[0] < time.monotonic():
-                members = self._lookups.use(lambda connection: connection.call("SMEMBERS", self._keys.binding(exchange)))
-                known = self._routes[exchange] = (time.monotonic() + _ROUTES_FRESH, [member.decode() for member in members])
-        return route(known[1], routing_key, self._keys.separator)
+                if self._window:  # bindings of ours may be under way
+                    self._catch_up()
+                table = self._lookups.use(lambda connection: Table.read(connection, self._keys, exchange))
+                known = self._routes[exchange] = (time.monotonic() + _ROUTES_FRESH, table)
+        return known[1]
+
+    def _catch_up(self) -> None:
+        """Wait until everything written is confirmed; the lock is held."""
+        end = time.monotonic() + self._options.publish_timeout
+        while self._window and time.monotonic() < end:
+            if self._connection is None:
+                self._establish(end)
+            else:
+                wait_ready(self._connection.sock, 0.5)
+                self._read_now()
 
     def declare(self, queue: Queue) -> None:
         self._declare(queue, time.monotonic() + self._options.publish_timeout)

@@ -8,9 +8,9 @@ from typing import Any
 
 from umbel.brokers.base import BrokerOptions, Delivery
 from umbel.brokers.redis.address import Address
+from umbel.brokers.redis.bindings import binding_commands
 from umbel.brokers.redis.blocking import Connection, Session
 from umbel.brokers.redis.claiming import RedisDelivery, read
-from umbel.brokers.redis.publisher import binding_commands
 from umbel.brokers.redis.replies import translate
 from umbel.brokers.topology import Queue
 from umbel.wire.redis import envelope, scripts

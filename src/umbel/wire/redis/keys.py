@@ -103,24 +103,16 @@ class Keys:
         """Set of the queues that Umbel has declared: an empty list does not exist in Redis, a declared queue does."""
         return f"{self.prefix}umbel:queues"
 
+    @property
+    def exchanges(self) -> str:
+        """Hash of the exchanges that Umbel has declared and that are not direct → their type, which kombu's bindings do not tell."""
+        return f"{self.prefix}umbel:exchanges"
+
 
 def topic_pattern(routing_key: str) -> str:
     """A topic binding as the regular expression in the middle of a stored binding: ``*`` is one word, ``#`` is any text."""
     words = {"*": r"[^\.]+", "#": ".*?"}
     return "^" + r"\.".join(words.get(word, re.escape(word)) for word in routing_key.split(".")) + "$"
-
-
-def route(members: Iterable[str], routing_key: str, separator: str = SEPARATOR) -> list[str]:
-    """The queues that a message with a routing key reaches through an exchange's bindings."""
-    found = []
-    for member in members:
-        key, _, rest = member.partition(separator)
-        pattern, _, queue = rest.partition(separator)
-        if queue in found:
-            continue
-        if (re.match(pattern, routing_key) is not None) if pattern else key == routing_key:
-            found.append(queue)
-    return found
 
 
 def result_prefix(transport: Mapping[str, Any]) -> str:
