@@ -233,6 +233,11 @@ class Dispatcher:
         return sum(len(station.given) for station in self.stations.values())
 
     @property
+    def early(self) -> int:
+        """How many of them were acknowledged before they ran."""
+        return sum(entry.early for entry in self.running())
+
+    @property
     def is_full(self) -> bool:
         """Whether every seat is busy."""
         return all(station.given or not station.seat.is_ready for station in self.stations.values())

@@ -188,14 +188,19 @@ class Worker:
                 last_progress = now
             elif now - last_progress >= _STUCK and self._multiplier is None:
                 self._hand_back()
-            self.consumer.set_window(window(self.concurrency, rate.value, multiplier=self._multiplier, held=self.intake.held))
+            self.consumer.set_window(self._window(rate.value))
+
+    def _window(self, rate: float) -> int:
+        """Unsettled messages to allow now. What runs acknowledged already takes a slot without being unsettled."""
+        wanted = window(self.concurrency, rate, multiplier=self._multiplier, held=self.intake.held)
+        return wanted if self._multiplier is not None else max(self.intake.held, wanted - self.dispatcher.early)
 
     def _hand_back(self) -> None:
         """Every seat is busy with long tasks: let other workers have what waits here."""
         waiting = self.dispatcher.reclaim_all()
         if waiting:
             self.dispatcher.ready.clear()
-            self.consumer.set_window(max(1, self.dispatcher.outstanding))
+            self.consumer.set_window(self.dispatcher.outstanding - self.dispatcher.early + self.intake.held)
             self.consumer.requeue(entry.delivery for entry in waiting if not entry.lost)
 
     async def _prepare(self, entry: Entry) -> None:
