@@ -17,9 +17,10 @@ from pamqp import base, commands
 
 from umbel.brokers.amqp.addresses import Address, in_order
 from umbel.brokers.amqp.declaring import declare_queue
-from umbel.brokers.amqp.moving import Mover, blamed, dead, delayed
+from umbel.brokers.amqp.moving import DUE, Mover, blamed, dead, delayed
 from umbel.brokers.amqp.session import Session
 from umbel.brokers.amqp.sockets import ChannelError
+from umbel.brokers.amqp.subscriptions import PER_CONSUMER, Subscriptions
 from umbel.brokers.base import BrokerOptions, ConnectionState, Delivery, DeliverySink
 from umbel.brokers.topology import Queue
 from umbel.errors import AccessRefused, OperationalError
@@ -35,10 +36,10 @@ logger = logging.getLogger("umbel.brokers.amqp")
 _CHANNEL = 1
 #: What basic.qos can say.
 _MOST_PREFETCH = 0xFFFF
-#: Queue types whose window is one of each consumer and not of the channel.
-_PER_CONSUMER = frozenset({"quorum", "stream"})
-#: Seconds between two changes of the window where a change means consuming anew; and before a missing queue is tried again.
-_PACE, _MISSING = 0.5, 2.0
+#: Seconds before a missing queue is tried again; and before room that settling made is given to a new consumer of a quorum queue.
+_MISSING, _ROOM = 2.0, 0.02
+#: Seconds that a delayed message may come early and is held here: the delayed store counts whole seconds.
+_MOST_EARLY = 2.0
 
 
 class AmqpConsumer:
@@ -58,11 +59,10 @@ class AmqpConsumer:
         self._unsettled: dict[int, Delivery] = {}
         self._settling = Settling()
         self._flushing = False
-        #: Queue → consumer tag, as far as the broker knows.
-        self._consuming: dict[str, str] = {}
+        self._subscriptions = Subscriptions()
         self._prefetch = -1
         self._numbers = 0
-        self._per_consumer = any(queue.arguments.get("x-queue-type") in _PER_CONSUMER for queue in queues)
+        self._per_consumer = any(queue.arguments.get("x-queue-type") in PER_CONSUMER for queue in queues)
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reconnecting: asyncio.Task[None] | None = None
@@ -155,7 +155,7 @@ class AmqpConsumer:
         session.core.receiver.epoch = self._epoch
         session.core.receiver.queues.clear()
         self._settling = Settling()
-        self._consuming.clear()
+        self._subscriptions = Subscriptions()
         self._prefetch = -1
 
     def _end_epoch(self) -> None:
@@ -192,15 +192,33 @@ class AmqpConsumer:
 
     def _on_deliveries(self, deliveries: list[Delivery]) -> None:
         unsettled = self._unsettled
+        early = False
         for delivery in deliveries:
             unsettled[delivery.tag] = delivery
-        self._sink.on_deliveries(deliveries)
+            if DUE in delivery.headers:
+                early = True
+        if early:
+            deliveries = [delivery for delivery in deliveries if not self._held(delivery)]
+        if deliveries:
+            self._sink.on_deliveries(deliveries)
+
+    def _held(self, delivery: Delivery) -> bool:
+        """Whether a message came out of the delayed store early (it counts whole seconds); it is then handed on in time."""
+        due = delivery.headers.pop(DUE, None)
+        left = due - SYSTEM.now() if isinstance(due, (int, float)) else 0.0
+        if not 0.001 < left < _MOST_EARLY:
+            return False
+        asyncio.get_running_loop().call_later(left, self._release, delivery)
+        return True
+
+    def _release(self, delivery: Delivery) -> None:
+        if self._is_ours(delivery) and not self._closed:
+            self._sink.on_deliveries([delivery])
 
     def _on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Cancelled):
-            gone = [name for name, tag in self._consuming.items() if tag == event.consumer_tag]
-            for name in gone:
-                del self._consuming[name]
+            name = self._subscriptions.ended(event.consumer_tag)
+            if name is not None:
                 logger.warning("RabbitMQ ended the consumer of queue %r: the queue was deleted; it is declared again", name)
             self._reconcile()
         elif isinstance(event, events.ChannelClosed) and event.channel == _CHANNEL:
@@ -233,9 +251,9 @@ class AmqpConsumer:
 
     async def add_queue(self, queue: Queue) -> None:
         self._queues[queue.name] = queue
-        if queue.arguments.get("x-queue-type") in _PER_CONSUMER and not self._per_consumer:
+        if queue.arguments.get("x-queue-type") in PER_CONSUMER and not self._per_consumer:
             self._per_consumer = True
-            self._prefetch = -1
+            await self._cancel_all()
         await self._reconcile_now()
 
     async def cancel_queue(self, name: str) -> None:
@@ -265,23 +283,34 @@ class AmqpConsumer:
 
     async def _apply(self, session: Session) -> None:
         """Bring the broker's view in line with what is wanted. Called under the lock."""
-        window = min(self._window, _MOST_PREFETCH)
-        wanted = self._queues if window > 0 else {}
-        anew = self._per_consumer and window != self._prefetch
-        if anew and self._consuming and wanted:
-            await asyncio.sleep(_PACE)
-            window = min(self._window, _MOST_PREFETCH)
-            wanted = self._queues if window > 0 else {}
-        gone = [name for name in self._consuming if anew or name not in wanted]
-        if gone:
-            frames = [method(commands.Basic.Cancel, consumer_tag=self._consuming.pop(name)) for name in gone]
-            await session.call_all(frames, _CHANNEL)
-        if window > 0 and window != self._prefetch:
+        window, per_consumer = min(self._window, _MOST_PREFETCH), self._per_consumer
+        subscriptions = self._subscriptions
+        for name in subscriptions.to_cancel(self._queues, window, per_consumer=per_consumer):
+            await self._cancel(session, name)
+        if not per_consumer and 0 < window != self._prefetch:
             await session.ask(self._qos(window), _CHANNEL)
             self._prefetch = window
-        for name, queue in list(wanted.items()):
-            if name not in self._consuming and await self._declare(session, queue):
-                await self._consume(session, queue)
+        for queue, prefetch in subscriptions.to_begin(self._queues, window, per_consumer=per_consumer):
+            if not await self._declare(session, queue):
+                continue
+            if per_consumer:
+                await session.ask(self._qos(prefetch), _CHANNEL)
+                self._prefetch = prefetch
+            await self._consume(session, queue, prefetch)
+
+    async def _cancel(self, session: Session, name: str) -> None:
+        """End all consumers of a queue; what they delivered stays ours."""
+        tags = list(self._subscriptions.live.get(name, ()))
+        await session.call_all([method(commands.Basic.Cancel, consumer_tag=tag) for tag in tags], _CHANNEL)
+        unsettled = [tag for tag, delivery in self._unsettled.items() if delivery.queue == name] if self._per_consumer else []
+        self._subscriptions.cancelled(name, unsettled)
+
+    async def _cancel_all(self) -> None:
+        async with self._changing:
+            session = self._session
+            if session is not None and session.lost is None:
+                for name in list(self._subscriptions.live):
+                    await self._cancel(session, name)
 
     def _qos(self, window: int) -> base.Frame:
         """Celery's own arguments: one window for the channel, or for each consumer where quorum queues know no other."""
@@ -310,11 +339,11 @@ class AmqpConsumer:
         if not self._closed:
             self._reconcile()
 
-    async def _consume(self, session: Session, queue: Queue) -> None:
+    async def _consume(self, session: Session, queue: Queue, prefetch: int) -> None:
         self._numbers += 1
         tag = f"umbel-{self._numbers}"
         session.core.receiver.queues[tag.encode()] = queue.name
-        self._consuming[queue.name] = tag
+        self._subscriptions.begun(queue.name, tag, prefetch)
         await session.ask(
             method(commands.Basic.Consume, queue=queue.name, consumer_tag=tag, arguments=dict(queue.consumer_arguments)), _CHANNEL
         )
@@ -323,12 +352,21 @@ class AmqpConsumer:
 
     def ack(self, deliveries: Iterable[Delivery]) -> None:
         epoch, unsettled = self._epoch, self._unsettled
-        tags = [each.tag for each in deliveries if each.epoch == epoch and unsettled.pop(each.tag, None) is not None]
-        if tags:
-            self._settling.acknowledge(tags)
-            if not self._flushing:
-                self._flushing = True
-                asyncio.get_running_loop().call_soon(self._flush_soon)
+        settled = [each for each in deliveries if each.epoch == epoch and unsettled.pop(each.tag, None) is not None]
+        if not settled:
+            return
+        self._settling.acknowledge([each.tag for each in settled])
+        if self._subscriptions.left_over:
+            self._make_room(settled)
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush_soon)
+
+    def _make_room(self, settled: list[Delivery]) -> None:
+        """Where cancelled consumers had delivered these, there is room for a new consumer."""
+        made = [each for each in settled if self._subscriptions.settled(each.queue, each.tag)]
+        if made and self._window > 0:
+            asyncio.get_running_loop().call_later(_ROOM, self._retry)
 
     def _flush_soon(self) -> None:
         self._flushing = False
@@ -342,13 +380,12 @@ class AmqpConsumer:
 
     def requeue(self, deliveries: Iterable[Delivery]) -> None:
         session = self._session
-        frames = []
-        for each in deliveries:
-            if each.epoch == self._epoch and self._unsettled.pop(each.tag, None) is not None:
-                self._settling.settled(each.tag)
-                frames.append(render_requeue(_CHANNEL, each.tag))
-        if frames and session is not None:
-            session.write(b"".join(frames))
+        settled = [each for each in deliveries if each.epoch == self._epoch and self._unsettled.pop(each.tag, None) is not None]
+        for each in settled:
+            self._settling.settled(each.tag)
+        if settled and session is not None:
+            session.write(b"".join([render_requeue(_CHANNEL, each.tag) for each in settled]))
+            self._make_room(settled)
 
     async def begin(self, delivery: Delivery) -> None:
         """Nothing: RabbitMQ holds the message, and cannot write to it."""
@@ -360,7 +397,7 @@ class AmqpConsumer:
 
     async def delay(self, delivery: Delivery, until: float) -> None:
         if self._is_ours(delivery):
-            await self._moving().to_delayed(delayed(delivery), delivery.queue, until - SYSTEM.now())
+            await self._moving().to_delayed(delayed(delivery, until), delivery.queue, until - SYSTEM.now())
             self.ack([delivery])
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:

@@ -26,6 +26,8 @@ logger = logging.getLogger("umbel.brokers.amqp")
 _CHANNEL = 1
 #: Headers that a broker adds to what it dead-letters or redelivers; a message that is published anew has no such past.
 _BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count", "x-opt-")
+#: Header: when a delayed message is due, seconds since the epoch. The store counts whole seconds; our consumer holds the rest.
+DUE = "x-umbel-due"
 #: Characters of a dead letter's explanation.
 _LONGEST_DETAIL = 2000
 
@@ -35,9 +37,9 @@ def blamed(delivery: Delivery) -> Message:
     return _again(delivery, {ATTEMPTS: delivery.attempts + 1})
 
 
-def delayed(delivery: Delivery) -> Message:
+def delayed(delivery: Delivery, until: float) -> Message:
     """The message for the delayed store: a time to live would take it out of there too early."""
-    return _again(delivery, {}, without="expiration")
+    return _again(delivery, {DUE: until}, without="expiration")
 
 
 def dead(delivery: Delivery, reason: str, detail: str, now: float) -> Message:

@@ -27,12 +27,14 @@ class Window:
     always the oldest message.
     """
 
-    __slots__ = ("_entries", "_low", "_watchers", "bytes", "failures", "number", "tag")
+    __slots__ = ("_entries", "_low", "_ordered", "_watchers", "bytes", "failures", "number", "tag")
 
     def __init__(self) -> None:
         self._entries: dict[int, tuple[int, bytes]] = {}
         #: The lowest tag that may be unconfirmed: where to start when a confirm covers many.
         self._low = 1
+        #: No entry was sent again out of order.
+        self._ordered = True
         self.tag = 0
         #: The number of the latest message.
         self.number = 0
@@ -75,6 +77,10 @@ class Window:
                 self.bytes -= len(entry[1])
                 self.failures.append(Failure(entry[0], error))
 
+    def fail(self, number: int, error: BaseException) -> None:
+        """A message that was taken out was refused."""
+        self.failures.append(Failure(number, error))
+
     def refuse_where(self, test: Callable[[bytes], bool], error: BaseException) -> int:
         """Drop the messages whose bytes pass a test; returns how many."""
         tags = [tag for tag, (_, frames) in self._entries.items() if test(frames)]
@@ -82,19 +88,35 @@ class Window:
             self.refuse(tag, False, error)
         return len(tags)
 
-    def find(self, test: Callable[[bytes], bool]) -> int | None:
-        """The number of the first message whose bytes pass a test."""
-        return next((number for number, frames in self._entries.values() if test(frames)), None)
+    def take_where(self, test: Callable[[bytes], bool]) -> tuple[int, bytes] | None:
+        """Take out the first message whose bytes pass a test: its number and bytes."""
+        for tag, (number, frames) in self._entries.items():
+            if test(frames):
+                del self._entries[tag]
+                self.bytes -= len(frames)
+                return number, frames
+        return None
+
+    def add_again(self, number: int, frames: bytes) -> None:
+        """Put a message that was taken out at the end, under its old number."""
+        self.tag += 1
+        self._entries[self.tag] = (number, frames)
+        self.bytes += len(frames)
+        self._ordered = False
 
     def oldest(self) -> int | None:
         """The number of the oldest unconfirmed message."""
-        for number, _ in self._entries.values():
-            return number
-        return None
+        if not self._entries:
+            self._ordered = True
+            return None
+        if self._ordered:
+            return next(iter(self._entries.values()))[0]
+        return min(number for number, _ in self._entries.values())
 
     def restart(self) -> Iterator[bytes]:
         """A new channel: tags start again; returns what to publish again, in order."""
-        entries = list(self._entries.values())
+        entries = sorted(self._entries.values())
+        self._ordered = True
         self._entries = dict(enumerate(entries, 1))
         self.tag = len(entries)
         self._low = 1

@@ -1,0 +1,249 @@
+"""One publisher's connection and what is in flight on it. No thread, no lock: the publisher's lock is held around every call.
+
+Messages go into the `Window` and the buffer; the buffer goes to the socket; confirms, returns and refusals come back and empty the
+window. A new connection gets the whole window again, in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Sequence
+from itertools import islice
+
+from umbel.brokers.amqp.addresses import Address
+from umbel.brokers.amqp.declaring import declare_queue
+from umbel.brokers.amqp.sockets import BlockingConnection, connect_any
+from umbel.brokers.amqp.window import Watcher, Window
+from umbel.brokers.base import BrokerOptions
+from umbel.brokers.topology import Queue
+from umbel.errors import MessageReturned, OperationalError, PublishError
+from umbel.runtime.clock import SYSTEM
+from umbel.wire.amqp import events
+from umbel.wire.amqp.fastpath import DEFAULT_FRAME_MAX
+from umbel.wire.amqp.rendering import address_of, size_of
+
+logger = logging.getLogger("umbel.brokers.amqp")
+
+#: The channel that messages are published on, and the one that topology is declared on.
+CHANNEL, TOPOLOGY_CHANNEL = 1, 2
+_MOST_DECLARED = 2000
+#: Messages for each write when the window is published again.
+_REPLAY = 64
+_EXCHANGE = re.compile(r"exchange '([^']*)'")
+_SIZE = re.compile(r"message size (\d+)")
+
+
+class Pipeline:
+    """See the module."""
+
+    def __init__(self, nodes: Sequence[Address], options: BrokerOptions, declared: dict[str, Queue]) -> None:
+        self.window = Window()
+        self.connection: BlockingConnection | None = None
+        self.frame_max = DEFAULT_FRAME_MAX
+        #: Why the broker takes no messages now.
+        self.blocked: str | None = None
+        #: Watchers to call, and with what.
+        self.due: list[tuple[Watcher, BaseException | None]] = []
+        #: Names of queues that exist, as far as this connection knows.
+        self.ready: set[str] = set()
+        #: Frames that are not written yet, and their bytes.
+        self.buffer: list[bytes] = []
+        self.buffered = 0
+        #: When the broker last confirmed something, or there was nothing to confirm.
+        self.progress = 0.0
+        self._nodes = tuple(nodes)
+        self._options = options
+        #: What to declare again over the next connection.
+        self._declared = declared
+        self._first = 0
+        self._closed_channel: events.ChannelClosed | None = None
+        #: Messages that came back because their queue, which we had declared, was gone; and the numbers of those sent again.
+        self._returned: list[tuple[int, bytes, MessageReturned]] = []
+        self._sent_again: set[int] = set()
+
+    @property
+    def is_lost(self) -> bool:
+        """There is no connection that works, as far as one can see."""
+        return self.connection is None or self.connection.broken is not None
+
+    @property
+    def node(self) -> Address:
+        """The node of the last connection."""
+        return self._nodes[self._first]
+
+    def connect(self, deadline: float) -> None:
+        """One try: connect, open the channel, declare what was declared before, publish the unconfirmed again.
+
+        Raises:
+            OperationalError: no node can be used.
+        """
+        self.drop("replaced")
+        options = self._options
+        timeout = max(0.1, deadline - SYSTEM.monotonic())
+        connection, self._first = connect_any(self._nodes, options.limits, failover=options.failover, first=self._first, timeout=timeout)
+        connection.on_event = self._on_event
+        self.frame_max = connection.core.frame_max
+        self.blocked = self._closed_channel = None
+        self.ready.clear()
+        self.connection = connection
+        try:
+            connection.open_channel(CHANNEL, deadline, confirm=True)
+            for queue in self._declared.values():
+                self._declare_over(connection, queue, deadline)
+            self._replay(connection)
+        except BaseException:
+            connection.drop("setting up the channel failed")
+            raise
+
+    def drop(self, reason: str) -> None:
+        """Let the connection go without a word."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.drop(reason)
+
+    def close(self) -> None:
+        """Say goodbye."""
+        connection, self.connection = self.connection, None
+        self.ready.clear()
+        if connection is not None:
+            connection.close()
+
+    def declare(self, queue: Queue, deadline: float) -> None:
+        """Declare a queue, once for each connection."""
+        assert self.connection is not None
+        if queue.name not in self.ready:
+            self._declare_over(self.connection, queue, deadline)
+        if len(self._declared) < _MOST_DECLARED:
+            self._declared[queue.name] = queue
+
+    def write_buffer(self) -> None:
+        """Write what is buffered. When that fails the messages are in the window, and go over the next connection."""
+        if not self.buffer:
+            return
+        data = self.buffer[0] if len(self.buffer) == 1 else b"".join(self.buffer)
+        self.buffer.clear()
+        self.buffered = 0
+        if self.connection is not None:
+            with contextlib.suppress(OperationalError):
+                self.connection.write(data, self._options.publish_timeout)
+
+    def tend(self) -> bool:
+        """Write, read, look at silences; returns whether there was progress. Never raises: what is lost is seen at the connection."""
+        connection = self.connection
+        if connection is None or connection.broken is not None:
+            return False
+        self.write_buffer()
+        try:
+            progress = self._drain(connection)
+        except OperationalError:
+            return False
+        silence = SYSTEM.monotonic() - self.progress
+        if self.window and self.blocked is None and silence > self._options.publish_timeout:
+            connection.drop(f"RabbitMQ has not confirmed anything for {silence:.0f} s")
+        return progress
+
+    def _drain(self, connection: BlockingConnection) -> bool:
+        try:
+            connection.drain()
+        finally:
+            # Also when it broke: what was confirmed before need not be published again.
+            confirms = connection.core.receiver.confirms
+            progress = bool(confirms)
+            for _, tag, multiple in confirms:
+                self.window.confirm(tag, multiple)
+            confirms.clear()
+            if progress:
+                self.progress = SYSTEM.monotonic()
+            if self._closed_channel is None:
+                self._send_returned_again(connection)
+            if progress or self.window.failures:
+                self.due += self.window.take_watchers()
+        if self._closed_channel is not None:
+            self._reopen_channel(connection, self._closed_channel)
+        return progress
+
+    def _replay(self, connection: BlockingConnection) -> None:
+        """Publish everything unconfirmed over a new channel."""
+        self.buffer.clear()
+        self.buffered = 0
+        for number, frames, _ in self._returned:
+            self.window.add_again(number, frames)
+        self._returned.clear()
+        self.progress = SYSTEM.monotonic()
+        left = self.window.restart()
+        while batch := list(islice(left, _REPLAY)):
+            connection.write(b"".join(batch), self._options.publish_timeout)
+
+    def _declare_over(self, connection: BlockingConnection, queue: Queue, deadline: float) -> None:
+        frames = declare_queue(queue)
+        refusal = connection.declare(frames, TOPOLOGY_CHANNEL, deadline) if frames else None
+        if refusal is not None:
+            ours = dict(queue.arguments)
+            logger.warning("queue %r exists with other arguments than %r and is used as it is: %s", queue.name, ours, refusal)
+        self.ready.add(queue.name)
+
+    def _on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Returned):
+            self._on_returned(event)
+        elif isinstance(event, events.Refused):
+            error = PublishError("RabbitMQ refused a message (basic.nack): its queue is full or failed")
+            self.window.refuse(event.tag, event.multiple, error)
+        elif isinstance(event, events.Blocked):
+            self.blocked = event.reason or "alarm"
+        elif isinstance(event, events.Unblocked):
+            self.blocked = None
+            self.progress = SYSTEM.monotonic()
+        elif isinstance(event, events.ChannelClosed) and event.channel == CHANNEL:
+            self._closed_channel = event
+
+    def _on_returned(self, event: events.Returned) -> None:
+        ident = event.content[3].get("correlation_id")
+        where = f"exchange {event.exchange!r}, routing key {event.routing_key!r}"
+        error = MessageReturned(f"no queue is bound to {where}: the message{f' {ident}' if ident else ''} was returned ({event.text})")
+        needle, address = (ident or "").encode(), (event.exchange, event.routing_key)
+        found = self.window.take_where(lambda frames: address_of(frames) == address and needle in frames and event.body in frames)
+        if found is None:
+            return
+        number, frames = found
+        if not event.exchange and event.routing_key in self._declared and number not in self._sent_again:
+            self._returned.append((number, frames, error))
+        else:
+            self._sent_again.discard(number)
+            self.window.fail(number, error)
+
+    def _send_returned_again(self, connection: BlockingConnection) -> None:
+        """Messages to a queue that somebody deleted after we had declared it: declare it again and send them once more."""
+        if not self._returned or connection.broken is not None:
+            return
+        returned, self._returned = self._returned, []
+        deadline = SYSTEM.monotonic() + self._options.connect_timeout
+        for name in {address_of(frames)[1] for _, frames, _ in returned}:
+            logger.warning("the queue %r was deleted; it is declared again", name)
+            with contextlib.suppress(OperationalError):
+                self._declare_over(connection, self._declared[name], deadline)
+        for number, frames, _ in returned:
+            self._sent_again.add(number)
+            self.window.add_again(number, frames)
+            self.buffer.append(frames)
+        self.write_buffer()
+        if len(self._sent_again) > _MOST_DECLARED:
+            self._sent_again.clear()
+
+    def _reopen_channel(self, connection: BlockingConnection, closed: events.ChannelClosed) -> None:
+        """The broker closed the channel over one message: drop that one, publish the others again."""
+        self._closed_channel = None
+        error = PublishError(f"RabbitMQ refused a message: {closed.code} {closed.text}")
+        refused = 0
+        if found := _EXCHANGE.search(closed.text):
+            name = found[1]
+            refused = self.window.refuse_where(lambda frames: (address_of(frames)[0] or "amq.default") == (name or "amq.default"), error)
+        elif found := _SIZE.search(closed.text):
+            size = int(found[1])
+            refused = self.window.refuse_where(lambda frames: size_of(frames) == size, error)
+        if not refused:  # it may have been any of them, and keeping it would close the channel again
+            self.window.refuse_where(lambda _: True, error)
+        self.due += self.window.take_watchers()
+        connection.open_channel(CHANNEL, SYSTEM.monotonic() + self._options.connect_timeout, confirm=True)
+        self._replay(connection)
