@@ -6,7 +6,7 @@
 # make docs    write the generated pages
 # make clean   remove what make has made
 
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || echo python3)
+PYTHON ?=
 VENV   ?= .venv
 EXTRAS ?= dev
 BIN    := $(VENV)/bin

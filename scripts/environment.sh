@@ -1,14 +1,19 @@
 #!/bin/sh
 # Make a virtual environment and install this checkout into it:  environment.sh PYTHON VENV EXTRAS
+# An empty PYTHON means: find one.
 set -eu
 python=$1 venv=$2 extras=$3
 
-if ! command -v "$python" >/dev/null 2>&1; then
-    echo "No Python found. Umbel needs Python 3.11 or later:  apt-get install python3 python3-venv" >&2
-    exit 1
+fits() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+
+if [ -z "$python" ]; then
+    for python in python3 python3.11 python3.12 python3.13 python3.14 ""; do
+        [ -n "$python" ] && fits "$python" && break
+    done
 fi
-if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-    echo "Umbel needs Python 3.11 or later, and $python is $("$python" -V 2>&1). Name another:  make PYTHON=python3.12 …" >&2
+if [ -z "$python" ] || ! fits "$python"; then
+    echo "Umbel needs Python 3.11 or later, and ${python:-what is installed here} is not that." >&2
+    echo "  sudo apt-get install python3 python3-venv     or name one:  make PYTHON=/path/to/python3.12 …" >&2
     exit 1
 fi
 if [ ! -x "$venv/bin/python" ]; then

@@ -19,7 +19,7 @@ from typing import Any, Self
 from rich.box import ROUNDED, SIMPLE_HEAD
 from rich.console import Console
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 HERE = Path(__file__).resolve().parent
@@ -41,9 +41,8 @@ class Tracker:
             Progress(
                 SpinnerColumn(finished_text="[green]✓"),
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=32, complete_style="green", finished_style="green"),
-                MofNCompleteColumn(),
-                TextColumn("[dim]{task.fields[unit]}"),
+                BarColumn(bar_width=26, complete_style="green", finished_style="green"),
+                TextColumn("{task.completed:>7,.0f} [dim]{task.fields[unit]}"),
                 TimeElapsedColumn(),
                 console=console,
             )
@@ -117,7 +116,7 @@ def count(process: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
     results = {label(part.day, part.levels): make_result_str.delay(part.day, part.levels) for part in PARTS}
     last = None
     seen = time.monotonic()
-    with Tracker("3  Four tasks: make_result_str segments the lines with jieba and counts the words") as tracker:
+    with Tracker("3  Four tasks segment the lines with jieba and count the words") as tracker:
         for name in results:
             tracker.show(name, 0, LINES, "lines")
         while True:
@@ -149,9 +148,9 @@ def show_topics(ranking: dict[str, list[dict[str, Any]]]) -> None:
     tables = []
     for day, topics in ranking.items():
         table = Table(box=SIMPLE_HEAD, title=f"{day[:4]}-{day[4:6]}-{day[6:]}", title_style="bold", title_justify="left", pad_edge=False)
-        table.add_column("topic")
+        table.add_column("topic", width=8)
         table.add_column("heat", width=16)
-        table.add_column("said", justify="right")
+        table.add_column("said", justify="right", width=8)
         table.add_column("× other day", justify="right")
         for topic in topics:
             heat = "█" * max(1, round(topic["score"] / most * 16))
@@ -168,15 +167,19 @@ def show_topics(ranking: dict[str, list[dict[str, Any]]]) -> None:
 
 def close(lines: int, seconds: float) -> None:
     """What happened, and what to type next."""
-    source = "~" if str(HERE).startswith(str(Path.home())) else ""
-    folder = f"~/{HERE.relative_to(Path.home())}" if source else str(HERE)
+    umbel = shorter(Path(sys.executable).parent / "umbel")
+    commands = (
+        (f"{umbel} demo", "watch a killed task come back"),
+        (f"less {shorter(LOG)}", "what the worker said"),
+        (f"less {shorter(HERE / 'README.md')}", "the same on RabbitMQ and Redis"),
+    )
+    longest = max(len(command) for command, _ in commands)
+    next_steps = "\n".join(f"[dim]$[/] {command.ljust(longest)}  [dim]{meaning}[/]" for command, meaning in commands)
     console.print(
         Panel(
-            f"Five tasks went through [bold]one SQLite file[/], broker and results in one: {lines:,} lines of chat,\n"
-            f"segmented and counted by four processes and ranked by a fifth task, in [bold]{seconds:.1f} s[/]. No server was needed.\n\n"
-            "[dim]$[/] umbel demo                        [dim]a smaller show: watch a killed task come back[/]\n"
-            f"[dim]$[/] less {shorter(LOG)}   [dim]what the worker said[/]\n"
-            f"[dim]$[/] cd {shorter(folder)} && less README.md   [dim]the same on RabbitMQ and Redis[/]",
+            f"{lines:,} lines of chat were segmented and counted by four processes,\n"
+            f"then ranked by a fifth task, in [bold]{seconds:.1f} s[/]. No server was needed:\n"
+            f"broker and results were one SQLite file.\n\n{next_steps}",
             box=ROUNDED,
             border_style="green",
             title="[bold]What just happened[/]",
@@ -187,10 +190,9 @@ def close(lines: int, seconds: float) -> None:
     )
 
 
-def shorter(path: object) -> str:
+def shorter(path: Path) -> str:
     """A path as seen from here, if that is shorter."""
-    relative = os.path.relpath(str(path).replace("~", str(Path.home()), 1))
-    return min(str(path), relative, key=len)
+    return min(str(path), os.path.relpath(path), key=len)
 
 
 def main() -> None:
@@ -210,7 +212,7 @@ def main() -> None:
     started = time.monotonic()
     with worker() as process:
         results = count(process)
-        console.print("\n[bold]4  One more: make_model ranks the words[/]")
+        console.print("\n[bold]4  One more task ranks them[/]")
         ranking = make_model.delay(results).get(timeout=60)
         seconds = time.monotonic() - started
     show_topics(ranking)

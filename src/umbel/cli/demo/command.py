@@ -44,8 +44,9 @@ def _show(folder: Path, concurrency: int, output: Output) -> int:
     from umbel.cli.demo.screen import screen
     from umbel.cli.demo.tasks import app, draw
 
+    output.line(f"\n{output.paint('A picture, one tile a task', bold=True)}, drawn by a worker with {concurrency} processes.\n")
     where = output.paint(f"broker and results: {folder / 'demo.db'}", dim=True)
-    output.line(f"{output.paint('$', dim=True)} umbel worker -c {concurrency}    {where}")
+    output.line(f"{output.paint('$', dim=True)} umbel worker -c {concurrency}    {where}\n")
     fatal = picture.TILES // 2
     store = app.store
     assert store is not None

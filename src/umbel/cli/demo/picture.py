@@ -20,7 +20,7 @@ _MOST = 1000
 #: Where brightness begins and ends; it grows with the logarithm.
 _DARKEST, _LIGHTEST = 0.026, 0.45
 #: Samples of each pixel, squared.
-_SAMPLES = 16
+_SAMPLES = 12
 
 _SHADES: Final = " .:-=+*#%@"
 
