@@ -10,6 +10,7 @@ import pytest
 from system.processes import eventually, open_gate
 
 LATE = {"task_acks_late": True}
+STOPPING = r"\bStopping\b"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -20,7 +21,7 @@ def test_warm_finishes_what_runs(stage, number):
     stage.await_runs(running.id)
     seen = len(worker.log)
     worker.send(number)
-    worker.wait_log(r"[Ww]arm shutdown", since=seen)
+    worker.wait_log(STOPPING, since=seen)
     later = stage.send("mark", "later")
     open_gate(gate)
     assert worker.wait() == 0
@@ -40,7 +41,7 @@ def test_reserved_go_back_uncounted_and_in_order(stage, late):
     results = [stage.send("mark", number) for number in range(20)]
     seen = len(worker.log)
     worker.send(signal.SIGTERM)
-    worker.wait_log(r"[Ww]arm shutdown", since=seen)
+    worker.wait_log(STOPPING, since=seen)
     open_gate(gate)
     assert worker.wait() == 0
     assert stage.length() == 20
@@ -62,7 +63,7 @@ def test_cold_hands_late_work_back_at_once(stage, signals):
     begun = time.monotonic()
     for number in signals:
         worker.send(number)
-        worker.wait_log(r"[Ww]arm shutdown|[Cc]old shutdown", since=seen)
+        worker.wait_log(STOPPING, since=seen)
         seen = len(worker.log)
     worker.wait(10)
     assert time.monotonic() - begun < 10
