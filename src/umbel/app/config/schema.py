@@ -39,7 +39,7 @@ SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType({row.name: row for row
 OLD_NAMES: Final[Mapping[str, str]] = MappingProxyType({old: row.name for row in SETTINGS.values() for old in row.old})
 
 #: Settings of add-ons begin like this; they are kept as they are.
-FOREIGN: Final = ("redbeat_", "flower_", "django_celery_", "sqs_", "cassandra_")
+FOREIGN: Final = ("redbeat_", "flower_", "django_celery_", "sqs_")
 _PREFIXES: Final = tuple(
     sorted(
         {
@@ -71,6 +71,8 @@ def canonical(name: str) -> str | None:
         return name
     if name in OLD_NAMES:
         return OLD_NAMES[name]
+    if name.startswith("CELERY_") and name[7:].lower() in SETTINGS:  # written as with namespace="CELERY"
+        return name[7:].lower()
     return name.lower() if name.lower().startswith(FOREIGN) else None
 
 

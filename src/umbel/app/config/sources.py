@@ -142,7 +142,7 @@ def _namespaced(pairs: Mapping[str, Any], namespace: str, where: str) -> dict[st
 
 
 def _refuse_mixture(pairs: Mapping[str, Any], where: str) -> None:
-    old = [name for name in pairs if name in schema.OLD_NAMES]
+    old = [name for name in pairs if name.isupper()]
     new = [name for name in pairs if name in schema.SETTINGS]
     if not old or not new:
         return
@@ -150,7 +150,7 @@ def _refuse_mixture(pairs: Mapping[str, Any], where: str) -> None:
         preferred = {value: key for key, value in reversed([*schema.OLD_NAMES.items()])}
         renames = ", ".join(f"{name} → {preferred.get(name, name.upper())}" for name in new)
     else:
-        renames = ", ".join(f"{name} → {schema.OLD_NAMES[name]}" for name in old)
+        renames = ", ".join(f"{name} → {schema.canonical(name)}" for name in old)
     raise ImproperlyConfigured(f"old and new names of settings are mixed{where}; rename {renames}")
 
 

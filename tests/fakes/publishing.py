@@ -1,0 +1,106 @@
+"""A publisher and a store that keep everything in lists, and an app that uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from umbel import Umbel
+from umbel.brokers.topology import Destination, Queue
+from umbel.execution.base import Execution, Job
+from umbel.messages.model import Message, Stencil
+from umbel.results.model import Record
+from umbel.runtime.clock import FakeClock
+
+
+class FakePublisher:
+    """Keeps what is published; fails when told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Message, Destination]] = []
+        self.confirmed: list[bool] = []
+        self.declared: list[Queue] = []
+        self.error: Exception | None = None
+        self.blocking = False
+
+    def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:
+        if self.error:
+            raise self.error
+        self.sent.append((message, to))
+        self.confirmed.append(confirm)
+
+    def publish_stencil(
+        self, stencil: Stencil, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
+    ) -> None:
+        message = stencil.fill(task_id, root_id, parent_id, argsrepr, kwargsrepr, body)
+        self.publish(message, Destination(stencil.exchange, stencil.routing_key))
+
+    def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
+        before = len(self.sent)
+        for message, to in messages:
+            self.publish(message, to, confirm=confirm)
+        return len(self.sent) - before
+
+    def declare(self, queue: Queue) -> None:
+        self.declared.append(queue)
+
+    def would_block(self) -> bool:
+        return self.blocking
+
+    def flush(self, timeout: float | None = None) -> None:
+        pass
+
+    def on_confirmed(self, callback: Callable[[BaseException | None], None]) -> None:
+        callback(self.error)
+
+    def close(self) -> None:
+        pass
+
+
+class FakeStore:
+    """Keeps records."""
+
+    shared = True
+    reply_to = None
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def store(self, records: Sequence[Record]) -> None:
+        self.records.extend(records)
+
+    def close(self) -> None:
+        pass
+
+
+class FakeApp(Umbel):
+    """An app without servers: what it publishes is in ``publisher.sent``, its time stands still."""
+
+    def __init__(self, main: str = "proj", **options: Any) -> None:
+        options.setdefault("broker", "memory://")
+        options.setdefault("backend", "memory://")
+        super().__init__(main, clock=options.pop("clock", FakeClock()), set_as_current=False, **options)
+        self.fake = FakePublisher()
+        self.records = FakeStore()
+        self._publisher = self.fake
+        self._store, self._store_known = self.records, True
+
+    def job(self, message: Message | None = None, to: Destination | None = None, **headers: Any) -> Job:
+        """The last message published, or this one, as a worker receives it."""
+        if message is None or to is None:
+            message, to = self.fake.sent[-1]
+        return Job(
+            1, {**message.headers, **headers}, message.body, message.content_type, message.content_encoding, message.properties,
+            to.exchange, to.routing_key, False,
+        )  # fmt: skip
+
+    def run(self, job: Job | None = None) -> Execution:
+        """Run a job as a child does: execute, store, publish, finish."""
+        execution = self.runner("w1@host").execute(job or self.job())
+        if execution.record:
+            self.records.store([execution.record, *execution.more_records])
+        for message, to in execution.publications:
+            self.fake.publish(message, to)
+        if execution.finish:
+            execution.finish()
+        return execution

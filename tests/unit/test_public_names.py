@@ -1,0 +1,47 @@
+"""What ``import umbel`` gives, and what it must not cost."""
+
+import json
+import subprocess
+import sys
+
+import umbel
+
+ALLOWED = {
+    "AsyncResult", "Binding", "Celery", "EagerResult", "Exchange", "Queue", "Task", "Umbel", "__version__", "allow_join_result", "current_app",
+    "current_task", "errors", "shared_task", "states", "uuid",
+}  # fmt: skip
+HEAVY = {"redis", "hiredis", "sqlalchemy", "msgpack", "yaml", "pamqp", "click", "rich", "kombu", "celery", "sqlite3", "asyncio"}
+
+CODE = """
+import json, sys, time
+before = set(sys.modules)
+started = time.perf_counter()
+import umbel
+spent = time.perf_counter() - started
+light = sorted(set(sys.modules) - before)
+umbel.Umbel("x", broker="redis://localhost/0", set_as_current=False)
+print(json.dumps([spent, light, sorted(set(sys.modules) - before)]))
+"""
+
+
+def test_public_names_are_these():
+    assert set(umbel.__all__) == ALLOWED
+    for name in ALLOWED:
+        assert getattr(umbel, name) is not None
+    assert umbel.Celery is umbel.Umbel
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    assert not hasattr(umbel, "nonsense")
+
+
+def test_new_ids_are_version_7():
+    assert umbel.uuid()[14] == "7"
+
+
+def test_importing_is_light():
+    ran = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
+    spent, imported, with_app = json.loads(ran.stdout)
+    assert spent < 0.1
+    assert not HEAVY & set(imported)
+    assert not (HEAVY - {"asyncio"}) & set(with_app)
