@@ -1,0 +1,416 @@
+"""``rpc://``: results travel as messages to the client that sent the task (Celery's ``rpc`` backend).
+
+Each client process has one reply queue, named by an id of its own; task messages carry that name in ``reply_to``, and workers publish
+each state there, on the default exchange, with the task's id as correlation id and the task meta as body. One daemon thread per process
+reads the queue for all waiters; what nobody waits for yet is kept, up to a limit. Only this process can read these results.
+
+Two things differ from Celery, so that a lost connection loses no results: the queue is not deleted when its consumer goes (it is deleted
+when the store is closed, and expires), and results are published with confirms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import builtins
+import contextlib
+import logging
+import os
+import selectors
+import socket
+import threading
+import time
+import uuid
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from pamqp import commands
+
+from umbel.brokers import urls
+from umbel.brokers.amqp import AmqpBroker
+from umbel.brokers.amqp.addresses import addresses
+from umbel.brokers.amqp.declaring import declare_queue
+from umbel.brokers.amqp.sockets import BlockingConnection, connect_any
+from umbel.brokers.base import BrokerOptions, Delivery
+from umbel.brokers.topology import Destination, Exchange, Queue
+from umbel.errors import DecodeError, ImproperlyConfigured, MessageError, OperationalError, TimeoutError
+from umbel.messages.model import Message
+from umbel.results.base import StoreOptions
+from umbel.results.meta import from_meta, is_terminal, to_meta
+from umbel.results.model import Record
+from umbel.runtime.backoff import delays
+from umbel.runtime.clock import SYSTEM
+from umbel.wire import serializers
+from umbel.wire.amqp.methods import method
+
+logger = logging.getLogger("umbel.results.rpc")
+
+_CHANNEL, _TOPOLOGY_CHANNEL = 1, 2
+#: Records kept that nobody has asked for; the oldest are dropped.
+_MOST_KEPT = 10_000
+#: Seconds without a broker after which waiters give up.
+_PATIENCE = 30.0
+
+
+class Waiter(Protocol):
+    """Somebody who waits for one task."""
+
+    def put(self, record: Record) -> None:
+        """The task has a new state."""
+
+    def fail(self, error: OperationalError) -> None:
+        """There is no broker to hear from."""
+
+
+class _ThreadWaiter:
+    def __init__(self) -> None:
+        self.ready = threading.Condition()
+        self.items: deque[Record | OperationalError] = deque()
+
+    def put(self, record: Record | OperationalError) -> None:
+        with self.ready:
+            self.items.append(record)
+            self.ready.notify()
+
+    fail = put
+
+    def get(self, timeout: float | None) -> Record | OperationalError | None:
+        with self.ready:
+            if not self.items:
+                self.ready.wait(timeout)
+            return self.items.popleft() if self.items else None
+
+
+class _LoopWaiter:
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Record] = self._loop.create_future()
+
+    def put(self, record: Record) -> None:
+        if is_terminal(record):
+            self._call(self.future.set_result, record)
+
+    def fail(self, error: OperationalError) -> None:
+        self._call(self.future.set_exception, error)
+
+    def _call(self, function: Callable[[Any], None], value: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(lambda: None if self.future.done() else function(value))
+
+
+class RpcStore:
+    """Fulfils `umbel.results.base.ResultStore`."""
+
+    shared = False
+
+    def __init__(self, options: StoreOptions) -> None:
+        self.options = options
+        self._broker = AmqpBroker(_broker_options(options))
+        self._nodes = addresses(self._broker.options, heartbeat=0)
+        found = serializers.find(options.serializer)
+        self._serializer = found.name
+        self._accept = serializers.content_types(options.accept)
+        self._reset()
+        me = weakref.ref(self)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: _forget(me))
+        atexit.register(_at_exit, me)
+
+    def _reset(self) -> None:
+        self._lock = threading.RLock()
+        self._name = str(uuid.uuid4())
+        self._records: OrderedDict[str, Record] = OrderedDict()
+        self._waiters: dict[str, list[Waiter]] = {}
+        self._reader: _Reader | None = None
+
+    def forget_connection(self) -> None:
+        """In a forked child: the reply queue and what comes from it belong to the parent."""
+        reader = self._reader
+        self._reset()
+        if reader is not None:
+            reader.drop()
+
+    @property
+    def reply_to(self) -> str | None:
+        self._listen()
+        return self._name
+
+    def expect(self, task_id: str) -> None:  # noqa: ARG002 - all results come to the one queue
+        self._listen()
+
+    def store(self, records: Sequence[Record]) -> None:
+        messages = [(self._message(record), Destination("", record.reply_to or "", mandatory=False)) for record in records]
+        messages = [(message, to) for message, to in messages if _is_address(to.routing_key)]
+        if messages:
+            self._broker.publisher().publish_many(messages, confirm=True)
+
+    def _message(self, record: Record) -> Message:
+        try:
+            content_type, content_encoding, body = serializers.dumps(to_meta(record), self._serializer)
+        except MessageError as error:
+            raise type(error)(f"the result of task {record.task_id} cannot be sent: {error}") from error
+        properties = {
+            "delivery_mode": 2 if self.options.persistent else 1,
+            "priority": 0,
+            "correlation_id": record.task_id if len(record.task_id.encode()) <= 255 else None,
+        }
+        return Message(body, {}, content_type, content_encoding, properties)
+
+    def fetch(self, task_ids: Sequence[str]) -> dict[str, Record]:
+        with self._lock:
+            return {task_id: self._records[task_id] for task_id in task_ids if task_id in self._records}
+
+    def wait(self, task_id: str, timeout: float | None = None, on_record: Callable[[Record], None] | None = None) -> Record:
+        self._listen()
+        deadline = None if timeout is None else SYSTEM.monotonic() + timeout
+        waiter = _ThreadWaiter()
+        self._join(task_id, waiter)
+        try:
+            while True:
+                found = waiter.get(None if deadline is None else max(0.0, deadline - SYSTEM.monotonic()))
+                if isinstance(found, OperationalError):
+                    raise found
+                if found is None:
+                    if deadline is not None and SYSTEM.monotonic() >= deadline:
+                        raise TimeoutError(f"task {task_id} has no result after {timeout:g} s")
+                elif is_terminal(found):
+                    return found
+                elif on_record is not None:
+                    on_record(found)
+        finally:
+            self._leave(task_id, waiter)
+
+    async def wait_async(self, task_id: str, timeout: float | None = None) -> Record:
+        if self._reader is None:
+            await asyncio.to_thread(self._listen)
+        waiter = _LoopWaiter()
+        self._join(task_id, waiter)
+        try:
+            return await asyncio.wait_for(waiter.future, timeout)
+        except builtins.TimeoutError:
+            raise TimeoutError(f"task {task_id} has no result after {timeout:g} s") from None
+        finally:
+            self._leave(task_id, waiter)
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        with self._lock:
+            for task_id in task_ids:
+                self._records.pop(task_id, None)
+
+    def cleanup(self) -> int:
+        return 0
+
+    def public_url(self) -> str:
+        return "rpc" + self._broker.public_url().removeprefix("amqps").removeprefix("amqp")
+
+    def close(self) -> None:
+        with self._lock:
+            reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
+        self._broker.close()
+
+    # --- receiving
+
+    def _listen(self) -> None:
+        """Have a reply queue and somebody who reads it.
+
+        Raises:
+            OperationalError: the broker cannot be reached.
+        """
+        if self._reader is None:
+            with self._lock:
+                if self._reader is None:
+                    self._reader = _Reader(self._open, self._on_delivery, self._on_silence)
+
+    def _open(self) -> BlockingConnection:
+        """A connection that consumes from the reply queue."""
+        options = self._broker.options
+        deadline = SYSTEM.monotonic() + options.connect_timeout * len(self._nodes)
+        connection, _ = connect_any(
+            self._nodes, options.limits, failover=options.failover, timeout=options.connect_timeout * len(self._nodes)
+        )
+        try:
+            expires = {} if self.options.expires is None else {"x-expires": max(1, int(self.options.expires * 1000))}
+            connection.declare(declare_queue(Queue(self._name, Exchange(""), arguments=expires)), _TOPOLOGY_CHANNEL, deadline)
+            connection.open_channel(_CHANNEL, deadline)
+            connection.core.receiver.queues[b"umbel"] = self._name
+            consume = method(commands.Basic.Consume, queue=self._name, consumer_tag="umbel", no_ack=True)
+            connection.call(consume, _CHANNEL, deadline)
+        except BaseException:
+            connection.drop("the reply queue cannot be opened")
+            raise
+        return connection
+
+    def _on_delivery(self, delivery: Delivery) -> None:
+        task_id = str(delivery.properties.get("correlation_id") or "")
+        try:
+            if delivery.flaw is not None:
+                raise delivery.flaw
+            value = serializers.loads(delivery.body, delivery.content_type, delivery.content_encoding, self._accept)
+            record = from_meta(value, task_id)
+        except (MessageError, DecodeError) as error:
+            logger.warning("a result of task %s cannot be read and is dropped: %s", task_id or "unknown", error)
+            return
+        with self._lock:
+            known = self._records.get(record.task_id)
+            if known is not None and is_terminal(known):
+                return
+            self._records[record.task_id] = record
+            self._records.move_to_end(record.task_id)
+            if len(self._records) > _MOST_KEPT:
+                dropped, _ = self._records.popitem(last=False)
+                logger.warning("more than %d results wait to be read; that of task %s is dropped", _MOST_KEPT, dropped)
+            for waiter in self._waiters.get(record.task_id, ()):
+                waiter.put(record)
+
+    def _on_silence(self, error: OperationalError) -> None:
+        with self._lock:
+            for waiters in self._waiters.values():
+                for waiter in waiters:
+                    waiter.fail(error)
+
+    def _join(self, task_id: str, waiter: Waiter) -> None:
+        with self._lock:
+            self._waiters.setdefault(task_id, []).append(waiter)
+            known = self._records.get(task_id)
+            if known is not None:
+                waiter.put(known)
+
+    def _leave(self, task_id: str, waiter: Waiter) -> None:
+        with self._lock:
+            waiters = self._waiters.get(task_id, [])
+            if waiter in waiters:
+                waiters.remove(waiter)
+            if not waiters:
+                self._waiters.pop(task_id, None)
+
+
+class _Reader:
+    """The thread that reads the reply queue, and its connection."""
+
+    def __init__(
+        self,
+        connect: Callable[[], BlockingConnection],
+        on_delivery: Callable[[Delivery], None],
+        on_silence: Callable[[OperationalError], None],
+    ) -> None:
+        self._connect = connect
+        self._on_delivery = on_delivery
+        self._on_silence = on_silence
+        self._connection = connect()
+        self._ear, self._voice = socket.socketpair()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, daemon=True, name="umbel-replies")
+        self._thread.start()
+
+    def close(self) -> None:
+        """Delete the queue and end the thread."""
+        self._closing = True
+        with contextlib.suppress(OSError):
+            self._voice.send(b"x")
+        if self._thread is not threading.current_thread():
+            self._thread.join(5.0)
+        self._ear.close()
+        self._voice.close()
+
+    def drop(self) -> None:
+        """After a fork: close our copies of the sockets."""
+        self._connection.drop("the connection belongs to the parent process")
+        self._ear.close()
+        self._voice.close()
+
+    def _run(self) -> None:
+        while not self._closing:
+            try:
+                self._read()
+            except OperationalError as error:
+                if not self._closing:
+                    logger.warning("the reply queue is not read now: %s", error)
+                    self._reconnect()
+        with contextlib.suppress(OperationalError):
+            queue = self._connection.core.receiver.queues.get(b"umbel", "")
+            deadline = SYSTEM.monotonic() + 1.0
+            self._connection.call(method(commands.Queue.Delete, queue=queue), _CHANNEL, deadline)
+        self._connection.close()
+
+    def _read(self) -> None:
+        connection = self._connection
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection, selectors.EVENT_READ)
+            selector.register(self._ear, selectors.EVENT_READ)
+            while not self._closing:
+                connection.drain()
+                for delivery in connection.core.receiver.take_deliveries():
+                    self._on_delivery(delivery)
+                selector.select()
+
+    def _reconnect(self) -> None:
+        """Connect again, however long it takes; waiters are told when it takes long."""
+        lost = SYSTEM.monotonic()
+        for pause in delays(0.05, 2.0, 2.0):
+            time.sleep(pause)
+            if self._closing:
+                return
+            try:
+                self._connection = self._connect()
+            except OperationalError as error:
+                if SYSTEM.monotonic() - lost > _PATIENCE:
+                    self._on_silence(error)
+            else:
+                return
+
+
+def _is_address(reply_to: str) -> bool:
+    """Whether results may be sent there: it comes from a message, that is from anybody."""
+    if not reply_to:
+        return False
+    if reply_to.startswith("amq.") or len(reply_to.encode()) > 255:
+        logger.warning("a result was not sent: reply_to %.60r is not the name of a client's queue", reply_to)
+        return False
+    return True
+
+
+def _broker_options(options: StoreOptions) -> BrokerOptions:
+    """Which broker to use: that of the URL (``rpc://user:password@host/vhost``), else the one in the transport options.
+
+    Raises:
+        ImproperlyConfigured: neither names an AMQP broker.
+    """
+    given = options.transport.get("broker")
+    base = (
+        given if isinstance(given, BrokerOptions) else BrokerOptions(urls=(), connect_timeout=options.connect_timeout, name="umbel results")
+    )
+    scheme, _, rest = options.url.partition("://")
+    if rest.strip("/"):
+        prefix = scheme.removeprefix("rpc").removeprefix("+") or "amqp"
+        found: tuple[str, ...] = tuple(f"{prefix}://{part.partition('://')[2] or part}" for part in urls.split(options.url))
+    elif base.urls:
+        found = base.urls
+    else:
+        found = urls.split(options.transport.get("broker_url") or ())
+    wrong = [urls.parse(url).scheme for url in found if urls.parse(url).scheme not in ("amqp", "amqps", "pyamqp")]
+    if wrong or not found:
+        what = f"the broker is {wrong[0]}://" if wrong else "no broker is named"
+        raise ImproperlyConfigured(f"rpc:// sends results through RabbitMQ, but {what}; use rpc://host or another result_backend")
+    return replace(base, urls=found)
+
+
+def connect(options: StoreOptions) -> RpcStore:
+    """The store of these options; connects at first use."""
+    return RpcStore(options)
+
+
+def _forget(store: weakref.ref[RpcStore]) -> None:
+    me = store()
+    if me is not None:
+        me.forget_connection()
+
+
+def _at_exit(store: weakref.ref[RpcStore]) -> None:
+    me = store()
+    if me is not None:
+        me.close()
