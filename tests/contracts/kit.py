@@ -99,6 +99,8 @@ class Kit:
     #: Arguments of a queue with priorities; ``None`` when it has none.
     priority_arguments: dict[str, Any] | None = field(default_factory=dict)
     transport: dict[str, Any] = field(default_factory=dict)
+    #: RabbitMQ puts what is requeued at the end of a quorum queue.
+    requeues_first: bool = True
     #: Seconds; short, so that tests need not wait long.
     lease: float = 1.0
     brokers: list[Broker] = field(default_factory=list)

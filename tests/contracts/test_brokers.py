@@ -62,7 +62,7 @@ def kit(request, tmp_path):
     elif name == "rabbitmq-classic":
         made = Kit(name, request.getfixturevalue("rabbitmq_url"), priority_arguments={"x-max-priority": 10})
     else:
-        made = Kit(name, request.getfixturevalue("rabbitmq_url"), arguments={"x-queue-type": "quorum"})
+        made = Kit(name, request.getfixturevalue("rabbitmq_url"), arguments={"x-queue-type": "quorum"}, requeues_first=False)
     yield made
     made.close()
     if name == "redis":

@@ -30,7 +30,7 @@ class SqliteBroker:
         return self._publisher
 
     def consumer(self, queues: Sequence[Queue], sink: DeliverySink, *, window: int) -> SqliteConsumer:
-        return SqliteConsumer(self._database(), self.options, queues, sink, window=window)
+        return SqliteConsumer(self._database(autocheckpoint=False), self.options, queues, sink, window=window)
 
     def queue_client(self) -> SqliteQueueClient:
         return SqliteQueueClient(self._database(), self.options)
@@ -41,8 +41,8 @@ class SqliteBroker:
     def close(self) -> None:
         self._publisher.close()
 
-    def _database(self) -> Database:
-        return Database(self.path, synchronous=self._synchronous)
+    def _database(self, *, autocheckpoint: bool = True) -> Database:
+        return Database(self.path, synchronous=self._synchronous, autocheckpoint=autocheckpoint)
 
 
 def connect(options: BrokerOptions) -> SqliteBroker:

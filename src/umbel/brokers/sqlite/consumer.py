@@ -5,6 +5,9 @@ when it is due, and the claim of the next batch. It takes under a millisecond fo
 its own, each row would have to take turns for the interpreter lock. A turn never waits for other writers: it comes again a millisecond
 later. An idle consumer is woken by the doorbell, by the next delayed message, and for its upkeep: renewing the lease,
 restoring what dead holders left behind, promoting what is due.
+
+Copying the journal into the file waits for the disk. The consumer does it in a thread, and makes no turns meanwhile: a journal that is
+written to while it is copied never gets empty.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from typing import Final
 from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, ConnectionState, Delivery, DeliverySink
 from umbel.brokers.envelope import dead_headers
 from umbel.brokers.sqlite import holders, queues, rows
-from umbel.brokers.sqlite.database import Busy, Database
+from umbel.brokers.sqlite.database import BUSY_TIMEOUT, Busy, Database
 from umbel.brokers.sqlite.doorbell import MESSAGES, Bell, Listener
 from umbel.brokers.topology import Queue
 from umbel.errors import OperationalError
@@ -35,6 +38,8 @@ _UPKEEP: Final = 1.0
 _POLL: Final = 0.05
 #: A turn tries this often at once, this many seconds apart, and then again after a longer pause.
 _TRIES, _SHORT_PAUSE, _LONG_PAUSE = 3, 0.00005, 0.001
+#: Pages of journal after which it is copied into the file, and what a commit and a changed row are reckoned to write.
+_CHECKPOINT, _PAGES_PER_COMMIT, _PAGES_PER_ROW = 4000.0, 4.0, 0.4
 #: Seconds that `aclose` tries to hand back.
 _FAREWELL: Final = 10.0
 
@@ -86,6 +91,9 @@ class SqliteConsumer:
         self._next: asyncio.Handle | None = None
         self._next_is_soon = False
         self._retries: Iterator[float] | None = None
+        self._busy_since: float | None = None
+        self._journal = 0.0
+        self._checkpoint: asyncio.Future[None] | None = None
         self._closed = False
 
     async def start(self) -> None:
@@ -162,6 +170,8 @@ class SqliteConsumer:
             self._next.cancel()
         self._listen(False)
         self._listener.close()
+        if self._checkpoint is not None:
+            await asyncio.wait([self._checkpoint])
         if self._holder or self._steps:
             await self._farewell()
         self._unsettled.clear()
@@ -225,19 +235,28 @@ class SqliteConsumer:
 
     def _turn(self) -> None:
         self._next, self._next_is_soon = None, False
-        if self._closed:
+        if self._closed or self._checkpoint is not None:
             return
         try:
             if self._needs_writing():
                 done = self._attempt()
                 if done is None:
-                    self._later(_LONG_PAUSE)
+                    self._wait_for_others()
                 else:
+                    self._busy_since = None
                     self._finish(done)
                 return
             self._rest()
         except OperationalError as error:
             self._fail(error)
+
+    def _wait_for_others(self) -> None:
+        now = self._clock.monotonic()
+        if self._busy_since is None:
+            self._busy_since = now
+        if now - self._busy_since > BUSY_TIMEOUT:
+            raise Busy(f"SQLite database {self._database.path} has been locked by another process for {BUSY_TIMEOUT:.0f} s")
+        self._later(_LONG_PAUSE)
 
     def _needs_writing(self) -> bool:
         if self._acks or self._requeues or self._steps or self._clock.monotonic() >= self._upkeep_at:
@@ -285,6 +304,8 @@ class SqliteConsumer:
         now = self._clock.monotonic()
         if done.lost or now >= self._upkeep_at:
             self._upkeep_at = now + self._upkeep_every
+        rows_written = len(done.deliveries) + len(self._acks) + len(self._requeues) + len(self._steps)
+        self._journal += _PAGES_PER_COMMIT + rows_written * _PAGES_PER_ROW
         self._forget_settled()
         if self._retries is not None:
             self._retries = None
@@ -297,10 +318,22 @@ class SqliteConsumer:
             if len(self._order) > 1:
                 self._order.append(self._order.pop(0))
             self._sink.on_deliveries(done.deliveries)
-        if len(done.deliveries) >= BATCH and self._room() > 0:
+        if self._journal >= _CHECKPOINT:
+            self._start_checkpoint()
+        elif len(done.deliveries) >= BATCH and self._room() > 0:
             self._soon()
         else:
             self._rest()
+
+    def _start_checkpoint(self) -> None:
+        assert self._loop is not None
+        self._journal = 0.0
+        self._checkpoint = self._loop.run_in_executor(None, self._database.checkpoint)
+        self._checkpoint.add_done_callback(self._end_checkpoint)
+
+    def _end_checkpoint(self, _: asyncio.Future[None]) -> None:
+        self._checkpoint = None
+        self._soon()
 
     def _rest(self) -> None:
         if self._next_is_soon:

@@ -96,13 +96,20 @@ def translate(path: str, error: sqlite3.Error) -> OperationalError:
 class Database:
     """A connection to one file, for one thread at a time. Thread-safe, fork-safe."""
 
-    def __init__(self, path: str, *, synchronous: str = "NORMAL") -> None:
+    def __init__(self, path: str, *, synchronous: str = "NORMAL", autocheckpoint: bool = True) -> None:
+        """
+        Args:
+            path: absolute.
+            synchronous: NORMAL or FULL.
+            autocheckpoint: a commit may now and then copy the journal into the file, which waits for the disk; else call `checkpoint`.
+        """
         self.path = path
         #: Rises whenever another file is found at the path; what was known of the old one is void.
         self.generation = 0
         #: How often a connection was opened.
         self.opened = 0
         self._synchronous = synchronous
+        self._autocheckpoint = autocheckpoint
         self._connection: sqlite3.Connection | None = None
         self._inode = (0, 0)
         self.lock = threading.RLock()
@@ -171,6 +178,11 @@ class Database:
             except sqlite3.Error as error:
                 raise translate(self.path, error) from error
 
+    def checkpoint(self) -> None:
+        """Copy the journal into the file as far as readers let it; waits for the disk. Whatever goes wrong shows at the next commit."""
+        with contextlib.suppress(OperationalError):
+            self.read(lambda connection: connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
+
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
         with self.lock:
@@ -188,6 +200,8 @@ class Database:
         # The file may come from anywhere: its schema may not call functions with side effects.
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        if not self._autocheckpoint:
+            connection.execute("PRAGMA wal_autocheckpoint=0")
         _use_wal(connection)
         self._migrate(connection)
         connection.execute("PRAGMA busy_timeout=0")
