@@ -85,6 +85,9 @@ def store_url(conf: Settings, broker: Iterable[str]) -> str | None:
 def store_options(conf: Settings, url: str) -> StoreOptions:
     """How to reach the result store and how to write to it."""
     accept = conf.result_accept_content if conf.result_accept_content is not None else conf.accept_content
+    transport = dict(conf.result_backend_transport_options)
+    if url.startswith("rpc"):  # results go through the broker that tasks go through
+        transport.setdefault("broker", broker_options(conf))
     return StoreOptions(
         url=url,
         expires=seconds(conf.result_expires),
@@ -96,7 +99,7 @@ def store_options(conf: Settings, url: str) -> StoreOptions:
         socket_timeout=seconds(conf.redis_socket_timeout) or 120.0,
         connect_timeout=seconds(conf.redis_socket_connect_timeout) or 4.0,
         max_connections=conf.redis_max_connections,
-        transport=dict(conf.result_backend_transport_options),
+        transport=transport,
     )
 
 
