@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from umbel.errors import ImproperlyConfigured
+from umbel.results import registry
+from umbel.results.base import StoreOptions
+
+
+@pytest.mark.parametrize("text", [None, "", "disabled", "disabled://"])
+def test_no_store(text):
+    assert registry.canonical(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [("redis", "redis://"), ("rpc", "rpc://"), ("rpc://", "rpc://"), ("cache+memory", "cache+memory://"), (" redis://h/1 ", "redis://h/1")],
+)
+def test_short_names(text, url):
+    assert registry.canonical(text) == url
+
+
+def test_the_redis_store():
+    store = registry.connect(StoreOptions(url="redis://:secret@localhost:6379/5"))
+    assert store is not None
+    assert store.public_url() == "redis://:**@localhost:6379/5"
+    assert store.shared
+    assert store.reply_to is None
+
+
+@pytest.mark.parametrize(
+    ("url", "text"), [("reddis://h", "did you mean rediss?://"), ("nowhere", "expected a URL"), ("zz://", "known are .*redis")]
+)
+def test_unknown_ones(url, text):
+    with pytest.raises(ImproperlyConfigured, match=text):
+        registry.connect(StoreOptions(url=url))
