@@ -147,7 +147,7 @@ def _apps(module: ModuleType) -> Iterator[tuple[str, Umbel]]:
 
 
 def _not_a_module(text: str) -> str:
-    guess = Path(text.partition(":")[0]).with_suffix("").as_posix().strip("./").replace("/", ".")
+    guess = text.partition(":")[0].removesuffix(".py").strip("./").replace("/", ".")
     meant = f"; did you mean -A {guess}?" if guess and guess != text else ""
     return f"-A {text}: expected the name of a module such as tasks or proj.tasks:app, not a file{meant}"
 

@@ -1,0 +1,68 @@
+from datetime import timedelta
+
+import pytest
+
+from umbel.app.options import PublishOptions
+from umbel.errors import ImproperlyConfigured
+
+SIGNATURE = {"task": "proj.add", "args": [1]}
+
+
+def test_every_calling_option_of_celery_is_taken():
+    PublishOptions.parse({
+        "task_id": "x", "countdown": 1, "eta": None, "expires": 5, "retry": True, "retry_policy": {"max_retries": 1}, "queue": "q", "exchange": "e",
+        "exchange_type": "direct", "routing_key": "k", "priority": 3, "delivery_mode": 1, "mandatory": True, "immediate": False, "declare": [],
+        "router": None, "route_name": "n", "serializer": "json", "compression": "gzip", "headers": {}, "argsrepr": "a", "kwargsrepr": "k", "shadow": "s",
+        "origin": "o", "link": SIGNATURE, "link_error": [SIGNATURE], "chain": [SIGNATURE], "chord": SIGNATURE, "group_id": "g", "group_index": 1,
+        "root_id": "r", "parent_id": "p", "add_to_parent": False, "reply_to": "q", "retries": 2, "replaced_task_nesting": 1, "time_limit": 3,
+        "soft_time_limit": 2, "ignore_result": True, "result_cls": None, "task_type": None, "connection": None, "producer": None, "publisher": None,
+        "event_dispatcher": None, "timeout": 3, "confirm_timeout": 3, "expiration": 3, "user_id": "u", "app_id": "a", "message_id": "m", "type": "t",
+        "timestamp": 1, "confirm": True,
+    })  # fmt: skip
+
+
+def test_amqp_properties_and_those_of_transports():
+    found = PublishOptions.parse({"app_id": "a", "MessageGroupId": "g", "properties": {"x": 1}, "user_id": None})
+    assert found.properties == {"x": 1, "app_id": "a", "MessageGroupId": "g"}
+
+
+def test_an_unknown_option_is_an_error_that_suggests():
+    with pytest.raises(TypeError, match="no calling option contdown; did you mean countdown"):
+        PublishOptions.parse({"contdown": 1})
+
+
+def test_stamps_are_named_by_stamped_headers():
+    found = PublishOptions.parse({"stamped_headers": ["tenant"], "tenant": "t1"})
+    assert found.stamps == {"tenant": "t1"}
+    with pytest.raises(TypeError):
+        PublishOptions.parse({"tenant": "t1"})
+
+
+def test_signatures_are_dicts():
+    assert PublishOptions.parse({"link": SIGNATURE}).link == (SIGNATURE,)
+    for wrong in ("proj.add", {"args": []}, [3]):
+        with pytest.raises(ImproperlyConfigured, match="link takes signatures"):
+            PublishOptions.parse({"link": wrong})
+
+
+def test_durations():
+    assert PublishOptions.parse({"countdown": timedelta(minutes=1)}).countdown == 60
+
+
+@pytest.mark.parametrize("given", [{"priority": 256}, {"priority": True}, {"priority": "high"}])
+def test_priorities(given):
+    with pytest.raises(ValueError, match="0 to 255"):
+        PublishOptions.parse(given)
+
+
+@pytest.mark.parametrize("given", [{"task_id": 3}, {"headers": 3}])
+def test_wrong_types(given):
+    with pytest.raises(TypeError):
+        PublishOptions.parse(given)
+
+
+def test_weaker_options_fill_what_was_not_said():
+    found = PublishOptions(queue="mine").over({"queue": "theirs", "priority": 3, "task_id": "never", "unknown": 1})
+    assert (found.queue, found.priority, found.task_id) == ("mine", 3, None)
+    same = PublishOptions(queue="mine")
+    assert same.over({"queue": "theirs"}) is same

@@ -1,0 +1,279 @@
+import datetime as dt
+import json
+
+import pytest
+from fakes.publishing import FakeApp
+
+from umbel import Exchange, Queue, hooks
+from umbel.errors import EncodeError, OperationalError, QueueNotFound
+from umbel.messages.ids import created_at
+
+SIGNATURE = {"task": "proj.mul", "args": [10], "kwargs": {}, "options": {}, "subtask_type": None, "immutable": False}
+
+
+@pytest.fixture
+def app():
+    return FakeApp()
+
+
+@pytest.fixture
+def add(app):
+    @app.task(name="proj.add")
+    def add(x, y=2):
+        return x + y
+
+    return add
+
+
+def sent(app, index=-1):
+    message, to = app.fake.sent[index]
+    return message, to, json.loads(message.body)
+
+
+def test_delay_sends_protocol_2_to_the_default_queue(app, add):
+    result = add.delay(1, y=3)
+    message, to, body = sent(app)
+    assert (to.exchange, to.routing_key) == ("", "celery")
+    assert body == [[1], {"y": 3}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
+    assert message.headers["task"] == "proj.add"
+    assert message.headers["id"] == message.properties["correlation_id"] == result.id
+    assert message.headers["argsrepr"] == "(1,)"
+    assert message.headers["root_id"] == result.id
+    assert message.headers["origin"].startswith("gen")
+    assert message.properties["delivery_mode"] == 2
+    assert message.properties["priority"] == 0
+    assert message.properties["reply_to"]
+    assert created_at(result.id)
+    assert [queue.name for queue in app.fake.declared] == ["celery"]
+
+
+def test_delay_and_apply_async_send_the_same(app, add):
+    add.delay(1)
+    add.apply_async((1,))
+    fast, _, _ = sent(app, -2)
+    slow, _, _ = sent(app)
+    ids = {"id", "root_id"}
+    assert [name for name in fast.headers if name not in ids] == [name for name in slow.headers if name not in ids]
+    assert {k: v for k, v in fast.headers.items() if k not in ids} == {k: v for k, v in slow.headers.items() if k not in ids}
+    assert fast.body == slow.body
+    assert {**fast.properties, "correlation_id": 0} == {**slow.properties, "correlation_id": 0}
+
+
+def test_a_changed_setting_changes_the_next_plain_call(app, add):
+    add.delay(1)
+    app.conf.task_default_queue = "other"
+    add.delay(1)
+    assert [to.routing_key for _, to in app.fake.sent] == ["celery", "other"]
+
+
+def test_a_changed_attribute_changes_the_next_plain_call(app, add):
+    add.delay(1)
+    add.queue = "mine"
+    add.delay(1)
+    assert sent(app)[1].routing_key == "mine"
+
+
+def test_times(app, add):
+    add.apply_async((1,), countdown=10, expires=60)
+    message, _, _ = sent(app)
+    assert message.headers["eta"] == "2030-01-01T00:00:10+00:00"
+    assert message.headers["expires"] == "2030-01-01T00:01:00+00:00"
+    assert message.properties["expiration"] == "60000"
+    app.conf.update(timezone="Europe/Berlin", enable_utc=False)
+    add.apply_async((1,), countdown=10)
+    assert sent(app)[0].headers["eta"] == "2030-01-01T01:00:10+01:00"
+    add.apply_async((1,), eta=dt.datetime(2030, 5, 1, 12))
+    assert sent(app)[0].headers["eta"] == "2030-05-01T12:00:00"
+
+
+def test_options_land_where_celery_puts_them(app, add):
+    add.apply_async(
+        (1,), task_id="my-id", time_limit=10, soft_time_limit=5, shadow="s", headers={"tenant": "t"}, argsrepr="(***)", reply_to="r", retries=2,
+        group_id="g", group_index=3, ignore_result=True, priority=5, delivery_mode="transient", app_id="a", confirm=True,
+    )  # fmt: skip
+    message, _, _ = sent(app)
+    assert message.headers["timelimit"] == [10, 5]
+    for name, value in {
+        "id": "my-id",
+        "shadow": "s",
+        "tenant": "t",
+        "argsrepr": "(***)",
+        "retries": 2,
+        "group": "g",
+        "group_index": 3,
+    }.items():
+        assert message.headers[name] == value
+    assert message.headers["ignore_result"] is True
+    assert message.properties == {"correlation_id": "my-id", "reply_to": "r", "delivery_mode": 1, "priority": 5, "app_id": "a"}
+    assert app.fake.confirmed == [True]
+
+
+def test_links_travel_as_signatures(app, add):
+    add.apply_async((1,), link=SIGNATURE, link_error=[SIGNATURE], chain=[SIGNATURE])
+    embed = sent(app)[2][2]
+    assert embed["callbacks"] == embed["errbacks"] == embed["chain"] == [SIGNATURE]
+
+
+def test_serializers_and_compression(app, add):
+    add.apply_async((1,), serializer="pickle")
+    assert sent_type(app) == ("application/x-python-serialize", "binary")
+    add.apply_async((1,), compression="gzip")
+    assert app.fake.sent[-1][0].headers["compression"] == "application/x-gzip"
+    app.conf.task_serializer = "yaml"
+    add.delay(1)
+    assert sent_type(app) == ("application/x-yaml", "utf-8")
+    app.conf.task_compression = "zlib"
+    add.delay(1)
+    assert app.fake.sent[-1][0].headers["compression"] == "application/x-gzip"
+
+
+def sent_type(app):
+    message, _ = app.fake.sent[-1]
+    return message.content_type, message.content_encoding
+
+
+def test_precedence_of_destinations(app):
+    @app.task(name="proj.job", queue="attribute", priority=1)
+    def job(): ...
+
+    app.conf.task_routes = {"proj.*": {"queue": "route", "priority": 2}}
+    job.delay()
+    assert (sent(app)[1].routing_key, sent(app)[0].properties["priority"]) == ("route", 2)
+    job.apply_async(queue="call", priority=3)
+    assert (sent(app)[1].routing_key, sent(app)[0].properties["priority"]) == ("call", 3)
+    app.conf.task_routes = None
+    job.delay()
+    assert (sent(app)[1].routing_key, sent(app)[0].properties["priority"]) == ("attribute", 1)
+
+
+def test_dynamic_routes_are_asked_for_each_call(app, add):
+    app.conf.task_routes = lambda name, args, kwargs, options, task=None, **_: {"queue": f"q{args[0]}"}
+    add.delay(1)
+    add.delay(2)
+    assert [to.routing_key for _, to in app.fake.sent] == ["q1", "q2"]
+
+
+def test_the_queue_s_exchange_decides_on_delivery_mode(app, add):
+    app.conf.task_queues = [Queue("celery", Exchange("celery", delivery_mode=1))]
+    add.delay(1)
+    assert sent(app)[0].properties["delivery_mode"] == 1
+
+
+def test_an_unknown_queue(app, add):
+    app.conf.task_create_missing_queues = False
+    with pytest.raises(QueueNotFound):
+        add.apply_async((1,), queue="other")
+
+
+def test_wrong_arguments_are_the_caller_s_error(app, add):
+    for args, kwargs in [((), {}), ((1, 2, 3), {}), ((1,), {"z": 1})]:
+        with pytest.raises(TypeError, match=r"add\(x, y=2\)"):
+            add.delay(*args, **kwargs)
+        with pytest.raises(TypeError):
+            add.apply_async(args, kwargs)
+    with pytest.raises(TypeError):
+        add.delay_many([()])
+    assert not app.fake.sent
+
+
+def test_checking_can_be_turned_off(app):
+    @app.task(typing=False)
+    def loose(x): ...
+
+    loose.delay()
+    assert len(app.fake.sent) == 1
+    assert FakeApp(strict_typing=False).task(lambda x: x).delay()
+
+
+def test_what_json_cannot_hold_is_an_error_here(app, add):
+    with pytest.raises(EncodeError):
+        add.delay({1, 2})
+
+
+def test_a_broker_that_fails_is_an_operational_error(app, add):
+    app.fake.error = OperationalError("down")
+    with pytest.raises(add.OperationalError):
+        add.delay(1)
+
+
+def test_send_task_needs_no_task(app):
+    app.send_task("far.away", (1,), {"a": 2}, queue="q")
+    message, to, body = sent(app)
+    assert (message.headers["task"], to.routing_key) == ("far.away", "q")
+    assert message.headers["ignore_result"] is None
+    assert body[:2] == [[1], {"a": 2}]
+
+
+def test_protocol_1(app, add):
+    app.conf.task_protocol = 1
+    add.delay(1)
+    message, _, body = sent(app)
+    assert message.headers == {}
+    assert body["task"] == "proj.add"
+    assert body["args"] == [1]
+
+
+def test_many_at_once(app, add):
+    results = add.delay_many([(1, 2), 3, (4,)], queue="bulk")
+    assert [json.loads(message.body)[0] for message, _ in app.fake.sent] == [[1, 2], [3], [4]]
+    assert {to.routing_key for _, to in app.fake.sent} == {"bulk"}
+    assert [result.id for result in results] == [message.headers["id"] for message, _ in app.fake.sent]
+
+
+def test_signals_around_publishing(app, add):
+    seen = []
+
+    def before(sender, headers, **named):
+        headers["tenant"] = "t1"
+        seen.append(("before", sender, sorted(named)))
+
+    def after(sender, **named):
+        seen.append(("after", sender, named["routing_key"]))
+
+    hooks.before_task_publish.connect(before)
+    hooks.after_task_publish.connect(after)
+    try:
+        add.delay(1)
+    finally:
+        hooks.before_task_publish.disconnect(before)
+        hooks.after_task_publish.disconnect(after)
+    assert sent(app)[0].headers["tenant"] == "t1"
+    assert seen == [
+        ("before", "proj.add", ["body", "declare", "exchange", "properties", "retry_policy", "routing_key", "signal"]),
+        ("after", "proj.add", "celery"),
+    ]
+
+
+def test_handles_of_calls_without_result_return_at_once(app, add):
+    assert not add.delay(1).ignored
+    assert add.apply_async((1,), ignore_result=True).get() is None
+    app.conf.task_ignore_result = True
+    assert add.delay(1).get() is None
+
+
+async def in_loop(app, add):
+    return await add.adelay(1)
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_adelay_waits_for_the_confirm(app, add, blocking):
+    import asyncio
+
+    app.fake.blocking = blocking
+    result = asyncio.run(in_loop(app, add))
+    assert sent(app)[0].headers["id"] == result.id
+
+
+def test_adelay_raises_when_the_broker_did_not_take_it(app, add):
+    import asyncio
+
+    async def send():
+        app.fake.publish, kept = (lambda *a, **k: None), app.fake.publish
+        app.fake.error = OperationalError("nack")
+        try:
+            await add.aapply_async((1,), queue="q")
+        finally:
+            app.fake.publish = kept
+
+    with pytest.raises(OperationalError, match="nack"):
+        asyncio.run(send())
