@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
+import time
+import uuid
 from pathlib import Path
 
 from umbel.brokers.base import BrokerOptions
@@ -97,16 +100,20 @@ def store_fork(setup):
     store = store_of(setup["url"], setup.get("options", {}))
     ids = setup["ids"]
     store.store([Record(task_id=ids[0], status="SUCCESS", result="before")])
+    with contextlib.suppress(TimeoutError):  # whatever waiting needs is there when the fork comes
+        store.wait(str(uuid.uuid4()), 0.05)
     child = os.fork()
     if child == 0:
         code = 1
         try:
             assert store.fetch([ids[0]])[ids[0]].result == "before"
             store.store([Record(task_id=ids[1], status="SUCCESS", result="child")])
+            assert store.wait(ids[2], 10).result == "parent"
             store.close()
             code = 0
         finally:
             os._exit(code)
+    time.sleep(0.1)
     store.store([Record(task_id=ids[2], status="SUCCESS", result="parent")])
     status = os.waitpid(child, 0)[1]
     found = store.fetch(ids)

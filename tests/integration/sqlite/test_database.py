@@ -50,6 +50,12 @@ class TestOpening:
         names = database.read(lambda connection: connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall())
         assert all(name.startswith(("umbel_", "sqlite_")) or name == "messages" for (name,) in names)
 
+    def test_sqlite_itself_finds_no_fault(self, kit, path):
+        kit.publish(kit.queue(), b"x")
+        with sqlite3.connect(path) as theirs:
+            assert theirs.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        theirs.close()
+
     def test_many_processes_may_make_it_at_once(self, path):
         code = f"from umbel.brokers.sqlite.database import Database as D; d = D({str(path)!r}); d.write(lambda c: None); d.close()"
         running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]

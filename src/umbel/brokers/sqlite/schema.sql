@@ -14,9 +14,9 @@ CREATE TABLE umbel_queues (
 
 CREATE TABLE umbel_bindings (
     exchange    TEXT NOT NULL,
-    type        TEXT NOT NULL,  -- direct, topic, fanout
     routing_key TEXT NOT NULL,
     queue       TEXT NOT NULL,
+    type        TEXT NOT NULL,  -- direct, topic, fanout
     PRIMARY KEY (exchange, routing_key, queue)
 ) WITHOUT ROWID;
 
