@@ -13,11 +13,15 @@ from umbel.results.model import Record
 STORED = [
     '{"status": "SUCCESS", "result": 5, "traceback": null, "children": [], "date_done": "2026-11-20T19:48:07.480116+00:00", "task_id": "t"}',
     '{"status": "SUCCESS", "result": 5, "traceback": null, "children": [[["5effca9d", null], null]], "date_done": null, "task_id": "t"}',
-    '{"status": "REVOKED", "result": {"exc_type": "TaskRevokedError", "exc_message": ["revoked"], "exc_module": "celery.exceptions"}, '
-    '"traceback": null, "children": null, "date_done": "2026-11-20T19:52:10.123328+00:00", "task_id": "t"}',
-    '{"status": "STARTED", "result": {"pid": 1}, "traceback": null, "children": [], "date_done": null, "group_id": "g", "parent_id": "p", '
-    '"name": "tasks.add", "args": [2, 3], "kwargs": {}, "worker": "w1@golden", "retries": 1, "queue": "celery", '
-    '"stamped_headers": ["tenant"], "tenant": "acme", "task_id": "t"}',
+    (
+        '{"status": "REVOKED", "result": {"exc_type": "TaskRevokedError", "exc_message": ["revoked"], "exc_module": "celery.exceptions"}, '
+        '"traceback": null, "children": null, "date_done": "2026-11-20T19:52:10.123328+00:00", "task_id": "t"}'
+    ),
+    (
+        '{"status": "STARTED", "result": {"pid": 1}, "traceback": null, "children": [], "date_done": null, "group_id": "g", "parent_id": "p", '
+        '"name": "tasks.add", "args": [2, 3], "kwargs": {}, "worker": "w1@golden", "retries": 1, "queue": "celery", '
+        '"stamped_headers": ["tenant"], "tenant": "acme", "task_id": "t"}'
+    ),
 ]
 
 

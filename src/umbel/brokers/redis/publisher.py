@@ -223,8 +223,7 @@ class RedisPublisher:
         window = self._window
         if connection is None or (not window and connection.is_stale()):
             connection = self._establish(deadline)
-        if self._refused:
-            self._raise_refused()
+        self._raise_refused()
         if len(window) + len(items) > self._options.window and window:
             self._make_room(len(items), deadline)
             connection = self._connection or self._establish(deadline)
@@ -357,20 +356,17 @@ class RedisPublisher:
             self._confirmed += 1
 
     def _refuse(self, reply: ReplyError, item: Item) -> None:
+        if item is None:
+            self._declared.clear()
         where = f"a message to list {item[0].decode()!r}" if item else "a binding or broadcast"
         self._refused[self._confirmed + 1] = PublishError(f"Redis refused {where}: {reply}")
 
     def _raise_refused(self, number: int | None = None) -> None:
-        if number is None:
-            count = len(self._refused)
-            number = next(iter(self._refused))
-            error = self._refused[number]
-            self._refused.clear()
-            if count > 1:
-                error = PublishError(f"{error} (and {count - 1} more)")
-            raise error
-        if number in self._refused:
-            raise self._refused.pop(number)
+        """Raise what was refused, the command of this number before all; nobody is told twice."""
+        if self._refused:
+            refused, self._refused = self._refused, {}
+            error = refused.get(number or 0) or next(iter(refused.values()))
+            raise PublishError(f"{error} (and {len(refused) - 1} more)") if len(refused) > 1 else error
 
     def _wait_confirmed(self, number: int, deadline: float) -> None:
         """Wait, without holding the lock, until the command of a number is confirmed."""
@@ -399,8 +395,7 @@ class RedisPublisher:
             number = self._sent
         self._wait_confirmed(number, deadline)
         with self._lock:
-            if self._refused:
-                self._raise_refused()
+            self._raise_refused()
 
     def on_confirmed(self, callback: Callable[[BaseException | None], None]) -> None:
         with self._lock:
@@ -413,11 +408,10 @@ class RedisPublisher:
     def _tell(self, callbacks: Iterable[Callable[[BaseException | None], None]]) -> None:
         problem: BaseException | None = None
         with self._lock:
-            if self._refused:
-                try:
-                    self._raise_refused()
-                except PublishError as error:
-                    problem = error
+            try:
+                self._raise_refused()
+            except PublishError as error:
+                problem = error
         for callback in callbacks:
             callback(problem)
 

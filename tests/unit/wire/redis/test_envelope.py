@@ -67,8 +67,20 @@ def test_a_template_escapes_what_it_fills_in():
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"no json", b"\xff\xfe", b"[]", b"17", b'"text"', b"{}", b'{"properties": null}', b'{"properties": {}, "headers": []}']
-    + [b'{"properties": {"body_encoding": "base64"}, "body": "QQ"}', b'{"properties": [], "body": 5}', b"[" * 100000],
+    [
+        b"",
+        b"no json",
+        b"\xff\xfe",
+        b"[]",
+        b"17",
+        b'"text"',
+        b"{}",
+        b'{"properties": null}',
+        b'{"properties": {}, "headers": []}',
+        b'{"properties": {"body_encoding": "base64"}, "body": "QQ"}',
+        b'{"properties": [], "body": 5}',
+        b"[" * 100000,
+    ],
 )
 def test_what_is_no_envelope_has_a_flaw(raw):
     found = parse(raw)

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+
+import pytest
+import redis
+
+from contracts.kit import Kit, on_loop
+from umbel.brokers.base import ConnectionState
+from umbel.brokers.topology import Destination
+from umbel.errors import AccessRefused, OperationalError, PublishError
+from umbel.messages.model import Message
+
+pytestmark = pytest.mark.redis
+
+
+def kill_all(client):
+    """Cut every connection but this one."""
+    client.client_kill_filter(_type="normal", skipme=True)
+
+
+@on_loop
+async def test_leases_outlive_a_connection(own_kit, private):
+    queue = own_kit.queue()
+    with private.client() as client:
+        async with own_kit.consuming(queue) as sink:
+            own_kit.publish(queue, b"1", b"2")
+            held = await sink.take(2)
+            for _ in range(3):
+                kill_all(client)
+                sink.consumer.ack(held[:1])
+                own_kit.publish(queue, b"more")
+                (more,) = await sink.take(1)
+                sink.consumer.ack([more])
+                await sink.consumer.flush()
+            assert client.hlen("unacked") == 1
+            assert sink.lost == []
+            sink.consumer.ack(held[1:])
+            await sink.consumer.flush()
+            assert client.exists("unacked", "unacked_index") == 0
+            assert ConnectionState.LOST in sink.states
+            assert sink.states[-1] is ConnectionState.CONNECTED
+            await sink.quiet()
+
+
+@on_loop
+async def test_a_claim_whose_reply_was_lost_is_taken_up(own_kit, private):
+    queue = own_kit.queue()
+    with private.client() as client:
+        async with own_kit.consuming(queue) as sink:
+            consumer = sink.consumer
+            # The server has done this claim; we do not know it.
+            consumer._number += 5
+            raw = b'{"body": "MQ==", "headers": {}, "properties": {"body_encoding": "base64"}}'
+            tag = consumer._prefix + b"%d" % (consumer._number - 4)
+            client.hset("unacked", tag, b"[" + raw + b', "", "' + queue.name.encode() + b'"]')
+            client.zadd("unacked_index", {tag: client.time()[0]})
+            connection = consumer._connection
+            consumer._wake.set()
+            async with consumer._claiming:
+                consumer._doubtful = consumer._number - 5, 5
+                connection._fail(OperationalError("cut"))
+                consumer._doubtful = consumer._number - 5, 5
+            delivery = await sink.one()
+            assert (delivery.body, delivery.tag) == (b"1", tag)
+            consumer.ack([delivery])
+            await consumer.flush()
+            assert client.exists("unacked") == 0
+
+
+@on_loop
+async def test_an_emptied_server(own_kit, private):
+    queue = own_kit.queue()
+    with private.client() as client:
+        async with own_kit.consuming(queue) as sink:
+            own_kit.publish(queue, b"1")
+            held = await sink.one()
+            client.flushall()
+            async with asyncio.timeout(5):
+                await sink.until(lambda: sink.lost == [held])
+            while not client.smembers(f"_kombu.binding.{queue.name}"):
+                await asyncio.sleep(0.02)
+            own_kit.publish(queue, b"2")
+            sink.consumer.ack([held, await sink.one()])
+
+
+@on_loop
+async def test_a_restarted_server(own_kit, private):
+    queue = own_kit.queue()
+    async with own_kit.consuming(queue, window=100) as sink:
+        own_kit.publish(queue, b"before")
+        held = await sink.one()
+        await asyncio.to_thread(private.restart, "kill")
+        own_kit.publish(queue, b"after")
+        assert (await sink.one(10)).body == b"after"
+        sink.consumer.ack([held])
+        await sink.consumer.flush()
+        assert sink.lost == []
+        own_kit.publish(queue, b"again")
+        assert (await sink.one()).body == b"again"
+
+
+@on_loop
+async def test_a_primary_that_becomes_a_replica(own_kit, private):
+    queue = own_kit.queue()
+    with private.client() as client:
+        async with own_kit.consuming(queue) as sink:
+            own_kit.publish(queue, b"1")
+            first = await sink.one()
+            client.replicaof("127.0.0.1", "1")
+            publisher = own_kit.publisher
+            with pytest.raises(OperationalError):
+                publisher.publish(Message(b"2", {}), Destination.of(queue), confirm=True, timeout=0.3)
+            sink.consumer.ack([first])
+            client.replicaof("no", "one")
+            publisher.publish(Message(b"3", {}), Destination.of(queue), confirm=True)
+            bodies = {(await sink.one(10)).body}
+            if b"3" not in bodies:  # what was refused at first may have been written again
+                bodies.add((await sink.one(10)).body)
+            assert b"3" in bodies
+            await sink.consumer.flush()
+
+
+@on_loop
+async def test_an_idle_consumer_wakes_at_once(own_kit):
+    queue = own_kit.queue()
+    times = []
+    own_kit.publisher.declare(queue)
+    async with own_kit.consuming(queue) as sink:
+        for _ in range(30):
+            await asyncio.sleep(0.01)
+            begun = time.perf_counter()
+            own_kit.publisher.publish(Message(b"x", {}), Destination.of(queue))
+            delivery = await sink.one()
+            times.append(time.perf_counter() - begun)
+            sink.consumer.ack([delivery])
+    assert statistics.median(times) < 0.005
+
+
+@on_loop
+async def test_without_client_tracking_it_polls(own_kit, private):
+    queue = own_kit.queue()
+    with private.client() as client:
+        client.acl_setuser("plain", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all", "-client|tracking"], channels=["*"])
+    polling = Kit("redis", private.url().replace("redis://", "redis://plain:pw@"))
+    async with own_kit.consuming(queue, broker=polling.main) as sink:
+        assert not sink.consumer._connection.pushes
+        for _ in range(3):
+            await asyncio.sleep(0.2)
+            own_kit.publish(queue, b"x")
+            sink.consumer.ack([await sink.one(0.5)])
+    polling.close()
+
+
+@on_loop
+async def test_who_is_not_let_in(own_kit, private):
+    with private.client() as client:
+        client.acl_setuser("someone", enabled=True, passwords=["+right"], keys=["*"], commands=["+@all"])
+    wrong = Kit("redis", private.url().replace("redis://", "redis://someone:wrong@"))
+    queue = own_kit.queue()
+    with pytest.raises(AccessRefused) as caught:
+        async with own_kit.consuming(queue, broker=wrong.main):
+            pass
+    assert "wrong" not in str(caught.value)
+    with pytest.raises(AccessRefused):
+        wrong.publisher.publish(Message(b"", {}), Destination.of(queue))
+
+
+def test_no_message_is_lost_with_a_connection(own_kit, private):
+    queue = own_kit.queue()
+    publisher = own_kit.publisher
+    with private.client() as client:
+        for number in range(2000):
+            publisher.publish(Message(b"%d" % number, {}), Destination.of(queue))
+            if number % 200 == 150:
+                kill_all(client)
+        publisher.flush()
+        raws = client.lrange(queue.name, 0, -1)
+        assert len(raws) == len(set(raws)) == 2000
+
+
+def test_what_redis_refuses_is_raised(own_kit, private):
+    queue, odd = own_kit.queue(), own_kit.queue("odd")
+    publisher = own_kit.publisher
+    with private.client() as client:
+        client.set(odd.name, "no list")
+        with pytest.raises(PublishError, match="WRONGTYPE"):
+            publisher.publish(Message(b"", {}), Destination.of(odd), confirm=True)
+        publisher.publish(Message(b"", {}), Destination.of(odd))
+        with pytest.raises(PublishError, match=odd.name):
+            publisher.flush()
+        publisher.flush()
+        told = []
+        publisher.publish(Message(b"", {}), Destination.of(odd))
+        publisher.on_confirmed(told.append)
+        deadline = time.monotonic() + 5
+        while not told and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert isinstance(told[0], PublishError)
+        client.delete(odd.name)
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(PublishError, match="OOM"):
+                publisher.publish(Message(b"", {}), Destination.of(queue), confirm=True)
+        finally:
+            client.config_set("maxmemory", 0)
+        publisher.publish(Message(b"", {}), Destination.of(queue), confirm=True)
+
+
+@on_loop
+async def test_one_broken_list_does_not_stop_the_others(own_kit, private):
+    good, bad = own_kit.queue("good"), own_kit.queue("bad")
+    with private.client() as client:
+        client.set(bad.name, "no list")
+        client.lpush(good.name, b"\xffno envelope")
+        async with own_kit.consuming(bad, good) as sink:
+            delivery = await sink.one()
+            assert delivery.flaw is not None
+            assert delivery.headers == {}
+            await sink.consumer.dead_letter(delivery, delivery.flaw.reason, str(delivery.flaw))
+            own_kit.publish(good, b"fine")
+            assert (await sink.one()).body == b"fine"
+        with own_kit.client() as queues:
+            dead = queues.get(good.name + ".dead")
+            assert dead.body == b"\xffno envelope"
+            assert dead.headers["x-umbel-dead-reason"] == "undecodable"
+        client.delete(bad.name)
+
+
+@on_loop
+async def test_nothing_is_lost_when_unacked_is_broken(own_kit, private):
+    queue = own_kit.queue()
+    own_kit.publish(queue, b"1", b"2")
+    with private.client() as client:
+        client.set("unacked", "no hash")
+        async with own_kit.consuming(queue) as sink:
+            await sink.quiet(0.5)
+            assert client.llen(queue.name) == 2
+            client.delete("unacked")
+            assert [delivery.body for delivery in await sink.take(2)] == [b"1", b"2"]
+
+
+def test_a_server_that_is_away(unique):
+    away = Kit("redis", "redis://127.0.0.1:1/0")
+    begun = time.monotonic()
+    broker = away.broker(publish_retries=1)
+    with pytest.raises(OperationalError, match=r"127\.0\.0\.1:1"):
+        broker.publisher().publish(Message(b"", {}), Destination("", unique("q")))
+    assert time.monotonic() - begun < 3
+    broker.publisher().flush()
+
+
+def test_the_client_of_redis_itself(own_kit, private):
+    """Bindings as kubectl-like tools and Flower read them."""
+    queue = own_kit.queue()
+    own_kit.publisher.declare(queue)
+    own_kit.publisher.flush()
+    with redis.Redis(port=private.port) as client:
+        member = f"{queue.name}\x06\x16\x06\x16{queue.name}".encode()
+        assert client.smembers(f"_kombu.binding.{queue.name}") == {member}
+        assert client.smembers(f"_kombu.binding_permanent.{queue.name}") == {member}
