@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from chaos.ledger import Entry, Journal, Report, audit
@@ -198,16 +199,10 @@ class Site:
 
 def private_site(broker: str, lease: float = 5.0) -> Site:
     """Start what a scenario needs. Results go to a Redis of their own, which no fault touches."""
-    folder = Path(os.environ.get("TMPDIR", "/tmp"))
     if broker == "sqlite":
-        path = folder / f"umbel-chaos-{uuid.uuid4().hex[:8]}.db"
-        url = f"sqlite:///{path}"
-
-        def remove() -> None:
-            for each in path.parent.glob(path.name + "*"):
-                each.unlink(missing_ok=True)
-
-        return Site(Place(name=broker, broker=url, backend=url, lease=lease), None, [remove])
+        folder = tempfile.mkdtemp(prefix="umbel-chaos-")
+        url = f"sqlite:///{folder}/umbel.db"
+        return Site(Place(name=broker, broker=url, backend=url, lease=lease), None, [lambda: shutil.rmtree(folder)])
     store = PrivateRedis()
     closers: list[Callable[[], None]] = [store.close]
     try:

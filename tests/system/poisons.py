@@ -29,7 +29,7 @@ def message(
     body: bytes = BODY, *, task: Any = "mark", content_type: str = "application/json", content_encoding: str = "utf-8", **headers: Any
 ) -> Message:
     """A valid protocol-2 message, but for what is given."""
-    task_id = headers.pop("id", None) or str(uuid.uuid4())
+    task_id = headers.pop("id", str(uuid.uuid4()))
     table = {
         "lang": "py", "task": task, "id": task_id, "shadow": None, "eta": None, "expires": None, "group": None, "group_index": None, "retries": 0,
         "timelimit": [None, None], "root_id": task_id, "parent_id": None, "argsrepr": "(1,)", "kwargsrepr": "{}", "origin": "gen1@poison",
@@ -56,7 +56,7 @@ class Gadget:
 def unknown_tasks() -> Iterator[Row]:  # P1
     yield "unknown task", message(task="no.such.task"), "unregistered"
     yield "empty task name", message(task=""), "invalid_message"
-    yield "task name with a newline and an escape", message(task="no\nsuch\x1b[31mtask"), "unregistered"
+    yield "task name with a newline and an escape", message(task="no\nsuch\x1b[31mtask"), "invalid_message"
 
 
 def content_types() -> Iterator[Row]:  # P2
@@ -77,7 +77,7 @@ def encodings() -> Iterator[Row]:  # P4
     yield "not UTF-8", message(b'[["\xff\xfe\xc3"], {}, {}]'), "undecodable"
     yield "UTF-16", message(BODY.decode().encode("utf-16")), "undecodable"
     yield "byte order mark", message(b"\xef\xbb\xbf" + BODY), "undecodable"
-    yield "lone surrogate", message(arguments('"\\ud800"')), None
+    yield "lone surrogate", message(arguments('"\\ud800"')), "undecodable"
 
 
 def broken_json() -> Iterator[Row]:  # P5
@@ -85,9 +85,9 @@ def broken_json() -> Iterator[Row]:  # P5
     yield "empty", message(b""), "undecodable"
     yield "long integer", message(arguments("9" * 4301)), "undecodable"
     yield "nesting of 100,000", message(b"[" * 100_000 + b"]" * 100_000), "undecodable"
-    yield "not a triple", message(b'{"a": 1}'), "invalid_message"
-    yield "a string", message(b'"abc"'), "invalid_message"
-    yield "four elements", message(b"[[], {}, {}, {}]"), "invalid_message"
+    yield "not a triple", message(b'{"a": 1}'), "unsupported_protocol"
+    yield "a string", message(b'"abc"'), "unsupported_protocol"
+    yield "four elements", message(b"[[], {}, {}, {}]"), "unsupported_protocol"
 
 
 def tagged_values() -> Iterator[Row]:  # P6
@@ -155,8 +155,8 @@ def protocols() -> Iterator[Row]:  # P11
     }
     old |= {"callbacks": None, "errbacks": None, "chord": None, "timelimit": [None, None]}
     yield "protocol 1", Message(json.dumps(old).encode(), {}, "application/json", "utf-8", {"correlation_id": task_id}), None
-    yield "protocol 1 without a task", Message(b'{"id": "x", "args": []}', {}, "application/json", "utf-8", {}), "invalid_message"
-    yield "no headers, no protocol 1", Message(BODY, {}, "application/json", "utf-8", {}), "invalid_message"
+    yield "protocol 1 without a task", Message(b'{"id": "x", "args": []}', {}, "application/json", "utf-8", {}), "unsupported_protocol"
+    yield "no headers, no protocol 1", Message(BODY, {}, "application/json", "utf-8", {}), "unsupported_protocol"
 
 
 def ugly_text() -> Iterator[Row]:  # P14

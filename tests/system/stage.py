@@ -119,7 +119,10 @@ class Stage:
     def dead(self, queue: str | None = None, count: int = 1, timeout: float = 5.0) -> list[Delivery]:
         """The dead letters of a queue, taken out, as soon as there are ``count``."""
         name = (queue or self.queue) + DEAD_SUFFIX
-        eventually(lambda: self.length(name) >= count, timeout, f"{count} dead letters in {name}\n{self.logs()}")
+        try:
+            eventually(lambda: self.length(name) >= count, timeout, f"{count} dead letters in {name}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; there are {self.length(name)}\n{self.logs()}") from None
         client = self.broker.queue_client()
         try:
             return list(_drain(client, name))

@@ -23,6 +23,7 @@ def test_tasks_run_once_and_leave_nothing(stage, late):
 
 
 def test_an_early_acknowledged_task_is_not_run_again(stage):
+    stage.settings["task_acks_late"] = False
     worker = stage.worker("-c", "1")
     result = stage.send("wait_for", stage.gate())
     stage.await_runs(result.id)

@@ -208,7 +208,11 @@ def end_process(how):
     elif how == "sigkill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif how == "overflow":
-        ctypes.pythonapi.PyRun_SimpleString(b"import sys; sys.setrecursionlimit(10**7)\ndef f(): f()\nf()")
+        nested = []
+        for _ in range(1_000_000):
+            nested = [nested]
+        sys.setrecursionlimit(10**9)
+        repr(nested)
 
 
 @task()

@@ -140,7 +140,17 @@ def watch_soft_limit(board: Board) -> None:
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to end this process with the one that forked it, whatever it is doing."""
+    """Ask the kernel to end this process with the one that forked it, whatever it is doing.
+
+    That one, the template, ends when the consumer process does: it sees the end of a pipe, of which each child inherits the writing end.
+    """
+    from multiprocessing import forkserver
+
+    # The standard library has no public way to it.
+    template, name = vars(forkserver)["_forkserver"], "_forkserver_alive_fd"
+    if (alive := getattr(template, name, None)) is not None:
+        os.close(alive)
+        setattr(template, name, None)
     if sys.platform != "linux":
         return
     import ctypes
