@@ -455,7 +455,7 @@ class Umbel:
         )
 
     def _prepare(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[str, Any, Any]:
-        prepared = self._sending.prepare(name, args, kwargs, PublishOptions.parse(options), self._tasks.get(name))
+        prepared = self._sending.prepare(name, args, kwargs, PublishOptions.parse(options, lenient=True), self._tasks.get(name))
         return prepared.task_id, prepared.message, prepared.to
 
     # -- finding tasks -----------------------------------------------------

@@ -75,8 +75,12 @@ class PublishOptions:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> PublishOptions:
+    def parse(cls, given: Mapping[str, Any], *, lenient: bool = False) -> PublishOptions:
         """The options of a call.
+
+        Args:
+            given: by name.
+            lenient: pass over unknown names: they come in a signature from another program.
 
         Raises:
             TypeError: there is no such option; the text suggests the one that was meant.
@@ -96,7 +100,7 @@ class PublishOptions:
             elif name in PROPERTIES or name[:1].isupper():
                 if value is not None:
                     properties[name] = value
-            elif name not in _IGNORED:
+            elif name not in _IGNORED and not lenient:
                 raise TypeError(_unknown(name))
         known.update(_checked(known))
         return cls(**{**known, "properties": properties, "stamps": stamps})

@@ -420,12 +420,12 @@ def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]]
         "run": function if bound else staticmethod(function),
         "__doc__": function.__doc__,
         "__module__": function.__module__,
-        "__wrapped__": function,
         "__name__": getattr(function, "__name__", options["name"]),
     }
     task: Task[..., Any] = type(getattr(function, "__name__", "task"), (base,), attributes)()
-    if not bound:
-        object.__setattr__(task, "__signature__", _signature(function))
+    # On the instance: a class would bind the function to it.
+    object.__setattr__(task, "__wrapped__", function)
+    object.__setattr__(task, "__signature__", _signature(task.run))
     type(task).on_bound(app)
     return task
 

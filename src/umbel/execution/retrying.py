@@ -79,6 +79,8 @@ def options_of(request: Any, attempt: NextAttempt) -> dict[str, Any]:
         properties={"origin": request.origin} if request.origin else {},
         add_to_parent=False,
     )
+    if attempt.args is request.args and attempt.kwargs is request.kwargs:  # also keeps what the caller wanted hidden
+        options.update(argsrepr=request.argsrepr, kwargsrepr=request.kwargsrepr)
     exchange, routing_key = _address(request)
     if routing_key and not {"queue", "exchange", "routing_key"} & attempt.options.keys():
         options.update(exchange=exchange, routing_key=routing_key)

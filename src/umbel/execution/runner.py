@@ -195,8 +195,8 @@ class TaskRunner:
         if isinstance(error, Retry):
             try:
                 return self._retried(job, request, traits, error, runtime)
-            except (MessageError, TypeError, ValueError) as broken:  # the next attempt cannot be rendered
-                error = broken
+            except Exception as broken:  # the next attempt cannot be rendered
+                error = request.result = broken
         return self._failed(job, request, traits, error, runtime)
 
     def _autoretried(self, request: Request, traits: Traits, error: Exception) -> Exception:
@@ -303,7 +303,9 @@ class TaskRunner:
         attempt = request.planned_retry
         if attempt is None or request.is_eager:
             return []
+        request.planned_retry = None  # when it cannot be rendered, that is the task's failure, and it is not tried again
         _, message, to = self._env.prepare(request.task, attempt.args, attempt.kwargs, retrying.options_of(request, attempt))
+        request.planned_retry = attempt
         return [(message, to)]
 
     def _successors(self, request: Request, traits: Traits, value: Any) -> list[tuple[Message, Destination]]:
@@ -342,8 +344,12 @@ class TaskRunner:
                 inline.append(signature)
                 continue
             args, kwargs, options = completion.follow(signature, request.id, request)
-            _, message, to = self._env.prepare(signature["task"], args, kwargs, options)
-            found.append((message, to))
+            try:
+                _, message, to = self._env.prepare(signature["task"], args, kwargs, options)
+            except Exception:  # the failure it follows must be stored all the same
+                logger.exception("Task %s[%s]: the error callback %s cannot be sent", request.task, request.id, signature["task"])
+            else:
+                found.append((message, to))
         return found
 
     # -- handlers and signals ----------------------------------------------

@@ -1,0 +1,370 @@
+import pickle
+import sys
+import types
+
+import pytest
+from fakes.publishing import FakeApp
+
+from umbel import Task, Umbel, current, shared_task
+from umbel.app.proxies import current_app, current_task
+from umbel.errors import AlreadyRegistered, ImproperlyConfigured, MaxRetriesExceededError, NotRegistered, Retry
+
+
+@pytest.fixture
+def app():
+    return FakeApp()
+
+
+def test_a_task_is_its_function(app):
+    @app.task
+    def add(x: int, y: int = 2) -> int:
+        """Add."""
+        return x + y
+
+    import inspect
+
+    assert add(1) == 3
+    assert add.__doc__ == "Add."
+    assert add.__module__ == __name__
+    assert add.__name__ == "add"
+    assert str(inspect.signature(add)) == "(x: int, y: int = 2) -> int"
+    assert add.__wrapped__(1, 1) == 2
+    assert add.name.endswith("test_tasks.add")
+    assert "add" in repr(add)
+    assert isinstance(add, Task)
+
+
+def test_names_of_main():
+    def job(): ...
+
+    job.__module__ = "__main__"
+    assert FakeApp("proj").task(job).name == "proj.job"
+    assert FakeApp(None).task(job).name == "__main__.job"
+    assert FakeApp("proj").task(name="mine")(job).name == "mine"
+
+
+def test_bound_tasks_get_themselves(app):
+    @app.task(bind=True, name="proj.me")
+    def me(self, x):
+        return self.name, x, self.request.called_directly, self.request.id
+
+    assert me(1) == ("proj.me", 1, True, None)
+    assert me.run(1)[0] == "proj.me"
+
+
+def test_options_become_attributes(app):
+    @app.task(max_retries=None, rate_limit="10/s", acks_late=False, my_own=3)
+    def job(): ...
+
+    assert (job.max_retries, job.rate_limit, job.acks_late, job.my_own) == (None, "10/s", False, 3)
+    assert job.ignore_result is False
+    app.conf.task_ignore_result = True
+    assert job.ignore_result is True
+    assert job.acks_on_failure_or_timeout is True
+
+
+def test_a_filter_wraps_the_function(app):
+    job = app.task(filter=lambda function: lambda: function() + 1, name="x")(lambda: 1)
+    assert job() == 2
+
+
+def test_the_decorator_takes_one_function(app):
+    with pytest.raises(TypeError, match="decorates one function"):
+        app.task("name")
+
+
+def test_class_based_tasks(app):
+    class Add(Task):
+        name = "proj.Add"
+
+        def run(self, x, y):
+            return x + y, self.request.id is not None
+
+    task = app.register_task(Add())
+    assert app.tasks["proj.Add"] is task
+    assert task(1, 2) == (3, False)
+    task.delay(1, 2)
+    assert app.run().record.result == (3, True)
+    with pytest.raises(TypeError):
+        task.delay(1)
+
+
+def test_classes_without_a_name(app):
+    class Job(app.Task):
+        def run(self): ...
+
+    assert app.register_task(Job, max_retries=9).name == f"{__name__}.Job"
+
+
+def test_a_base_class_that_overrides_call(app):
+    class Doubling(app.Task):
+        def __call__(self, *args, **kwargs):
+            return 2 * super().__call__(*args, **kwargs)
+
+    job = app.task(base=Doubling)(lambda: 3)
+    job.delay()
+    assert app.run().record.result == 6
+
+
+def test_a_base_class_that_overrides_apply_async(app):
+    class Tagged(app.Task):
+        def apply_async(self, args=None, kwargs=None, **options):
+            return super().apply_async(args, kwargs, headers={"tag": 1}, **options)
+
+    app.task(base=Tagged)(lambda: 3).delay()
+    assert app.fake.sent[-1][0].headers["tag"] == 1
+
+
+def test_the_app_s_own_task_class():
+    class Mine(Task):
+        mine = True
+
+    assert FakeApp(task_cls=Mine).task(lambda: 1).mine
+    assert FakeApp(task_cls=f"{__name__}:Importable").task(lambda: 1).marked
+
+
+class Importable(Task):
+    marked = True
+
+
+def test_two_tasks_of_one_name(app):
+    def one(): ...
+
+    def two(): ...
+
+    first = app.task(name="same")(one)
+    assert app.tasks["same"] is first
+    again = app.task(name="same")(one)
+    assert app.tasks["same"] is again
+    with pytest.raises(AlreadyRegistered, match="same"):
+        app.task(name="same")(two)
+
+
+def test_the_registry(app):
+    task = app.task(name="proj.add")(lambda: 1)
+    assert app.tasks.suggest("proj.ad") == "proj.add"
+    with pytest.raises(NotRegistered):
+        app.tasks["no"]
+    app.tasks.unregister(task)
+    with pytest.raises(NotRegistered):
+        app.tasks.unregister("proj.add")
+
+
+def test_annotations(app):
+    @app.task(name="proj.add")
+    def add(x):
+        return x
+
+    app.conf.task_annotations = {"*": {"rate_limit": "1/s"}, "proj.add": {"max_retries": 9, "@run": lambda run: lambda x: run(x) * 10}}
+    app.finalize()
+    assert (add.rate_limit, add.max_retries, add(2)) == ("1/s", 9, 20)
+    app.finalize()
+    assert add(2) == 20
+
+
+def test_wrong_annotations(app):
+    app.conf.task_annotations = 3
+    with pytest.raises(ImproperlyConfigured, match="task_annotations"):
+        app.finalize()
+
+
+def test_retry_outside_of_a_worker_raises_what_went_wrong(app):
+    @app.task(bind=True)
+    def job(self, error):
+        try:
+            raise error
+        except Exception as exc:
+            raise self.retry(exc=exc)
+
+    with pytest.raises(ZeroDivisionError):
+        job(ZeroDivisionError())
+
+    @app.task(bind=True)
+    def bare(self):
+        raise self.retry()
+
+    with pytest.raises(Retry):
+        bare()
+
+
+def test_a_request_can_be_pretended(app):
+    job = app.task(bind=True)(lambda self: self.request.retries)
+    job.push_request(retries=4, id="x")
+    assert job.request.retries == 4
+    job.pop_request()
+    assert job.request.retries == 0
+    assert current.request.get() is None
+
+
+def test_tasks_pickle_by_name():
+    app = Umbel("pickled", broker="memory://")
+    try:
+        task = app.task(name="pickled.job")(lambda: 1)
+        assert pickle.loads(pickle.dumps(task)) is task
+    finally:
+        app.close()
+
+
+# -- running here --------------------------------------------------------------
+
+
+def test_apply_runs_here(app):
+    @app.task(bind=True)
+    def job(self, x):
+        return x, self.request.is_eager, self.request.id, self.request.retries
+
+    result = job.apply((1,), task_id="mine", retries=2)
+    assert result.get() == (1, True, "mine", 2)
+    assert (result.id, result.state, result.successful()) == ("mine", "SUCCESS", True)
+    assert not app.fake.sent
+    assert not app.records.records
+
+
+def test_apply_fails_here(app):
+    job = app.task(lambda: 1 / 0)
+    result = job.apply()
+    assert result.failed()
+    assert "ZeroDivisionError" in result.traceback
+    with pytest.raises(ZeroDivisionError):
+        result.get()
+    with pytest.raises(ZeroDivisionError):
+        job.apply(throw=True)
+
+
+def test_apply_retries_at_once(app):
+    @app.task(bind=True)
+    def job(self, x):
+        if self.request.retries < 2:
+            raise self.retry(args=(x + 1,), countdown=1000)
+        return x
+
+    assert job.apply((1,)).get() == 3
+    exhausted = app.task(bind=True, max_retries=1)(lambda self: self.retry())
+    assert isinstance(exhausted.apply().result, MaxRetriesExceededError)
+    automatic = app.task(autoretry_for=(KeyError,), max_retries=2)(lambda: {}["x"])
+    assert isinstance(automatic.apply().result, KeyError)
+
+
+def test_apply_runs_coroutines_and_callbacks(app):
+    seen = []
+
+    @app.task(name="proj.seen")
+    def see(value, more):
+        seen.append((value, more))
+
+    @app.task
+    async def job():
+        return 5
+
+    assert job.apply(link={"task": "proj.seen", "args": [1]}).get() == 5
+    assert seen == [(5, 1)]
+    app.eager_runner(stores=False).close()
+
+
+def test_always_eager(app):
+    app.conf.task_always_eager = True
+    calls = []
+    job = app.task(lambda x: calls.append(x) or x * 2)
+    assert job.delay(4).get() == 8
+    assert job.apply_async((4,), countdown=10).get() == 8
+    with pytest.raises(TypeError):
+        job.delay()
+    assert not app.fake.sent
+    assert calls == [4, 4]
+    with pytest.warns(UserWarning, match="task_always_eager"):
+        app.send_task("proj.add")
+    assert len(app.fake.sent) == 1
+
+
+def test_always_eager_propagates_and_stores_when_told(app):
+    app.conf.update(task_always_eager=True, task_eager_propagates=True, task_store_eager_result=True)
+    with pytest.raises(ZeroDivisionError):
+        app.task(lambda: 1 / 0).delay()
+    assert [record.status for record in app.records.records] == ["FAILURE"]
+
+
+def test_eager_tasks_inside_tasks_see_their_own_request(app):
+    app.conf.task_always_eager = True
+
+    @app.task(bind=True)
+    def inner(self):
+        return self.request.id, self.request.parent_id, outer.request.id
+
+    @app.task(bind=True)
+    def outer(self):
+        return self.request.id, inner.delay().get()
+
+    outer_id, (inner_id, parent_id, seen_outer) = outer.delay().get()
+    assert parent_id == seen_outer == outer_id != inner_id
+
+
+# -- shared tasks and proxies --------------------------------------------------
+
+
+@pytest.fixture
+def _clean():
+    before = current.app.get(), current._fallback.default, current._fallback.latest
+    yield
+    current.app.set(before[0])
+    current._fallback.default, current._fallback.latest = before[1:]
+
+
+@pytest.mark.usefixtures("_clean")
+def test_shared_tasks_belong_to_every_app():
+    early = FakeApp()
+    early.set_current()
+
+    @shared_task(name="shared.double")
+    def double(x):
+        """Twice."""
+        return 2 * x
+
+    late = FakeApp()
+    assert double(2) == 4
+    assert double.__doc__ == "Twice."
+    assert isinstance(double, Task)
+    double.delay(1)
+    assert len(early.fake.sent) == 1
+    late.set_current()
+    double.delay(1)
+    assert len(late.fake.sent) == 1
+    assert double.app is late
+    assert "shared.double" in early.tasks
+    assert early.tasks["shared.double"] is not late.tasks["shared.double"]
+
+
+@pytest.mark.usefixtures("_clean")
+def test_shared_tasks_bind():
+    @shared_task(bind=True, name="shared.bound")
+    def bound(self, x):
+        return self.name, x
+
+    FakeApp().set_current()
+    assert bound(1) == ("shared.bound", 1)
+
+
+@pytest.mark.usefixtures("_clean")
+def test_current_app_and_task():
+    app = FakeApp()
+    app.set_current()
+    assert current_app.main == app.main
+    assert current_app == app
+    assert not current_task
+
+    @app.task(bind=True)
+    def job(self):
+        return current_task.name == self.name == app.current_task.name
+
+    assert job.apply().get()
+
+
+@pytest.mark.usefixtures("_clean")
+def test_an_app_is_made_where_there_is_none(monkeypatch):
+    current.app.set(None)
+    current._fallback.default = current._fallback.latest = None
+    module = types.ModuleType("env_config")
+    module.task_default_queue = "from-env"
+    monkeypatch.setitem(sys.modules, "env_config", module)
+    monkeypatch.setenv("CELERY_CONFIG_MODULE", "env_config")
+    assert current_app.conf.task_default_queue == "from-env"
+    current_app.close()
