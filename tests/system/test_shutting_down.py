@@ -28,7 +28,7 @@ def test_warm_finishes_what_runs(stage, number):
     assert running.get(timeout=5) > 0
     assert not stage.runs(later.id)
     assert stage.length() == 1
-    assert not worker.members()
+    eventually(lambda: not worker.members(), 2)
 
 
 @pytest.mark.parametrize("late", [False, True])
