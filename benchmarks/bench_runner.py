@@ -36,7 +36,8 @@ class NoPublisher:
 def prepared(backend):
     """An app with a task that does nothing, and a job for it."""
     app = Umbel("bench", broker="memory://", backend=backend, set_as_current=False)
-    app._publisher = publisher = NoPublisher()
+    publisher = NoPublisher()
+    app.links.use(publisher, None)
 
     @app.task(name="noop")
     def noop(x=None):

@@ -7,33 +7,29 @@ import os
 import socket
 import sys
 import threading
-import uuid
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Concatenate, Literal, Self, TypeVar, overload
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from umbel import current
-from umbel.app import connections, importing, shared
+from umbel.app import importing, shared
 from umbel.app.annotations import annotate
 from umbel.app.config import sources
 from umbel.app.config.settings import Settings
-from umbel.app.options import PublishOptions
-from umbel.app.publishing import Plan
-from umbel.app.queues import QueueDefaults, Queues
+from umbel.app.connecting import Links
 from umbel.app.registry import TaskRegistry
-from umbel.app.routing import Router, compile_routes
-from umbel.app.sending import Sending
+from umbel.app.sending.options import PublishOptions
+from umbel.app.sending.outbox import Outbox
+from umbel.app.sending.publishing import Plan
+from umbel.app.sending.queues import QueueDefaults, Queues
+from umbel.app.sending.routing import Router, compile_routes
 from umbel.app.tasks import Task, make_task
-from umbel.brokers import registry as broker_registry
-from umbel.brokers import urls
 from umbel.brokers.base import Broker, Publisher
 from umbel.control.client import Control
 from umbel.errors import ImproperlyConfigured
 from umbel.execution.runner import Environment, TaskRunner
 from umbel.hooks import Signal
-from umbel.results import registry as store_registry
 from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
 from umbel.runtime.clock import SYSTEM, Clock
@@ -106,23 +102,19 @@ class Umbel:
         self._tasks = TaskRegistry()
         self._shared_seen = 0
         self._discoveries: list[Callable[[], Iterable[str]]] = []
-        self._sending = Sending(self)
-        self._reset()
+        self.links = Links(self.conf)
+        self._outbox = Outbox(self)
+        self._forget_process()
         _apps.add(self)
         if set_as_current:
             self.set_current()
         self.on_init()
 
-    def _reset(self) -> None:
-        """Forget what belongs to one process."""
-        self._broker: Broker | None = None
-        self._write_broker: Broker | None = None
-        self._publisher: Publisher | None = None
-        self._store: ResultStore | None = None
-        self._store_known = False
+    def _forget_process(self) -> None:
+        """Forget what was made for one process."""
+        self._outbox.forget()
         self._queues: tuple[int, Queues] | None = None
         self._router: tuple[int, Router] | None = None
-        self._oid = ""
         self._eager: dict[bool, TaskRunner] = {}
 
     def __repr__(self) -> str:
@@ -253,9 +245,11 @@ class Umbel:
         name = self.conf.timezone
         if not name or (self.conf.enable_utc and name.upper() == "UTC"):
             return UTC if self.conf.enable_utc or name else datetime.now().astimezone().tzinfo or UTC  # noqa: TID251 - the machine's own zone
+        from zoneinfo import ZoneInfo
+
         try:
             return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (KeyError, ValueError, OSError) as error:
             raise ImproperlyConfigured(f"setting timezone: there is no zone {name!r}; expected a name such as Europe/Berlin") from error
 
     def now(self) -> datetime:
@@ -272,29 +266,29 @@ class Umbel:
         """
         if self.conf.task_always_eager:
             shared.warn_eager_ignored(name)
-        return self._sending.send(name, tuple(args or ()), dict(kwargs or {}), PublishOptions.parse(options), self._tasks.get(name))
+        return self._outbox.send(name, tuple(args or ()), dict(kwargs or {}), PublishOptions.parse(options), self._tasks.get(name))
 
     def send(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: PublishOptions, task: Any = None) -> Any:
         """`send_task` with parsed options."""
-        return self._sending.send(name, args, kwargs, options, task)
+        return self._outbox.send(name, args, kwargs, options, task)
 
     def send_many(self, task: Any, calls: Iterable[tuple[Any, ...]], options: PublishOptions) -> list[Any]:
         """Send many calls of a task."""
-        return self._sending.send_many(task, calls, options)
+        return self._outbox.send_many(task, calls, options)
 
     def send_stencil(
         self, made: Plan, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
     ) -> None:
         """Send a plain call of a task."""
-        self._sending.send_stencil(made, task_id, root_id, parent_id, argsrepr, kwargsrepr, body)
+        self._outbox.send_stencil(made, task_id, root_id, parent_id, argsrepr, kwargsrepr, body)
 
     async def send_from_loop(self, send: Callable[[], Any]) -> Any:
         """Send without blocking the event loop."""
-        return await self._sending.send_from_loop(send)
+        return await self._outbox.send_from_loop(send)
 
     def plan_for(self, task: Any) -> Plan | None:
         """What plain calls of a task share."""
-        return self._sending.plan(task)
+        return self._outbox.plan(task)
 
     def handle(self, task_id: str, name: str | None = None) -> AsyncResult[Any]:
         """The handle of a call."""
@@ -338,55 +332,35 @@ class Umbel:
     @property
     def broker(self) -> Broker:
         """The broker that workers read from."""
-        if self._broker is None:
-            with self._lock:
-                if self._broker is None:
-                    self._broker = broker_registry.connect(connections.broker_options(self.conf, role="read"))
-        return self._broker
+        return self.links.broker
 
     @property
     def publisher(self) -> Publisher:
         """Publishes for this process."""
-        if self._publisher is None:
-            with self._lock:
-                if self._publisher is None:
-                    if self.conf.broker_write_url or self.conf.broker_read_url:
-                        self._write_broker = broker_registry.connect(connections.broker_options(self.conf, role="write"))
-                    self._publisher = (self._write_broker or self.broker).publisher()
-        return self._publisher
+        return self.links.publisher
 
     @property
     def store(self) -> ResultStore | None:
         """Where results are kept; ``None`` when they are not."""
-        if not self._store_known:
-            with self._lock:
-                if not self._store_known:
-                    url = self._store_url()
-                    if url is not None:
-                        self._store = store_registry.connect(connections.store_options(self.conf, url))
-                    self._store_known = True
-        return self._store
+        return self.links.store
 
     backend = store
 
     @property
     def answers_by_message(self) -> bool:
         """Results come back as messages to this client (``rpc://``)."""
-        return (self._store_url() or "").startswith("rpc")
-
-    def _store_url(self) -> str | None:
-        return connections.store_url(self.conf, urls.split(self.conf.broker_url or ()))
+        return (self.links.store_url() or "").startswith("rpc")
 
     @property
     def oid(self) -> str:
         """The id of this client process."""
-        if not self._oid:
-            self._oid = str(uuid.uuid3(uuid.NAMESPACE_OID, f"{uuid.getnode():x}-{os.getpid()}-{id(self):x}"))
-        return self._oid
+        return self.links.oid
 
     @property
     def thread_oid(self) -> str:
         """The id of this thread of this client."""
+        import uuid
+
         return str(uuid.uuid3(uuid.NAMESPACE_OID, f"{self.oid}-{threading.get_ident()}"))
 
     @property
@@ -407,21 +381,15 @@ class Umbel:
         """
         current.forget_app(self)
         try:
-            for broker in (self._write_broker, self._broker):
-                if broker is not None:
-                    broker.close()
+            self.links.close()
         finally:
-            store = self._store
-            self._reset()
-            self._sending.forget()
-            if store is not None:
-                store.close()
+            self._forget_process()
 
     def _after_fork(self) -> None:
         """In a forked child: connections are the parent's."""
         self._lock = threading.RLock()
-        self._reset()
-        self._sending.forget()
+        self.links.forget()
+        self._forget_process()
         self.conf.version += 1
         self.on_after_fork.send(self)
 
@@ -433,7 +401,7 @@ class Umbel:
         Args:
             hostname: the worker's name.
         """
-        return TaskRunner(self._environment(hostname or self.hostname, stores=self._store_url() is not None))
+        return TaskRunner(self._environment(hostname or self.hostname, stores=self.links.store_url() is not None))
 
     def eager_runner(self, *, stores: bool) -> TaskRunner:
         """Executes tasks in their caller."""
@@ -455,7 +423,7 @@ class Umbel:
         )
 
     def _prepare(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[str, Any, Any]:
-        prepared = self._sending.prepare(name, args, kwargs, PublishOptions.parse(options, lenient=True), self._tasks.get(name))
+        prepared = self._outbox.prepare(name, args, kwargs, PublishOptions.parse(options, lenient=True), self._tasks.get(name))
         return prepared.task_id, prepared.message, prepared.to
 
     # -- finding tasks -----------------------------------------------------

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from umbel import current, hooks
 from umbel.app import checking, eager
-from umbel.app.options import PublishOptions
-from umbel.app.publishing import Plan
+from umbel.app.sending.options import PublishOptions
+from umbel.app.sending.publishing import Plan
 from umbel.errors import MaxRetriesExceededError, OperationalError, Retry
 from umbel.execution import retrying
 from umbel.execution.request import Request
@@ -179,7 +179,7 @@ class Task(Generic[P, R]):
         task_id: str | None = None,
         **options: Any,
     ) -> AsyncResult[R]:
-        """Send it, with calling options (see `umbel.app.options.PublishOptions`).
+        """Send it, with calling options (see `umbel.app.sending.options.PublishOptions`).
 
         Raises:
             OperationalError: the broker cannot be reached, or did not take the message.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 
 from umbel.brokers import urls
 from umbel.brokers.base import Broker, BrokerFactory, BrokerOptions
@@ -53,6 +52,8 @@ def target(scheme: str) -> str:
     """
     if scheme in BUILT_IN:
         return BUILT_IN[scheme]
+    from importlib.metadata import entry_points  # slow to import, and needed for other people's schemes only
+
     offered = {point.name: point.value for point in entry_points(group=GROUP)}
     if scheme in offered:
         return offered[scheme]

@@ -6,7 +6,6 @@ signal → after_return → postrun signal. What comes after the body is put int
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import threading
@@ -138,6 +137,8 @@ class TaskRunner:
         """Run a coroutine on this thread's loop, which lives on between tasks: connection pools of user code are bound to it."""
         loop = getattr(self._loops, "loop", None)
         if loop is None or loop.is_closed():
+            import asyncio
+
             loop = self._loops.loop = asyncio.new_event_loop()
         return loop.run_until_complete(coroutine)
 

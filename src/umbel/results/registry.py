@@ -10,7 +10,6 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
-from importlib.metadata import entry_points
 
 from umbel.errors import ImproperlyConfigured
 from umbel.results.base import ResultStore, StoreFactory, StoreOptions
@@ -85,6 +84,8 @@ def load(scheme: str) -> StoreFactory:
 def _target(scheme: str) -> str:
     if scheme in BUILT_IN:
         return BUILT_IN[scheme]
+    from importlib.metadata import entry_points  # slow to import, and needed for other people's schemes only
+
     offered = {point.name: point.value for point in entry_points(group=GROUP)}
     if scheme in offered:
         return offered[scheme]

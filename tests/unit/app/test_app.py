@@ -153,9 +153,7 @@ def test_a_forked_child_has_an_identity_of_its_own(make):
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.write(
-            write, repr((app.oid != oid, app._publisher is not publisher, f"gen{os.getpid()}@" in app._sending.sender.origin)).encode()
-        )
+        os.write(write, repr((app.oid != oid, app.publisher is not publisher, f"gen{os.getpid()}@" in app._outbox.sender.origin)).encode())
         os._exit(0)
     os.waitpid(pid, 0)
     assert os.read(read, 100) == b"(True, True, True)"

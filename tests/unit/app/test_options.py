@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from umbel.app.options import PublishOptions
+from umbel.app.sending.options import PublishOptions
 from umbel.errors import ImproperlyConfigured
 
 SIGNATURE = {"task": "proj.add", "args": [1]}

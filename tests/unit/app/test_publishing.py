@@ -2,8 +2,8 @@ import datetime as dt
 import json
 
 import pytest
-from fakes.publishing import FakeApp
 
+from fakes.publishing import FakeApp
 from umbel import Exchange, Queue, hooks
 from umbel.errors import EncodeError, OperationalError, QueueNotFound
 from umbel.messages.ids import created_at

@@ -3,9 +3,9 @@ import types
 
 import pytest
 
-from umbel.app.options import PublishOptions
-from umbel.app.queues import QueueDefaults, Queues, parse_queues
-from umbel.app.routing import Router, compile_routes
+from umbel.app.sending.options import PublishOptions
+from umbel.app.sending.queues import QueueDefaults, Queues, parse_queues
+from umbel.app.sending.routing import Router, compile_routes
 from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.errors import ImproperlyConfigured, QueueNotFound
 

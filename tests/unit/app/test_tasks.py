@@ -3,8 +3,8 @@ import sys
 import types
 
 import pytest
-from fakes.publishing import FakeApp
 
+from fakes.publishing import FakeApp
 from umbel import Task, Umbel, current, shared_task
 from umbel.app.proxies import current_app, current_task
 from umbel.errors import AlreadyRegistered, ImproperlyConfigured, MaxRetriesExceededError, NotRegistered, Retry

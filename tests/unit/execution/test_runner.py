@@ -2,8 +2,8 @@ import asyncio
 import logging
 
 import pytest
-from fakes.publishing import FakeApp
 
+from fakes.publishing import FakeApp
 from umbel import hooks, states
 from umbel.errors import Ignore, Reject, Retry, SoftTimeLimitExceeded
 from umbel.execution.base import Verdict

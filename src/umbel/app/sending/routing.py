@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from umbel.app.config.sources import import_object
-from umbel.app.options import PublishOptions
-from umbel.app.queues import Queues
+from umbel.app.sending.options import PublishOptions
+from umbel.app.sending.queues import Queues
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import ImproperlyConfigured
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
-from umbel.app.options import PublishOptions
-from umbel.app.routing import Router
+from umbel.app.sending.options import PublishOptions
+from umbel.app.sending.routing import Router
 from umbel.brokers.topology import Destination
 from umbel.messages import timing, v1, v2
 from umbel.messages.ids import uuid7

@@ -1,8 +1,7 @@
-"""`Sending`: renders and publishes the messages of one app."""
+"""`Outbox`: renders and publishes the messages of one app."""
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import functools
 import os
@@ -12,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from umbel import current, hooks
-from umbel.app.options import PublishOptions
-from umbel.app.publishing import Calling, Plan, Prepared, Sender, plan, prepare
+from umbel.app.sending.options import PublishOptions
+from umbel.app.sending.publishing import Calling, Plan, Prepared, Sender, plan, prepare
 from umbel.brokers.base import Publisher
 from umbel.brokers.topology import Destination
 from umbel.messages.model import Message
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 _PERSISTENT, _TRANSIENT = 2, 1
 
 
-class Sending:
+class Outbox:
     """Publishes for one app. Thread-safe."""
 
     def __init__(self, app: Umbel) -> None:
@@ -165,6 +164,8 @@ class Sending:
 
     async def send_from_loop(self, send: Callable[[], Any]) -> Any:
         """Call ``send`` without blocking the event loop, and return when the broker has its message."""
+        import asyncio
+
         publisher = self._app.publisher
         if _would_block(publisher):
             # Connecting, or room in the window, takes time: a thread may wait for it.
@@ -198,6 +199,8 @@ async def confirmed(publisher: Publisher) -> None:
     Raises:
         OperationalError: it has not taken something.
     """
+    import asyncio
+
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
 
