@@ -27,10 +27,11 @@ NEAR = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Run it; limits in seconds."""
+    """Run it; limits in seconds, ``expires`` in seconds since the epoch."""
 
     hard: float | None
     soft: float | None
+    expires: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ def admit(message: Message, *, attempts: int, flaw: MessageError | None, house: 
     return Run(
         hard or spec.time_limit or house.time_limit or None,
         soft or spec.soft_time_limit or house.soft_time_limit or None,
+        expires,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from umbel.brokers.base import Delivery
 from umbel.pools.base import JobTuple, Outcome, Seat
 from umbel.pools.sharing import MOST, QUICK, Pace, is_overdue, room
+from umbel.runtime.clock import SYSTEM
 from umbel.worker.jobs import Entry
 
 #: Top a busy seat up only for this many jobs at once: a frame costs more than a job.
@@ -45,6 +46,7 @@ class Dispatcher:
         prepare: awaited for an entry that is `early` or `careful` before it is sent: acknowledges it, or records its start.
         max_tasks: jobs after which a seat takes no more and is retired; ``None`` is no limit.
         retire: told of a seat that is to be replaced.
+        expired: told of an entry whose time passed while it waited.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Dispatcher:
         prepare: Callable[[Entry], Awaitable[None]],
         max_tasks: int | None,
         retire: Callable[[Seat], None],
+        expired: Callable[[Entry], None],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.ready: deque[Entry] = deque()
@@ -61,6 +64,7 @@ class Dispatcher:
         self._prepare = prepare
         self._max_tasks = max_tasks
         self._retire = retire
+        self._expired = expired
         self._spawn = spawn
         self._number = 0
 
@@ -127,6 +131,10 @@ class Dispatcher:
             left -= 1
 
     def _fill(self, station: Station, share: int) -> None:
+        while self.ready and _is_late(self.ready[0]):
+            self._expired(self.ready.popleft())
+        if not self.ready:
+            return
         ready, waiting = self.ready, len(station.given)
         head = ready[0]
         count = room(self.pace.usual(head.task), waiting)
@@ -147,7 +155,7 @@ class Dispatcher:
         jobs: list[JobTuple] = []
         while count and ready:
             entry = ready[0]
-            if entry.early or entry.careful or (jobs and (usual(entry.task) or 1.0) > QUICK):
+            if entry.early or entry.careful or (jobs and ((usual(entry.task) or 1.0) > QUICK or _is_late(entry, within=1.0))):
                 break
             ready.popleft()
             number += 1
@@ -241,6 +249,10 @@ class Dispatcher:
     def is_full(self) -> bool:
         """Whether every seat is busy."""
         return all(station.given or not station.seat.is_ready for station in self.stations.values())
+
+
+def _is_late(entry: Entry, within: float = 0.0) -> bool:
+    return entry.expires is not None and entry.expires <= SYSTEM.now() + within
 
 
 def _load(station: Station) -> int:

@@ -141,9 +141,10 @@ class Intake:
 
     def _act(self, delivery: Delivery, decision: Decision) -> Entry | None:
         match decision:
-            case Run(hard, soft):
+            case Run(hard, soft, expires):
                 headers = delivery.headers
                 entry = Entry(delivery, headers["task"], headers["id"], self._house.specs[headers["task"]], hard, soft)
+                entry.expires = expires
                 entry.careful = self._careful and delivery.redelivered
                 return entry
             case Hold(until):

@@ -32,7 +32,7 @@ class TaskSpec:
 class Entry:
     """One admitted message, from delivery to settlement."""
 
-    __slots__ = ("careful", "delivery", "early", "hard", "id", "lost", "number", "seat", "soft", "spec", "task", "timed_out")
+    __slots__ = ("careful", "delivery", "early", "expires", "hard", "id", "lost", "number", "seat", "soft", "spec", "task", "timed_out")
 
     def __init__(self, delivery: Delivery, task: str, task_id: str, spec: TaskSpec, hard: float | None, soft: float | None) -> None:
         self.delivery = delivery
@@ -44,6 +44,8 @@ class Entry:
         self.soft = soft
         #: Acknowledged before it runs.
         self.early = not spec.acks_late
+        #: When it may not be started any more, seconds since the epoch.
+        self.expires: float | None = None
         #: It was out before under a lease: its start is recorded, and it runs with nothing queued around it.
         self.careful = False
         #: The broker has taken the delivery back (connection or lease lost); settling it means nothing.

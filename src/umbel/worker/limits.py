@@ -1,9 +1,12 @@
-"""Time limits: read the slot boards, interrupt at the soft limit, kill at the hard one.
+"""Limits of time and memory: read the slot boards, interrupt at the soft limit, kill at the hard one; replace a child that has grown too large.
 
 Limits run by the parent's clock from the moment that the child stamped the job, so they hold whatever the task does.
 """
 
 from __future__ import annotations
+
+import mmap
+from pathlib import Path
 
 from umbel.pools.base import Seat
 from umbel.worker.dispatching import Dispatcher
@@ -11,6 +14,8 @@ from umbel.worker.narrating import Narrator
 
 #: Seconds between looks: what a limit may be late by.
 LOOK = 0.05
+#: Seconds between looks at memory.
+_MEMORY_LOOK = 0.5
 
 
 class Limits:
@@ -52,3 +57,39 @@ class Limits:
     def forget(self, seat: Seat) -> None:
         """A seat is gone."""
         self._warned.pop(seat, None)
+
+
+class MemoryWatch:
+    """Watches the resident memory of children.
+
+    Args:
+        dispatcher: who the children are.
+        most: KiB; ``None`` watches nothing.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, most: int | None) -> None:
+        self._dispatcher = dispatcher
+        self._most = most
+        self._next = 0.0
+
+    def look(self, now: float) -> None:
+        """Retire who is too large.
+
+        Args:
+            now: monotonic seconds.
+        """
+        if not self._most or now < self._next:
+            return
+        self._next = now + _MEMORY_LOOK
+        for station in list(self._dispatcher.stations.values()):
+            if not station.is_spent and resident(station.seat.pid) > self._most:
+                self._dispatcher.retire(station)
+
+
+def resident(pid: int | None) -> int:
+    """Resident memory of a process, KiB; 0 where the system does not tell."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * mmap.PAGESIZE // 1024

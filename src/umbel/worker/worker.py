@@ -22,8 +22,7 @@ from umbel.worker.admission import House
 from umbel.worker.dispatching import Dispatcher
 from umbel.worker.intake import Intake
 from umbel.worker.jobs import Entry, spec_of
-from umbel.worker.limits import LOOK, Limits
-from umbel.worker.memory import MemoryWatch
+from umbel.worker.limits import LOOK, Limits, MemoryWatch
 from umbel.worker.narrating import Narrator
 from umbel.worker.options import WorkerOptions, default_hostname, expand_hostname, processors
 from umbel.worker.seating import PreforkSeating, Seating
@@ -129,7 +128,7 @@ class Worker:
         self.seating = seating
         self.settlement = Settlement(app.store, narrator, self._spawn)
         max_tasks = None if self.pool == "solo" else options.max_tasks_per_child or conf.worker_max_tasks_per_child
-        self.dispatcher = Dispatcher(self._prepare, max_tasks, seating.replace, self._spawn)
+        self.dispatcher = Dispatcher(self._prepare, max_tasks, seating.replace, self._expire, self._spawn)
         self.memory = MemoryWatch(
             self.dispatcher, None if self.pool == "solo" else options.max_memory_per_child or conf.worker_max_memory_per_child
         )
@@ -210,6 +209,11 @@ class Worker:
             await self.consumer.flush()
         else:
             await self.consumer.begin(entry.delivery)
+
+    def _expire(self, entry: Entry) -> None:
+        """An entry's time passed while it waited for a seat."""
+        if not entry.lost:
+            self.settlement.expire(entry.delivery, ignore_result=entry.spec.ignore_result)
 
     def _spawn(self, chore: Coroutine[Any, Any, None]) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(chore)

@@ -28,7 +28,7 @@ def test_times():
     assert decide(eta=at(seconds=2)) == Hold(NOW.timestamp() + 2)
     assert decide(eta=at(hours=1)) == Postpone(NOW.timestamp() + 3600)
     assert decide(expires=at(seconds=-1)) == Expire()
-    assert decide(expires=at(seconds=1)) == Run(None, None)
+    assert decide(expires=at(seconds=1)) == Run(None, None, NOW.timestamp() + 1)
     assert decide(expires=at(seconds=-1), eta=at(hours=1)) == Expire()
 
 

@@ -5,14 +5,14 @@ from unit.worker.stand_ins import FakeSeat, entry, outcome
 
 
 def dispatcher(seats=2, max_tasks=None):
-    prepared, retired = [], []
+    prepared, retired, expired = [], [], []
 
     async def prepare(one):
         prepared.append(one.id)
 
     spawned = []
-    one = Dispatcher(prepare, max_tasks, retired.append, spawned.append)
-    one.prepared, one.retired, one.spawned = prepared, retired, spawned
+    one = Dispatcher(prepare, max_tasks, retired.append, expired.append, spawned.append)
+    one.prepared, one.retired, one.expired, one.spawned = prepared, retired, expired, spawned
     one.seats = [FakeSeat(index) for index in range(1, seats + 1)]
     for seat in one.seats:
         one.add_seat(seat)
@@ -134,3 +134,17 @@ def test_nothing_is_given_out_when_closed():
     one.is_open = False
     one.offer(entries(2))
     assert one.outstanding == 0
+
+
+def test_what_expires_while_it_waits_is_not_started():
+    one = dispatcher(seats=1)
+    batch = entries(4)
+    batch[1].expires = 1.0
+    batch[2].expires = 4e9
+    one.offer(batch)
+    assert one.seats[0].sent == [[1]]
+    for number in (1, 2):
+        list(one.finished(one.seats[0], [outcome(number, runtime=1.0)]))
+        one.pump()
+    assert [e.id for e in one.expired] == ["t1"]
+    assert one.seats[0].sent == [[1], [2], [3]]

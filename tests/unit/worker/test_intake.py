@@ -18,7 +18,7 @@ class Bench:
     def __init__(self, *, careful=False, **options):
         self.tasks = set()
         self.consumer, self.store, self.seat = FakeConsumer(), FakeStore(), FakeSeat()
-        self.dispatcher = Dispatcher(None, None, None, self.spawn)
+        self.dispatcher = Dispatcher(None, None, None, None, self.spawn)
         self.settlement = Settlement(self.store, Narrator(), self.spawn)
         self.intake = Intake(
             House(specs={"t": spec("t", **options)}),
@@ -99,7 +99,7 @@ def test_what_cannot_run_is_buried_with_its_failure_stored():
         )
         await bench.calm()
         assert bench.consumer.dead == [("unknown", "unregistered"), ("odd", "invalid_message"), ("huge", "too_large")]
-        assert [(r.task_id, r.result["exc_type"]) for r in bench.store.records][0] == ("unknown", "NotRegistered")
+        assert next((r.task_id, r.result["exc_type"]) for r in bench.store.records) == ("unknown", "NotRegistered")
         assert all(r.status == "FAILURE" for r in bench.store.records)
 
     asyncio.run(story())

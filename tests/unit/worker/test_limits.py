@@ -5,7 +5,7 @@ from unit.worker.stand_ins import FakeSeat, entry
 
 
 def limits(one_entry):
-    dispatcher = Dispatcher(None, None, None, None)
+    dispatcher = Dispatcher(None, None, None, None, None)
     seat = FakeSeat()
     dispatcher.add_seat(seat)
     dispatcher.offer([one_entry])
