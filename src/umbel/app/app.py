@@ -305,18 +305,7 @@ class Umbel:
         if self._queues is None or self._queues[0] != version:
             conf = self.conf
             conf.load()
-            defaults = QueueDefaults(
-                name=conf.task_default_queue,
-                exchange=conf.task_default_exchange,
-                exchange_type=conf.task_default_exchange_type,
-                routing_key=conf.task_default_routing_key,
-                queue_type=conf.task_default_queue_type,
-                max_priority=conf.task_queue_max_priority,
-                create_missing=conf.task_create_missing_queues,
-                missing_queue_type=conf.task_create_missing_queue_type,
-                missing_exchange_type=conf.task_create_missing_queue_exchange_type,
-            )
-            self._queues = (conf.version, Queues(conf.task_queues, defaults))
+            self._queues = (conf.version, Queues(conf.task_queues, _queue_defaults(conf)))
         return self._queues[1]
 
     @property
@@ -401,28 +390,16 @@ class Umbel:
         Args:
             hostname: the worker's name.
         """
-        return TaskRunner(self._environment(hostname or self.hostname, stores=self.links.store_url() is not None))
+        return TaskRunner(_environment(self, hostname or self.hostname, stores=self.links.store_url() is not None))
 
     def eager_runner(self, *, stores: bool) -> TaskRunner:
         """Executes tasks in their caller."""
         if stores not in self._eager:
-            self._eager[stores] = TaskRunner(self._environment(self.hostname, stores=stores))
+            self._eager[stores] = TaskRunner(_environment(self, self.hostname, stores=stores))
         return self._eager[stores]
 
-    def _environment(self, hostname: str, *, stores: bool) -> Environment:
-        conf = self.conf
-        return Environment(
-            tasks=self.tasks,
-            hostname=hostname,
-            accept=serializers.content_types(conf.accept_content),
-            max_decompressed=conf.message_max_decompressed,
-            extended=conf.result_extended,
-            stores=stores,
-            prepare=self._prepare,
-            clock=self.clock,
-        )
-
-    def _prepare(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[str, Any, Any]:
+    def prepare(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[str, Any, Any]:
+        """Render one call, its options as they stand in a signature: id, message, address."""
         prepared = self._outbox.prepare(name, args, kwargs, PublishOptions.parse(options, lenient=True), self._tasks.get(name))
         return prepared.task_id, prepared.message, prepared.to
 
@@ -476,6 +453,34 @@ class Umbel:
         return None if request is None else request.task_object
 
     current_worker_task = current_task
+
+
+def _queue_defaults(conf: Settings) -> QueueDefaults:
+    return QueueDefaults(
+        name=conf.task_default_queue,
+        exchange=conf.task_default_exchange,
+        exchange_type=conf.task_default_exchange_type,
+        routing_key=conf.task_default_routing_key,
+        queue_type=conf.task_default_queue_type,
+        max_priority=conf.task_queue_max_priority,
+        create_missing=conf.task_create_missing_queues,
+        missing_queue_type=conf.task_create_missing_queue_type,
+        missing_exchange_type=conf.task_create_missing_queue_exchange_type,
+    )
+
+
+def _environment(app: Umbel, hostname: str, *, stores: bool) -> Environment:
+    conf = app.conf
+    return Environment(
+        tasks=app.tasks,
+        hostname=hostname,
+        accept=serializers.content_types(conf.accept_content),
+        max_decompressed=conf.message_max_decompressed,
+        extended=conf.result_extended,
+        stores=stores,
+        prepare=app.prepare,
+        clock=app.clock,
+    )
 
 
 def _unpickle(kind: type[Umbel], main: str | None, settings: Mapping[str, Any]) -> Umbel:

@@ -84,6 +84,9 @@ def store_url(conf: Settings, broker: Iterable[str]) -> str | None:
 
 def store_options(conf: Settings, url: str) -> StoreOptions:
     """How to reach the result store and how to write to it."""
+    transport = dict(conf.result_backend_transport_options)
+    if url.startswith("rpc"):  # answers go through the broker
+        transport["broker"] = broker_options(conf)
     accept = conf.result_accept_content if conf.result_accept_content is not None else conf.accept_content
     transport = dict(conf.result_backend_transport_options)
     if url.startswith("rpc"):  # results go through the broker that tasks go through

@@ -246,3 +246,9 @@ def test_store_options():
     )
     assert (found.expires, found.accept, found.max_connections) == (3600, frozenset({"json", "yaml"}), 5)
     assert connections.store_options(Settings({"result_expires": None}, environ={}), "redis://h").expires is None
+
+
+def test_rpc_is_told_the_broker():
+    found = connections.store_options(Settings({"broker_url": "amqp://h/v", "broker_use_ssl": True}, environ={}), "rpc://")
+    assert found.transport["broker"].urls == ("amqp://h/v",)
+    assert found.transport["broker"].ssl is True
