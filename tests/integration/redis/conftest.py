@@ -64,7 +64,7 @@ async def die(consumer):
     for task in consumer._tasks:
         task.cancel()
     await asyncio.gather(*consumer._tasks, return_exceptions=True)
-    if consumer._connection is not None:
-        consumer._connection.abort()
+    if consumer.link.connection is not None:
+        consumer.link.connection.abort()
     consumer._closed = True
     await asyncio.sleep(0)

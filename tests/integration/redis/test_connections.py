@@ -57,11 +57,11 @@ async def test_a_claim_whose_reply_was_lost_is_taken_up(own_kit, private):
             tag = consumer._prefix + b"%d" % (consumer._number - 4)
             client.hset("unacked", tag, b"[" + raw + b', "", "' + queue.name.encode() + b'"]')
             client.zadd("unacked_index", {tag: client.time()[0]})
-            connection = consumer._connection
+            connection = consumer.link.connection
             consumer._wake.set()
             async with consumer._claiming:
                 consumer._doubtful = consumer._number - 5, 5
-                connection._fail(OperationalError("cut"))
+                connection.fail(OperationalError("cut"))
                 consumer._doubtful = consumer._number - 5, 5
             delivery = await sink.one()
             assert (delivery.body, delivery.tag) == (b"1", tag)
@@ -146,7 +146,7 @@ async def test_without_client_tracking_it_polls(own_kit, private):
         client.acl_setuser("plain", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all", "-client|tracking"], channels=["*"])
     polling = Kit("redis", private.url().replace("redis://", "redis://plain:pw@"))
     async with own_kit.consuming(queue, broker=polling.main) as sink:
-        assert not sink.consumer._connection.pushes
+        assert not sink.consumer.link.connection.pushes
         for _ in range(3):
             await asyncio.sleep(0.2)
             own_kit.publish(queue, b"x")
