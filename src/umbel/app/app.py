@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import socket
 import sys
@@ -22,7 +23,7 @@ from umbel.app.registry import TaskRegistry
 from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.outbox import Outbox
 from umbel.app.sending.publishing import Plan
-from umbel.app.sending.queues import QueueDefaults, Queues
+from umbel.app.sending.queues import Queues, queue_defaults
 from umbel.app.sending.routing import Router, compile_routes
 from umbel.app.tasks import Task, make_task
 from umbel.brokers.base import Broker, Publisher
@@ -37,6 +38,8 @@ from umbel.typing import P, R
 from umbel.wire import serializers
 
 T = TypeVar("T", bound=type)
+
+logger = logging.getLogger("umbel.app")
 
 #: Every app there is, for the interpreter's exit and for forks.
 _apps: weakref.WeakSet[Umbel] = weakref.WeakSet()
@@ -305,7 +308,7 @@ class Umbel:
         if self._queues is None or self._queues[0] != version:
             conf = self.conf
             conf.load()
-            self._queues = (conf.version, Queues(conf.task_queues, _queue_defaults(conf)))
+            self._queues = (conf.version, Queues(conf.task_queues, queue_defaults(conf)))
         return self._queues[1]
 
     @property
@@ -455,20 +458,6 @@ class Umbel:
     current_worker_task = current_task
 
 
-def _queue_defaults(conf: Settings) -> QueueDefaults:
-    return QueueDefaults(
-        name=conf.task_default_queue,
-        exchange=conf.task_default_exchange,
-        exchange_type=conf.task_default_exchange_type,
-        routing_key=conf.task_default_routing_key,
-        queue_type=conf.task_default_queue_type,
-        max_priority=conf.task_queue_max_priority,
-        create_missing=conf.task_create_missing_queues,
-        missing_queue_type=conf.task_create_missing_queue_type,
-        missing_exchange_type=conf.task_create_missing_queue_exchange_type,
-    )
-
-
 def _environment(app: Umbel, hostname: str, *, stores: bool) -> Environment:
     conf = app.conf
     return Environment(
@@ -489,7 +478,10 @@ def _unpickle(kind: type[Umbel], main: str | None, settings: Mapping[str, Any]) 
 
 def _flush_at_exit() -> None:
     for app in list(_apps):
-        app.close()
+        try:
+            app.close()
+        except Exception:  # the next app must be flushed too
+            logger.exception("%r: not everything that was published is with the broker", app)
 
 
 def _after_fork() -> None:

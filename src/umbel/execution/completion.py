@@ -129,6 +129,8 @@ def follow(
         args.insert(0, result)
     options = {name: value for name, value in (signature.get("options") or {}).items() if value is not None}
     options.update(parent_id=request.id, root_id=request.root_id)
+    if request.reply_to:  # whoever waits for this task may wait for what follows it, too
+        options.setdefault("reply_to", request.reply_to)
     if chain is not None:
         options["chain"] = chain
     return args, dict(signature.get("kwargs") or {}), options

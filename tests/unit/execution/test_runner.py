@@ -321,6 +321,7 @@ def test_callbacks_and_the_next_link(app):
     assert callback.headers["root_id"] == callback.headers["parent_id"] == result.id
     assert following.body.startswith(b"[[10]")
     assert b'"chain": [{"task": "proj.last", "args": []}]' in following.body
+    assert callback.properties["reply_to"] == app.fake.sent[0][0].properties["reply_to"]
     ids = [message.headers["id"] for message, _ in execution.publications]
     assert execution.record.children == [[[task_id, None], None] for task_id in ids]
 

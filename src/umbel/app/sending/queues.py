@@ -61,6 +61,21 @@ class QueueDefaults:
         return arguments
 
 
+def queue_defaults(conf: Any) -> QueueDefaults:
+    """What the settings say of queues."""
+    return QueueDefaults(
+        name=conf.task_default_queue,
+        exchange=conf.task_default_exchange,
+        exchange_type=conf.task_default_exchange_type,
+        routing_key=conf.task_default_routing_key,
+        queue_type=conf.task_default_queue_type,
+        max_priority=conf.task_queue_max_priority,
+        create_missing=conf.task_create_missing_queues,
+        missing_queue_type=conf.task_create_missing_queue_type,
+        missing_exchange_type=conf.task_create_missing_queue_exchange_type,
+    )
+
+
 class Queues(Mapping[str, Queue]):
     """Queues by name.
 
