@@ -19,17 +19,18 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from umbel.brokers.base import ATTEMPTS, BrokerOptions, ConnectionState, Delivery, DeliverySink
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.bindings import binding_commands
 from umbel.brokers.redis.claiming import RedisDelivery, dead_envelope, read
 from umbel.brokers.redis.leases import Housekeeping
-from umbel.brokers.redis.replies import is_transient, translate
+from umbel.brokers.redis.link import Link
+from umbel.brokers.redis.replies import is_transient
+from umbel.brokers.redis.settling import Settlements
 from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
 from umbel.brokers.topology import Queue
-from umbel.errors import AccessRefused, OperationalError
+from umbel.errors import OperationalError
 from umbel.runtime.backoff import delays
 from umbel.wire.redis import envelope, scripts
 from umbel.wire.redis.keys import TAG_PREFIX, Keys
@@ -40,15 +41,13 @@ logger = logging.getLogger("umbel.brokers.redis")
 
 #: Messages that one script call claims at most: more would keep the server, and our loop, from others for milliseconds.
 BATCH = 128
-#: Windows from this size on wait up to a millisecond for room for a whole batch.
+#: Windows from this size on wait up to a millisecond for room for a good part of a batch.
 _WIDE = 32
 _PATIENCE = 0.001
 #: Seconds between two looks at the lists when nothing wakes us.
 _SAFETY_POLL = 1.0
 #: Shortest and longest pause between two looks where the server has no client tracking.
 _POLL_FIRST, _POLL_MOST = 0.005, 0.1
-#: Seconds that a reply may take before the connection is given up.
-_SILENCE = 10.0
 #: Seconds that closing tries to reach the server.
 _CLOSE_PATIENCE = 5.0
 _SCRIPTS = ("claim", "renew", "expired", "restore", "move", "delay", "due", "begin")
@@ -61,7 +60,6 @@ class RedisConsumer:
         self, options: BrokerOptions, candidates: Sequence[Address], keys: Keys, queues: Sequence[Queue], sink: DeliverySink, window: int
     ) -> None:
         self._options = options
-        self._candidates = candidates
         self.keys = keys
         self.sink = sink
         self._window = window
@@ -72,73 +70,32 @@ class RedisConsumer:
         self._prefix = f"{TAG_PREFIX}{int(self.lease * 1000)}-{os.urandom(6).hex()}-".encode()
         self._number = 0
         self._turn = 0
+        self._order: list[tuple[str, str]] | None = None
         self._held: dict[bytes, RedisDelivery] = {}
         #: On their way to another place; renewed, but no longer anybody's to settle.
-        self._settling: dict[bytes, RedisDelivery] = {}
-        self._acks: list[bytes] = []
-        self._returns: list[RedisDelivery] = []
-        self._flush_planned = False
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._moving: dict[bytes, RedisDelivery] = {}
+        #: (number before the first tag, how many) of a claim whose reply has not come.
         self._doubtful: tuple[int, int] | None = None
-        self._connection: StreamConnection | None = None
-        self._connected = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._wake = asyncio.Event()
+        #: The claiming loop waits for room, not for messages.
         self._full = False
         self._patience: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
         self._closed = False
+        self.link = Link(candidates, self._introduce, self._on_push, self._on_change)
+        self._settlements = Settlements(self.link, keys, self._settled, self._wake.set)
         self._housekeeping = Housekeeping(self)
-        self._order: list[tuple[str, str]] | None = None
 
     # connection
 
     async def start(self) -> None:
-        pauses = delays(0.1, most=3.0)
-        most = self._options.max_retries
-        attempt = 0
-        while True:
-            try:
-                await self._connect()
-                break
-            except AccessRefused:
-                raise
-            except (OperationalError, ReplyError) as error:
-                attempt += 1
-                if most is not None and attempt > most:
-                    raise
-                self.sink.on_connection(ConnectionState.RETRYING, str(error))
-            await asyncio.sleep(next(pauses))
+        await self.link.open(self._options.max_retries)
         self._tasks = [asyncio.create_task(self._keep_claiming()), asyncio.create_task(self._housekeeping.keep())]
 
-    async def _connect(self) -> None:
-        """Connect to the first server that answers, and bring it and us to the same state."""
-        problem: OperationalError | None = None
-        for address in self._candidates:
-            try:
-                connection = await StreamConnection.open(address, self._on_push, self._on_lost)
-            except OperationalError as error:
-                problem = error
-                continue
-            try:
-                await self._introduce(connection)
-            except ReplyError as error:
-                connection.abort()
-                problem = translate(error, "to begin consuming")
-                continue
-            except BaseException:
-                connection.abort()
-                raise
-            self._connection = connection
-            self._connected.set()
-            self._send_settlements()
-            self.sink.on_connection(ConnectionState.CONNECTED, f"connected to {address.public()}")
-            await self._adopt(connection)
-            return
-        raise problem or OperationalError("no Redis server is configured")
-
     async def _introduce(self, connection: StreamConnection) -> None:
+        """Bring a new connection's server and us to the same state."""
         if connection.pushes:
             try:
                 await connection.call("CLIENT", "TRACKING", "ON", "NOLOOP")
@@ -149,6 +106,7 @@ class RedisConsumer:
                 await connection.call("SCRIPT", "LOAD", scripts.load(name).text)
         await self._declare(connection)
         await self._housekeeping.renew(connection)
+        await self._adopt(connection)
 
     async def _declare(self, connection: StreamConnection) -> None:
         commands = [command for queue in self._queues.values() if not queue.no_declare for command in binding_commands(self.keys, queue)]
@@ -157,8 +115,8 @@ class RedisConsumer:
 
     async def declare_again(self) -> None:
         """See to it that the bindings exist: somebody may have emptied the database."""
-        if self._connection is not None:
-            await self._declare(self._connection)
+        if self.link.connection is not None:
+            await self._declare(self.link.connection)
 
     async def _adopt(self, connection: StreamConnection) -> None:
         """Take up what a claim has moved whose reply was lost with the last connection."""
@@ -181,38 +139,11 @@ class RedisConsumer:
                 self._housekeeping.hurry()
             self._wake.set()
 
-    def _on_lost(self, error: ConnectionLost) -> None:
-        if self._connection is None:
-            return
-        self._connection = None
-        self._connected.clear()
+    def _on_change(self, state: ConnectionState, detail: str) -> None:
+        if state is ConnectionState.CONNECTED:
+            self._settlements.send()
         self._wake.set()
-        self.sink.on_connection(ConnectionState.LOST, str(error))
-
-    async def _reconnect(self) -> None:
-        pauses = delays(0.05, most=3.0)
-        while not self._closing:
-            try:
-                await self._connect()
-                return
-            except (OperationalError, ReplyError) as error:
-                connection, self._connection = self._connection, None
-                if connection is not None:
-                    connection.abort()
-                self._connected.clear()
-                self.sink.on_connection(ConnectionState.RETRYING, str(error))
-            await asyncio.sleep(next(pauses))
-
-    def check_silence(self) -> None:
-        """Give up a connection on which the server does not answer."""
-        connection = self._connection
-        if connection is not None and connection.waiting() > _SILENCE:
-            self._drop(f"{connection.address.public()} does not answer")
-
-    def _drop(self, why: str) -> None:
-        connection = self._connection
-        if connection is not None:
-            connection._fail(ConnectionLost(why))  # noqa: SLF001 - the two are one mechanism
+        self.sink.on_connection(state, detail)
 
     # claiming
 
@@ -220,14 +151,18 @@ class RedisConsumer:
         self._window = size
         self._wake.set()
 
+    def wake(self) -> None:
+        """Look at the lists: we have put something into them ourselves, which the server does not tell us."""
+        self._wake.set()
+
     def _room(self) -> int:
-        return self._window - len(self._held) - len(self._settling)
+        return self._window - len(self._held) - len(self._moving)
 
     async def _keep_claiming(self) -> None:
-        while not self._closing:
-            connection = self._connection
+        while True:
+            connection = self.link.connection
             if connection is None:
-                await self._reconnect()
+                await self.link.reopen()
                 continue
             try:
                 await self._claim_on(connection)
@@ -236,7 +171,7 @@ class RedisConsumer:
             except ReplyError as error:
                 logger.warning("Redis refused to hand out messages: %s", error)
                 if is_transient(error):
-                    self._drop(f"Redis cannot hand out messages: {error}")
+                    self.link.drop(f"Redis cannot hand out messages: {error}")
                 else:
                     await asyncio.sleep(1.0)
             except Exception:
@@ -247,7 +182,7 @@ class RedisConsumer:
         """Claim until there is no connection."""
         pauses = delays(_POLL_FIRST, most=_POLL_MOST, jitter=0.1)
         drained = False
-        while not self._closing and connection.lost is None:
+        while connection.lost is None:
             room = self._room()
             if room <= 0 or not self._queues:
                 self._full = True
@@ -260,12 +195,11 @@ class RedisConsumer:
             arm = drained and connection.pushes
             async with self._claiming:
                 waiting, got = await self._claim(connection, count, arm=arm)
+            if got:
+                pauses = delays(_POLL_FIRST, most=_POLL_MOST, jitter=0.1)
             if got >= count:
                 drained = False
-                pauses = delays(_POLL_FIRST, most=_POLL_MOST, jitter=0.1)
             elif not connection.pushes:
-                if got:
-                    pauses = delays(_POLL_FIRST, most=_POLL_MOST, jitter=0.1)
                 await self._rest(next(pauses))
             elif arm and not waiting:
                 await self._rest(_SAFETY_POLL)
@@ -330,13 +264,14 @@ class RedisConsumer:
         held = self._held
         for delivery in deliveries:
             held[delivery.tag] = delivery
-        self.sink.on_deliveries(list(deliveries))
+        if not self._closing:
+            self.sink.on_deliveries(list(deliveries))
 
     # settling
 
     def held_tags(self) -> list[bytes]:
         """The tags whose leases are to be renewed."""
-        return [*self._held, *self._settling]
+        return [*self._held, *self._moving]
 
     def lose(self, tags: Iterable[bytes]) -> None:
         """These leases are no longer ours."""
@@ -347,85 +282,15 @@ class RedisConsumer:
             self._settled()
 
     def ack(self, deliveries: Iterable[Delivery]) -> None:
-        held = self._held
-        for delivery in deliveries:
-            if held.pop(delivery.tag, None) is not None:
-                self._acks.append(delivery.tag)
-        self._plan_flush()
+        pop = self._held.pop
+        self._settlements.ack([delivery.tag for delivery in deliveries if pop(delivery.tag, None) is not None])
 
     def requeue(self, deliveries: Iterable[Delivery]) -> None:
-        for delivery in deliveries:
-            ours = self._held.pop(delivery.tag, None)
-            if ours is not None:
-                self._returns.append(ours)
-        self._plan_flush()
+        found = [self._held.pop(delivery.tag, None) for delivery in deliveries]
+        self._settlements.give_back([delivery for delivery in found if delivery is not None])
 
-    def _plan_flush(self) -> None:
-        if not self._flush_planned and (self._acks or self._returns):
-            self._flush_planned = True
-            asyncio.get_running_loop().call_soon(self._send_settlements)
-
-    def _send_settlements(self) -> None:
-        """Send what is buffered; what does not arrive is buffered again."""
-        self._flush_planned = False
-        connection = self._connection
-        if connection is None:
-            return
-        if self._acks:
-            tags, self._acks = self._acks, []
-            bulk = b"".join([b"$%d\r\n%b\r\n" % (len(tag), tag) for tag in tags])
-            head = b"*%d\r\n" % (len(tags) + 2)
-            unacked, index = (pack(name)[4:] for name in (self.keys.unacked, self.keys.unacked_index))
-            futures = connection.send(b"%b$4\r\nHDEL\r\n%b%b%b$4\r\nZREM\r\n%b%b" % (head, unacked, bulk, head, index, bulk), 2)
-            self._follow(self._finish_acks(tags, futures))
-        if self._returns:
-            returned, self._returns = self._returns, []
-            self._follow(self._finish_returns(connection, returned))
-        self._settled()
-
-    def _follow(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._in_flight.add(task)
-        task.add_done_callback(self._in_flight.discard)
-
-    async def _finish_acks(self, tags: list[bytes], futures: list[asyncio.Future[Any]]) -> None:
-        try:
-            for future in futures:
-                await future
-        except (ConnectionLost, ReplyError) as error:
-            if isinstance(error, ReplyError):
-                if not is_transient(error):
-                    logger.error("Redis refused an acknowledgement of %d messages: %s", len(tags), error)
-                    return
-                self._drop(f"Redis takes no acknowledgements: {error}")
-            self._acks = tags + self._acks
-            self._plan_flush_when_connected()
-
-    async def _finish_returns(self, connection: StreamConnection, returned: list[RedisDelivery]) -> None:
-        try:
-            await self._put_back(connection, returned)
-        except (ConnectionLost, ReplyError) as error:
-            if isinstance(error, ReplyError):
-                if not is_transient(error):
-                    logger.error("Redis refused to take back %d messages (their leases will expire): %s", len(returned), error)
-                    return
-                self._drop(f"Redis takes nothing back: {error}")
-            self._returns = returned + self._returns
-            self._plan_flush_when_connected()
-
-    def _plan_flush_when_connected(self) -> None:
-        if self._connection is not None:
-            self._plan_flush()
-
-    async def _put_back(self, connection: StreamConnection, returned: Sequence[RedisDelivery]) -> None:
-        """To the front of their lists, in their old order."""
-        keys = [self.keys.list_for(delivery.queue, delivery.properties.get("priority")) for delivery in returned]
-        lists = {name: number for number, name in enumerate(dict.fromkeys(keys), 1)}
-        arguments: list[Argument] = ["RPUSH"]
-        for delivery, name in zip(reversed(returned), reversed(keys), strict=True):
-            arguments += delivery.tag, lists[name], envelope.marked(delivery.raw) or delivery.raw
-        await connection.run(scripts.load("move"), [self.keys.unacked, self.keys.unacked_index, *lists], arguments)
-        self._wake.set()
+    async def flush(self) -> None:
+        await self._settlements.flush()
 
     def _settled(self) -> None:
         """There may be room again."""
@@ -450,7 +315,7 @@ class RedisConsumer:
             return
         raw = envelope.marked(ours.raw, {ATTEMPTS: ours.attempts + 1})
         if raw is not None:
-            await self._until_done(scripts.load("begin"), [self.keys.unacked], [ours.tag, envelope.entry(raw, ours.queue)])
+            await self.link.until_done(scripts.load("begin"), [self.keys.unacked], [ours.tag, envelope.entry(raw, ours.queue)])
 
     async def blame(self, delivery: Delivery) -> None:
         ours = self._held.get(delivery.tag)
@@ -474,66 +339,15 @@ class RedisConsumer:
             await self._move(ours, scripts.load("move"), self.keys.list_at(queue, 0), ["LPUSH", ours.tag, 1, raw])
 
     async def _move(self, ours: RedisDelivery, script: Script, to: str, arguments: Sequence[Argument]) -> None:
-        self._settling[ours.tag] = self._held.pop(ours.tag)
+        self._moving[ours.tag] = self._held.pop(ours.tag)
         try:
-            await self._until_done(script, [self.keys.unacked, self.keys.unacked_index, to], arguments)
+            await self.link.until_done(script, [self.keys.unacked, self.keys.unacked_index, to], arguments)
         except BaseException:
-            self._held[ours.tag] = ours  # nothing has happened: it can be settled in another way
+            self._held[ours.tag] = ours  # as far as we know nothing has happened: it can be settled in another way
             raise
         finally:
-            del self._settling[ours.tag]
+            del self._moving[ours.tag]
             self._settled()
-
-    async def _until_done(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> None:
-        """Run a script that does nothing the second time, over as many connections as it takes."""
-        while True:
-            await self._connected.wait()
-            connection = self._connection
-            if connection is None:
-                await asyncio.sleep(0)
-                continue
-            try:
-                await connection.run(script, keys, arguments)
-                return
-            except ConnectionLost:
-                if self._closed:
-                    raise
-            except ReplyError as error:
-                if not is_transient(error):
-                    raise translate(error, f"the script {script.name!r}") from error
-                self._drop(f"Redis cannot run {script.name!r} now: {error}")
-
-    async def run(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> Any:
-        """Run a script over the connection there is.
-
-        Raises:
-            ConnectionLost: there is none.
-        """
-        connection = self._connection
-        if connection is None:
-            raise ConnectionLost
-        return await connection.run(script, keys, arguments)
-
-    async def call(self, *command: Argument) -> Any:
-        """`run` for one command."""
-        connection = self._connection
-        if connection is None:
-            raise ConnectionLost
-        return await connection.call(*command)
-
-    def wake(self) -> None:
-        """Look at the lists: we have put something into them ourselves, which the server does not tell us."""
-        self._wake.set()
-
-    async def flush(self) -> None:
-        self._send_settlements()
-        while self._in_flight or self._acks or self._returns:
-            if self._in_flight:
-                await asyncio.wait(list(self._in_flight))
-            else:
-                await self._connected.wait()
-                self._send_settlements()
-                await asyncio.sleep(0)
 
     # queues
 
@@ -559,33 +373,29 @@ class RedisConsumer:
         if self._closed:
             return
         self._closing = True
-        self._wake.set()
         if self._patience is not None:
             self._patience.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        connection = self._connection
         try:
             async with asyncio.timeout(_CLOSE_PATIENCE):
-                if connection is None and self._tasks:
-                    await self._connect()
-                if self._connection is not None:
-                    if self._doubtful is not None:
-                        await self._adopt(self._connection)
-                    self.requeue(list(self._held.values()))
-                    await self.flush()
+                await self._hand_back()
         except (TimeoutError, OperationalError, ReplyError) as error:
-            logger.warning(
-                "%d unsettled messages could not be handed back; their leases will expire: %s", len(self._held), str(error) or "no answer"
-            )
+            logger.warning("Unsettled messages could not be handed back; their leases will expire: %s", str(error) or "no answer")
         self._closed = True
         self._held.clear()
-        for work in list(self._in_flight):
-            work.cancel()
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            await connection.aclose()
+        self._settlements.abandon()
+        await self.link.aclose()
+
+    async def _hand_back(self) -> None:
+        """Settle what is buffered, and give back the rest, what a claim under way brings included."""
+        if self.link.connection is None and self._tasks:
+            await self.link.connect()
+        if self.link.connection is not None:
+            await self._adopt(self.link.connection)
+            self.requeue(list(self._held.values()))
+            await self.flush()
 
 
 def lease_of(options: BrokerOptions) -> float:

@@ -85,7 +85,6 @@ class Housekeeping:
 
     async def _round(self) -> None:
         loop = asyncio.get_running_loop()
-        self._consumer.check_silence()
         if loop.time() >= self._next_renewal:
             self._next_renewal = loop.time() + self._renew_every
             await self.renew()
@@ -108,7 +107,7 @@ class Housekeeping:
         script = scripts.load("renew")
         for first in range(0, len(tags), 5000):
             some = tags[first : first + 5000]
-            gone = await (connection.run(script, keys, some) if connection is not None else self._consumer.run(script, keys, some))
+            gone = await (connection.run(script, keys, some) if connection is not None else self._consumer.link.run(script, keys, some))
             # A tag that was settled while the script ran is no loss: `lose` knows which are still held.
             if gone:
                 self._consumer.lose(gone)
@@ -120,7 +119,7 @@ class Housekeeping:
             keys += own.delayed(queue), *own.lists(queue)
         if not keys:
             return
-        moved, left = await self._consumer.run(scripts.load("due"), keys, [_BATCH, *own.steps])
+        moved, left = await self._consumer.link.run(scripts.load("due"), keys, [_BATCH, *own.steps])
         if moved:
             self._consumer.wake()
         now = asyncio.get_running_loop().time()
@@ -130,7 +129,7 @@ class Housekeeping:
     async def _restore_expired(self) -> None:
         keys = self._consumer.keys
         while True:
-            found = await self._consumer.run(
+            found = await self._consumer.link.run(
                 scripts.load("expired"), [keys.unacked, keys.unacked_index], [self._consumer.lease, self._foreign_after, TAG_PREFIX, _BATCH]
             )
             entries = [(found[i], found[i + 1], found[i + 2]) for i in range(0, len(found), 3)]
@@ -160,7 +159,9 @@ class Housekeeping:
             )
             return 0
         try:
-            return int(await self._consumer.run(scripts.load("restore"), [keys.unacked, keys.unacked_index, *lists], [tag, score, raw]))
+            return int(
+                await self._consumer.link.run(scripts.load("restore"), [keys.unacked, keys.unacked_index, *lists], [tag, score, raw])
+            )
         except ReplyError as error:
             if is_transient(error):
                 raise
@@ -171,7 +172,7 @@ class Housekeeping:
         if not held.exchange:
             return [held.routing_key]
         keys = self._consumer.keys
-        members = await self._consumer.call("SMEMBERS", keys.binding(held.exchange))
+        members = await self._consumer.link.call("SMEMBERS", keys.binding(held.exchange))
         table = Table(keys, None, sorted(member.decode() for member in members), frozenset())
         return table.route(held.routing_key) or [held.routing_key]
 

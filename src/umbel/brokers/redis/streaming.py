@@ -93,7 +93,7 @@ class StreamConnection(asyncio.Protocol):
         try:
             replies = self._parser.feed(data)
         except ProtocolError as error:
-            self._fail(ConnectionLost(str(error)))
+            self.fail(ConnectionLost(str(error)))
             return
         pending = self._pending
         for reply in replies:
@@ -102,7 +102,7 @@ class StreamConnection(asyncio.Protocol):
                     self._on_push(reply)
                 continue
             if not pending:
-                self._fail(ConnectionLost(f"{self.address.public()} answered what nobody asked"))
+                self.fail(ConnectionLost(f"{self.address.public()} answered what nobody asked"))
                 return
             future = pending.popleft()[0]
             if future.done():
@@ -113,9 +113,10 @@ class StreamConnection(asyncio.Protocol):
                 future.set_result(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(ConnectionLost(f"the connection to {self.address.public()} is lost: {exc or 'closed by the server'}"))
+        self.fail(ConnectionLost(f"the connection to {self.address.public()} is lost: {exc or 'closed by the server'}"))
 
-    def _fail(self, error: ConnectionLost) -> None:
+    def fail(self, error: ConnectionLost) -> None:
+        """Give the connection up; whoever waits for a reply is told."""
         if self.lost is not None:
             return
         self.lost = error
@@ -132,7 +133,7 @@ class StreamConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Disconnect at once, in silence."""
         self._on_lost = None
-        self._fail(ConnectionLost("closed"))
+        self.fail(ConnectionLost("closed"))
 
     async def aclose(self) -> None:
         """Disconnect, and give the loop a turn to close the socket."""
