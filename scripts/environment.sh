@@ -29,4 +29,4 @@ if [ ! -x "$venv/bin/python" ]; then
     "$python" -m venv "$venv"
 fi
 echo "Installing Umbel and what it needs into $venv …"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extras]"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --use-pep517 --editable ".[$extras]"

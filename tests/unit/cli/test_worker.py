@@ -117,7 +117,7 @@ def test_a_broker_that_is_not_there(umbel, module, tmp_path):
     done = subprocess.run(
         [
             sys.executable, "-m", "umbel", "-A", module, "-b", "redis://:hunter2@127.0.0.1:1/0", "worker", "-q",
-            "--", "broker_connection_retry_on_startup=false",
+            "--", "broker_connection_max_retries=1",
         ],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
