@@ -43,7 +43,7 @@ def prepared(backend):
     def noop(x=None):
         return x
 
-    noop.apply_async((1,))
+    noop.apply_async((1,), priority=0)
     message, to = publisher.last
     job = Job(
         1,
@@ -69,6 +69,7 @@ def main():
     steps = {
         "delay": lambda: noop.delay(1),
         "apply_async": lambda: noop.apply_async((1,)),
+        "apply_async, queue": lambda: noop.apply_async((1,), queue="celery"),
         "apply_async, options": lambda: noop.apply_async((1,), countdown=10, priority=3),
         "execute": lambda: runner.execute(job),
         "execute, result": lambda: storing.execute(job),

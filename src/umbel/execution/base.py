@@ -77,6 +77,8 @@ class Execution:
     finish: Callable[[], None] | None = None
     #: Stored together with `record`: the rest of a failed task's chain, which will never run.
     more_records: Sequence[Record] = ()
+    #: The task itself published messages: they must be confirmed before its own message is settled.
+    has_sent: bool = False
 
 
 class Runner(Protocol):

@@ -91,6 +91,8 @@ class Request:
         self.children = []
         #: Retries that the task asked for (see `Task.retry`).
         self.planned_retry: Any = None
+        #: It published messages.
+        self.has_sent = False
         #: What the task returned or raised.
         self.result: Any = None
         #: The request that was current before this one, in the same context.

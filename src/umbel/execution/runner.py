@@ -95,11 +95,14 @@ class TaskRunner:
                 value = self._await(value)
             runtime = perf_counter() - started
             request.result = value
-            return self._succeeded(job, request, traits, value, runtime)
+            execution = self._succeeded(job, request, traits, value, runtime)
         except Exception as error:
-            return self._raised(job, request, traits, error, perf_counter() - started)
+            execution = self._raised(job, request, traits, error, perf_counter() - started)
         finally:
             current.request.reset(token)
+        if request.has_sent:
+            execution.has_sent = True
+        return execution
 
     def started_record(self, job: Job) -> Record | None:
         """The STARTED record of a job that is about to run, when its task asks for it (``track_started``)."""

@@ -139,11 +139,11 @@ class Executor:
                 self._pending = []
 
     def _settle(self, burst: list[Execution]) -> None:
-        records = [execution.record for execution in burst if execution.record is not None]
+        records = [record for execution in burst for record in (execution.record, *execution.more_records) if record is not None]
         if records:
             self._effects.store(records)
         for execution in burst:
-            if execution.publications:
+            if execution.publications or execution.has_sent:
                 self._effects.publish(execution)
             if execution.finish is not None:
                 execution.finish()

@@ -32,6 +32,7 @@ def test_success(app):
     assert execution.task_name == "proj.add"
     assert execution.runtime >= 0
     assert execution.finish is None
+    assert not execution.has_sent
     found = record(app)
     assert (found.task_id, found.status, found.result, found.traceback) == (result.id, "SUCCESS", 72, None)
     assert found.date_done == "2030-01-01T00:00:00+00:00"
@@ -611,6 +612,7 @@ def test_tasks_sent_by_a_task_are_its_children(app):
     app.task(name="proj.parent")(lambda: [child.delay().id, child.apply_async().id, child.apply_async(add_to_parent=False).id])
     result = app.send_task("proj.parent", priority=7)
     execution = app.run()
+    assert execution.has_sent
     for message, _ in app.fake.sent[1:]:
         assert (message.headers["root_id"], message.headers["parent_id"]) == (result.id, result.id)
         assert message.properties["priority"] == 7

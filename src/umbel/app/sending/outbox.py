@@ -110,8 +110,7 @@ class Outbox:
         prepared = self.prepare(name, args, kwargs, options, task)
         self._expected(prepared)
         self.publish(name, prepared.message, prepared.to, confirm=options.confirm, timeout=options.timeout)
-        if options.add_to_parent:
-            self._remember(prepared.task_id)
+        self._remember(prepared.task_id, options)
         handle = self._app.handle(prepared.task_id, name)
         handle.ignored = prepared.ignored
         return handle
@@ -144,8 +143,7 @@ class Outbox:
                 task.check_arguments(args, {})
                 prepared = self.prepare(task.name, args, {}, options, task)
                 self._expected(prepared)
-                if options.add_to_parent:
-                    self._remember(prepared.task_id)
+                self._remember(prepared.task_id, options)
                 handle = self._app.handle(prepared.task_id, task.name)
                 handle.ignored = prepared.ignored
                 handles.append(handle)
@@ -182,9 +180,13 @@ class Outbox:
             self._expect(prepared.task_id)
 
     @staticmethod
-    def _remember(task_id: str) -> None:
+    def _remember(task_id: str, options: PublishOptions) -> None:
+        """Note in the running task that it has sent this one."""
         parent = current.request.get()
-        if parent is not None and parent.id is not None:
+        if parent is None or parent.id is None:
+            return
+        parent.has_sent = True
+        if options.add_to_parent:
             parent.children.append([[task_id, None], None])
 
 
