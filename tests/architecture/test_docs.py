@@ -1,0 +1,69 @@
+"""What the pages say is true: commands exist, links lead somewhere, generated pages are current."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from umbel.cli.main import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
+_WITH_VALUE = {"-A", "--app", "-b", "--broker", "--workdir", "--config", "--result-backend"}
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def typed_lines(page: Path) -> list[str]:
+    """Lines that readers are told to type."""
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+def command_of(words: list[str]) -> str | None:
+    """The command in ``umbel …``, shared options passed over."""
+    rest = iter(words[1:])
+    for word in rest:
+        if word in _WITH_VALUE:
+            next(rest, None)
+        elif not word.startswith("-"):
+            return word
+    return None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_commands_exist(page):
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for line in typed_lines(page):
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["umbel"]:
+            assert command_of(words) in {*COMMANDS, None}, line
+        if words[:1] == ["make"] and len(words) > 1:
+            assert words[1] in targets, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_the_settings_page_is_current():
+    from umbel.app.config.reference import page
+
+    written = ROOT / "docs" / "reference" / "settings.md"
+    assert written.read_text(encoding="utf-8") == page(), "run: make docs"
+
+
+def test_the_readme_program_is_a_program(tmp_path):
+    block = re.search(r"```python\n(# tasks\.py.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert block is not None
+    namespace = {"__name__": "tasks"}
+    exec(compile(block[1], "README.md", "exec"), namespace)
+    assert namespace["add"](30, 42) == 72
+    assert namespace["add"].name == "tasks.add"
