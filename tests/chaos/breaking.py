@@ -40,9 +40,11 @@ def run(site: Site, *, pause: float = 2.0, silence: float = 12.0) -> Outcome:
             arena.flush_client()
             arena.await_all((site.place.lease or 0) + 15)
             report = arena.verdict()
+            corrupted = proxy.fired["corrupt"]
         outcome.lines = report.lines()
-        outcome.none("lost", report.lost)
-        outcome.none("phantom", report.phantom)
+        # A byte that changes inside a message makes another message of it: it is buried or carries another id. TCP would not let it pass.
+        outcome.at_most(f"lost, of {corrupted} with a corrupted byte", len(report.lost), corrupted)
+        outcome.at_most("phantom, likewise", len(report.phantom), corrupted)
         outcome.none("stuck", [f"{place} {count}" for place, count in report.stuck.items()])
     finally:
         over.set()
