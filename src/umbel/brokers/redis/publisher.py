@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import logging
 import os
+import socket
 import threading
 import time
 import weakref
@@ -23,6 +24,7 @@ from umbel.brokers.base import BrokerOptions
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.bindings import Table, binding_commands
 from umbel.brokers.redis.blocking import Connection, Session, wait_ready
+from umbel.brokers.redis.reading import Reader
 from umbel.brokers.redis.replies import is_transient
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import AccessRefused, MessageReturned, OperationalError, PublishError
@@ -36,10 +38,6 @@ logger = logging.getLogger("umbel.brokers.redis")
 
 #: Replies are read after this many messages, at the latest.
 _READ_EVERY = 64
-#: Seconds between two looks at the replies while messages are unconfirmed and nobody waits for them.
-_LINGER = 0.005
-#: Seconds without work after which the reading thread ends.
-_IDLE = 30.0
 #: How far into a list a message is looked for before it is written again.
 _LOOK_BACK = 20_000
 #: Messages of `publish_many` that are written by one system call.
@@ -59,6 +57,7 @@ class RedisPublisher:
         self._options = options
         self._candidates = candidates
         self._keys = keys
+        self._where = candidates[0].public()
         self._templates: dict[Stencil, tuple[envelope.Template, bytes, bytes]] = {}
         self._queues: dict[str, Queue] = {}
         self._reset()
@@ -88,12 +87,15 @@ class RedisPublisher:
         #: Refused messages by their number, until someone was told.
         self._refused: dict[int, PublishError] = {}
         self._waiters: list[tuple[int, Callable[[BaseException | None], None]]] = []
-        self._reader: threading.Thread | None = None
-        self._reader_idle = True
-        self._reader_wake = threading.Event()
+        self._reader = self._new_reader()
+        #: When the server last gave a sign of life, or had no reason to (monotonic).
+        self._progress = 0.0
         #: Delivery tags are unique: ten random bytes and a count, in the shape of a UUID.
         self._tag_head = f"{os.urandom(4).hex()}-{os.urandom(2).hex()}-4{os.urandom(2).hex()[1:]}-a{os.urandom(2).hex()[1:]}-"
         self._tag_count = 0
+
+    def _new_reader(self) -> Reader:
+        return Reader(self._look, lambda: bool(self._window), self._hurried, self._lock)
 
     # publishing
 
@@ -240,8 +242,9 @@ class RedisPublisher:
         self._unread += len(items)
         if self._unread >= _READ_EVERY:
             self._read_now()
-        if self._reader_idle:
-            self._wake_reader()
+        if self._reader.idle:
+            self._progress = time.monotonic()
+            self._reader.start()
 
     def _write_slowly(self, connection: Connection, data: bytes, count: int, deadline: float) -> None:
         try:
@@ -273,7 +276,7 @@ class RedisPublisher:
                 return
             left = end - time.monotonic()
             if left <= 0:
-                raise OperationalError(f"{self._candidates[0].public()} has not confirmed {len(self._window)} messages: the window is full")
+                raise OperationalError(f"{self._where} has not confirmed {len(self._window)} messages: the window is full")
             if self._connection is not None:
                 wait_ready(self._connection.sock, min(left, 0.5))
 
@@ -344,6 +347,8 @@ class RedisPublisher:
             logger.warning("%s; %d messages will be published again", error, len(self._window))
             self._drop()
             return
+        if replies:
+            self._progress = time.monotonic()
         for reply in replies:
             item = self._window[0]  # there is one: the server only answers
             if isinstance(reply, ReplyError):
@@ -384,7 +389,7 @@ class RedisPublisher:
                 left = len(self._window)
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                raise OperationalError(f"{self._candidates[0].public()} has not confirmed {left} messages in time")
+                raise OperationalError(f"{self._where} has not confirmed {left} messages in time")
             if connection is not None:
                 with contextlib.suppress(OSError, ValueError):  # another thread may close it
                     wait_ready(connection.sock, min(remaining, 0.5))
@@ -401,7 +406,7 @@ class RedisPublisher:
         with self._lock:
             if self._window and not self._refused:
                 self._waiters.append((self._sent, callback))
-                self._reader_wake.set()
+                self._reader.hurry()
                 return
         self._tell([callback])
 
@@ -415,59 +420,29 @@ class RedisPublisher:
         for callback in callbacks:
             callback(problem)
 
-    # the reading thread
+    # what the reading thread does
 
-    def _wake_reader(self) -> None:
-        self._reader_idle = False
-        if self._reader is None:
-            self._reader = threading.Thread(target=self._read_on, name="umbel-redis-publisher", daemon=True)
-            self._reader.start()
-        self._reader_wake.set()
-
-    def _read_on(self) -> None:
-        me = threading.current_thread()
-        pauses = delays(0.1, most=3.0)
-        while True:
-            awake = self._reader_wake.wait(_IDLE)
-            with self._lock:
-                if self._reader is not me:
-                    return
-                if not awake and not self._window:
-                    self._reader, self._reader_idle = None, True
-                    return
-                self._reader_wake.clear()
-            while self._look(pauses):
-                pass
-            pauses = delays(0.1, most=3.0)
-
-    def _look(self, pauses: Iterable[float]) -> bool:
-        """Wait a little, then read replies or mend the connection; whether there is more to wait for."""
-        with self._lock:
-            connection = self._connection
-            hurried = bool(self._waiters)
-        if connection is not None and hurried:
-            with contextlib.suppress(OSError, ValueError):
-                wait_ready(connection.sock, 0.05)
-        else:
-            self._reader_wake.wait(_LINGER)
-            self._reader_wake.clear()
+    def _look(self) -> bool:
+        """Read replies, or mend the connection; whether that went well."""
         mended = True
         with self._lock:
             if self._connection is None and self._window:
                 mended = self._mend()
             else:
                 self._read_now()
+                if self._window and time.monotonic() - self._progress > self._options.publish_timeout:
+                    logger.warning("%s does not answer; %d messages will be published again", self._where, len(self._window))
+                    self._drop()
             due = [callback for number, callback in self._waiters if number <= self._confirmed or self._refused]
             if due:
                 self._waiters = [waiter for waiter in self._waiters if waiter[1] not in due]
-            more = bool(self._window)
-            if not more:
-                self._reader_idle = True
         if due:
             self._tell(due)
-        if not mended:
-            time.sleep(next(iter(pauses)))
-        return more
+        return mended
+
+    def _hurried(self) -> socket.socket | None:
+        connection = self._connection
+        return connection.sock if self._waiters and connection is not None else None
 
     def _mend(self) -> bool:
         try:
@@ -491,11 +466,8 @@ class RedisPublisher:
                 self._lookups.close()
                 self._declared.clear()
                 self._queues.clear()
-                reader, self._reader, self._reader_idle = self._reader, None, True
-                self._reader_wake.set()
-            if reader is not None and reader is not threading.current_thread():
-                reader.join(1.0)
-            self._reader_wake.clear()
+                self._reader.stop()
+                self._reader = self._new_reader()
 
 
 def _forget_in_child(ours: weakref.ref[RedisPublisher]) -> None:
