@@ -12,6 +12,7 @@ from umbel import current, hooks
 from umbel.app import checking, eager
 from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.publishing import Plan
+from umbel.app.validating import validating
 from umbel.errors import MaxRetriesExceededError, OperationalError, Retry
 from umbel.execution import retrying
 from umbel.execution.request import Request
@@ -421,6 +422,10 @@ def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]]
         options: attributes; ``name`` among them.
     """
     bound = bool(options.pop("bind", False))
+    if options.pop("pydantic", False):
+        context = {**(options.pop("pydantic_context", None) or {}), "celery_app": app, "celery_task_name": options["name"]}
+        dump = options.pop("pydantic_dump_kwargs", None) or {"mode": "json"}
+        function = validating(function, strict=options.pop("pydantic_strict", None), context=context, dump=dump)
     attributes: dict[str, Any] = {
         **options,
         "app": app,

@@ -368,3 +368,47 @@ def test_an_app_is_made_where_there_is_none(monkeypatch):
     monkeypatch.setenv("CELERY_CONFIG_MODULE", "env_config")
     assert current_app.conf.task_default_queue == "from-env"
     current_app.close()
+
+
+# -- models --------------------------------------------------------------------
+
+
+class Point:
+    """Has what is asked of a pydantic model."""
+
+    def __init__(self, x, context):
+        self.x, self.context = x, context
+
+    @classmethod
+    def model_validate(cls, value, *, strict, context):
+        if set(value) != {"x"}:
+            raise ValueError("not a point")
+        return cls(value["x"], context)
+
+    def model_dump(self, *, mode):
+        return {"x": self.x, "mode": mode}
+
+
+def test_models_for_arguments_and_results(app):
+    @app.task(pydantic=True, bind=True, name="proj.move")
+    def move(self, point: Point, by: int = 1, other: Point | None = None) -> Point:
+        assert point.context["celery_task_name"] == self.name
+        return Point(point.x + by, None)
+
+    move.delay({"x": 1}, by=2)
+    assert app.run().record.result == {"x": 3, "mode": "json"}
+    move.delay({"y": 1})
+    assert app.run().record.result["exc_message"] == ["not a point"]
+    with pytest.raises(TypeError):
+        move.delay()
+
+
+def test_models_in_coroutines(app):
+    @app.task(pydantic=True)
+    async def same(point: Point) -> Point:
+        return point
+
+    same.delay({"x": 1})
+    runner = app.runner("w")
+    assert runner.execute(app.job()).record.result == {"x": 1, "mode": "json"}
+    runner.close()

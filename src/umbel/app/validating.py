@@ -1,0 +1,61 @@
+"""``@app.task(pydantic=True)``: arguments become the models that the function's annotations name, and a returned model becomes a dict.
+
+Pydantic is not imported here: whatever has ``model_validate`` and ``model_dump`` will do.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def validating(
+    function: Callable[..., Any], *, strict: bool | None, context: Mapping[str, Any], dump: Mapping[str, Any]
+) -> Callable[..., Any]:
+    """A function that validates what it gets and dumps what it returns.
+
+    Args:
+        strict: as for ``model_validate``.
+        context: as for ``model_validate``.
+        dump: keyword arguments of ``model_dump``.
+    """
+    signature = inspect.signature(function)
+    models = {name: model for name, hint in typing.get_type_hints(function).items() if (model := _model(hint)) is not None}
+
+    def validated(args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+        bound = signature.bind(*args, **kwargs)
+        for name, value in bound.arguments.items():
+            if name in models and isinstance(value, Mapping):
+                bound.arguments[name] = models[name].model_validate(value, strict=strict, context=dict(context))
+        return bound
+
+    def dumped(value: Any) -> Any:
+        return value.model_dump(**dump) if hasattr(type(value), "model_dump") else value
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def run_async(*args: Any, **kwargs: Any) -> Any:
+            bound = validated(args, kwargs)
+            return dumped(await function(*bound.args, **bound.kwargs))
+
+        return run_async
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        bound = validated(args, kwargs)
+        return dumped(function(*bound.args, **bound.kwargs))
+
+    return run
+
+
+def _model(hint: Any) -> Any:
+    """The model that an annotation names, alone or as ``Model | None``."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        found = [each for each in typing.get_args(hint) if each is not type(None)]
+        return _model(found[0]) if len(found) == 1 else None
+    return hint if isinstance(hint, type) and hasattr(hint, "model_validate") else None
