@@ -67,7 +67,7 @@ class AmqpConsumer:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reconnecting: asyncio.Task[None] | None = None
         self._reconciling: asyncio.Task[None] | None = None
-        self._closed = False
+        self._closed = self._beginning = False
 
     # --- life
 
@@ -141,14 +141,23 @@ class AmqpConsumer:
         session.on_event = self._on_event
         session.on_lost = self._on_lost
         self._session = session
+        self._beginning = True
         try:
             async with self._changing:
                 await self._apply(session)
+            if session.lost is not None:
+                raise OperationalError(session.lost)
         except OperationalError as error:
-            if "global qos" in str(error):
-                self._per_consumer = True  # a queue is a quorum queue, though ours does not say so
+            self._learn(str(error))
             self._session = None
             raise
+        finally:
+            self._beginning = False
+
+    def _learn(self, reason: str) -> None:
+        """A queue is a quorum queue, though ours does not say so."""
+        if "global qos" in reason:
+            self._per_consumer = True
 
     def _new_epoch(self, session: Session) -> None:
         self._epoch += 1
@@ -170,10 +179,11 @@ class AmqpConsumer:
     def _on_lost(self, reason: str) -> None:
         if self._session is None or self._closed:
             return
-        self._session = None
-        if "global qos" in reason:
-            self._per_consumer = True
+        self._learn(reason)
         self._end_epoch()
+        if self._beginning:
+            return  # whoever connects sees it and tries again
+        self._session = None
         self._sink.on_connection(ConnectionState.LOST, reason)
         self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
 

@@ -182,6 +182,9 @@ class Receiver(Generic[D]):
         if queue is None:
             queue = routing_key
         attempts = headers.get(self._attempts, 0)
+        if attempts:
+            # It was published anew to raise the count: a new message to the broker, but not to whoever runs it.
+            redelivered = True
         self.deliveries.append(
             self._make(
                 body,

@@ -1,0 +1,92 @@
+"""A TCP line to a server that tests cut, hold and connect again."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+from typing import Self
+
+
+class Line:
+    """Forwards every connection to a server. Runs in a thread; use as a context manager."""
+
+    def __init__(self, server: tuple[str, int]) -> None:
+        self.server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        #: Client sockets and what they are connected to, both ways.
+        self._peers: dict[socket.socket, socket.socket] = {}
+        self._selector = selectors.DefaultSelector()
+        self._lock = threading.RLock()
+        self._closed = False
+        #: New connections are refused (closed at once).
+        self.refusing = False
+        #: Nothing from the server is handed on.
+        self.deaf = False
+        self.connections = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed = True
+        self._thread.join(5)
+        self.cut()
+        self._listener.close()
+        self._selector.close()
+
+    def cut(self) -> int:
+        """Close all connections without a word; returns how many there were."""
+        with self._lock:
+            count = len(self._peers) // 2
+            for sock in list(self._peers):
+                self._drop(sock)
+            return count
+
+    def _drop(self, sock: socket.socket) -> None:
+        with self._lock:
+            peer = self._peers.pop(sock, None)
+            for each in (sock, peer):
+                if each is not None:
+                    self._peers.pop(each, None)
+                    with contextlib.suppress(KeyError, ValueError):
+                        self._selector.unregister(each)
+                    each.close()
+
+    def _run(self) -> None:
+        while not self._closed:
+            for key, _ in self._selector.select(0.02):
+                with self._lock:
+                    if key.fileobj is self._listener:
+                        self._accept()
+                    else:
+                        self._forward(key.fileobj, key.data)
+
+    def _accept(self) -> None:
+        client, _ = self._listener.accept()
+        if self.refusing:
+            client.close()
+            return
+        self.connections += 1
+        server = socket.create_connection(self.server)
+        self._peers[client], self._peers[server] = server, client
+        self._selector.register(client, selectors.EVENT_READ, "client")
+        self._selector.register(server, selectors.EVENT_READ, "server")
+
+    def _forward(self, sock: socket.socket, side: str) -> None:
+        peer = self._peers.get(sock)
+        if peer is None:
+            return
+        try:
+            data = sock.recv(1 << 16)
+            if not data:
+                self._drop(sock)
+            elif not (self.deaf and side == "server"):
+                peer.sendall(data)
+        except OSError:
+            self._drop(sock)

@@ -1,0 +1,368 @@
+"""The AMQP consumer against RabbitMQ and a line that breaks; what the broker contract does not ask."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from urllib.parse import urlsplit
+
+import pytest
+from pamqp import commands
+
+from contracts.kit import Sink, on_loop
+from umbel.brokers.amqp import connect
+from umbel.brokers.amqp.declaring import DELIVERY_EXCHANGE, level_name
+from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, ConnectionState
+from umbel.brokers.topology import Destination, Exchange, Queue
+from umbel.errors import AccessRefused, OperationalError
+from umbel.messages.model import Message
+from umbel.wire.amqp.methods import method
+
+from .broken_line import Line
+
+pytestmark = pytest.mark.rabbitmq
+
+
+class Bench:
+    """A broker, its queues, and consumers that are closed."""
+
+    def __init__(self, url, unique):
+        self.url = url
+        self.unique = unique
+        self.broker = self.connect()
+        self.publisher = self.broker.publisher()
+        self.client = self.broker.queue_client()
+        self.names = []
+
+    def connect(self, url=None, **options):
+        return connect(BrokerOptions(**{"urls": (url or self.url,), "publish_timeout": 5.0, **options}))
+
+    def queue(self, name="amqp-consume", **fields):
+        made = Queue(self.unique(name), **fields)
+        self.names += [made.name, made.name + DEAD_SUFFIX]
+        return made
+
+    def publish(self, queue, *bodies, headers=None, **properties):
+        messages = [(Message(body, dict(headers or {}), properties=properties), Destination.of(queue)) for body in bodies]
+        self.publisher.publish_many(messages, confirm=True)
+
+    async def start(self, *queues, window=10, url=None, **options):
+        sink = Sink()
+        sink.consumer = self.connect(url, **options).consumer(queues, sink, window=window)
+        await sink.consumer.start()
+        return sink
+
+    def close(self):
+        for name in self.names:
+            self.client.delete(name)
+        self.client.close()
+        self.broker.close()
+
+
+@pytest.fixture
+def bench(rabbitmq_url, unique):
+    made = Bench(rabbitmq_url, unique)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def line(rabbitmq_url):
+    parts = urlsplit(rabbitmq_url)
+    with Line((parts.hostname, parts.port or 5672)) as made:
+        made.url = rabbitmq_url.replace(parts.netloc.rpartition("@")[2], f"127.0.0.1:{made.port}")
+        yield made
+
+
+def bodies(deliveries):
+    return [delivery.body for delivery in deliveries]
+
+
+@on_loop
+async def test_a_cut_line_is_connected_again(bench, line):
+    queue = bench.queue()
+    bench.publish(queue, b"1", b"2", b"3")
+    sink = await bench.start(queue, url=line.url)
+    held = await sink.take(3)
+    sink.consumer.ack(held[:1])
+    await sink.consumer.flush()
+    line.cut()
+    again = await sink.take(2)
+    assert sink.lost == held[1:]
+    assert (bodies(again), [each.redelivered for each in again]) == ([b"2", b"3"], [True, True])
+    assert again[0].epoch != held[1].epoch
+    # What came before the cut is no longer ours, and saying so changes nothing.
+    sink.consumer.ack(held)
+    sink.consumer.requeue(held)
+    await sink.consumer.blame(held[1])
+    sink.consumer.ack(again)
+    await sink.consumer.flush()
+    assert bench.client.length(queue.name) == 0
+    assert [ConnectionState.CONNECTED, ConnectionState.LOST, ConnectionState.CONNECTED] == [
+        state for state in sink.states if state is not ConnectionState.RETRYING
+    ]
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_it_tries_for_ever(bench, line):
+    queue = bench.queue()
+    sink = await bench.start(queue, url=line.url)
+    line.refusing = True
+    line.cut()
+    await sink.until(lambda: sink.states.count(ConnectionState.RETRYING) >= 3)
+    line.refusing = False
+    bench.publish(queue, b"x")
+    sink.consumer.ack(await sink.take(1))
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_silence_is_a_lost_connection(bench, line):
+    queue = bench.queue()
+    sink = await bench.start(queue, url=line.url, heartbeat=1.0)
+    await asyncio.sleep(2.5)  # heartbeats of both sides keep it
+    assert sink.states == [ConnectionState.CONNECTED]
+    line.deaf = True
+    async with asyncio.timeout(4):
+        await sink.until(lambda: ConnectionState.LOST in sink.states)
+    line.deaf = False
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_a_start_that_cannot_succeed_fails_at_once(bench):
+    started = time.monotonic()
+    sink = Sink()
+    wrong = bench.url.replace("guest:guest@", "guest:wrong@")
+    with pytest.raises(AccessRefused):
+        await bench.connect(wrong).consumer([bench.queue()], sink, window=1).start()
+    assert time.monotonic() - started < 2
+
+
+@on_loop
+async def test_a_start_gives_up_after_its_retries(bench, unused_port):
+    sink = Sink()
+    consumer = bench.connect(f"amqp://127.0.0.1:{unused_port}//", max_retries=1).consumer([bench.queue()], sink, window=1)
+    with pytest.raises(OperationalError, match=str(unused_port)):
+        await consumer.start()
+    assert sink.states == [ConnectionState.RETRYING]
+
+
+@pytest.fixture
+def unused_port():
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@on_loop
+async def test_acks_are_coalesced(bench):
+    queue = bench.queue()
+    bench.publish(queue, *(b"%d" % number for number in range(100)))
+    sink = await bench.start(queue, window=100)
+    held = await sink.take(100)
+    written = []
+    session = sink.consumer._session
+    write = session.write
+    session.write = lambda data: (written.append(data), write(data))
+    for delivery in reversed(held):
+        sink.consumer.ack([delivery])
+    await asyncio.sleep(0.01)
+    assert len(written) == 1
+    assert len(written[0]) == 21  # one ack for a hundred
+    await sink.consumer.flush()
+    await sink.consumer.aclose()
+    assert bench.client.length(queue.name) == 0
+
+
+@on_loop
+async def test_a_deleted_queue_is_declared_again(bench):
+    queue = bench.queue()
+    sink = await bench.start(queue)
+    await asyncio.to_thread(bench.client.delete, queue.name)
+    while await asyncio.to_thread(bench.client.length, queue.name) is None:
+        await asyncio.sleep(0.02)
+    bench.publish(queue, b"x")
+    sink.consumer.ack(await sink.take(1))
+    assert sink.lost == []
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_a_channel_error_is_survived(bench):
+    queue = bench.queue()
+    bench.publish(queue, b"1", b"2")
+    sink = await bench.start(queue)
+    held = await sink.take(2)
+    session = sink.consumer._session
+    session.core.send(method(commands.Basic.Ack, delivery_tag=999), 1)
+    session.flush()
+    again = await sink.take(2)
+    assert sink.lost == held
+    assert bodies(again) == [b"1", b"2"]
+    assert sink.consumer._session is session
+    sink.consumer.ack(again)
+    await sink.consumer.flush()
+    await sink.consumer.aclose()
+    assert bench.client.length(queue.name) == 0
+
+
+@on_loop
+async def test_other_arguments_are_lived_with(bench, caplog):
+    queue = bench.queue()
+    bench.client.declare(Queue(queue.name, arguments={"x-max-priority": 5}))
+    sink = await bench.start(queue)
+    bench.publish(queue, b"x")
+    sink.consumer.ack(await sink.take(1))
+    await sink.consumer.aclose()
+    assert "x-max-priority" in caplog.text
+
+
+@on_loop
+async def test_a_quorum_queue_that_we_take_for_a_classic_one(bench):
+    queue = bench.queue()
+    bench.client.declare(Queue(queue.name, arguments={"x-queue-type": "quorum"}))
+    bench.publish(queue, *(b"%d" % number for number in range(5)))
+    sink = await bench.start(queue, window=2)
+    held = await sink.take(2)
+    await sink.quiet()
+    sink.consumer.ack(held)
+    sink.consumer.ack(await sink.take(2))
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_a_queue_that_may_not_be_declared_and_is_missing(bench, caplog):
+    missing, there = bench.queue("missing", no_declare=True), bench.queue("there")
+    bench.publish(there, b"x")
+    sink = await bench.start(missing, there)
+    sink.consumer.ack(await sink.take(1))
+    assert sink.lost == []
+    assert "cannot be consumed from" in caplog.text
+    bench.client.declare(Queue(missing.name))
+    bench.publish(Queue(missing.name), b"late")
+    sink.consumer.ack(await sink.take(1))
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_the_window_of_a_quorum_queue_is_kept_while_it_changes(bench):
+    queue = bench.queue(arguments={"x-queue-type": "quorum"})
+    bench.publish(queue, *(b"%d" % number for number in range(60)))
+    sink = await bench.start(queue, window=3)
+    held, seen = [], []
+    for window in (5, 2, 7, 1, 4, 10):
+        sink.consumer.set_window(window)
+        await asyncio.sleep(0.15)
+        held += sink.fresh
+        seen += bodies(sink.fresh)
+        sink.fresh.clear()
+        before = len(held)
+        sink.consumer.ack(held)
+        held.clear()
+        assert before <= max(window, 10)
+        await asyncio.sleep(0.1)
+        assert len(sink.fresh) <= window
+    await sink.take(60 - len(seen) - len(sink.fresh) and 1)
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_a_dead_letter_has_lost_its_past_and_stays(bench):
+    queue = bench.queue()
+    bench.publish(queue, b"x", headers={"id": "1", "x-death": [{"count": 1}], "x-umbel-attempts": 2}, expiration="60000", priority=3)
+    sink = await bench.start(queue)
+    delivery = await sink.one()
+    assert delivery.attempts == 2
+    await sink.consumer.dead_letter(delivery, "invalid_message", "why")
+    await sink.consumer.aclose()
+    dead = bench.client.get(queue.name + DEAD_SUFFIX)
+    assert "x-death" not in dead.headers
+    assert "expiration" not in dead.properties
+    assert (dead.properties["priority"], dead.properties["delivery_mode"]) == (3, 2)
+    bench.client.ack(dead)
+
+
+@on_loop
+async def test_a_blamed_message_keeps_its_place_in_time(bench):
+    queue = bench.queue()
+    bench.publish(queue, b"x", headers={"id": "1"}, expiration="60000", correlation_id="c", reply_to="r")
+    sink = await bench.start(queue)
+    await sink.consumer.blame(await sink.one())
+    again = await sink.one()
+    assert (again.attempts, again.redelivered) == (1, True)
+    assert (again.properties["expiration"], again.properties["correlation_id"], again.properties["reply_to"]) == ("60000", "c", "r")
+    sink.consumer.ack([again])
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_moving_from_a_queue_that_is_gone_raises(bench):
+    queue = bench.queue()
+    bench.publish(queue, b"x")
+    sink = await bench.start(queue, window=1)
+    delivery = await sink.one()
+    sink.consumer._is_ours = lambda _delivery: True
+    sink.consumer._mover = None
+    delivery.queue = bench.unique("never-declared")
+    with pytest.raises(OperationalError, match="never-declared"):
+        await sink.consumer.blame(delivery)
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_the_delayed_exchanges_are_made_anew_and_either_type_will_do(bench):
+    queue = bench.queue("dotted.name")
+    other = bench.queue("name")
+    bench.publisher.declare(other)
+    bench.publish(queue, b"x")
+    sink = await bench.start(queue, other, delayed_queue_type="classic")
+    delivery = await sink.one()
+    await sink.consumer.delay(delivery, time.time() + 1)
+    delivery = await sink.one(timeout=4)
+    session = await sink.consumer._mover._ready()
+    await session.declare([method(commands.Exchange.Delete, exchange=DELIVERY_EXCHANGE)])
+    # The other type exists now; and the exchange that is gone is made again.
+    sink.consumer._mover._declared.clear()
+    await sink.consumer.delay(delivery, time.time() + 1)
+    again = await sink.one(timeout=4)
+    assert (again.body, again.queue) == (b"x", queue.name)
+    assert not any(name.startswith("x-umbel-due") or name == "x-death" for name in again.headers if name == "x-umbel-due")
+    await sink.quiet()
+    sink.consumer.ack([again])
+    quorum = await bench.start(delayed_queue_type="quorum")
+    await quorum.consumer._moving()._declare_delayed(queue.name)
+    await quorum.consumer.aclose()
+    await sink.consumer.aclose()
+    assert bench.client.length(level_name(0)) == 0
+
+
+@on_loop
+async def test_a_queue_on_a_topic_exchange(bench):
+    queue = bench.queue(exchange=Exchange(bench.unique("topic"), "topic"), routing_key="a.#")
+    bench.publisher.declare(queue)
+    sink = await bench.start(queue)
+    bench.publisher.publish(Message(b"x", {}), Destination(queue.exchange.name, "a.b.c"), confirm=True)
+    delivery = await sink.one()
+    assert (delivery.exchange, delivery.routing_key, delivery.queue) == (queue.exchange.name, "a.b.c", queue.name)
+    sink.consumer.ack([delivery])
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_closing_while_the_broker_is_away(bench, line):
+    queue = bench.queue()
+    sink = await bench.start(queue, url=line.url)
+    line.refusing = True
+    line.cut()
+    await sink.until(lambda: ConnectionState.LOST in sink.states)
+    await asyncio.wait_for(sink.consumer.aclose(), 3)
+    await sink.consumer.aclose()
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.WARNING, "umbel")
