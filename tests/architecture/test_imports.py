@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ HEAVY = (
 
 
 def python(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT)
+    # As users run it: with the bytecode of the last time.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT, env=env)
     return done.stdout
 
 
@@ -50,16 +53,17 @@ def test_help_brings_neither_app_nor_rich():
     assert not loaded & {"rich", "umbel.app.app", "umbel.worker.worker", "asyncio"}
 
 
-@pytest.mark.parametrize("statement", ["import umbel", "from umbel import Umbel"])
-def test_import_umbel_is_quick(statement):
-    """Best of five, beyond what an empty interpreter takes: a busy machine is no reason to fail."""
+@pytest.mark.parametrize(("statement", "most"), [("import umbel", 0.050), ("from umbel import Umbel", 0.150)])
+def test_import_umbel_is_quick(statement, most):
+    """Processor seconds, best of five, beyond what an empty interpreter takes: a busy machine is no reason to fail."""
 
     def best(code: str) -> float:
         times = []
-        for _ in range(5):
-            started = time.perf_counter()
+        for _ in range(6):  # the first writes the bytecode
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
             python(code)
-            times.append(time.perf_counter() - started)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         return min(times)
 
-    assert best(statement) - best("pass") < 0.100
+    assert best(statement) - best("pass") < most

@@ -73,7 +73,7 @@ def load(options: GlobalOptions, changes: Mapping[str, Any] | None = None, *, ne
     Raises:
         AppNotFound: nothing is there; the text says what was looked for, where, and what was found instead.
     """
-    _enter(options.workdir)
+    enter(options.workdir)
     changes = {**_changes_of(options), **(changes or {})}
     if options.app is None:
         if needed:
@@ -115,7 +115,8 @@ def _show_their_error(error: BaseException) -> None:
     click.echo("".join(lines), err=True)
 
 
-def _enter(workdir: str | None) -> None:
+def enter(workdir: str | None) -> None:
+    """Change to a folder, and look for modules in the current one. Safe twice."""
     if workdir:
         os.chdir(workdir)
     here = str(Path.cwd())

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from umbel import states
 from umbel.brokers.base import Publisher
-from umbel.errors import EncodeError, OperationalError
+from umbel.errors import EncodeError, MessageReturned, OperationalError
 from umbel.execution.base import Execution
 from umbel.results.base import ResultStore
 from umbel.results.model import Record
@@ -72,6 +72,9 @@ class AppEffects:
                 for message, to in execution.publications:
                     publisher.publish(message, to)
                 publisher.flush()
+            except MessageReturned as error:
+                logger.error("what follows task %s cannot be delivered and is dropped: %s", execution.task_id, error)
+                return
             except OperationalError as error:
                 logger.error("what follows task %s waits for the broker: %s", execution.task_id, error)
                 time.sleep(delay)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from umbel.cli.completing import complete_queues
-from umbel.cli.loading import LoadedApp, load
+from umbel.cli.loading import LoadedApp, enter, load
 from umbel.cli.options import Command, GlobalOptions, did_you_mean, names_list
 from umbel.cli.output import Output, count, wants_color
 from umbel.cli.overrides import parse_overrides
@@ -142,6 +142,7 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     options = GlobalOptions.of(context)
     output = Output.of(context)
     pool = _pool(given["pool"])
+    _warm_up(options, given, pool)
     loaded = load(options, parse_overrides(overrides), needed=True)
     if given["detach"] and not is_detached():
         output.remark(f"Started in the background: process {detach()}.")
@@ -154,6 +155,19 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     _remark_on_what_comes_later(given)
     with _pid(given["pid_path"], node):
         context.exit(_run(loaded, given, pool=pool, node=node, initializer=initializer, output=output))
+
+
+def _warm_up(options: GlobalOptions, given: Mapping[str, Any], pool: str | None) -> None:
+    """Have the template of the children load the app while this process does, too.
+
+    Not where the process is still to change its user or to go into the background: the template must come after that.
+    """
+    if options.app is None or pool == "solo" or given["detach"] or given["uid"] or given["gid"]:
+        return
+    from umbel.pools.template import warm_up
+
+    enter(options.workdir)
+    warm_up(options.app)
 
 
 def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node: str, initializer: Sequence[Any], output: Output) -> int:
