@@ -9,7 +9,7 @@ from typing import Protocol
 from umbel import states
 from umbel.brokers.base import Publisher
 from umbel.errors import EncodeError, MessageReturned, OperationalError
-from umbel.execution.base import Execution
+from umbel.execution.base import Execution, Verdict
 from umbel.results.base import ResultStore
 from umbel.results.model import Record
 from umbel.runtime.backoff import delays
@@ -65,7 +65,10 @@ class AppEffects:
                 store.store([record])
 
     def publish(self, execution: Execution) -> None:
-        """Publish what follows an execution; return when the broker has it."""
+        """Publish what follows an execution; return when the broker has it.
+
+        What can never be delivered turns the message into a dead letter: it may be replayed when the queue is there.
+        """
         publisher = self._app.publisher
         for delay in delays(first=0.5, most=10.0):
             try:
@@ -73,7 +76,8 @@ class AppEffects:
                     publisher.publish(message, to)
                 publisher.flush()
             except MessageReturned as error:
-                logger.error("what follows task %s cannot be delivered and is dropped: %s", execution.task_id, error)
+                execution.verdict, execution.reason = Verdict.DEAD, "unroutable"
+                execution.detail = f"what follows it cannot be delivered: {error}"
                 return
             except OperationalError as error:
                 logger.error("what follows task %s waits for the broker: %s", execution.task_id, error)

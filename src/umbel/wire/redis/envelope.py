@@ -1,4 +1,4 @@
-"""The JSON envelope in which kombu's Redis transport keeps a message (5.7) ⇄ `Message`.
+"""The JSON envelope in which kombu's Redis transport keeps a message (5.7) ⇄ the parts of the message.
 
 Keys in kombu's order: body (base64), content-encoding, content-type, headers, properties; among the properties, last, delivery_mode,
 expiration, delivery_info, priority, body_encoding and delivery_tag.
@@ -11,16 +11,52 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from umbel.errors import DecodeError, MessageError, MessageTooLarge
-from umbel.messages.model import Message, Stencil
 from umbel.wire import kombu_json
 
 #: Properties with a place of their own behind the others.
 _LATE = ("delivery_mode", "expiration", "delivery_info", "priority", "body_encoding", "delivery_tag")
 _EARLY = ("correlation_id", "reply_to")
 _HOLE = "\x00hole:"
+
+
+class Outer(Protocol):
+    """What an envelope says around a body; a `messages.model.Message` has it, and a `Stencil`."""
+
+    @property
+    def headers(self) -> Mapping[str, Any]: ...
+    @property
+    def properties(self) -> Mapping[str, Any]: ...
+    @property
+    def content_type(self) -> str: ...
+    @property
+    def content_encoding(self) -> str: ...
+
+
+class Whole(Outer, Protocol):
+    """A message with its body."""
+
+    @property
+    def body(self) -> bytes: ...
+
+
+class Pattern(Outer, Protocol):
+    """A message without its body, and where it goes."""
+
+    @property
+    def exchange(self) -> str: ...
+    @property
+    def routing_key(self) -> str: ...
+
+
+class _Shape(NamedTuple):
+    body: bytes
+    headers: Mapping[str, Any]
+    content_type: str
+    content_encoding: str
+    properties: Mapping[str, Any]
 
 
 def _dump(value: Any) -> str:
@@ -41,7 +77,7 @@ def properties_of(message_properties: Mapping[str, Any], exchange: str, routing_
     return properties
 
 
-def render(message: Message, exchange: str, routing_key: str, delivery_tag: str) -> bytes:
+def render(message: Whole, exchange: str, routing_key: str, delivery_tag: str) -> bytes:
     """A message as its list item."""
     properties = properties_of(message.properties, exchange, routing_key, delivery_tag)
     return (
@@ -56,11 +92,11 @@ class Template:
 
     __slots__ = ("_format",)
 
-    def __init__(self, stencil: Stencil) -> None:
+    def __init__(self, stencil: Pattern) -> None:
         headers = dict(stencil.headers)
         headers.update({name: f"{_HOLE}{name}" for name in ("id", "root_id", "parent_id", "argsrepr", "kwargsrepr")})
         properties = {**stencil.properties, "correlation_id": f"{_HOLE}id"}
-        shape = Message(b"", headers, stencil.content_type, stencil.content_encoding, properties)
+        shape = _Shape(b"", headers, stencil.content_type, stencil.content_encoding, properties)
         text = render(shape, stencil.exchange, stencil.routing_key, f"{_HOLE}tag").decode()
         text = text.replace('"body": ""', f'"body": {_dump(_HOLE + "body")}', 1)
         first, *pieces = text.split(_dump(_HOLE)[:-1])
