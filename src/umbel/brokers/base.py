@@ -243,7 +243,7 @@ class Consumer(Protocol):
         """Move the message to ``<queue>.dead`` with a machine-readable reason and a sentence."""
 
     async def flush(self) -> None:
-        """Return when all settlements so far are with the broker."""
+        """Return when all settlements so far are with the broker and, while the window is 0, nothing more is on its way to us."""
 
     async def add_queue(self, queue: Queue) -> None:
         """Consume from one more queue."""

@@ -29,7 +29,7 @@ class Intake:
 
     Args:
         house: what admission goes by.
-        careful: whether a redelivered message's start must be recorded (brokers with leases).
+        careful: whether a redelivered message's start must be recorded (brokers that outlive this process).
         accept: content types that protocol-1 bodies may have, for they must be opened to be understood.
     """
 

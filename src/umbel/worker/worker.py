@@ -14,7 +14,7 @@ from typing import Any
 
 from umbel.app.app import Umbel
 from umbel.brokers.topology import Queue
-from umbel.errors import ImproperlyConfigured
+from umbel.errors import ImproperlyConfigured, OperationalError
 from umbel.pools.template import warm_up
 from umbel.runtime.clock import SYSTEM
 from umbel.wire.serializers import content_types
@@ -36,6 +36,8 @@ logger = logging.getLogger("umbel.worker")
 _RELIEF = 0.01
 #: Seconds with every seat busy and nothing completed, after which what waits here is handed back for other workers.
 _STUCK = 0.25
+#: Seconds that a stop waits for the broker to stop sending, so that what is handed back keeps its order.
+_HURRY = 2.0
 #: Pool names that mean child processes.
 _PREFORK = frozenset({"prefork", "processes"})
 
@@ -140,7 +142,7 @@ class Worker:
             self.settlement,
             narrator,
             self._spawn,
-            careful=broker.capabilities.leases,
+            careful=not broker.capabilities.in_process,
             accept=content_types(conf.accept_content),
         )
         first = window(self.concurrency, 0.0, multiplier=self._multiplier, held=0)
@@ -230,8 +232,10 @@ class Worker:
     async def _end(self) -> None:
         """Hand back what has not started, wait for what runs (warm) or hand it back, too (cold), and leave."""
         assert self._wake is not None
-        self.consumer.set_window(0)
         self.dispatcher.is_open = False
+        self.consumer.set_window(0)
+        with contextlib.suppress(TimeoutError, OperationalError):
+            await asyncio.wait_for(self.consumer.flush(), _HURRY)
         waiting = self.dispatcher.reclaim_all()
         self.dispatcher.ready.clear()
         self.consumer.requeue([entry.delivery for entry in waiting if not entry.lost] + self.intake.let_go())

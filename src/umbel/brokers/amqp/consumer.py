@@ -15,9 +15,10 @@ from typing import Any
 
 from pamqp import base, commands
 
+from umbel.brokers.amqp import begun
 from umbel.brokers.amqp.addresses import Address, in_order
 from umbel.brokers.amqp.declaring import declare_queue
-from umbel.brokers.amqp.moving import DUE, Mover, blamed, dead, delayed
+from umbel.brokers.amqp.moving import DUE, HELD, Mover, blamed, cleaned, dead, delayed, restored
 from umbel.brokers.amqp.session import Session
 from umbel.brokers.amqp.sockets import ChannelError
 from umbel.brokers.amqp.subscriptions import PER_CONSUMER, Subscriptions
@@ -57,6 +58,8 @@ class AmqpConsumer:
         self._mover: Mover | None = None
         self._epoch = 0
         self._unsettled: dict[int, Delivery] = {}
+        #: Delivery tags are positive; those of held copies (see `umbel.brokers.amqp.begun`) are kept here as negative numbers.
+        self._holding: begun.Holding | None = None
         self._settling = Settling()
         self._flushing = False
         self._subscriptions = Subscriptions()
@@ -103,6 +106,8 @@ class AmqpConsumer:
         if session is not None:
             session.on_lost = lambda _reason: None
             session.on_deliveries = lambda _deliveries: None
+            with contextlib.suppress(OperationalError):
+                await asyncio.gather(*(self._restore(each) for each in list(self._unsettled.values()) if each.tag < 0))
             self._send_acks(session)
             await session.aclose()
         self._epoch += 1
@@ -166,6 +171,7 @@ class AmqpConsumer:
         self._settling = Settling()
         self._subscriptions = Subscriptions()
         self._prefetch = -1
+        self._holding = None
 
     def _end_epoch(self) -> None:
         """All that is unsettled goes back to the broker."""
@@ -201,21 +207,26 @@ class AmqpConsumer:
     # --- deliveries and events
 
     def _on_deliveries(self, deliveries: list[Delivery]) -> None:
+        holding = self._holding
+        if holding is not None:
+            deliveries = [delivery for delivery in deliveries if not holding.takes(delivery)]
         unsettled = self._unsettled
-        early = False
+        marked = False
         for delivery in deliveries:
             unsettled[delivery.tag] = delivery
-            if DUE in delivery.headers:
-                early = True
-        if early:
-            deliveries = [delivery for delivery in deliveries if not self._held(delivery)]
+            if DUE in delivery.headers or HELD in delivery.headers:
+                marked = True
+        if marked:
+            deliveries = [delivery for delivery in deliveries if not self._is_early(delivery)]
         if deliveries:
             self._sink.on_deliveries(deliveries)
 
-    def _held(self, delivery: Delivery) -> bool:
+    def _is_early(self, delivery: Delivery) -> bool:
         """Whether a message came out of the delayed store early (it counts whole seconds); it is then handed on in time."""
-        due = delivery.headers.pop(DUE, None)
-        left = due - SYSTEM.now() if isinstance(due, (int, float)) else 0.0
+        if DUE not in delivery.headers and HELD not in delivery.headers:
+            return False
+        due = cleaned(delivery)
+        left = 0.0 if due is None else due - SYSTEM.now()
         if not 0.001 < left < _MOST_EARLY:
             return False
         asyncio.get_running_loop().call_later(left, self._release, delivery)
@@ -231,8 +242,11 @@ class AmqpConsumer:
             if name is not None:
                 logger.warning("RabbitMQ ended the consumer of queue %r: the queue was deleted; it is declared again", name)
             self._reconcile()
-        elif isinstance(event, events.ChannelClosed) and event.channel == _CHANNEL:
+        elif isinstance(event, events.ChannelClosed) and event.channel in (_CHANNEL, begun.CHANNEL):
             detail = f"RabbitMQ closed the channel: {event.code} {event.text}"
+            if self._holding is not None and self._session is not None:
+                self._session.drop(detail)  # what is held on one channel stands for what came on the other
+                return
             logger.warning("%s; it is opened again", detail)
             self._end_epoch()
             self._spawn(self._reopen(detail))
@@ -365,9 +379,16 @@ class AmqpConsumer:
         settled = [each for each in deliveries if each.epoch == epoch and unsettled.pop(each.tag, None) is not None]
         if not settled:
             return
-        self._settling.acknowledge([each.tag for each in settled])
+        tags = [each.tag for each in settled]
+        if self._holding is not None:
+            self._holding.release([-tag for tag in tags if tag < 0])
+            tags = [tag for tag in tags if tag > 0]
+        self._settle_tags(tags)
         if self._subscriptions.left_over:
             self._make_room(settled)
+
+    def _settle_tags(self, tags: list[int]) -> None:
+        self._settling.acknowledge(tags)
         if not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush_soon)
@@ -390,15 +411,44 @@ class AmqpConsumer:
 
     def requeue(self, deliveries: Iterable[Delivery]) -> None:
         session = self._session
-        settled = [each for each in deliveries if each.epoch == self._epoch and self._unsettled.pop(each.tag, None) is not None]
-        for each in settled:
+        ours = [each for each in deliveries if self._is_ours(each)]
+        held = [each for each in ours if each.tag < 0]
+        plain = [each for each in ours if each.tag > 0]
+        for each in plain:
+            del self._unsettled[each.tag]
             self._settling.settled(each.tag)
-        if settled and session is not None:
-            session.write(b"".join([render_requeue(_CHANNEL, each.tag) for each in settled]))
-            self._make_room(settled)
+        if plain and session is not None:
+            session.write(b"".join([render_requeue(_CHANNEL, each.tag) for each in plain]))
+            self._make_room(plain)
+        for each in held:
+            self._spawn(self._restore(each))
 
     async def begin(self, delivery: Delivery) -> None:
-        """Nothing: RabbitMQ holds the message, and cannot write to it."""
+        if not delivery.redelivered or delivery.tag < 0 or not self._is_ours(delivery):
+            return
+        session, epoch = self._session, self._epoch
+        assert session is not None
+        if self._holding is None:
+            self._holding = begun.Holding(session, self._moving().to_queue)
+        holding = self._holding
+        tag = await holding.hold(delivery)
+        if tag is None or epoch != self._epoch:
+            return
+        if not self._is_ours(delivery):  # settled meanwhile
+            holding.release([tag])
+            return
+        del self._unsettled[delivery.tag]
+        self._settle_tags([delivery.tag])
+        self._make_room([delivery])
+        delivery.tag = -tag
+        self._unsettled[-tag] = delivery
+        await self.flush()  # else a death now would bring back both
+
+    async def _restore(self, delivery: Delivery) -> None:
+        """Hand back a message that is held, uncounted."""
+        if self._is_ours(delivery):
+            await self._moving().to_queue(restored(delivery), delivery.queue)
+            self.ack([delivery])
 
     async def blame(self, delivery: Delivery) -> None:
         if self._is_ours(delivery):
@@ -419,6 +469,8 @@ class AmqpConsumer:
         session = self._session
         if session is None or session.lost is not None:
             return
+        if self._window == 0:
+            await self._reconcile_now()
         self._send_acks(session)
         with contextlib.suppress(OperationalError):  # lost: then there is nothing left to settle
             # The broker handles a channel's methods in order: an answer to this one means that the acks are with it.

@@ -28,8 +28,23 @@ _CHANNEL = 1
 _BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count", "x-opt-")
 #: Header: when a delayed message is due, seconds since the epoch. The store counts whole seconds; our consumer holds the rest.
 DUE = "x-umbel-due"
+#: Header: marks the copy of a message that is held while it runs; see `umbel.brokers.amqp.begun`.
+HELD = "x-umbel-held"
 #: Characters of a dead letter's explanation.
 _LONGEST_DETAIL = 2000
+
+
+def restored(delivery: Delivery) -> Message:
+    """The message as it was."""
+    return _again(delivery, {ATTEMPTS: delivery.attempts} if delivery.attempts else {})
+
+
+def cleaned(delivery: Delivery) -> float | None:
+    """Take our own marks, and the broker's traces of the queues that they name, off a delivery; returns when it is due."""
+    due = delivery.headers.pop(DUE, None)
+    for name in [name for name in delivery.headers if name == HELD or name.startswith(_BROKER_HEADERS)]:
+        del delivery.headers[name]
+    return float(due) if isinstance(due, (int, float)) else None
 
 
 def blamed(delivery: Delivery) -> Message:

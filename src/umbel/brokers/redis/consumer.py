@@ -290,6 +290,9 @@ class RedisConsumer:
         self._settlements.give_back([delivery for delivery in found if delivery is not None])
 
     async def flush(self) -> None:
+        if self._window == 0:
+            async with self._claiming:
+                pass  # what a claim on its way brings is here now
         await self._settlements.flush()
 
     def _settled(self) -> None:

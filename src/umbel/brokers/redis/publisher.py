@@ -25,12 +25,13 @@ from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.bindings import Table, binding_commands
 from umbel.brokers.redis.blocking import Connection, Session, wait_ready
 from umbel.brokers.redis.reading import Reader
+from umbel.brokers.redis.rendering import Item, Renderer
 from umbel.brokers.redis.replies import is_transient
 from umbel.brokers.topology import Destination, Queue
-from umbel.errors import AccessRefused, MessageReturned, OperationalError, PublishError
+from umbel.errors import AccessRefused, OperationalError, PublishError
 from umbel.messages.model import Message, Stencil
 from umbel.runtime.backoff import delays
-from umbel.wire.redis import envelope, scripts
+from umbel.wire.redis import scripts
 from umbel.wire.redis.keys import Keys
 from umbel.wire.redis.resp import ReplyError, pack_all
 
@@ -46,9 +47,6 @@ _BATCH = 128
 _ROUTES_FRESH = 1.0
 _REPLAY_BATCH = 200
 
-#: A written command: (list, envelope), or `None` for one whose reply says nothing about a message.
-Item = tuple[bytes, bytes] | None
-
 
 class RedisPublisher:
     """Fulfils `umbel.brokers.base.Publisher`."""
@@ -58,7 +56,7 @@ class RedisPublisher:
         self._candidates = candidates
         self._keys = keys
         self._where = candidates[0].public()
-        self._templates: dict[Stencil, tuple[envelope.Template, bytes, bytes]] = {}
+        self._renderer = Renderer(keys, candidates[0].db, self._table)
         self._queues: dict[str, Queue] = {}
         self._reset()
         ours = weakref.ref(self)
@@ -69,6 +67,7 @@ class RedisPublisher:
         """Start from nothing in a forked child: the parent's messages are the parent's business."""
         connection = self._connection
         self._lookups.close()
+        self._renderer.new_tags()
         self._reset()
         if connection is not None:
             connection.close()
@@ -90,9 +89,6 @@ class RedisPublisher:
         self._reader = self._new_reader()
         #: When the server last gave a sign of life, or had no reason to (monotonic).
         self._progress = 0.0
-        #: Delivery tags are unique: ten random bytes and a count, in the shape of a UUID.
-        self._tag_head = f"{os.urandom(4).hex()}-{os.urandom(2).hex()}-4{os.urandom(2).hex()[1:]}-a{os.urandom(2).hex()[1:]}-"
-        self._tag_count = 0
 
     def _new_reader(self) -> Reader:
         return Reader(self._look, lambda: bool(self._window), self._hurried, self._lock)
@@ -103,7 +99,7 @@ class RedisPublisher:
         deadline = time.monotonic() + (self._options.publish_timeout if timeout is None else timeout)
         if to.queue is not None:
             self._declare(to.queue, deadline)
-        data, items = self._render(message, to)
+        data, items = self._renderer.render(message, to)
         with self._lock:
             self._write(data, items, deadline)
             number = self._sent
@@ -113,15 +109,14 @@ class RedisPublisher:
     def publish_stencil(
         self, stencil: Stencil, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
     ) -> None:
-        compiled = self._templates.get(stencil) or self._compile(stencil)
+        compiled = self._renderer.compile(stencil)
         if compiled is None:
             self.publish(
                 stencil.fill(task_id, root_id, parent_id, argsrepr, kwargsrepr, body), Destination(stencil.exchange, stencil.routing_key)
             )
             return
         template, head, key = compiled
-        self._tag_count = count = self._tag_count + 1
-        raw = template.render(task_id, root_id, parent_id, argsrepr, kwargsrepr, body, f"{self._tag_head}{count:012x}")
+        raw = template.render(task_id, root_id, parent_id, argsrepr, kwargsrepr, body, self._renderer.tag())
         with self._lock:
             self._write(b"%b%d\r\n%b\r\n" % (head, len(raw), raw), ((key, raw),), 0.0)
 
@@ -133,7 +128,7 @@ class RedisPublisher:
         for message, to in messages:
             if to.queue is not None:
                 self._declare(to.queue, time.monotonic() + timeout)
-            data, more = self._render(message, to)
+            data, more = self._renderer.render(message, to)
             pieces.append(data)
             items += more
             count += 1
@@ -147,39 +142,6 @@ class RedisPublisher:
         if confirm:
             self.flush()
         return count
-
-    def _compile(self, stencil: Stencil) -> tuple[envelope.Template, bytes, bytes] | None:
-        if stencil.exchange:
-            return None
-        if len(self._templates) > 4096:
-            self._templates.clear()
-        key = self._keys.list_for(stencil.routing_key, stencil.properties.get("priority")).encode()
-        head = b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n$" % (len(key), key)
-        compiled = self._templates[stencil] = (envelope.Template(stencil), head, key)
-        return compiled
-
-    def _render(self, message: Message, to: Destination) -> tuple[bytes, list[Item]]:
-        self._tag_count += 1
-        raw = envelope.render(message, to.exchange, to.routing_key, f"{self._tag_head}{self._tag_count:012x}")
-        if not to.exchange:
-            key = self._keys.list_for(to.routing_key, message.properties.get("priority")).encode()
-            return b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key, len(raw), raw), [(key, raw)]
-        table = self._table(to.exchange)
-        queues = table.route(to.routing_key)
-        commands: list[tuple[bytes | str, ...]] = []
-        items: list[Item] = []
-        for queue in queues:
-            key = self._keys.list_for(queue, message.properties.get("priority")).encode()
-            commands.append(("LPUSH", key, raw))
-            items.append((key, raw))
-        if table.is_fanout:  # for kombu's consumers
-            slash = "/" if to.routing_key else ""
-            channel = f"{self._keys.prefix}/{self._candidates[0].db}.{to.exchange}{slash}{to.routing_key}"
-            commands.append(("PUBLISH", channel, raw))
-            items.append(None)
-        if not commands and to.mandatory:
-            raise MessageReturned(f"no queue is bound to exchange {to.exchange!r} with routing key {to.routing_key!r}")
-        return pack_all(commands), items
 
     def _table(self, exchange: str) -> Table:
         with self._lock:
