@@ -1,0 +1,91 @@
+"""Messages → commands that put them into their lists."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from umbel.brokers.redis.bindings import Table
+from umbel.brokers.topology import Destination
+from umbel.errors import MessageReturned
+from umbel.messages.model import Message, Stencil
+from umbel.wire.redis import envelope
+from umbel.wire.redis.keys import Keys
+from umbel.wire.redis.resp import pack_all
+
+#: A command in a publisher's window: (list, envelope), or `None` for one whose reply says nothing about a message.
+Item = tuple[bytes, bytes] | None
+
+#: Stencils whose templates are kept; an app has one for each task, and one more for each set of options of it.
+_MOST_TEMPLATES = 4096
+
+
+class Compiled(NamedTuple):
+    """What a stencil becomes: its envelopes, the command up to the envelope's length, the list."""
+
+    template: envelope.Template
+    head: bytes
+    key: bytes
+
+
+class Renderer:
+    """Renders the messages of one publisher.
+
+    Args:
+        keys: the names.
+        database: the server's, for the channels of kombu's fanout exchanges.
+        table: finds the bindings of an exchange.
+    """
+
+    def __init__(self, keys: Keys, database: int, table: Callable[[str], Table]) -> None:
+        self._keys = keys
+        self._database = database
+        self._table = table
+        self._templates: dict[Stencil, Compiled] = {}
+        self.new_tags()
+
+    def new_tags(self) -> None:
+        """Begin a new run of delivery tags: ten random bytes and a count, in the shape of a UUID. A forked process needs its own."""
+        noise = os.urandom(10).hex()
+        self._tag_head = f"{noise[:8]}-{noise[8:12]}-4{noise[12:15]}-a{noise[15:18]}-"
+        # next() of this is one step for all threads.
+        self._tag_numbers = itertools.count(1)
+
+    def tag(self) -> str:
+        """A delivery tag that nobody else has."""
+        return f"{self._tag_head}{next(self._tag_numbers):012x}"
+
+    def compile(self, stencil: Stencil) -> Compiled | None:
+        """The compiled form of a stencil; ``None`` when its messages have to be routed one by one."""
+        compiled = self._templates.get(stencil)
+        if compiled is None and not stencil.exchange:
+            if len(self._templates) >= _MOST_TEMPLATES:
+                self._templates.clear()
+            key = self._keys.list_for(stencil.routing_key, stencil.properties.get("priority")).encode()
+            head = b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n$" % (len(key), key)
+            compiled = self._templates[stencil] = Compiled(envelope.Template(stencil), head, key)
+        return compiled
+
+    def render(self, message: Message, to: Destination) -> tuple[bytes, list[Item]]:
+        """The commands, packed, and what each of them carries.
+
+        Raises:
+            MessageReturned: no queue is bound to the address.
+        """
+        raw = envelope.render(message, to.exchange, to.routing_key, self.tag())
+        priority = message.properties.get("priority")
+        if not to.exchange:
+            key = self._keys.list_for(to.routing_key, priority).encode()
+            return b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key, len(raw), raw), [(key, raw)]
+        table = self._table(to.exchange)
+        items: list[Item] = [(self._keys.list_for(queue, priority).encode(), raw) for queue in table.route(to.routing_key)]
+        commands: list[tuple[bytes | str, ...]] = [("LPUSH", *item) for item in items if item is not None]
+        if table.is_fanout:  # for kombu's consumers
+            slash = "/" if to.routing_key else ""
+            commands.append(("PUBLISH", f"{self._keys.prefix}/{self._database}.{to.exchange}{slash}{to.routing_key}", raw))
+            items.append(None)
+        if not commands and to.mandatory:
+            raise MessageReturned(f"no queue is bound to exchange {to.exchange!r} with routing key {to.routing_key!r}")
+        return pack_all(commands), items
