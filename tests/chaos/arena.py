@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,9 @@ from system.processes import WorkerProcess, environment, eventually
 from system.stage import Place, Stage
 from umbel.brokers.base import DEAD_SUFFIX
 from umbel.errors import OperationalError
+
+#: How a worker's log says that it has a message.
+RECEIVED = re.compile(r"\[([0-9a-f-]{36})\] received")
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,14 @@ class Arena(Stage):
     def kill(self, worker: WorkerProcess) -> None:
         """SIGKILL to the worker's process group."""
         assert worker.alive, f"the worker ended by itself:\n{worker.text()}"
+        pids = worker.members()
+        at = time.time()
         worker.kill_group()
-        self.fault("kill group", pid=worker.pid)
         assert worker.wait(10) == -signal.SIGKILL
         eventually(lambda: not worker.members(), 5, "all processes of the group gone")
         worker.end()
+        held = sorted({found[1] for line in worker.log if (found := RECEIVED.search(line))})
+        self.fault("kill group", t=at, pids=pids, held=held)
         self.workers.remove(worker)
 
     def submit(self, task: str, *args: Any, **options: Any) -> str:

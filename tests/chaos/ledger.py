@@ -5,7 +5,8 @@ processes, and on storage that no fault touches. Kinds of entries:
 
 - ``intent``: a producer is about to publish ``id``; ``outcome``: how that went, ``ok``, ``fail`` or ``unknown`` (it may or may not be there);
 - ``start`` and ``end``: one execution of ``id`` by ``pid``;
-- ``fault``: something was done to the system, ``name`` says what; ``kill`` faults may carry the process ``group`` that died.
+- ``fault``: something was done to the system, ``name`` says what. Faults whose name begins with ``kill`` may carry the ``pids`` that died, and in
+  ``held`` the ids that the dead worker had received.
 
 `audit` is pure: entries and observations in, `Report` out.
 """
@@ -20,7 +21,6 @@ import os
 import socket
 import threading
 import time
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -183,17 +183,41 @@ def executions(entries: Iterable[Entry]) -> dict[str, list[Execution]]:
     return dict(found)
 
 
-def overlaps(runs: Sequence[Execution], faults: Sequence[float]) -> bool:
-    """Whether two runs of one id overlapped; a run that was cut short is taken to have ended with the fault after its start."""
+@dataclass(frozen=True)
+class Kill:
+    """A fault that ended processes."""
+
+    t: float
+    pids: frozenset[int] = frozenset()
+    held: frozenset[str] = frozenset()
+
+
+def kills_among(entries: Iterable[Entry]) -> list[Kill]:
+    """The kills, in order of time."""
+    found = [entry for entry in entries if entry["kind"] == "fault" and entry["name"].startswith("kill")]
+    return sorted(
+        (Kill(entry["t"], frozenset(entry.get("pids", ())), frozenset(entry.get("held", ()))) for entry in found), key=lambda kill: kill.t
+    )
+
+
+def cut_by(run: Execution, kills: Sequence[Kill]) -> Kill | None:
+    """The kill that cut a run short: of its own process where the kills say whose they were, else the first after its start."""
+    if run.end is not None:
+        return None
+    own = [kill for kill in kills if run.pid in kill.pids]
+    if own:
+        return own[0]
+    return next((kill for kill in kills if kill.t >= run.start and not kill.pids), None)
+
+
+def overlaps(runs: Sequence[Execution], kills: Sequence[Kill]) -> bool:
+    """Whether two runs of one id overlapped; a run that was cut short ended with the kill."""
     last = float("-inf")
     for run in runs:
         if run.start < last:
             return True
-        end = run.end
-        if end is None:
-            at = bisect_left(faults, run.start)
-            end = faults[at] if at < len(faults) else run.start
-        last = max(last, end)
+        kill = cut_by(run, kills)
+        last = max(last, run.end if run.end is not None else max(run.start, kill.t) if kill else run.start)
     return False
 
 
@@ -221,7 +245,7 @@ def audit(
     finished = {task_id for task_id, each in runs.items() if any(run.end is not None for run in each)}
     buried = set(dead)
     faults = sorted((entry["t"], entry["name"]) for entry in entries if entry["kind"] == "fault")
-    kills = [at for at, name in faults if name.startswith("kill")]
+    kills = kills_among(entries)
     accepted = [task_id for task_id, outcome in meant.items() if outcome == "ok"]
     recoveries, first = _recoveries(runs, kills)
     terminal = set(terminal)
@@ -248,16 +272,20 @@ def audit(
     )
 
 
-def _recoveries(runs: Mapping[str, Sequence[Execution]], kills: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Per task cut short, and per fault the fastest of them."""
+def _recoveries(runs: Mapping[str, Sequence[Execution]], kills: Sequence[Kill]) -> tuple[list[float], list[float]]:
+    """Per task cut short, and per kill the fastest of them.
+
+    A message may have been with a second worker, waiting there, when that one was killed too: then the time counts from the second kill.
+    """
     each: list[float] = []
     fastest: dict[float, float] = {}
-    for history in runs.values():
+    for task_id, history in runs.items():
         for run, following in itertools.pairwise(history):
-            at = bisect_left(kills, run.start)
-            if run.end is not None or at == len(kills) or kills[at] > following.start:
+            cut = cut_by(run, kills)
+            if cut is None or cut.t > following.start:
                 continue
-            took = following.start - kills[at]
+            since = max([cut.t, *(kill.t for kill in kills if task_id in kill.held and cut.t < kill.t < following.start)])
+            took = following.start - since
             each.append(took)
-            fastest[kills[at]] = min(took, fastest.get(kills[at], took))
+            fastest[since] = min(took, fastest.get(since, took))
     return each, list(fastest.values())

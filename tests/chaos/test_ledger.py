@@ -21,8 +21,8 @@ def run(task_id, start, end=None, pid=1, redelivered=False):
     return entries
 
 
-def kill(t, name="kill group"):
-    return [{"kind": "fault", "name": name, "t": t}]
+def kill(t, name="kill group", **fields):
+    return [{"kind": "fault", "name": name, "t": t, **fields}]
 
 
 def test_all_is_well():
@@ -67,6 +67,26 @@ def test_recovery_counts_from_the_kill_to_the_next_start():
     assert sorted(report.recoveries) == [1, 3]
     assert report.first_recoveries == (1,)
     assert report.faults == {"kill group": 1}
+
+
+def test_a_kill_counts_for_its_own_processes_only():
+    entries = [*intent("a"), *run("a", 1, pid=7), *kill(2, pids=[8]), *kill(3, pids=[7]), *run("a", 5, 6, pid=9)]
+    assert audit(entries).recoveries == (2,)
+    assert audit([*intent("a"), *run("a", 1, pid=7), *kill(2, pids=[8]), *kill(3, pids=[7]), *run("a", 2.5, 2.6, pid=9)]).concurrent == (
+        "a",
+    )
+
+
+def test_a_second_kill_of_whoever_held_it_begins_anew():
+    entries = [
+        *intent("a"),
+        *run("a", 1, pid=7),
+        *kill(2, pids=[7], held=["a"]),
+        *kill(6, pids=[8], held=["a"]),
+        *kill(8, pids=[9]),
+        *run("a", 9, 10),
+    ]
+    assert audit(entries).recoveries == (3,)
 
 
 def test_a_finished_run_is_no_recovery():
