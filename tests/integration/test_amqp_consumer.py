@@ -366,3 +366,75 @@ async def test_closing_while_the_broker_is_away(bench, line):
 @pytest.fixture(autouse=True)
 def _quiet(caplog):
     caplog.set_level(logging.WARNING, "umbel")
+
+
+class TestBegin:
+    """A redelivered message's start is recorded with it."""
+
+    async def hold(self, bench, line, queue):
+        """A consumer with one redelivered message."""
+        first = await bench.start(queue, url=line.url)
+        await first.one()
+        await first.consumer.aclose()
+        sink = await bench.start(queue, url=line.url, window=1)
+        return sink, await sink.one()
+
+    @on_loop
+    async def test_only_a_death_while_it_ran_counts(self, bench, line):
+        queue = bench.queue()
+        bench.publish(queue, b"x", headers={"id": "1"}, correlation_id="c")
+        sink, delivery = await self.hold(bench, line, queue)
+        for attempts in range(3):
+            assert (delivery.attempts, delivery.redelivered) == (attempts, True)
+            await sink.consumer.begin(delivery)
+            assert (delivery.attempts, bench.client.length(queue.name)) == (attempts, 0)
+            line.cut()
+            await sink.until(lambda: delivery in sink.lost)
+            delivery = await sink.one(timeout=8)
+            assert (delivery.headers, delivery.properties["correlation_id"]) == ({"id": "1", "x-umbel-attempts": attempts + 1}, "c")
+        line.cut()  # without begin it does not count
+        assert (await sink.one(timeout=8)).attempts == 3
+        await sink.consumer.aclose()
+
+    @on_loop
+    async def test_what_ends_leaves_nothing(self, bench, line):
+        queue = bench.queue()
+        bench.publish(queue, b"x", b"y")
+        sink, delivery = await self.hold(bench, line, queue)
+        await sink.consumer.begin(delivery)
+        await sink.consumer.begin(delivery)
+        sink.consumer.ack([delivery, await sink.one()])
+        await sink.consumer.flush()
+        await sink.consumer.aclose()
+        await asyncio.sleep(2.5)
+        assert bench.client.length(queue.name) == 0
+
+    @on_loop
+    async def test_handing_back_does_not_count(self, bench, line):
+        queue = bench.queue()
+        bench.publish(queue, b"x")
+        sink, delivery = await self.hold(bench, line, queue)
+        await sink.consumer.begin(delivery)
+        sink.consumer.requeue([delivery])
+        delivery = await sink.one()
+        assert delivery.attempts == 0
+        delivery.redelivered = True
+        await sink.consumer.begin(delivery)
+        await sink.consumer.aclose()
+        assert bench.client.get(queue.name).attempts == 0
+
+    @on_loop
+    async def test_blame_and_dead_letter_after_begin(self, bench, line):
+        queue = bench.queue()
+        bench.publish(queue, b"x")
+        sink, delivery = await self.hold(bench, line, queue)
+        await sink.consumer.begin(delivery)
+        await sink.consumer.blame(delivery)
+        delivery = await sink.one()
+        assert delivery.attempts == 1
+        await sink.consumer.begin(delivery)
+        await sink.consumer.dead_letter(delivery, "worker_lost", "it died")
+        await sink.consumer.aclose()
+        await asyncio.sleep(2.5)
+        assert bench.client.length(queue.name) == 0
+        assert bench.client.length(queue.name + DEAD_SUFFIX) == 1

@@ -1,0 +1,110 @@
+"""Recording that a redelivered message is about to run.
+
+RabbitMQ cannot write to a message that it has handed out, and does not say how often a classic queue has handed one out. So the message
+is exchanged for a copy whose count is one higher, and the copy is held in a queue of this consumer's own (*holding queue*), from which it
+is delivered to us alone. What then happens to the task happens to the copy:
+
+- it ends: the copy is acknowledged, and nothing is left;
+- this worker dies: the copy is ready again, has outlived its time (two seconds), and RabbitMQ dead-letters it to the queue it came
+  from, with the higher count;
+- it is handed back: a copy with the old count goes to the queue, then the held one is acknowledged.
+
+At each moment the message is in one of the two queues; a crash between two steps may double it, never lose it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+
+from pamqp import commands
+
+from umbel.brokers.amqp.declaring import declare_queue
+from umbel.brokers.amqp.moving import HELD, blamed
+from umbel.brokers.amqp.session import Session
+from umbel.brokers.base import Delivery
+from umbel.brokers.topology import Exchange, Queue
+from umbel.errors import OperationalError
+from umbel.messages.model import Message
+from umbel.wire.amqp.methods import method
+from umbel.wire.amqp.rendering import render_acks
+
+logger = logging.getLogger("umbel.brokers.amqp")
+
+#: Held copies are delivered on a channel of their own: the window of the other one may be full.
+CHANNEL = 2
+#: Seconds after which a copy that nobody holds goes back to its queue; and after which an unused holding queue goes.
+_BACK, _UNUSED = 2.0, 60.0
+
+
+class Holding:
+    """The holding queues of one session."""
+
+    def __init__(self, session: Session, publish: Callable[[Message, str], Awaitable[None]]) -> None:
+        self._session = session
+        self._publish = publish
+        #: Queue → its holding queue.
+        self._names: dict[str, str] = {}
+        #: Mark → who waits for the copy.
+        self._arriving: dict[str, asyncio.Future[int]] = {}
+        self._opening = asyncio.Lock()
+        self._is_open = False
+
+    async def hold(self, delivery: Delivery) -> int | None:
+        """Put a copy with a higher count into a holding queue; returns its delivery tag, or ``None`` when that failed.
+
+        Once it has returned a tag, the original is to be acknowledged.
+        """
+        mark = uuid.uuid4().hex
+        message = blamed(delivery)
+        message.headers[HELD] = mark
+        message.properties.pop("expiration", None)
+        arriving = self._arriving[mark] = asyncio.get_running_loop().create_future()
+        try:
+            name = await self._queue(delivery.queue)
+            async with asyncio.timeout(_BACK * 2):
+                await self._publish(message, name)
+                tag: int = await arriving
+                return tag
+        except (OperationalError, TimeoutError) as error:
+            logger.warning("the start of a redelivered message of queue %r could not be recorded: %s", delivery.queue, error)
+            return None
+        finally:
+            self._arriving.pop(mark, None)
+
+    def takes(self, delivery: Delivery) -> bool:
+        """Whether a delivery is a held copy."""
+        if delivery.queue not in self._names.values():
+            return False
+        arriving = self._arriving.get(str(delivery.headers.get(HELD)))
+        if arriving is not None and not arriving.done():
+            arriving.set_result(delivery.tag)
+        else:  # too late: the original runs unrecorded, so the copy must not
+            self.release([delivery.tag])
+        return True
+
+    def release(self, tags: list[int]) -> None:
+        """Acknowledge held copies."""
+        self._session.write(render_acks(CHANNEL, 0, tags))
+
+    async def _queue(self, queue: str) -> str:
+        async with self._opening:
+            if not self._is_open:
+                await self._session.open_channel(CHANNEL)
+                self._is_open = True
+            name = self._names.get(queue)
+            if name is None:
+                name = f"umbel.begun.{uuid.uuid4()}"
+                arguments = {
+                    "x-message-ttl": int(_BACK * 1000),
+                    "x-expires": int(_UNUSED * 1000),
+                    "x-dead-letter-exchange": "",
+                    "x-dead-letter-routing-key": queue,
+                }
+                await self._session.declare(declare_queue(Queue(name, Exchange(""), arguments=arguments)))
+                self._session.core.receiver.queues[name.encode()] = name
+                self._names[queue] = name
+                await self._session.ask(method(commands.Basic.Consume, queue=name, consumer_tag=name), CHANNEL)
+            return name
