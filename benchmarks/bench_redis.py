@@ -18,9 +18,24 @@ from umbel.results.base import StoreOptions
 from umbel.results.model import Record
 from umbel.results.redis import connect as connect_store
 
-NAMES = (
-    "lang task id shadow eta expires group group_index retries timelimit root_id parent_id argsrepr kwargsrepr origin ignore_result".split()
-)
+NAMES = [
+    "lang",
+    "task",
+    "id",
+    "shadow",
+    "eta",
+    "expires",
+    "group",
+    "group_index",
+    "retries",
+    "timelimit",
+    "root_id",
+    "parent_id",
+    "argsrepr",
+    "kwargsrepr",
+    "origin",
+    "ignore_result",
+]
 HEADERS = dict.fromkeys(NAMES) | {
     "lang": "py",
     "task": "bench.noop",
