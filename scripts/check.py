@@ -8,6 +8,7 @@ check.py -- ARGS     arguments for pytest
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,8 @@ STATIC = (
 def main(arguments: list[str]) -> int:
     """Run the checks; the exit code of the first that fails, or of pytest."""
     os.chdir(ROOT)
+    # A cancelled CI run ends by SIGTERM: leave by the door, so that private servers are stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed = [name for name, command in STATIC if not passes(name, command)]
     if failed:
         print(f"Not clean: {', '.join(failed)}.", flush=True)
@@ -63,7 +66,12 @@ def run_tests(arguments: list[str]) -> int:
                 return 1
         leave_out = " and ".join(f"not {name.lower()}" for name in missing)
         command = [sys.executable, "-m", "pytest", *(["-m", leave_out] if leave_out else []), *arguments]
-        return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+        with subprocess.Popen(command, env={**os.environ, **environment}) as process:
+            try:
+                return process.wait()
+            except BaseException:
+                process.terminate()
+                raise
 
 
 if __name__ == "__main__":
