@@ -34,6 +34,11 @@ def escape(text: str) -> str:
     return text if text.isprintable() else text.translate(_CONTROLS)
 
 
+def escape_lines(text: str) -> str:
+    """The text with its line ends and tabs, other control characters as escapes."""
+    return text if text.isprintable() else text.translate(_KEEP_LINES)
+
+
 class LineFormatter(logging.Formatter):
     """Formats records of the worker and of user code.
 
@@ -55,8 +60,7 @@ class LineFormatter(logging.Formatter):
         else:
             record.task_name, record.task_id = request.task, request.id
             text = self._task_formatter.format(record)
-        if not text.isprintable():
-            text = text.translate(_KEEP_LINES)
+        text = escape_lines(text)
         color = _COLORS.get(record.levelno) if self._color else None
         return f"\x1b[{color}m{text}\x1b[0m" if color else text
 

@@ -166,6 +166,12 @@ def test_a_wrong_queue_gets_a_suggestion(umbel, module):
             "",
             "FAILURE: ValueError: no\n",
         ),
+        (
+            {"status": "FAILURE", "result": {"exc_type": "ValueError", "exc_message": ["\x1b[2J"], "exc_module": "builtins"}},
+            1,
+            "",
+            "FAILURE: ValueError: \\x1b[2J\n",
+        ),
     ],
 )
 def test_result(umbel, module, app, record, code, out, err):

@@ -13,6 +13,7 @@ from umbel.cli.loading import load
 from umbel.cli.options import Command, GlobalOptions, json_option
 from umbel.cli.output import Output
 from umbel.errors import ResultExpired, TimeoutError, UnknownTaskId
+from umbel.runtime.logs import escape_lines
 
 #: Nobody answered in time.
 EX_UNAVAILABLE = 69
@@ -51,8 +52,8 @@ def wait_and_print(output: Output, result: Any, *, timeout: float | None, traceb
         output.line(value if isinstance(value, str) else _shown(value))
     elif state in states.READY_STATES:
         if traceback and result.traceback:
-            output.line(result.traceback.rstrip())
-        click.echo(output.paint(f"{state}: {_described(value)}", fg="red"), err=True, color=output.color)
+            output.line(escape_lines(result.traceback.rstrip()))
+        click.echo(output.paint(f"{state}: {escape_lines(_described(value))}", fg="red"), err=True, color=output.color)
     else:
         output.remark(_ABSENT.get(state, f"It has not ended: its state is {state}."))
     return _exit_code(state)
