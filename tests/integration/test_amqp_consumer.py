@@ -305,8 +305,6 @@ async def test_moving_from_a_queue_that_is_gone_raises(bench):
     bench.publish(queue, b"x")
     sink = await bench.start(queue, window=1)
     delivery = await sink.one()
-    sink.consumer._is_ours = lambda _delivery: True
-    sink.consumer._mover = None
     delivery.queue = bench.unique("never-declared")
     with pytest.raises(OperationalError, match="never-declared"):
         await sink.consumer.blame(delivery)
@@ -323,10 +321,10 @@ async def test_the_delayed_exchanges_are_made_anew_and_either_type_will_do(bench
     delivery = await sink.one()
     await sink.consumer.delay(delivery, time.time() + 1)
     delivery = await sink.one(timeout=4)
-    session = await sink.consumer._mover._ready()
+    session = await sink.consumer._settlements._mover._ready()
     await session.declare([method(commands.Exchange.Delete, exchange=DELIVERY_EXCHANGE)])
     # The other type exists now; and the exchange that is gone is made again.
-    sink.consumer._mover._declared.clear()
+    sink.consumer._settlements._mover._declared.clear()
     await sink.consumer.delay(delivery, time.time() + 1)
     again = await sink.one(timeout=4)
     assert (again.body, again.queue) == (b"x", queue.name)
@@ -334,7 +332,7 @@ async def test_the_delayed_exchanges_are_made_anew_and_either_type_will_do(bench
     await sink.quiet()
     sink.consumer.ack([again])
     quorum = await bench.start(delayed_queue_type="quorum")
-    await quorum.consumer._moving()._declare_delayed(queue.name)
+    await quorum.consumer._settlements._mover._declare_delayed(queue.name)
     await quorum.consumer.aclose()
     await sink.consumer.aclose()
     assert bench.client.length(level_name(0)) == 0

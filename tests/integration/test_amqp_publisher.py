@@ -101,6 +101,7 @@ def test_many_cuts_lose_nothing(make, line, queue, client):
         except OperationalError:
             continue
         sent += 1
+        stop.wait(0.001)
     stop.set()
     thread.join()
     publisher.flush()

@@ -1,8 +1,7 @@
 """The asyncio consumer: deliveries in, settlements out, and a connection that comes back.
 
 What is wanted (queues, window) and what is there (consumers on the channel) are two things; `_reconcile` brings the second in line with
-the first, after every change and every reconnection. An *epoch* is the life of the delivery channel: when it ends, all unsettled
-deliveries go back to the broker, the sink is told, and settlements that name the old epoch are ignored.
+the first, after every change and every reconnection. What was delivered and is not settled is kept by `Settlements`.
 """
 
 from __future__ import annotations
@@ -10,37 +9,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 from pamqp import base, commands
 
-from umbel.brokers.amqp import begun
 from umbel.brokers.amqp.addresses import Address, in_order
+from umbel.brokers.amqp.begun import CHANNEL as HOLDING_CHANNEL
 from umbel.brokers.amqp.declaring import declare_queue
-from umbel.brokers.amqp.moving import DUE, HELD, Mover, blamed, cleaned, dead, delayed, restored
 from umbel.brokers.amqp.session import Session
+from umbel.brokers.amqp.settlements import CHANNEL, Settlements
 from umbel.brokers.amqp.sockets import ChannelError
 from umbel.brokers.amqp.subscriptions import PER_CONSUMER, Subscriptions
 from umbel.brokers.base import BrokerOptions, ConnectionState, Delivery, DeliverySink
 from umbel.brokers.topology import Queue
 from umbel.errors import AccessRefused, OperationalError
 from umbel.runtime.backoff import delays
-from umbel.runtime.clock import SYSTEM
 from umbel.wire.amqp import events
 from umbel.wire.amqp.methods import method
-from umbel.wire.amqp.rendering import render_acks, render_requeue
-from umbel.wire.amqp.settling import Settling
 
 logger = logging.getLogger("umbel.brokers.amqp")
 
-_CHANNEL = 1
 #: What basic.qos can say.
 _MOST_PREFETCH = 0xFFFF
 #: Seconds before a missing queue is tried again; and before room that settling made is given to a new consumer of a quorum queue.
 _MISSING, _ROOM = 2.0, 0.02
-#: Seconds that a delayed message may come early and is held here: the delayed store counts whole seconds.
-_MOST_EARLY = 2.0
 
 
 class AmqpConsumer:
@@ -55,13 +48,7 @@ class AmqpConsumer:
         self._queues = {queue.name: queue for queue in queues}
         self._window = window
         self._session: Session | None = None
-        self._mover: Mover | None = None
-        self._epoch = 0
-        self._unsettled: dict[int, Delivery] = {}
-        #: Delivery tags are positive; those of held copies (see `umbel.brokers.amqp.begun`) are kept here as negative numbers.
-        self._holding: begun.Holding | None = None
-        self._settling = Settling()
-        self._flushing = False
+        self._settlements = Settlements(nodes, options, self._deliver, self._on_settled)
         self._subscriptions = Subscriptions()
         self._prefetch = -1
         self._numbers = 0
@@ -106,14 +93,10 @@ class AmqpConsumer:
         if session is not None:
             session.on_lost = lambda _reason: None
             session.on_deliveries = lambda _deliveries: None
-            with contextlib.suppress(OperationalError):
-                await asyncio.gather(*(self._restore(each) for each in list(self._unsettled.values()) if each.tag < 0))
-            self._send_acks(session)
+        await self._settlements.aclose()
+        if session is not None:
             await session.aclose()
-        self._epoch += 1
-        self._unsettled.clear()
-        if self._mover is not None:
-            await self._mover.aclose()
+        self._settlements.end_epoch()
 
     async def _connect(self) -> None:
         """Connect to a node, open the channel, declare and consume."""
@@ -141,8 +124,8 @@ class AmqpConsumer:
 
     async def _begin(self, session: Session) -> None:
         self._new_epoch(session)
-        await session.open_channel(_CHANNEL)
-        session.on_deliveries = self._on_deliveries
+        await session.open_channel(CHANNEL)
+        session.on_deliveries = self._settlements.receive
         session.on_event = self._on_event
         session.on_lost = self._on_lost
         self._session = session
@@ -155,6 +138,7 @@ class AmqpConsumer:
         except OperationalError as error:
             self._learn(str(error))
             self._session = None
+            self._end_epoch()
             raise
         finally:
             self._beginning = False
@@ -165,22 +149,19 @@ class AmqpConsumer:
             self._per_consumer = True
 
     def _new_epoch(self, session: Session) -> None:
-        self._epoch += 1
-        session.core.receiver.epoch = self._epoch
-        session.core.receiver.queues.clear()
-        self._settling = Settling()
+        self._settlements.begin_epoch(session)
         self._subscriptions = Subscriptions()
         self._prefetch = -1
-        self._holding = None
 
     def _end_epoch(self) -> None:
         """All that is unsettled goes back to the broker."""
-        self._epoch += 1
-        lost = list(self._unsettled.values())
-        self._unsettled.clear()
-        self._settling = Settling()
+        lost = self._settlements.end_epoch()
         if lost:
             self._sink.on_lost(lost)
+
+    def _deliver(self, deliveries: list[Delivery]) -> None:
+        if not self._closed:
+            self._sink.on_deliveries(deliveries)
 
     def _on_lost(self, reason: str) -> None:
         if self._session is None or self._closed:
@@ -206,45 +187,15 @@ class AmqpConsumer:
 
     # --- deliveries and events
 
-    def _on_deliveries(self, deliveries: list[Delivery]) -> None:
-        holding = self._holding
-        if holding is not None:
-            deliveries = [delivery for delivery in deliveries if not holding.takes(delivery)]
-        unsettled = self._unsettled
-        marked = False
-        for delivery in deliveries:
-            unsettled[delivery.tag] = delivery
-            if DUE in delivery.headers or HELD in delivery.headers:
-                marked = True
-        if marked:
-            deliveries = [delivery for delivery in deliveries if not self._is_early(delivery)]
-        if deliveries:
-            self._sink.on_deliveries(deliveries)
-
-    def _is_early(self, delivery: Delivery) -> bool:
-        """Whether a message came out of the delayed store early (it counts whole seconds); it is then handed on in time."""
-        if DUE not in delivery.headers and HELD not in delivery.headers:
-            return False
-        due = cleaned(delivery)
-        left = 0.0 if due is None else due - SYSTEM.now()
-        if not 0.001 < left < _MOST_EARLY:
-            return False
-        asyncio.get_running_loop().call_later(left, self._release, delivery)
-        return True
-
-    def _release(self, delivery: Delivery) -> None:
-        if self._is_ours(delivery) and not self._closed:
-            self._sink.on_deliveries([delivery])
-
     def _on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Cancelled):
             name = self._subscriptions.ended(event.consumer_tag)
             if name is not None:
                 logger.warning("RabbitMQ ended the consumer of queue %r: the queue was deleted; it is declared again", name)
             self._reconcile()
-        elif isinstance(event, events.ChannelClosed) and event.channel in (_CHANNEL, begun.CHANNEL):
+        elif isinstance(event, events.ChannelClosed) and event.channel in (CHANNEL, HOLDING_CHANNEL):
             detail = f"RabbitMQ closed the channel: {event.code} {event.text}"
-            if self._holding is not None and self._session is not None:
+            if self._settlements.holding is not None and self._session is not None:
                 self._session.drop(detail)  # what is held on one channel stands for what came on the other
                 return
             logger.warning("%s; it is opened again", detail)
@@ -259,7 +210,7 @@ class AmqpConsumer:
             self._new_epoch(session)
             self._sink.on_connection(ConnectionState.RETRYING, detail)
             try:
-                await session.open_channel(_CHANNEL)
+                await session.open_channel(CHANNEL)
                 await self._apply(session)
             except OperationalError as error:
                 session.drop(str(error))
@@ -285,6 +236,8 @@ class AmqpConsumer:
         await self._reconcile_now()
 
     def _reconcile(self) -> None:
+        if self._session is None:
+            return  # connecting brings all in line
         if self._reconciling is None or self._reconciling.done():
             self._reconciling = asyncio.get_running_loop().create_task(self._reconcile_until_done())
 
@@ -312,21 +265,21 @@ class AmqpConsumer:
         for name in subscriptions.to_cancel(self._queues, window, per_consumer=per_consumer):
             await self._cancel(session, name)
         if not per_consumer and 0 < window != self._prefetch:
-            await session.ask(self._qos(window), _CHANNEL)
+            await session.ask(self._qos(window), CHANNEL)
             self._prefetch = window
         for queue, prefetch in subscriptions.to_begin(self._queues, window, per_consumer=per_consumer):
             if not await self._declare(session, queue):
                 continue
             if per_consumer:
-                await session.ask(self._qos(prefetch), _CHANNEL)
+                await session.ask(self._qos(prefetch), CHANNEL)
                 self._prefetch = prefetch
             await self._consume(session, queue, prefetch)
 
     async def _cancel(self, session: Session, name: str) -> None:
         """End all consumers of a queue; what they delivered stays ours."""
         tags = list(self._subscriptions.live.get(name, ()))
-        await session.call_all([method(commands.Basic.Cancel, consumer_tag=tag) for tag in tags], _CHANNEL)
-        unsettled = [tag for tag, delivery in self._unsettled.items() if delivery.queue == name] if self._per_consumer else []
+        await session.call_all([method(commands.Basic.Cancel, consumer_tag=tag) for tag in tags], CHANNEL)
+        unsettled = [each.tag for each in self._settlements.unsettled.values() if each.queue == name] if self._per_consumer else []
         self._subscriptions.cancelled(name, unsettled)
 
     async def _cancel_all(self) -> None:
@@ -369,122 +322,40 @@ class AmqpConsumer:
         session.core.receiver.queues[tag.encode()] = queue.name
         self._subscriptions.begun(queue.name, tag, prefetch)
         await session.ask(
-            method(commands.Basic.Consume, queue=queue.name, consumer_tag=tag, arguments=dict(queue.consumer_arguments)), _CHANNEL
+            method(commands.Basic.Consume, queue=queue.name, consumer_tag=tag, arguments=dict(queue.consumer_arguments)), CHANNEL
         )
 
     # --- settling
 
     def ack(self, deliveries: Iterable[Delivery]) -> None:
-        epoch, unsettled = self._epoch, self._unsettled
-        settled = [each for each in deliveries if each.epoch == epoch and unsettled.pop(each.tag, None) is not None]
-        if not settled:
-            return
-        tags = [each.tag for each in settled]
-        if self._holding is not None:
-            self._holding.release([-tag for tag in tags if tag < 0])
-            tags = [tag for tag in tags if tag > 0]
-        self._settle_tags(tags)
-        if self._subscriptions.left_over:
-            self._make_room(settled)
-
-    def _settle_tags(self, tags: list[int]) -> None:
-        self._settling.acknowledge(tags)
-        if not self._flushing:
-            self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush_soon)
-
-    def _make_room(self, settled: list[Delivery]) -> None:
-        """Where cancelled consumers had delivered these, there is room for a new consumer."""
-        made = [each for each in settled if self._subscriptions.settled(each.queue, each.tag)]
-        if made and self._window > 0:
-            asyncio.get_running_loop().call_later(_ROOM, self._retry)
-
-    def _flush_soon(self) -> None:
-        self._flushing = False
-        if self._session is not None:
-            self._send_acks(self._session)
-
-    def _send_acks(self, session: Session) -> None:
-        upto, singles = self._settling.take()
-        if upto or singles:
-            session.write(render_acks(_CHANNEL, upto, singles))
+        self._settlements.ack(deliveries)
 
     def requeue(self, deliveries: Iterable[Delivery]) -> None:
-        session = self._session
-        ours = [each for each in deliveries if self._is_ours(each)]
-        held = [each for each in ours if each.tag < 0]
-        plain = [each for each in ours if each.tag > 0]
-        for each in plain:
-            del self._unsettled[each.tag]
-            self._settling.settled(each.tag)
-        if plain and session is not None:
-            session.write(b"".join([render_requeue(_CHANNEL, each.tag) for each in plain]))
-            self._make_room(plain)
-        for each in held:
-            self._spawn(self._restore(each))
+        self._settlements.requeue(deliveries)
 
     async def begin(self, delivery: Delivery) -> None:
-        if not delivery.redelivered or delivery.tag < 0 or not self._is_ours(delivery):
-            return
-        session, epoch = self._session, self._epoch
-        assert session is not None
-        if self._holding is None:
-            self._holding = begun.Holding(session, self._moving().to_queue)
-        holding = self._holding
-        tag = await holding.hold(delivery)
-        if tag is None or epoch != self._epoch:
-            return
-        if not self._is_ours(delivery):  # settled meanwhile
-            holding.release([tag])
-            return
-        del self._unsettled[delivery.tag]
-        self._settle_tags([delivery.tag])
-        self._make_room([delivery])
-        delivery.tag = -tag
-        self._unsettled[-tag] = delivery
-        await self.flush()  # else a death now would bring back both
-
-    async def _restore(self, delivery: Delivery) -> None:
-        """Hand back a message that is held, uncounted."""
-        if self._is_ours(delivery):
-            await self._moving().to_queue(restored(delivery), delivery.queue)
-            self.ack([delivery])
+        await self._settlements.begin(delivery, self._qos(max(self._prefetch, 1)))
 
     async def blame(self, delivery: Delivery) -> None:
-        if self._is_ours(delivery):
-            await self._moving().to_queue(blamed(delivery), delivery.queue)
-            self.ack([delivery])
+        await self._settlements.blame(delivery)
 
     async def delay(self, delivery: Delivery, until: float) -> None:
-        if self._is_ours(delivery):
-            await self._moving().to_delayed(delayed(delivery, until), delivery.queue, until - SYSTEM.now())
-            self.ack([delivery])
+        await self._settlements.delay(delivery, until)
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
-        if self._is_ours(delivery):
-            await self._moving().to_dead(dead(delivery, reason, detail, SYSTEM.now()), delivery.queue)
-            self.ack([delivery])
+        await self._settlements.dead_letter(delivery, reason, detail)
 
     async def flush(self) -> None:
-        session = self._session
-        if session is None or session.lost is not None:
-            return
-        if self._window == 0:
-            await self._reconcile_now()
-        self._send_acks(session)
-        with contextlib.suppress(OperationalError):  # lost: then there is nothing left to settle
-            # The broker handles a channel's methods in order: an answer to this one means that the acks are with it.
-            await session.ask(self._qos(max(self._prefetch, 1)), _CHANNEL)
+        await self._settlements.flush(self._qos(max(self._prefetch, 1)))
 
-    def _is_ours(self, delivery: Delivery) -> bool:
-        return delivery.epoch == self._epoch and delivery.tag in self._unsettled
+    def _on_settled(self, settled: list[Delivery]) -> None:
+        """Where cancelled consumers had delivered these, there is room for a new consumer."""
+        if self._subscriptions.left_over:
+            made = [each for each in settled if self._subscriptions.settled(each.queue, each.tag)]
+            if made and self._window > 0:
+                asyncio.get_running_loop().call_later(_ROOM, self._retry)
 
-    def _moving(self) -> Mover:
-        if self._mover is None:
-            self._mover = Mover(self._nodes, self._options)
-        return self._mover
-
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
