@@ -40,6 +40,8 @@ def broker_options(conf: Settings, *, url: Any = None, role: str = "") -> Broker
     if transport.get("visibility_timeout"):  # a shorter one is the lease; a longer one is moot, because leases are renewed
         lease = min(lease, float(transport["visibility_timeout"]))
     policy = conf.task_publish_retry_policy or {}
+    on_startup = conf.broker_connection_retry_on_startup
+    retry = conf.broker_connection_retry if on_startup is None else on_startup
     return BrokerOptions(
         urls=tuple(_overridden(each, conf) for each in urls.split(given)),
         connect_timeout=seconds(conf.broker_connection_timeout) or 4.0,
@@ -47,7 +49,7 @@ def broker_options(conf: Settings, *, url: Any = None, role: str = "") -> Broker
         ssl=conf.broker_use_ssl or False,
         login_method=conf.broker_login_method,
         failover=conf.broker_failover_strategy or "round-robin",
-        max_retries=conf.broker_connection_max_retries or None,
+        max_retries=(conf.broker_connection_max_retries or None) if retry else 0,
         transport=transport,
         lease=lease,
         window=conf.broker_publish_window,

@@ -51,7 +51,7 @@ class Delivery(Message):
     #: Set when the message passes a limit or cannot be parsed; ``headers`` is then empty.
     flaw: MessageError | None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - one is made per message; keywords would cost more than the rest
         self,
         body: bytes,
         headers: dict[str, Any],

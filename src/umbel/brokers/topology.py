@@ -99,7 +99,8 @@ class Destination:
     def of(cls, queue: Queue) -> Destination:
         """The address of a queue: by name on the default exchange when its exchange is direct, else its exchange and key."""
         queue = queue.resolved()
-        assert queue.exchange is not None and queue.routing_key is not None
+        assert queue.exchange is not None
+        assert queue.routing_key is not None
         if queue.exchange.type == "direct":
             return cls("", queue.name, queue)
         return cls(queue.exchange.name, queue.routing_key, queue)

@@ -40,7 +40,7 @@ class SoloSeat:
 
     @property
     def pid(self) -> int | None:
-        """This process."""
+        """The process id: our own."""
         return os.getpid()
 
     def send(self, jobs: Sequence[JobTuple]) -> None:

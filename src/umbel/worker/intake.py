@@ -115,7 +115,7 @@ class Intake:
     def on_connection(self, state: ConnectionState, detail: str) -> None:
         """The connection changed."""
         if state is ConnectionState.CONNECTED:
-            logger.info("Connected to %s", detail)
+            logger.info("%s", detail[:1].upper() + detail[1:])
         elif state is ConnectionState.LOST:
             logger.warning("Connection lost: %s; running tasks go on, trying to reconnect", detail)
         else:

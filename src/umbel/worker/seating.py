@@ -39,6 +39,10 @@ class Seating(Protocol):
         """End every seat at once."""
 
     @property
+    def is_closing(self) -> bool:
+        """Whether seats are let go and not filled again."""
+
+    @property
     def is_empty(self) -> bool:
         """Whether no seat is left."""
 
@@ -60,7 +64,7 @@ class PreforkSeating:
         self._listener: SeatListener
         self._seats: set[Seat] = set()
         self._deaths: deque[float] = deque(maxlen=_BURST)
-        self._closing = False
+        self.is_closing = False
 
     def open(self, listener: SeatListener, count: int) -> None:
         """Start so many children."""
@@ -69,7 +73,7 @@ class PreforkSeating:
             self._start(index)
 
     def _start(self, index: int) -> None:
-        if self._closing:
+        if self.is_closing:
             return
         options = ChildOptions(
             app_path=self._app_path,
@@ -89,7 +93,7 @@ class PreforkSeating:
         """Start a new child in a dead one's place; wait a little when they die in a burst."""
         self._seats.discard(seat)
         seat.close()
-        if self._closing:
+        if self.is_closing:
             return
         now = SYSTEM.monotonic()
         in_burst = len(self._deaths) == _BURST and now - self._deaths[0] < 1.0
@@ -101,13 +105,13 @@ class PreforkSeating:
 
     def close(self) -> None:
         """Let every child end when its jobs are done."""
-        self._closing = True
+        self.is_closing = True
         for seat in self._seats:
             seat.quit()
 
     def kill(self) -> None:
         """End every child at once."""
-        self._closing = True
+        self.is_closing = True
         for seat in self._seats:
             seat.kill()
 

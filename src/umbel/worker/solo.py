@@ -19,6 +19,7 @@ class SoloSeating:
     def __init__(self) -> None:
         self.seat: SoloSeat | None = None
         self.is_made = threading.Event()
+        self.is_closing = False
         self._is_gone = False
 
     def open(self, listener: SeatListener, count: int) -> None:  # noqa: ARG002 - there is only one main thread
@@ -37,6 +38,7 @@ class SoloSeating:
 
     def close(self) -> None:
         """Let the main thread leave."""
+        self.is_closing = True
         if self.seat is not None:
             self.seat.quit()
 

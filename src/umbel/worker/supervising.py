@@ -60,10 +60,10 @@ class Supervisor:
         """A child is gone: judge what it had, fill its place."""
         station = self._dispatcher.remove_seat(seat)
         self._limits.forget(seat)
-        if station is None:
-            self._count_failure(cause)
-        else:
+        if station is not None:
             self._judge(station, cause)
+        elif not self._seating.is_closing:
+            self._count_failure(cause)
         self._seating.filled(seat)
         if self._seating.is_empty:
             self.all_gone.set()

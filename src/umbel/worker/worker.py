@@ -103,7 +103,12 @@ class Worker:
         self._assemble(seating)
         try:
             seating.open(self.supervisor, self.concurrency)
-            await self.consumer.start()
+            connecting = asyncio.ensure_future(self.consumer.start())
+            await self._first_of(connecting)
+            if not connecting.done():
+                connecting.cancel()
+                return 0
+            connecting.result()
             await self._begin()
             if self.supervisor.hopeless:
                 logger.critical("No child can be started: %s", self.supervisor.hopeless)
@@ -151,21 +156,19 @@ class Worker:
         self.intake.attach(self.consumer)
 
     async def _begin(self) -> None:
-        await self._first_of(self.supervisor.first_ready)
+        await self._first_of(asyncio.ensure_future(self.supervisor.first_ready.wait()))
         if self.supervisor.first_ready.is_set() and not self.supervisor.hopeless:
             self.is_ready.set()
             if self._on_ready is not None:
                 self._on_ready(self)
 
-    async def _first_of(self, event: asyncio.Event) -> None:
-        """Wait for an event or a stop request."""
+    async def _first_of(self, awaited: asyncio.Future[Any]) -> None:
+        """Wait for something, or for a stop request."""
         assert self._wake is not None
-        waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(self._wake.wait())]
-        if self._requests:
-            self._wake.set()
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        stop = asyncio.ensure_future(self._wake.wait())
+        if not self._requests:
+            await asyncio.wait([awaited, stop], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
 
     async def _serve(self) -> None:
         """Until a stop is requested: relieve, limit, adjust the window."""

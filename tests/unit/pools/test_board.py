@@ -1,5 +1,5 @@
-import os
 import threading
+from pathlib import Path
 
 from umbel.pools.board import Board, attach, create, private
 
@@ -37,7 +37,7 @@ def test_both_sides_see_one_memory():
     path, memory = create()
     lock = threading.Lock()
     parent, child = Board(memory, lock), Board(attach(path), lock)
-    os.unlink(path)
+    Path(path).unlink()
     child.claim(3)
     assert parent.current == 3
     parent.pass_soft_limit(3)
