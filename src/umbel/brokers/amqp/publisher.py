@@ -190,7 +190,7 @@ class AmqpPublisher:
             self._raise_failure()
         if pipe.is_lost or (not self._busy and started - self._wrote > _STALE_AFTER):
             self._ensure(started, deadline)
-        if pipe.blocked is not None or len(window) >= self._options.window or window.bytes > MOST_BYTES:
+        if pipe.blocked is not None or len(window) >= self._options.window or window.bytes >= MOST_BYTES:
             self._make_room(started, deadline)
         number = window.add(frames)
         pipe.buffer.append(frames)
@@ -237,24 +237,34 @@ class AmqpPublisher:
     def _make_room(self, started: float, deadline: float) -> None:
         """Wait until the window has room and the broker takes messages.
 
+        When it was full, it waits for a quarter of it, so that what follows leaves in large writes again.
+
         Raises:
-            OperationalError: it does not in time.
+            OperationalError: there is no room in time.
         """
         pipe = self._pipe
         window = pipe.window
-        while pipe.blocked is not None or len(window) >= self._options.window or window.bytes > MOST_BYTES:
+        while True:
             pipe.tend()
             if pipe.is_lost:
                 self._connect(started, deadline)
             if window.failures:
                 self._raise_failure()
+            if self._has_room(0.75):
+                return
             left = deadline - SYSTEM.monotonic()
             if left <= 0 or (self._failed is not None and self._failed[0] >= started):
+                if self._has_room(1.0):
+                    return
                 error = self._full()
                 self._failed = (SYSTEM.monotonic(), error)
                 raise error
-            if pipe.connection is not None:
-                pipe.connection.readable(min(left, _LONGEST_LOOK))
+            if pipe.connection is not None and pipe.connection.readable(min(left, _LONGEST_LOOK)):
+                time.sleep(_LOOK)  # confirms come one by one: take many at a time
+
+    def _has_room(self, share: float) -> bool:
+        pipe = self._pipe
+        return pipe.blocked is None and len(pipe.window) < self._options.window * share and pipe.window.bytes < MOST_BYTES * share
 
     def _full(self) -> OperationalError:
         waiting = len(self._pipe.window)
@@ -384,7 +394,7 @@ def _attendance(publisher: weakref.ref[AmqpPublisher], wake: threading.Event) ->
         if not wake.wait(_REST):
             continue
         wake.clear()
-        pause: float | None = 0.0
+        pause: float | None = _LOOK
         while pause is not None:
             time.sleep(pause)
             me = publisher()
