@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,7 +76,7 @@ class Setting:
         """An empty queue and no counts."""
         if self.broker == "sqlite":
             for path in Path(SQLITE).parent.glob(Path(SQLITE).name + "*"):
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         else:
             self.client("purge")
         counting.reset()

@@ -27,26 +27,38 @@ def run(site: Site, *, far: int = 100_000, near: int = 1000, growth: float = 30.
             arena.send("mark", countdown=3600, ignore_result=True)
         arena.flush_client()
         rate = far / (time.monotonic() - begun)
-        eventually(lambda: arena.length() == 0, 120, f"all set aside\n{arena.logs()}")
+        begun = time.monotonic()
+        eventually(lambda: arena.length() == 0, 600, "all set aside")
+        outcome.lines.append(f"all set aside {time.monotonic() - begun:.0f} s after the last was published")
         after = proportional_memory(worker.members())
         outcome.lines.append(f"published {rate:.0f}/s, memory {before:.1f} MB, then {after:.1f} MB")
         outcome.at_most("growth of memory", after - before, growth, " MB")
         begun = time.monotonic()
         _ready(arena)
         outcome.at_most("a task beside them", time.monotonic() - begun, 0.5, " s")
-        outcome.check("set aside", waiting(arena, site), f"{far}", waiting(arena, site) == far)
+        _count(arena, outcome, site, "set aside", far)
         assert worker.stop(timeout=60) == 0
-        outcome.check("set aside after a stop", waiting(arena, site), f"{far}", waiting(arena, site) == far)
+        _count(arena, outcome, site, "set aside after a stop", far)
         worker = arena.worker("-c", "2")
         _ready(arena)
         arena.kill(worker)
         worker = arena.worker("-c", "2")
         _ready(arena)
-        outcome.check("set aside after a kill", waiting(arena, site), f"{far}", waiting(arena, site) == far)
+        _count(arena, outcome, site, "set aside after a kill", far)
         _punctual(arena, outcome, near)
     finally:
         arena.close()
     return outcome
+
+
+def _count(arena: Arena, outcome: Outcome, site: Site, what: str, far: int) -> None:
+    """One reading is judged and shown. RabbitMQ's own figures lag by some seconds, so it may take a few until one is right."""
+    seen = waiting(arena, site)
+    deadline = time.monotonic() + 20
+    while seen != far and time.monotonic() < deadline:
+        time.sleep(0.5)
+        seen = waiting(arena, site)
+    outcome.check(what, seen, f"{far}", seen == far)
 
 
 def _ready(arena: Arena) -> None:

@@ -1,0 +1,189 @@
+"""rpc:// against RabbitMQ: what the store contract does not ask."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from umbel.brokers.amqp import connect as connect_broker
+from umbel.brokers.base import BrokerOptions
+from umbel.brokers.topology import Destination, Exchange, Queue
+from umbel.errors import ImproperlyConfigured, OperationalError
+from umbel.messages.model import Message
+from umbel.results.base import StoreOptions
+from umbel.results.model import Record
+from umbel.results.rpc import connect
+
+from .broken_line import Line
+
+pytestmark = pytest.mark.rabbitmq
+
+
+@pytest.fixture
+def make(rabbitmq_url):
+    made = []
+
+    def build(url="rpc://", broker=rabbitmq_url, **options):
+        store = connect(StoreOptions(url=url, transport={"broker": BrokerOptions(urls=(broker,))}, **options))
+        made.append(store)
+        return store
+
+    yield build
+    for store in made:
+        store.close()
+
+
+@pytest.fixture
+def line(rabbitmq_url):
+    parts = urlsplit(rabbitmq_url)
+    with Line((parts.hostname, parts.port or 5672)) as made:
+        made.url = rabbitmq_url.replace(parts.netloc.rpartition("@")[2], f"127.0.0.1:{made.port}")
+        yield made
+
+
+@pytest.fixture
+def broker(rabbitmq_url):
+    made = connect_broker(BrokerOptions(urls=(rabbitmq_url,)))
+    yield made
+    made.close()
+
+
+def record(task_id, reader, result=None):
+    return Record(task_id=task_id, status="SUCCESS", result=result, reply_to=reader.reply_to)
+
+
+def test_a_result_on_the_wire(make, broker, unique):
+    """As Celery's workers send them."""
+    queue = Queue(unique("replies"), Exchange(""))
+    client = broker.queue_client()
+    client.declare(queue)
+    make().store([Record(task_id="t", status="SUCCESS", result=5, children=[], date_done="now", reply_to=queue.name)])
+    delivery = client.get(queue.name)
+    client.delete(queue.name)
+    client.close()
+    assert (delivery.headers, delivery.content_type, delivery.content_encoding) == ({}, "application/json", "utf-8")
+    assert delivery.properties == {"delivery_mode": 1, "priority": 0, "correlation_id": "t"}
+    assert list(json.loads(delivery.body).items()) == [
+        ("status", "SUCCESS"),
+        ("result", 5),
+        ("traceback", None),
+        ("children", []),
+        ("date_done", "now"),
+        ("task_id", "t"),
+    ]
+
+
+def test_results_outlive_a_cut_line(make, line, broker):
+    reader, writer = make(broker=line.url), make()
+    reader.expect("1")
+    writer.store([record("1", reader, "before")])
+    assert reader.wait("1", 5).result == "before"
+    reply_to = reader.reply_to
+    line.refusing = True
+    line.cut()
+    writer.store([Record(task_id="2", status="SUCCESS", result="meanwhile", reply_to=reply_to)])
+    line.refusing = False
+    assert reader.wait("2", 5).result == "meanwhile"
+    assert reader.reply_to == reply_to
+
+
+@pytest.mark.parametrize("reply_to", [None, "", "amq.gen-abc", "x" * 256, "nobody"])
+def test_addresses_that_get_nothing(make, reply_to, broker):
+    make().store([Record(task_id="t", status="SUCCESS", reply_to=reply_to)])
+    client = broker.queue_client()
+    assert client.length("nobody") is None
+    client.close()
+
+
+def test_the_reply_queue_goes_with_its_store(make, broker):
+    reader = make()
+    name, client = reader.reply_to, broker.queue_client()
+    assert client.length(name) == 0
+    reader.close()
+    assert client.length(name) is None
+    client.close()
+
+
+def test_garbage_is_dropped(make, broker, caplog):
+    reader, writer = make(), make()
+    to = Destination("", reader.reply_to)
+    for body in (b"\x00", b"[]", b'{"status": 5}'):
+        broker.publisher().publish(Message(body, {}, properties={"correlation_id": "bad"}), to)
+    broker.publisher().publish(Message(b"cos\nsystem", {}, "application/x-python-serialize", "binary"), to, confirm=True)
+    writer.store([record("good", reader, 1)])
+    assert reader.wait("good", 5).result == 1
+    assert caplog.text.count("is dropped") == 4
+
+
+def test_the_first_end_counts(make):
+    reader, writer = make(), make()
+    writer.store([record("t", reader, 1)])
+    writer.store([record("t", reader, 2), record("u", reader, 3)])
+    reader.wait("u", 5)
+    assert reader.wait("t", 5).result == 1
+    assert set(reader.fetch(["t", "u", "v"])) == {"t", "u"}
+    reader.forget(["t"])
+    assert set(reader.fetch(["t", "u"])) == {"u"}
+
+
+def test_another_process_has_another_queue(make):
+    reader, writer = make(), make()
+    mine = reader.reply_to
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            reader.expect("c")
+            writer.store([record("c", reader, "child")])
+            assert reader.wait("c", 5).result == "child"
+            os.write(write, reader.reply_to.encode())
+            reader.close()
+            writer.close()
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        theirs = pipe.read()
+    assert os.waitpid(child, 0)[1] == 0
+    assert theirs not in ("", mine)
+    writer.store([record("p", reader, "parent")])
+    assert reader.wait("p", 5).result == "parent"
+
+
+def test_a_result_that_waits_for_its_reader(make):
+    reader, writer = make(), make()
+    writer.store([record(str(number), reader, number) for number in range(200)])
+    found = {}
+
+    def wait(number):
+        found[number] = reader.wait(str(number), 5).result
+
+    threads = [threading.Thread(target=wait, args=(number,)) for number in range(0, 200, 20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {number: number for number in range(0, 200, 20)}
+
+
+def test_no_broker(make):
+    store = make(broker="amqp://127.0.0.1:9//")
+    started = time.monotonic()
+    with pytest.raises(OperationalError):
+        store.expect("x")
+    assert time.monotonic() - started < 2
+
+
+def test_which_broker():
+    for url, transport in (("rpc://", {}), ("rpc://", {"broker_url": "redis://localhost"})):
+        with pytest.raises(ImproperlyConfigured, match="RabbitMQ"):
+            connect(StoreOptions(url=url, transport=transport))
+    assert connect(StoreOptions(url="rpc://u:p@h/v")).public_url() == "rpc://u:**@h/v"
+    assert connect(StoreOptions(url="rpc://", transport={"broker_url": "amqp://h//;amqp://i//"})).public_url() == "rpc://h/"

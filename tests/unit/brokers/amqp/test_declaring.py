@@ -1,0 +1,75 @@
+import pytest
+
+from umbel.brokers.amqp.declaring import LEVELS, LONGEST_DELAY, bind_delayed, dead_queue, declare_delayed, declare_queue, delayed_key
+from umbel.brokers.topology import Binding, Exchange, Queue
+
+
+def shown(methods):
+    return [(each.name, {key: value for key, value in each if value not in (False, None, {}, 0)}) for each in methods]
+
+
+def test_a_queue_is_declared_as_celery_does():
+    assert shown(declare_queue(Queue("celery"))) == [
+        ("Exchange.Declare", {"exchange": "celery", "exchange_type": "direct", "durable": True}),
+        ("Queue.Declare", {"queue": "celery", "durable": True}),
+        ("Queue.Bind", {"queue": "celery", "exchange": "celery", "routing_key": "celery"}),
+    ]
+
+
+def test_more_bindings_and_arguments():
+    queue = Queue("q", Exchange("t", "topic"), "a.*", bindings=(Binding(Exchange("f", "fanout")),), arguments={"x-max-priority": 10})
+    assert [name for name, _ in shown(declare_queue(queue))] == [
+        "Exchange.Declare",
+        "Queue.Declare",
+        "Queue.Bind",
+        "Exchange.Declare",
+        "Queue.Bind",
+    ]
+    assert declare_queue(queue)[1].arguments == {"x-max-priority": 10}
+    assert declare_queue(Queue("q", no_declare=True)) == []
+
+
+def test_dead_letters_rest_in_a_plain_queue():
+    assert shown(declare_queue(dead_queue("celery"))) == [("Queue.Declare", {"queue": "celery.dead", "durable": True})]
+
+
+def test_the_delayed_exchanges_are_celerys():
+    groups = list(declare_delayed("quorum"))
+    highest, lowest = groups[0], groups[LEVELS - 1]
+    assert shown(highest)[1] == (
+        "Queue.Declare",
+        {
+            "queue": "celery_delayed_27",
+            "durable": True,
+            "arguments": {
+                "x-queue-type": "quorum",
+                "x-overflow": "reject-publish",
+                "x-message-ttl": 134217728000,
+                "x-dead-letter-exchange": "celery_delayed_26",
+                "x-dead-letter-strategy": "at-least-once",
+            },
+        },
+    )
+    assert highest[2].routing_key == "1.#"
+    assert lowest[1].arguments["x-dead-letter-exchange"] == "celery_delayed_delivery"
+    assert lowest[2].routing_key == "*." * 27 + "1.#"
+    bindings = groups[-1]
+    assert (bindings[0].source, bindings[0].destination, bindings[0].routing_key) == ("celery_delayed_27", "celery_delayed_26", "0.#")
+    assert (bindings[-1].source, bindings[-1].destination) == ("celery_delayed_0", "celery_delayed_delivery")
+    assert "x-dead-letter-strategy" not in next(declare_delayed("classic"))[1].arguments
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bits"),
+    [(0, "0" * 28), (-5, "0" * 28), (0.99, "0" * 28), (20.9, "0" * 23 + "10100"), (LONGEST_DELAY, "1" * 28), (1e12, "1" * 28)],
+)
+def test_delays_are_whole_seconds_in_bits(seconds, bits):
+    assert delayed_key("celery", seconds) == ".".join(bits) + ".celery"
+
+
+@pytest.mark.parametrize("name", ["celery", "a.b.c", "x" * 255, "☃" * 80])
+def test_any_queue_has_a_key_that_its_binding_matches(name):
+    key, pattern = delayed_key(name, 5), bind_delayed(name).routing_key
+    assert len(key.encode()) <= 255
+    assert pattern.split(".")[:LEVELS] == ["*"] * LEVELS
+    assert key.split(".")[LEVELS:] == pattern.split(".")[LEVELS:]
