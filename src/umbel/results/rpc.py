@@ -4,8 +4,8 @@ Each client process has one reply queue, named by an id of its own; task message
 each state there, on the default exchange, with the task's id as correlation id and the task meta as body. One daemon thread per process
 reads the queue for all waiters; what nobody waits for yet is kept, up to a limit. Only this process can read these results.
 
-Two things differ from Celery, so that a lost connection loses no results: the queue is not deleted when its consumer goes (it is deleted
-when the store is closed, and expires), and results are published with confirms.
+Three things differ from Celery, so that a lost connection loses no results: the queue is not deleted when its consumer goes (it is deleted
+when the store is closed, and expires), what is read is acknowledged, and results are published with confirms.
 """
 
 from __future__ import annotations
@@ -45,12 +45,15 @@ from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.wire import serializers
 from umbel.wire.amqp.methods import method
+from umbel.wire.amqp.rendering import render_ack
 
 logger = logging.getLogger("umbel.results.rpc")
 
 _CHANNEL, _TOPOLOGY_CHANNEL = 1, 2
 #: Records kept that nobody has asked for; the oldest are dropped.
 _MOST_KEPT = 10_000
+#: Seconds to write an acknowledgement.
+_WRITE = 10.0
 #: Seconds without a broker after which waiters give up.
 _PATIENCE = 30.0
 
@@ -238,7 +241,7 @@ class RpcStore:
             connection.declare(declare_queue(Queue(self._name, Exchange(""), arguments=expires)), _TOPOLOGY_CHANNEL, deadline)
             connection.open_channel(_CHANNEL, deadline)
             connection.core.receiver.queues[b"umbel"] = self._name
-            consume = method(commands.Basic.Consume, queue=self._name, consumer_tag="umbel", no_ack=True)
+            consume = method(commands.Basic.Consume, queue=self._name, consumer_tag="umbel")
             connection.call(consume, _CHANNEL, deadline)
         except BaseException:
             connection.drop("the reply queue cannot be opened")
@@ -344,8 +347,12 @@ class _Reader:
             selector.register(self._ear, selectors.EVENT_READ)
             while not self._closing:
                 connection.drain()
-                for delivery in connection.core.receiver.take_deliveries():
+                deliveries = connection.core.receiver.take_deliveries()
+                for delivery in deliveries:
                     self._on_delivery(delivery)
+                if deliveries:
+                    # Acknowledged, unlike Celery's: what was under way when a line broke comes again.
+                    connection.write(render_ack(_CHANNEL, deliveries[-1].tag, multiple=True), _WRITE)
                 selector.select()
 
     def _reconnect(self) -> None:
