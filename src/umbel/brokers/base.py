@@ -179,6 +179,9 @@ class Publisher(Protocol):
             OperationalError: some are not, after ``timeout`` seconds.
         """
 
+    def would_block(self) -> bool:
+        """Whether the next message may wait: for a connection, or for room in the window. A coroutine then publishes from a thread."""
+
     def on_confirmed(self, callback: Callable[[BaseException | None], None]) -> None:
         """Call back, once and from any thread, when every message so far is confirmed (``None``) or one is not (the error)."""
 

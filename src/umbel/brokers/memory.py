@@ -175,6 +175,9 @@ class MemoryPublisher:
     def flush(self, timeout: float | None = None) -> None:
         """Nothing is ever under way."""
 
+    def would_block(self) -> bool:
+        return False
+
     def on_confirmed(self, callback: Callable[[BaseException | None], None]) -> None:
         callback(None)
 

@@ -55,6 +55,8 @@ class Intake:
         self._held: list[tuple[float, int, Delivery]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._order = 0
+        #: Messages on their way to the broker's delayed store. They need no slot, so they must not use up the window.
+        self.moving = 0
         #: Runs whose delivery was lost, by (id, retries): when the message comes again, the run takes it over.
         self._adrift: dict[tuple[Any, Any], Entry] = {}
 
@@ -87,6 +89,7 @@ class Intake:
                 or headers.get("retries") != 0
                 or headers.get("timelimit") != [None, None]
                 or type(headers.get("id")) is not str
+                or not 0 < len(headers["id"]) < 256
                 or spec.time_limit
                 or spec.soft_time_limit
                 or self._house.time_limit
@@ -150,12 +153,19 @@ class Intake:
             case Hold(until):
                 self._hold(delivery, until)
             case Postpone(until):
-                self._spawn(self._consumer.delay(delivery, until))
+                self.moving += 1
+                self._spawn(self._postpone(delivery, until))
             case Expire():
                 self._settlement.expire(delivery, ignore_result=self._house.specs[delivery.headers["task"]].ignore_result)
             case Bury(reason, detail):
                 self._settlement.bury(delivery, reason, detail, _error_for(delivery, reason, detail))
         return None
+
+    async def _postpone(self, delivery: Delivery, until: float) -> None:
+        try:
+            await self._consumer.delay(delivery, until)
+        finally:
+            self.moving -= 1
 
     def _is_known(self, delivery: Delivery) -> bool:
         """Whether a redelivered message is one that runs here, or has run here: then only its acknowledgement was lost."""

@@ -38,6 +38,8 @@ _RELIEF = 0.01
 _STUCK = 0.25
 #: Seconds that a stop waits for the broker to stop sending, so that what is handed back keeps its order.
 _HURRY = 2.0
+#: Room that messages on their way to the delayed store are given in the window.
+_MOST_MOVING = 1000
 #: Pool names that mean child processes.
 _PREFORK = frozenset({"prefork", "processes"})
 
@@ -196,8 +198,9 @@ class Worker:
 
     def _window(self, rate: float) -> int:
         """Unsettled messages to allow now. What runs acknowledged already takes a slot without being unsettled."""
-        wanted = window(self.concurrency, rate, multiplier=self._multiplier, held=self.intake.held)
-        return wanted if self._multiplier is not None else max(self.intake.held, wanted - self.dispatcher.early)
+        waiting = self.intake.held + min(_MOST_MOVING, 2 * self.intake.moving)
+        wanted = window(self.concurrency, rate, multiplier=self._multiplier, held=waiting)
+        return wanted if self._multiplier is not None else max(waiting, wanted - self.dispatcher.early)
 
     def _hand_back(self) -> None:
         """Every seat is busy with long tasks: let other workers have what waits here."""

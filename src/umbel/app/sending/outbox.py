@@ -165,7 +165,7 @@ class Outbox:
         import asyncio
 
         publisher = self._app.publisher
-        if _would_block(publisher):
+        if publisher.would_block():
             # Connecting, or room in the window, takes time: a thread may wait for it.
             context = contextvars.copy_context()
             loop = asyncio.get_running_loop()
@@ -188,11 +188,6 @@ class Outbox:
         parent.has_sent = True
         if options.add_to_parent:
             parent.children.append([[task_id, None], None])
-
-
-def _would_block(publisher: Publisher) -> bool:
-    ask: Callable[[], bool] | None = getattr(publisher, "would_block", None)
-    return True if ask is None else ask()
 
 
 async def confirmed(publisher: Publisher) -> None:

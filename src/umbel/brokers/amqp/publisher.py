@@ -128,6 +128,9 @@ class AmqpPublisher:
         self._tell()
         return count
 
+    def would_block(self) -> bool:
+        return self._pipe.is_lost or len(self._pipe.window) >= self._options.window // 2
+
     def declare(self, queue: Queue) -> None:
         started = SYSTEM.monotonic()
         with self._lock:

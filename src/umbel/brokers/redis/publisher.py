@@ -163,6 +163,9 @@ class RedisPublisher:
                 wait_ready(self._connection.sock, 0.5)
                 self._read_now()
 
+    def would_block(self) -> bool:
+        return self._connection is None or len(self._window) >= self._options.window // 2
+
     def declare(self, queue: Queue) -> None:
         self._declare(queue, time.monotonic() + self._options.publish_timeout)
 

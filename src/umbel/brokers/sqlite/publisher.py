@@ -74,6 +74,10 @@ class SqlitePublisher:
     def flush(self, timeout: float | None = None) -> None:
         """Nothing is ever under way."""
 
+    def would_block(self) -> bool:
+        """Always: the commit is in the caller."""
+        return True
+
     def on_confirmed(self, callback: Callable[[BaseException | None], None]) -> None:
         callback(None)
 
