@@ -275,6 +275,10 @@ class Umbel:
         """`send_task` with parsed options."""
         return self._outbox.send(name, args, kwargs, options, task)
 
+    def send_filled(self, made: Plan, fillings: Iterable[tuple[Any, ...]]) -> None:
+        """Publish many plain calls of a task."""
+        self._outbox.send_filled(made, fillings)
+
     def send_many(self, task: Any, calls: Iterable[tuple[Any, ...]], options: PublishOptions) -> list[Any]:
         """Send many calls of a task."""
         return self._outbox.send_many(task, calls, options)

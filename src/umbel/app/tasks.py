@@ -156,12 +156,22 @@ class Task(Generic[P, R]):
 
     def _send_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[R] | None:
         """Send a call that says nothing but its arguments, by the task's stencil; ``None`` where there is no such short way."""
-        app = self.app
-        plan = self._plan
-        if plan is None or plan.version != app.conf.version:
-            plan = self._make_plan()
-        if plan is None or hooks.before_task_publish.receivers or hooks.after_task_publish.receivers:
+        plan = self._plain_plan()
+        if plan is None:
             return None
+        filling = self._fill_plain(plan, args, kwargs)
+        self.app.send_stencil(plan, *filling)
+        return self._plain_handle(plan, filling[0])
+
+    def _plain_plan(self) -> Plan | None:
+        """What plain calls share, unless somebody must see or change each."""
+        plan = self._plan
+        if plan is None or plan.version != self.app.conf.version:
+            plan = self._make_plan()
+        return None if hooks.before_task_publish.receivers or hooks.after_task_publish.receivers else plan
+
+    def _fill_plain(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, str, str | None, str, str, bytes]:
+        """What one plain call fills the stencil with: id, root, parent, previews, body."""
         if self._check is not None:
             self._check(args, kwargs)
         task_id = uuid7(SYSTEM.now())
@@ -173,8 +183,10 @@ class Task(Generic[P, R]):
             parent.children.append([[task_id, None], None])
             parent.has_sent = True
         body = v2.body(args, kwargs, serializer=plan.serializer)[2]
-        app.send_stencil(plan, task_id, root_id, parent_id, preview(args), preview(kwargs), body)
-        handle: AsyncResult[R] = AsyncResult(task_id, None, self.name, app)
+        return task_id, root_id, parent_id, preview(args), preview(kwargs), body
+
+    def _plain_handle(self, plan: Plan, task_id: str) -> AsyncResult[R]:
+        handle: AsyncResult[R] = AsyncResult(task_id, None, self.name, self.app)
         handle.ignored = plan.stencil.headers["ignore_result"] is True
         return handle
 
@@ -226,10 +238,22 @@ class Task(Generic[P, R]):
 
     def delay_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[R]]:
         """Send one message for each item: a tuple is the arguments of one call, any other value is its only argument."""
-        handles: list[AsyncResult[R]] = self.app.send_many(
-            self, ((item if isinstance(item, tuple) else (item,)) for item in calls), PublishOptions.parse(options)
-        )
-        return handles
+        each = (item if isinstance(item, tuple) else (item,) for item in calls)
+        if self.app.conf.task_always_eager:
+            return [self.apply_async(args, **options) for args in each]
+        plan = None if options else self._plain_plan()
+        if plan is None:
+            handles: list[AsyncResult[R]] = self.app.send_many(self, each, PublishOptions.parse(options))
+            return handles
+        plain: list[AsyncResult[R]] = []
+        self.app.send_filled(plan, self._fill_each(plan, each, plain))
+        return plain
+
+    def _fill_each(self, plan: Plan, calls: Iterable[tuple[Any, ...]], handles: list[AsyncResult[R]]) -> Iterable[tuple[Any, ...]]:
+        for args in calls:
+            filling = self._fill_plain(plan, args, {})
+            handles.append(self._plain_handle(plan, filling[0]))
+            yield filling
 
     def apply(
         self,

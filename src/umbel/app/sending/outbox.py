@@ -160,6 +160,17 @@ class Outbox:
             self._expect(task_id)
         self._app.publisher.publish_stencil(made.stencil, task_id, root_id, parent_id, argsrepr, kwargsrepr, body)
 
+    def send_filled(self, made: Plan, fillings: Iterable[tuple[Any, ...]]) -> None:
+        """Publish many plain calls, with few system calls. Each filling is as for `send_stencil`."""
+
+        def messages() -> Iterable[tuple[Message, Destination]]:
+            for filling in fillings:
+                if self._expect is not None:
+                    self._expect(filling[0])
+                yield made.stencil.fill(*filling), made.to
+
+        self._app.publisher.publish_many(messages())
+
     async def send_from_loop(self, send: Callable[[], Any]) -> Any:
         """Call ``send`` without blocking the event loop, and return when the broker has its message."""
         import asyncio
