@@ -39,6 +39,8 @@ logger = logging.getLogger("umbel.brokers.amqp")
 #: Seconds that a message may wait in the buffer for company, and bytes at which the buffer is written.
 _COMPANY = 0.001
 _BUFFER = 16 * 1024
+#: Seconds between two messages within which a caller is taken to be in a tight loop, so that company is on its way.
+_TIGHT = 0.0002
 #: Seconds of idleness after which the socket is looked at before a write.
 _STALE_AFTER = 0.1
 #: Seconds between two looks of the attendant: while confirms come, and the longest when none do.
@@ -69,6 +71,7 @@ class AmqpPublisher:
         self._lock = threading.RLock()
         self._pipe = Pipeline(self._nodes, self._options, self._declared)
         self._wrote = 0.0
+        self._put_at = 0.0
         #: When connecting last failed, and how.
         self._failed: tuple[float, OperationalError] | None = None
         self._pauses = delays()
@@ -198,7 +201,8 @@ class AmqpPublisher:
         number = window.add(frames)
         pipe.buffer.append(frames)
         pipe.buffered += len(frames)
-        if not self._attentive or pipe.buffered > _BUFFER or started - self._wrote > _COMPANY:
+        is_tight, self._put_at = started - self._put_at < _TIGHT, started
+        if not (is_tight and self._attentive) or pipe.buffered > _BUFFER or started - self._wrote > _COMPANY:
             self._wrote = started
             pipe.write_buffer()
         if not self._busy:
