@@ -18,6 +18,7 @@ from umbel.pools.base import JobTuple, Outcome
 from umbel.pools.board import Board
 from umbel.results.model import Record
 from umbel.runtime.clock import SYSTEM
+from umbel.runtime.failpoints import ARMED, hit
 
 logger = logging.getLogger("umbel.child")
 
@@ -110,7 +111,11 @@ class Executor:
             started = runner.started_record(job)
             if started is not None:
                 self._effects.store([started])
+            if ARMED:
+                hit("before_exec")
             execution = execute(job)
+            if ARMED:
+                hit("after_exec_before_commit")
             board.clear()
             self._learn(execution)
             now = monotonic()
@@ -147,6 +152,8 @@ class Executor:
                 self._effects.publish(execution)
             if execution.finish is not None:
                 execution.finish()
+        if ARMED:
+            hit("after_commit_before_report")
         self._channel.report([outcome_of(execution) for execution in burst])
 
     def _rescue(self) -> None:

@@ -12,6 +12,7 @@ from umbel.brokers.base import ConnectionState, Consumer, Delivery
 from umbel.errors import MessageError, NotRegistered, WorkerLostError
 from umbel.messages import dialects
 from umbel.runtime.clock import SYSTEM
+from umbel.runtime.failpoints import ARMED, hit
 from umbel.worker.admission import NEAR, Bury, Decision, Expire, Hold, House, Postpone, Run, admit
 from umbel.worker.dispatching import Dispatcher
 from umbel.worker.jobs import Entry
@@ -75,6 +76,8 @@ class Intake:
         """New unsettled deliveries. The plain case is decided right here; `admit` decides the rest."""
         specs, ready = self._house.specs, []
         now = SYSTEM.now()
+        if ARMED:
+            hit("after_fetch_before_register")
         for delivery in deliveries:
             headers = delivery.headers
             name = headers.get("task")
@@ -95,7 +98,13 @@ class Intake:
                 or self._house.time_limit
                 or self._house.soft_time_limit
             ):
-                entry = self._consider(delivery, now)
+                try:
+                    entry = self._consider(delivery, now)
+                except Exception:
+                    # Nothing that a message contains may hurt the others or stay here unsettled: it counts as a failed attempt.
+                    logger.exception("a message of queue %r could not be judged", delivery.queue)
+                    self._spawn(self._consumer.blame(delivery))
+                    entry = None
                 if entry is None:
                     continue
             else:

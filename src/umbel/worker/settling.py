@@ -21,6 +21,7 @@ from umbel.results.base import ResultStore
 from umbel.results.model import Record
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
+from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire import failures
 from umbel.worker.jobs import Entry
 from umbel.worker.narrating import Narrator
@@ -66,6 +67,8 @@ class Settlement:
                 self._settle_otherwise(entry, outcome)
             narrate(entry, outcome)
         if done:
+            if ARMED:
+                hit("after_report_before_ack")
             self._consumer.ack(done)
 
     def _settle_otherwise(self, entry: Entry, outcome: Outcome) -> None:

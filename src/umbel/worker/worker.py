@@ -17,6 +17,7 @@ from umbel.brokers.topology import Queue
 from umbel.errors import ImproperlyConfigured, OperationalError
 from umbel.pools.template import warm_up
 from umbel.runtime.clock import SYSTEM
+from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.serializers import content_types
 from umbel.worker.admission import House
 from umbel.worker.dispatching import Dispatcher
@@ -244,6 +245,8 @@ class Worker:
             await asyncio.wait_for(self.consumer.flush(), _HURRY)
         waiting = self.dispatcher.reclaim_all()
         self.dispatcher.ready.clear()
+        if ARMED:
+            hit("during_shutdown_handback")
         self.consumer.requeue([entry.delivery for entry in waiting if not entry.lost] + self.intake.let_go())
         await self._drain()
         if self._is_cold:

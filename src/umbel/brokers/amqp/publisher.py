@@ -32,6 +32,7 @@ from umbel.errors import AccessRefused, BrokerBlocked, OperationalError
 from umbel.messages.model import Message, Stencil
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
+from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.amqp.rendering import CompiledStencil, render_message, render_publish
 
 logger = logging.getLogger("umbel.brokers.amqp")
@@ -205,6 +206,8 @@ class AmqpPublisher:
         if not (is_tight and self._attentive) or pipe.buffered > _BUFFER or started - self._wrote > _COMPANY:
             self._wrote = started
             pipe.write_buffer()
+            if ARMED:
+                hit("after_write_before_confirm")
         if not self._busy:
             self._attend(started)
         return number

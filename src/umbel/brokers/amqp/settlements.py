@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from pamqp import base
 
@@ -17,10 +18,14 @@ from umbel.brokers.amqp.begun import Holding
 from umbel.brokers.amqp.moving import DUE, HELD, Mover, blamed, cleaned, dead, delayed, restored
 from umbel.brokers.amqp.session import Session
 from umbel.brokers.base import BrokerOptions, Delivery
-from umbel.errors import OperationalError
+from umbel.errors import BrokerBlocked, OperationalError, PublishError
+from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
+from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.amqp.rendering import render_acks, render_requeue
 from umbel.wire.amqp.settling import Settling
+
+logger = logging.getLogger("umbel.brokers.amqp")
 
 #: The channel of deliveries.
 CHANNEL = 1
@@ -210,18 +215,40 @@ class Settlements:
 
     async def blame(self, delivery: Delivery) -> None:
         """Back to its queue, counted."""
-        if self.owns(delivery):
-            await self._mover.to_queue(blamed(delivery), delivery.queue)
-            self.ack([delivery])
+        await self._move(delivery, lambda: self._mover.to_queue(blamed(delivery), delivery.queue))
 
     async def delay(self, delivery: Delivery, until: float) -> None:
         """Into the delayed store."""
-        if self.owns(delivery):
-            await self._mover.to_delayed(delayed(delivery, until), delivery.queue, until - SYSTEM.now())
-            self.ack([delivery])
+        await self._move(
+            delivery, lambda: self._mover.to_delayed(delayed(delivery, until), delivery.queue, until - SYSTEM.now()), "before_delay_settle"
+        )
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
         """To the dead letters."""
-        if self.owns(delivery):
-            await self._mover.to_dead(dead(delivery, reason, detail, SYSTEM.now()), delivery.queue)
-            self.ack([delivery])
+        await self._move(
+            delivery,
+            lambda: self._mover.to_dead(dead(delivery, reason, detail, SYSTEM.now()), delivery.queue),
+            "before_dead_letter_settle",
+        )
+
+    async def _move(self, delivery: Delivery, publish: Callable[[], Awaitable[None]], failpoint: str = "") -> None:
+        """Publish a message in its new place, over as many connections as it takes, then acknowledge the old one.
+
+        Raises:
+            PublishError: the broker refuses it.
+        """
+        for pause in delays(0.1, most=5.0):
+            if not self.owns(delivery):
+                return  # it will come again
+            try:
+                await publish()
+            except OperationalError as error:
+                if isinstance(error, PublishError) and not isinstance(error, BrokerBlocked):
+                    raise
+                logger.warning("a message of queue %r cannot be moved now; trying again in %.1f s: %s", delivery.queue, pause, error)
+                await asyncio.sleep(pause)
+            else:
+                if ARMED:
+                    hit(failpoint)
+                self.ack([delivery])
+                return

@@ -32,6 +32,7 @@ from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
 from umbel.brokers.topology import Queue
 from umbel.errors import OperationalError
 from umbel.runtime.backoff import delays
+from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.redis import envelope, scripts
 from umbel.wire.redis.keys import TAG_PREFIX, Keys
 from umbel.wire.redis.resp import Argument, Push, ReplyError, pack, pack_all
@@ -331,6 +332,8 @@ class RedisConsumer:
     async def delay(self, delivery: Delivery, until: float) -> None:
         ours = self._held.get(delivery.tag)
         if ours is not None:
+            if ARMED:
+                hit("before_delay_settle")
             member = b"%d %b" % (self.keys.step(ours.properties.get("priority")), ours.raw)
             await self._move(ours, scripts.load("delay"), self.keys.delayed(ours.queue), [ours.tag, repr(float(until)), member])
             self._housekeeping.expect(until)
@@ -338,6 +341,8 @@ class RedisConsumer:
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
         ours = self._held.get(delivery.tag)
         if ours is not None:
+            if ARMED:
+                hit("before_dead_letter_settle")
             queue, raw = dead_envelope(ours, reason, detail)
             await self._move(ours, scripts.load("move"), self.keys.list_at(queue, 0), ["LPUSH", ours.tag, 1, raw])
 

@@ -31,6 +31,7 @@ from umbel.brokers.topology import Destination, Queue
 from umbel.errors import AccessRefused, OperationalError, PublishError
 from umbel.messages.model import Message, Stencil
 from umbel.runtime.backoff import delays
+from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.redis import scripts
 from umbel.wire.redis.keys import Keys
 from umbel.wire.redis.resp import ReplyError, pack_all
@@ -205,6 +206,8 @@ class RedisPublisher:
         except OperationalError:
             self._rewrite(len(items), deadline)
         self._unread += len(items)
+        if ARMED:
+            hit("after_write_before_confirm")
         if self._unread >= _READ_EVERY:
             self._read_now()
         if self._reader.idle:

@@ -29,6 +29,7 @@ from umbel.brokers.topology import Queue
 from umbel.errors import OperationalError
 from umbel.runtime import backoff
 from umbel.runtime.clock import SYSTEM, Clock
+from umbel.runtime.failpoints import ARMED, hit
 
 #: Messages in one claim: what keeps a turn under a millisecond.
 BATCH: Final = 64
@@ -132,12 +133,16 @@ class SqliteConsumer:
     async def delay(self, delivery: Delivery, until: float) -> None:
         due = float(until)
         if self._settle([delivery]):
+            if ARMED:
+                hit("before_delay_settle")
             await self._step(lambda connection, holder: connection.execute(rows.DELAY, (due, delivery.tag, holder)))
             self._bell.ring()
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
         if not self._settle([delivery]):
             return
+        if ARMED:
+            hit("before_dead_letter_settle")
         extra = dead_headers(delivery.queue, reason, detail, self._clock.now())
         grave = delivery.queue + DEAD_SUFFIX
 

@@ -21,6 +21,7 @@ from umbel.brokers.sqlite.rows import INSERT, Row
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import MessageReturned
 from umbel.messages.model import Message, Stencil
+from umbel.runtime.failpoints import ARMED, hit
 
 #: Messages in one transaction: other writers wait for it, about 3 ms.
 _CHUNK: Final = 500
@@ -87,6 +88,8 @@ class SqlitePublisher:
 
     def _insert(self, messages: list[_Addressed], timeout: float) -> None:
         self._database.write(lambda connection: self._insert_in(connection, messages), timeout)
+        if ARMED:
+            hit("after_write_before_confirm")
         self._bell.ring()
 
     def _insert_in(self, connection: sqlite3.Connection, messages: list[_Addressed]) -> None:
