@@ -16,7 +16,7 @@ from umbel.brokers.amqp.addresses import Address, in_order
 from umbel.brokers.amqp.declaring import LEVELS, bind_delayed, dead_queue, declare_delayed, declare_queue, delayed_key, level_name
 from umbel.brokers.amqp.session import Session
 from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, BrokerOptions, Delivery
-from umbel.errors import BrokerBlocked, MessageReturned, OperationalError, PublishError
+from umbel.errors import BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.messages.model import Message
 from umbel.wire.amqp import events
 from umbel.wire.amqp.rendering import address_of, render_message, render_publish
@@ -30,6 +30,7 @@ _BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-cou
 DUE = "x-umbel-due"
 #: Header: marks the copy of a message that is held while it runs; see `umbel.brokers.amqp.begun`.
 HELD = "x-umbel-held"
+_DEAD_HEADERS = frozenset((DEAD_REASON, DEAD_DETAIL, DEAD_QUEUE, DEAD_AT))
 #: Characters of a dead letter's explanation.
 _LONGEST_DETAIL = 2000
 
@@ -64,6 +65,16 @@ def dead(delivery: Delivery, reason: str, detail: str, now: float) -> Message:
     message = _again(delivery, extra, without="expiration")
     message.properties["delivery_mode"] = 2
     return message
+
+
+def _bare(letter: Message) -> Message:
+    """A dead letter with as little of its old headers as says what it was."""
+
+    def stays(name: str, value: Any) -> bool:
+        return name in _DEAD_HEADERS or (name in ("id", "task") and type(value) is str and len(value) <= 255)
+
+    headers = {name: value for name, value in letter.headers.items() if stays(name, value)}
+    return Message(letter.body, headers, letter.content_type, letter.content_encoding, letter.properties)
 
 
 def _again(delivery: Delivery, extra: dict[str, Any], without: str = "") -> Message:
@@ -106,7 +117,10 @@ class Mover:
             if refusal:
                 logger.warning("the queue %r exists with other arguments and is used as it is: %s", name, refusal)
             self._declared.add(("dead", name))
-        await self._publish(message, "", name)
+        try:
+            await self._publish(message, "", name)
+        except EncodeError:  # its headers filled their frame, and have become more
+            await self._publish(_bare(message), "", name)
 
     async def to_delayed(self, message: Message, queue: str, seconds: float) -> None:
         """Put a message into the delayed store; it comes to the queue after whole seconds, rounded down."""

@@ -4,7 +4,7 @@ Who does what:
 
 - `publish` renders the message, remembers it in the window and writes it. In a tight loop it only buffers, and every 16 KiB or
   millisecond one write takes the buffer along.
-- The *attendant*, a daemon thread, lives while something is unconfirmed: every two milliseconds it writes what is buffered, reads
+- The *attendant*, a daemon thread, lives while something is unconfirmed: every few milliseconds it writes what is buffered, reads
   confirms, reconnects when the connection is lost and publishes the unconfirmed messages again. While the broker is silent it is
   not attentive: it waits for the socket, and `publish` writes at once.
 - `flush` and a full window do the attendant's work in the caller's thread.
@@ -44,8 +44,9 @@ _BUFFER = 16 * 1024
 _TIGHT = 0.0002
 #: Seconds of idleness after which the socket is looked at before a write.
 _STALE_AFTER = 0.1
-#: Seconds between two looks of the attendant: while confirms come, and the longest when none do.
-_LOOK, _LONGEST_LOOK = 0.001, 0.05
+#: Seconds between two looks of the attendant: in a tight loop or while somebody waits for confirms; for single messages, whose caller
+#: may be waiting for a result and needs the interpreter more; and the longest, when no confirms come.
+_LOOK, _LAZY_LOOK, _LONGEST_LOOK = 0.001, 0.005, 0.05
 #: Seconds without a message after which its thread ends with its publisher.
 _REST = 5.0
 #: Compiled stencils and addresses kept.
@@ -72,7 +73,7 @@ class AmqpPublisher:
         self._lock = threading.RLock()
         self._pipe = Pipeline(self._nodes, self._options, self._declared)
         self._wrote = 0.0
-        self._put_at = 0.0
+        self._put_at = self._tight_at = 0.0
         #: When connecting last failed, and how.
         self._failed: tuple[float, OperationalError] | None = None
         self._pauses = delays()
@@ -203,6 +204,8 @@ class AmqpPublisher:
         pipe.buffer.append(frames)
         pipe.buffered += len(frames)
         is_tight, self._put_at = started - self._put_at < _TIGHT, started
+        if is_tight:
+            self._tight_at = started
         if not (is_tight and self._attentive) or pipe.buffered > _BUFFER or started - self._wrote > _COMPANY:
             self._wrote = started
             pipe.write_buffer()
@@ -349,7 +352,7 @@ class AmqpPublisher:
 
     def _attend(self, now: float) -> None:
         """Have the attendant look after what is in flight; called under the lock."""
-        self._busy = self._attentive = True
+        self._busy = True
         self._pipe.progress = now
         if self._attendant is None or not self._attendant.is_alive():
             self._attendant = threading.Thread(target=_attendance, args=(weakref.ref(self), self._wake), daemon=True, name="umbel-confirms")
@@ -367,8 +370,9 @@ class AmqpPublisher:
             elif pipe.is_lost:
                 pause, connection = self._reconnect(), None
             else:
-                self._attentive = progress or SYSTEM.monotonic() - self._wrote < _LONGEST_LOOK
-                pause, connection = _LOOK, None if self._attentive else pipe.connection
+                self._attentive = SYSTEM.monotonic() - self._tight_at < _LONGEST_LOOK
+                pause = _LOOK if self._attentive or pipe.window.is_watched else _LAZY_LOOK
+                connection = None if self._attentive or progress else pipe.connection
         self._tell()
         if connection is not None:
             connection.readable(_LONGEST_LOOK)

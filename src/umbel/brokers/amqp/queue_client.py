@@ -10,7 +10,7 @@ from pamqp import base, commands
 from umbel.brokers.amqp.addresses import Address
 from umbel.brokers.amqp.declaring import declare_queue
 from umbel.brokers.amqp.sockets import BlockingConnection, ChannelError, connect_any
-from umbel.brokers.base import ATTEMPTS, BrokerOptions, Delivery
+from umbel.brokers.base import ATTEMPTS, INSPECTION, BrokerOptions, Delivery
 from umbel.brokers.topology import Queue
 from umbel.errors import OperationalError
 from umbel.runtime.clock import SYSTEM
@@ -101,7 +101,7 @@ class AmqpQueueClient:
             self._holding = False
             options = self._options
             timeout = options.connect_timeout * len(self._nodes)
-            connection, _ = connect_any(self._nodes, options.limits, failover=options.failover, timeout=timeout)
+            connection, _ = connect_any(self._nodes, INSPECTION, failover=options.failover, timeout=timeout)
             self._connection = connection
         return connection
 

@@ -122,6 +122,11 @@ class Window:
         self._low = 1
         return iter([frames for _, frames in entries])
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody is to be told of confirms."""
+        return bool(self._watchers)
+
     def watch(self, watcher: Watcher) -> None:
         """Call back when everything so far is confirmed or refused."""
         self._watchers.append((self.number, watcher))
