@@ -471,6 +471,7 @@ def _environment(app: Umbel, hostname: str, *, stores: bool) -> Environment:
         max_decompressed=conf.message_max_decompressed,
         extended=conf.result_extended,
         stores=stores,
+        records_sent=stores and conf.task_store_queued and not app.answers_by_message,
         prepare=app.prepare,
         clock=app.clock,
     )

@@ -24,7 +24,7 @@ from umbel.execution.einfo import ExceptionInfo, format_exception
 from umbel.execution.request import Request
 from umbel.execution.traits import Traits, traits_of
 from umbel.messages.model import Message
-from umbel.results.model import Record
+from umbel.results.model import Record, sent
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.wire import failures
 
@@ -50,6 +50,8 @@ class Environment:
     extended: bool
     #: There is a result store.
     stores: bool
+    #: What is published gets a record first (``task_store_queued``).
+    records_sent: bool = False
     prepare: Prepare
     clock: Clock = SYSTEM
 
@@ -102,6 +104,10 @@ class TaskRunner:
             current.request.reset(token)
         if request.has_sent:
             execution.has_sent = True
+        if self._env.records_sent and execution.publications:
+            following = (message.properties.get("correlation_id") for message, _ in execution.publications)
+            records = [sent(task_id) for task_id in following if task_id and task_id != request.id]
+            execution.more_records = [*execution.more_records, *records]
         return execution
 
     def started_record(self, job: Job) -> Record | None:

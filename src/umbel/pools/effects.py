@@ -8,7 +8,7 @@ from typing import Protocol
 
 from umbel import states
 from umbel.brokers.base import Publisher
-from umbel.errors import EncodeError, MessageReturned, OperationalError
+from umbel.errors import BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.execution.base import Execution, Verdict
 from umbel.results.base import ResultStore
 from umbel.results.model import Record
@@ -41,28 +41,21 @@ class AppEffects:
         store = self._app.store
         if store is None:
             return
-        for delay in delays(first=0.5, most=10.0):
-            try:
-                store.store(records)
-            except EncodeError:
-                break
-            except OperationalError as error:
-                logger.error("results of %d tasks wait for the store: %s", len(records), error)
-                time.sleep(delay)
-            else:
-                return
-        self._store_one_by_one(store, records)
+        try:
+            _keep(store, records)
+        except EncodeError:
+            self._store_one_by_one(store, records)
 
     def _store_one_by_one(self, store: ResultStore, records: list[Record]) -> None:
         for record in records:
             try:
-                store.store([record])
+                _keep(store, [record])
             except EncodeError as error:
                 logger.error("the result of task %s cannot be stored: %s", record.task_id, error)
                 record.status = states.FAILURE
                 record.result = failures.render(error)
                 record.extended = {}
-                store.store([record])
+                _keep(store, [record])
 
     def publish(self, execution: Execution) -> None:
         """Publish what follows an execution; return when the broker has it.
@@ -70,10 +63,12 @@ class AppEffects:
         What can never be delivered turns the message into a dead letter: it may be replayed when the queue is there.
         """
         publisher = self._app.publisher
+        left = list(execution.publications)
         for delay in delays(first=0.5, most=10.0):
             try:
-                for message, to in execution.publications:
-                    publisher.publish(message, to)
+                while left:
+                    publisher.publish(*left[0])
+                    del left[0]  # the publisher has it now: to publish it again would be to run it twice
                 publisher.flush()
             except MessageReturned as error:
                 execution.verdict, execution.reason = Verdict.DEAD, "unroutable"
@@ -81,6 +76,24 @@ class AppEffects:
                 return
             except OperationalError as error:
                 logger.error("what follows task %s waits for the broker: %s", execution.task_id, error)
+                if isinstance(error, PublishError) and not isinstance(error, BrokerBlocked):
+                    left = list(execution.publications)  # one was refused; which one, nobody knows
                 time.sleep(delay)
             else:
                 return
+
+
+def _keep(store: ResultStore, records: list[Record]) -> None:
+    """Store records; wait out a store that cannot be reached.
+
+    Raises:
+        EncodeError: one of them cannot be written.
+    """
+    for delay in delays(first=0.5, most=10.0):
+        try:
+            store.store(records)
+        except OperationalError as error:
+            logger.error("results of %d tasks wait for the store: %s", len(records), error)
+            time.sleep(delay)
+        else:
+            return

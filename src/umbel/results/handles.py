@@ -338,7 +338,7 @@ class AsyncResult(Generic[R]):
         if absent != states.PENDING and self._record() is None:
             if absent == states.EXPIRED:
                 raise ResultExpired(f"The result of {self.id} was kept for result_expires and is gone, or the task never ended.")
-            raise UnknownTaskId(f"No task with the id {self.id} was ever sent.")
+            raise UnknownTaskId(f"No task with the id {self.id} was ever sent, or its result was forgotten.")
 
     def _wait_in_slices(
         self,

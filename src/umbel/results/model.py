@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from umbel import states
+
 
 @dataclass(slots=True, kw_only=True)
 class Record:
@@ -29,3 +31,8 @@ class Record:
     extended: Mapping[str, Any] = field(default_factory=dict)
     #: Where an ``rpc://`` client waits for it; not stored.
     reply_to: str | None = None
+
+
+def sent(task_id: str) -> Record:
+    """The record of a task that has been sent and has not begun (``task_store_queued``)."""
+    return Record(task_id=task_id, status=states.PENDING, children=None)

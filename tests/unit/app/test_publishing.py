@@ -277,3 +277,32 @@ def test_adelay_raises_when_the_broker_did_not_take_it(app, add):
 
     with pytest.raises(OperationalError, match="nack"):
         asyncio.run(send())
+
+
+def test_with_task_store_queued_an_id_has_a_record_before_its_message_is_published(app, add):
+    app.conf.task_store_queued = True
+    store = app.records
+    seen = []
+    app.fake.publish = lambda message, *_, **__: seen.append((message.headers["id"], [record.task_id for record in store.records]))
+    first = add.delay(1)
+    second = add.apply_async((1,), countdown=5)
+    third = app.send_task("proj.other")
+    many = add.delay_many(range(3))
+    assert [task_id for task_id, _ in seen] == [each.id for each in (first, second, third, *many)]
+    assert all(task_id in known for task_id, known in seen)
+    assert {(record.status, record.result, record.date_done) for record in store.records} == {("PENDING", None, None)}
+
+
+def test_with_task_store_queued_what_follows_a_task_is_recorded_with_its_result(app, add):
+    app.conf.task_store_queued = True
+    add.apply_async((1,), link=SIGNATURE)
+    app.run()
+    follower = app.fake.sent[-1][0].headers["id"]
+    assert [(record.task_id, record.status) for record in app.records.records][-1] == (follower, "PENDING")
+
+
+def test_without_task_store_queued_nothing_is_stored_by_sending(app, add):
+    store = app.records
+    add.delay(1)
+    add.delay_many([1, 2])
+    assert store.records == []

@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from umbel import current, hooks
@@ -16,11 +17,15 @@ from umbel.app.sending.publishing import Calling, Plan, Prepared, Sender, plan, 
 from umbel.brokers.base import Publisher
 from umbel.brokers.topology import Destination
 from umbel.messages.model import Message
+from umbel.results.base import ResultStore
+from umbel.results.model import sent
 
 if TYPE_CHECKING:
     from umbel.app.app import Umbel
 
 _PERSISTENT, _TRANSIENT = 2, 1
+#: Ids of a bulk that the result store is told of in one round trip.
+_TOLD_AT_ONCE = 500
 
 
 class Outbox:
@@ -31,7 +36,8 @@ class Outbox:
         self._lock = threading.RLock()
         self._sender: Sender | None = None
         self._version = -1
-        self._expect: Callable[[str], None] | None = None
+        #: Told of each id before its message is published; ``None`` where nobody needs to know.
+        self._expect: Callable[[Sequence[str]], None] | None = None
 
     @property
     def sender(self) -> Sender:
@@ -54,10 +60,10 @@ class Outbox:
         conf = app.conf
         reply_to = None
         self._expect = None
-        store = app.store if app.answers_by_message else None
+        store = app.store if app.answers_by_message or conf.task_store_queued else None
         if store is not None:
             reply_to = store.reply_to
-            self._expect = store.expect
+            self._expect = functools.partial(_store_sent, store) if store.shared else functools.partial(_expect, store)
         return Sender(
             router=app.router,
             serializer=conf.task_serializer,
@@ -74,7 +80,7 @@ class Outbox:
     def plan(self, task: Any) -> Plan | None:
         """The plan of a task's plain calls (see `publishing.plan`); its queue is declared by then."""
         app = self._app
-        if app.conf.task_always_eager or app.conf.task_store_queued:
+        if app.conf.task_always_eager:
             return None
         version = app.conf.version
         calling = Calling(
@@ -108,7 +114,8 @@ class Outbox:
     def send(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: PublishOptions, task: Any = None) -> Any:
         """Publish one call; returns its handle."""
         prepared = self.prepare(name, args, kwargs, options, task)
-        self._expected(prepared)
+        if self._expect is not None:
+            self._expect((prepared.task_id,))
         self.publish(name, prepared.message, prepared.to, confirm=options.confirm, timeout=options.timeout)
         self._remember(prepared.task_id, options)
         handle = self._app.handle(prepared.task_id, name)
@@ -138,18 +145,17 @@ class Outbox:
         """Publish many calls of a task; returns their handles."""
         handles: list[Any] = []
 
-        def rendered() -> Iterable[tuple[Message, Destination]]:
+        def rendered() -> Iterable[tuple[str, Message, Destination]]:
             for args in calls:
                 task.check_arguments(args, {})
                 prepared = self.prepare(task.name, args, {}, options, task)
-                self._expected(prepared)
                 self._remember(prepared.task_id, options)
                 handle = self._app.handle(prepared.task_id, task.name)
                 handle.ignored = prepared.ignored
                 handles.append(handle)
-                yield prepared.message, prepared.to
+                yield prepared.task_id, prepared.message, prepared.to
 
-        self._app.publisher.publish_many(rendered(), confirm=options.confirm)
+        self._app.publisher.publish_many(self._expected(rendered()), confirm=options.confirm)
         return handles
 
     def send_stencil(
@@ -157,19 +163,14 @@ class Outbox:
     ) -> None:
         """Publish a plain call."""
         if self._expect is not None:
-            self._expect(task_id)
+            self._expect((task_id,))
         self._app.publisher.publish_stencil(made.stencil, task_id, root_id, parent_id, argsrepr, kwargsrepr, body)
 
     def send_filled(self, made: Plan, fillings: Iterable[tuple[Any, ...]]) -> None:
         """Publish many plain calls, with few system calls. Each filling is as for `send_stencil`."""
 
-        def messages() -> Iterable[tuple[Message, Destination]]:
-            for filling in fillings:
-                if self._expect is not None:
-                    self._expect(filling[0])
-                yield made.stencil.fill(*filling), made.to
-
-        self._app.publisher.publish_many(messages())
+        rendered = ((filling[0], made.stencil.fill(*filling), made.to) for filling in fillings)
+        self._app.publisher.publish_many(self._expected(rendered))
 
     async def send_from_loop(self, send: Callable[[], Any]) -> Any:
         """Call ``send`` without blocking the event loop, and return when the broker has its message."""
@@ -186,9 +187,13 @@ class Outbox:
         await confirmed(publisher)
         return handle
 
-    def _expected(self, prepared: Prepared) -> None:
-        if self._expect is not None:
-            self._expect(prepared.task_id)
+    def _expected(self, rendered: Iterable[tuple[str, Message, Destination]]) -> Iterable[tuple[Message, Destination]]:
+        """Messages whose ids the store has been told of, a few hundred at a time."""
+        source = iter(rendered)
+        while chunk := list(islice(source, _TOLD_AT_ONCE)):
+            if self._expect is not None:
+                self._expect([task_id for task_id, _, _ in chunk])
+            yield from ((message, to) for _, message, to in chunk)
 
     @staticmethod
     def _remember(task_id: str, options: PublishOptions) -> None:
@@ -199,6 +204,15 @@ class Outbox:
         parent.has_sent = True
         if options.add_to_parent:
             parent.children.append([[task_id, None], None])
+
+
+def _expect(store: ResultStore, task_ids: Sequence[str]) -> None:
+    for task_id in task_ids:
+        store.expect(task_id)
+
+
+def _store_sent(store: ResultStore, task_ids: Sequence[str]) -> None:
+    store.store([sent(task_id) for task_id in task_ids])
 
 
 async def confirmed(publisher: Publisher) -> None:

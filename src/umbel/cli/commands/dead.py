@@ -16,6 +16,7 @@ from umbel.cli.dead_letters import DeadLetter, Selection, read, revived
 from umbel.cli.loading import LoadedApp, load
 from umbel.cli.options import GlobalOptions, Group, Misuse, json_option, queues_option
 from umbel.cli.output import Output, ago, confirm, count
+from umbel.results.model import sent
 from umbel.runtime.logs import escape
 
 _SHOWN_BYTES = 2000
@@ -130,6 +131,8 @@ def replay(loaded: LoadedApp, client: QueueClient, letter: DeadLetter) -> None:
     store = loaded.app.store
     if store is not None and letter.id:
         store.forget([letter.id])
+        if loaded.app.conf.task_store_queued:
+            store.store([sent(letter.id)])
     loaded.app.publisher.publish(revived(letter), Destination.of(loaded.queue(letter.queue)), confirm=True)
     client.ack(letter.delivery)
 

@@ -1,0 +1,77 @@
+from types import SimpleNamespace
+
+import pytest
+
+from fakes.publishing import FakePublisher, FakeStore
+from umbel.brokers.topology import Destination
+from umbel.errors import EncodeError, MessageReturned, OperationalError, PublishError
+from umbel.execution.base import Execution, Job, Verdict
+from umbel.messages.model import Message
+from umbel.pools import effects
+from umbel.pools.effects import AppEffects
+from umbel.results.model import Record
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(effects, "delays", lambda **_: iter([0.0] * 5))
+
+
+def execution(count):
+    job = Job(1, {}, b"", "", "", {}, "", "", redelivered=False)
+    messages = [(Message(b"%d" % number, {}), Destination("", "celery")) for number in range(count)]
+    return Execution(job, "id", "name", "SUCCESS", Verdict.ACK, 0.0, None, messages)
+
+
+class Troubled(FakePublisher):
+    """Fails to flush as often as told."""
+
+    def __init__(self, *errors):
+        super().__init__()
+        self.errors = list(errors)
+
+    def flush(self, timeout=None):
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+def publish(publisher, count=2):
+    ran = execution(count)
+    AppEffects(SimpleNamespace(publisher=publisher, store=None)).publish(ran)
+    return ran, [message.body for message, _ in publisher.sent]
+
+
+def test_what_the_publisher_holds_is_not_published_again_while_it_waits_to_be_confirmed():
+    assert publish(Troubled(OperationalError("gone"), OperationalError("still gone")))[1] == [b"0", b"1"]
+
+
+def test_what_was_refused_is_published_again():
+    assert publish(Troubled(PublishError("nack")))[1] == [b"0", b"1", b"0", b"1"]
+
+
+def test_what_can_never_be_delivered_makes_a_dead_letter():
+    ran, _ = publish(Troubled(MessageReturned("no queue")))
+    assert (ran.verdict, ran.reason) == (Verdict.DEAD, "unroutable")
+
+
+class Store(FakeStore):
+    """Cannot write objects, and is away at the second try."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def store(self, records):
+        self.calls += 1
+        if any(isinstance(record.result, object) and type(record.result) is object for record in records):
+            raise EncodeError("object")
+        if self.calls == 2:
+            raise OperationalError("away")
+        super().store(records)
+
+
+def test_a_result_that_cannot_be_written_becomes_a_failure_though_the_store_is_away_meanwhile():
+    store = Store()
+    records = [Record(task_id="good", status="SUCCESS", result=1), Record(task_id="bad", status="SUCCESS", result=object())]
+    AppEffects(SimpleNamespace(publisher=None, store=store)).store(records)
+    assert {record.task_id: record.status for record in store.records} == {"good": "SUCCESS", "bad": "FAILURE"}
