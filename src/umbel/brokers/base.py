@@ -48,7 +48,8 @@ class Delivery(Message):
     redelivered: bool
     #: How often a worker or child died while running it.
     attempts: int
-    #: Set when the message passes a limit or cannot be parsed; ``headers`` is then empty.
+    #: Set when the message passes a limit or cannot be parsed. The rest is then what could be read of it: headers may be missing, and the
+    #: body may be empty, or what the broker held.
     flaw: MessageError | None
 
     def __init__(  # noqa: PLR0913, PLR0917 - one is made per message; keywords would cost more than the rest
@@ -95,6 +96,11 @@ class MessageLimits:
     header_bytes: int = 64 * 1024
     header_count: int = 200
     depth: int = 8
+
+
+#: For who looks at single messages (`QueueClient.get`): many a dead letter is one because it passes a limit, and must be seen, and sent
+#: again, as it is.
+INSPECTION = MessageLimits(body=1 << 30, header_bytes=1 << 26, header_count=1 << 20, depth=64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +283,7 @@ class QueueClient(Protocol):
         """Drop the ready messages of a queue; returns how many."""
 
     def get(self, name: str) -> Delivery | None:
-        """Take one message, unsettled until `ack` or `close`."""
+        """Take one message, unsettled until `ack` or `close`. The limits of the options do not hold here."""
 
     def ack(self, delivery: Delivery) -> None:
         """Drop a message that `get` returned."""

@@ -24,6 +24,8 @@ Encoded = tuple[int, int, str, bytes]
 Stored = Sequence[Any]
 
 _HIGHEST_PRIORITY: Final = 255
+#: Headers of up to so many times the limit are read, so that a dead letter and a stored failure can name the task.
+_READ: Final = 4
 
 
 def encode(message: Message, exchange: str, routing_key: str) -> Encoded:
@@ -97,28 +99,28 @@ def decode(row: Stored, limits: MessageLimits, epoch: int) -> Delivery:
         flaw, body = MessageTooLarge(f"the body has {length} bytes, the limit is {limits.body}"), b""
     try:
         fields = _parse(envelope, limits)
-        headers = fields["headers"]
-        if extra is not None:
-            headers = {**headers, **_readable(extra)}
-        if flaw is None:
-            return Delivery(
-                body,
-                headers,
-                fields["content_type"],
-                fields["content_encoding"],
-                fields["properties"],
-                tag,
-                epoch,
-                queue,
-                fields["exchange"],
-                fields["routing_key"],
-                bool(redelivered),
-                attempts,
-            )
+        flaw = flaw or _excess(fields["headers"], envelope, limits)
     except MessageError as error:
         flaw = error
-    headers = _readable(extra)
-    return Delivery(body, headers, "", "", {}, tag, epoch, queue, "", queue, bool(redelivered), attempts, flaw)
+        fields = {"headers": {}, "content_type": "", "content_encoding": "", "properties": {}, "exchange": "", "routing_key": queue}
+    headers = fields["headers"]
+    if extra is not None:
+        headers = {**headers, **_readable(extra)}
+    return Delivery(
+        body,
+        headers,
+        fields["content_type"],
+        fields["content_encoding"],
+        fields["properties"],
+        tag,
+        epoch,
+        queue,
+        fields["exchange"],
+        fields["routing_key"],
+        bool(redelivered),
+        attempts,
+        flaw,
+    )
 
 
 _FIELDS: Final = (
@@ -132,7 +134,7 @@ _FIELDS: Final = (
 
 
 def _parse(envelope: bytes, limits: MessageLimits) -> dict[str, Any]:
-    if len(envelope) > limits.header_bytes:
+    if len(envelope) > limits.header_bytes * _READ:
         raise MessageTooLarge(f"the headers have {len(envelope)} bytes, the limit is {limits.header_bytes}")
     try:
         fields = kombu_json.loads(envelope.decode())
@@ -143,12 +145,19 @@ def _parse(envelope: bytes, limits: MessageLimits) -> dict[str, Any]:
     for name, kind in _FIELDS:
         if type(fields.get(name)) is not kind:
             raise DecodeError(f"the envelope's {name!r} is not of type {kind.__name__}")
-    if len(fields["headers"]) > limits.header_count:
-        raise MessageTooLarge(f"the message has {len(fields['headers'])} headers, the limit is {limits.header_count}")
-    # Counting brackets is cheap and lets nearly every message through.
-    if envelope.count(b"[") + envelope.count(b"{") > limits.depth and too_deep(fields["headers"].values(), limits.depth):
-        raise MessageTooLarge(f"the headers are nested deeper than {limits.depth} levels")
     return fields
+
+
+def _excess(headers: dict[str, Any], envelope: bytes, limits: MessageLimits) -> MessageError | None:
+    """Which limit the headers pass."""
+    if len(envelope) > limits.header_bytes:
+        return MessageTooLarge(f"the headers have {len(envelope)} bytes, the limit is {limits.header_bytes}")
+    if len(headers) > limits.header_count:
+        return MessageTooLarge(f"the message has {len(headers)} headers, the limit is {limits.header_count}")
+    # Counting brackets is cheap and lets nearly every message through.
+    if envelope.count(b"[") + envelope.count(b"{") > limits.depth and too_deep(headers.values(), limits.depth):
+        return MessageTooLarge(f"the headers are nested deeper than {limits.depth} levels")
+    return None
 
 
 def too_deep(values: Iterable[Any], most: int) -> bool:

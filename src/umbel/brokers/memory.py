@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from umbel.brokers import urls
-from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, Capabilities, ConnectionState, Delivery, DeliverySink, MessageLimits
+from umbel.brokers.base import DEAD_SUFFIX, INSPECTION, BrokerOptions, Capabilities, ConnectionState, Delivery, DeliverySink, MessageLimits
 from umbel.brokers.envelope import dead_headers, decode, encode
 from umbel.brokers.exchanges import Rule, matching, rules_of
 from umbel.brokers.topology import Destination, Queue
@@ -295,9 +295,8 @@ class MemoryConsumer:
 class MemoryQueueClient:
     """`QueueClient`."""
 
-    def __init__(self, hub: _Hub, limits: MessageLimits) -> None:
+    def __init__(self, hub: _Hub) -> None:
         self._hub = hub
-        self._limits = limits
         self._unsettled: dict[Delivery, Any] = {}
 
     def declare(self, queue: Queue) -> None:
@@ -317,7 +316,7 @@ class MemoryQueueClient:
 
     def get(self, name: str) -> Delivery | None:
         for kept in self._hub.take([name], 1):
-            delivery = _deliver(kept, self._limits)
+            delivery = _deliver(kept, INSPECTION)
             self._unsettled[delivery] = kept
             return delivery
         return None
@@ -348,7 +347,7 @@ class MemoryBroker:
         return MemoryConsumer(self._hub, self.options.limits, queues, sink, window=window)
 
     def queue_client(self) -> MemoryQueueClient:
-        return MemoryQueueClient(self._hub, self.options.limits)
+        return MemoryQueueClient(self._hub)
 
     def public_url(self) -> str:
         return f"memory:///{self._name}" if self._name else "memory://"

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_REASON, MessageLimits
+from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_REASON, INSPECTION, MessageLimits
 from umbel.brokers.envelope import CompiledStencil, dead_headers, decode, encode, too_deep
 from umbel.errors import DecodeError, EncodeError, MessageTooLarge
 from umbel.messages.model import Message, Stencil
@@ -46,7 +46,7 @@ def test_an_untrusted_file_gives_flaws_and_no_exceptions(stored, flaw):
     found = decode(stored, LIMITS, 0)
     assert isinstance(found.flaw, DecodeError)
     assert flaw in str(found.flaw)
-    assert found.headers == {}
+    assert found.headers == ({"id": "1"} if stored[6] == PLAIN else {})
     assert type(found.body) is bytes
 
 
@@ -56,6 +56,7 @@ def test_an_untrusted_file_gives_flaws_and_no_exceptions(stored, flaw):
         (row(body=None, length=20_000_000), "20000000 bytes, the limit is 16777216"),
         (row(changed(headers={str(number): 1 for number in range(201)})), "201 headers, the limit is 200"),
         (row(changed(headers={"x": "y" * 70_000})), "the limit is 65536"),
+        (row(changed(headers={"x": "y" * 300_000})), "the limit is 65536"),
         (row(changed(headers={"x": [[[[[[[[[1]]]]]]]]]})), "deeper than 8"),
     ],
 )
@@ -63,6 +64,11 @@ def test_limits(stored, flaw):
     found = decode(stored, LIMITS, 0)
     assert isinstance(found.flaw, MessageTooLarge)
     assert flaw in str(found.flaw)
+    envelope = stored[6]
+    assert found.headers == (json.loads(envelope)["headers"] if len(envelope) < 4 * LIMITS.header_bytes else {})
+    inspected = decode(stored, INSPECTION, 0)
+    assert inspected.headers == json.loads(envelope)["headers"]
+    assert (inspected.flaw is None) == (stored[9] is not None)
 
 
 def test_depth():

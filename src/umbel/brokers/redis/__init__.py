@@ -38,7 +38,7 @@ class RedisBroker:
         return RedisConsumer(self.options, self._candidates, self._keys, queues, sink, window)
 
     def queue_client(self) -> RedisQueueClient:
-        return RedisQueueClient(self.options, self._candidates, self._keys)
+        return RedisQueueClient(self._candidates, self._keys)
 
     def public_url(self) -> str:
         return ";".join(address.public() for address in self._candidates)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from umbel.brokers.base import BrokerOptions, Delivery
+from umbel.brokers.base import INSPECTION, Delivery
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.bindings import binding_commands
 from umbel.brokers.redis.blocking import Connection, Session
@@ -24,8 +24,7 @@ _HOLD = 300
 class RedisQueueClient:
     """Fulfils `umbel.brokers.base.QueueClient`."""
 
-    def __init__(self, options: BrokerOptions, candidates: Sequence[Address], keys: Keys) -> None:
-        self._options = options
+    def __init__(self, candidates: Sequence[Address], keys: Keys) -> None:
         self._session = Session(candidates)
         self._keys = keys
         self._prefix = f"{TAG_PREFIX}{_HOLD * 1000}-{os.urandom(6).hex()}-".encode()
@@ -92,7 +91,7 @@ class RedisQueueClient:
         )
         if not found:
             return None
-        delivery = read(found[1][0], self._prefix + b"%d" % (number + 1), name, self._options.limits)
+        delivery = read(found[1][0], self._prefix + b"%d" % (number + 1), name, INSPECTION)
         self._held[delivery.tag] = delivery
         return delivery
 

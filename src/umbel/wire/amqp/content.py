@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
-from typing import Any
+from typing import Any, NamedTuple
 
 from umbel.errors import DecodeError, EncodeError, MessageError, MessageTooLarge
-from umbel.wire.amqp.fields import U64, Limits, name_of, parse_table, render_name, render_table
+from umbel.wire.amqp.fields import DEEPEST_WRITE, U32, U64, Limits, name_of, parse_table, render_name, render_table
 
 CLASS_BASIC = 60
 _PREFIX = Struct(">HHQH")
@@ -31,7 +31,7 @@ _REST = (
     (0x0004, "cluster_id"),
 )
 
-#: content type, content encoding, headers, properties, what is wrong with them.
+#: content type, content encoding, headers, properties, what is wrong with them. Headers that pass a limit are there all the same.
 Content = tuple[str, str, dict[str, Any], dict[str, Any], MessageError | None]
 TableParser = Callable[[bytes, int, Limits], tuple[dict[str, Any], int]]
 
@@ -42,7 +42,7 @@ def parse_size(data: bytes, at: int) -> int:
     return size
 
 
-def parse_content(data: bytes, at: int, end: int, limits: Limits, table: TableParser = parse_table) -> Content:  # noqa: C901 - one step for each property
+def parse_content(data: bytes, at: int, end: int, limits: Limits, table: TableParser = parse_table) -> Content:  # noqa: C901, PLR0912 - one step for each property
     """Parse a content header payload between two places. Never raises for what a sender can put there: that is the flaw.
 
     Args:
@@ -51,6 +51,7 @@ def parse_content(data: bytes, at: int, end: int, limits: Limits, table: TablePa
     headers: dict[str, Any] = {}
     properties: dict[str, Any] = {}
     content_type = content_encoding = ""
+    flaw: MessageError | None = None
     try:
         _, _, size, flags = _PREFIX_AT(data, at)
         at += 14
@@ -63,7 +64,11 @@ def parse_content(data: bytes, at: int, end: int, limits: Limits, table: TablePa
             if flags & _CONTENT_ENCODING:
                 content_encoding, at = _recurring(data, at)
         if flags & _HEADERS:
-            headers, at = table(data, at, limits)
+            try:
+                headers, at = table(data, at, limits)
+            except MessageTooLarge as error:
+                flaw = error
+                headers, at = _parse_large(data, at)
         if flags & _DELIVERY_MODE:
             properties["delivery_mode"] = data[at]
             at += 1
@@ -81,12 +86,29 @@ def parse_content(data: bytes, at: int, end: int, limits: Limits, table: TablePa
         if at > end:
             raise DecodeError("the properties are longer than their frame")
     except MessageError as error:
-        return content_type, content_encoding, {}, properties, error
+        return content_type, content_encoding, {}, properties, flaw or error
     except (StructError, IndexError, ValueError, OverflowError, OSError) as error:
-        return content_type, content_encoding, {}, properties, DecodeError(f"the properties are malformed: {error}")
+        return content_type, content_encoding, headers, properties, flaw or DecodeError(f"the properties are malformed: {error}")
     if size > limits.body:
-        return content_type, content_encoding, {}, properties, MessageTooLarge(f"the body has {size} bytes, the limit is {limits.body}")
-    return content_type, content_encoding, headers, properties, None
+        flaw = flaw or MessageTooLarge(f"the body has {size} bytes, the limit is {limits.body}")
+    return content_type, content_encoding, headers, properties, flaw
+
+
+class _Writable(NamedTuple):
+    """Limits of what can be written again. One frame holds all headers, so their bytes and number are bounded anyway."""
+
+    body: int = 0
+    header_bytes: int = 1 << 32
+    header_count: int = 1 << 32
+    depth: int = DEEPEST_WRITE
+
+
+def _parse_large(data: bytes, at: int) -> tuple[dict[str, Any], int]:
+    """A table that passes a limit, for its dead letter; empty when it could not be written again."""
+    try:
+        return parse_table(data, at, _Writable())
+    except MessageError:
+        return {}, at + 4 + U32(data, at)[0]
 
 
 def _recurring(data: bytes, at: int) -> tuple[str, int]:

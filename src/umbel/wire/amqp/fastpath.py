@@ -28,12 +28,14 @@ _FRAME = Struct(">BHI").unpack_from
 
 #: Largest frame before the peers have agreed on one (RabbitMQ's default).
 DEFAULT_FRAME_MAX: Final = 131072
+#: A body of up to so many times the limit is kept, for the dead letter; of a longer one nothing is.
+_KEPT: Final = 4
 
 
 class Incoming:
     """A message that is being received: its method came, its header or body not yet."""
 
-    __slots__ = ("content", "method", "missing", "parts")
+    __slots__ = ("content", "method", "missing", "parts", "skipped")
 
     def __init__(self, method: bytes) -> None:
         #: Payload of the method frame (deliver, return or get-ok).
@@ -41,6 +43,8 @@ class Incoming:
         self.content: Content | None = None
         #: Bytes of body that are still to come.
         self.missing = 0
+        #: The body is too long to be kept.
+        self.skipped = False
         self.parts: list[bytes] = []
 
 
@@ -128,7 +132,7 @@ class Receiver(Generic[D]):
                 if missing < 0:
                     raise ProtocolError("the broker sent more body than it announced")
                 message.missing = missing
-                if message.content[4] is None:
+                if not message.skipped:
                     message.parts.append(data[at:stop])
                 if not missing:
                     del incoming[channel]
@@ -157,7 +161,8 @@ class Receiver(Generic[D]):
         if end - at < 14 or U16(data, at)[0] != CLASS_BASIC:
             raise ProtocolError("the broker sent a content header that is not one of a message")
         message.content = parse_content(data, at, end, self._limits, self._shapes.parse)
-        message.missing = U64(data, at + 4)[0]
+        message.missing = size = U64(data, at + 4)[0]
+        message.skipped = size > self._limits.body * _KEPT
         if not message.missing:
             del self._incoming[channel]
             self._complete(channel, message)

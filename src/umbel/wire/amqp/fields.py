@@ -38,7 +38,7 @@ _PACK_DECIMAL = Struct(">cBi").pack
 _NAMES: dict[bytes, str] = {}
 _MOST_NAMES = 2000
 #: Levels of nesting that are written; a message read back under the default limits may have eight.
-_DEEPEST_WRITE = 32
+DEEPEST_WRITE = 32
 
 
 class Limits(Protocol):
@@ -208,7 +208,7 @@ def render_table(table: Mapping[str, Any]) -> bytes:
     Raises:
         EncodeError: a name is longer than 255 bytes, or a value has no AMQP form.
     """
-    return _sized(_entries(table, _DEEPEST_WRITE))
+    return _sized(_entries(table, DEEPEST_WRITE))
 
 
 def _sized(parts: Iterable[bytes]) -> bytes:
@@ -244,7 +244,7 @@ def render_text(text: str) -> bytes:
     return _PACK_TEXT(b"S", len(raw)) + raw
 
 
-def render_value(value: Any, name: str = "", depth: int = _DEEPEST_WRITE) -> bytes:  # noqa: PLR0911 - one for each type
+def render_value(value: Any, name: str = "", depth: int = DEEPEST_WRITE) -> bytes:  # noqa: PLR0911 - one for each type
     """One value with its tag; the order of the tests is that of the frequency of types.
 
     Raises:

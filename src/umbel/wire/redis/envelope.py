@@ -124,7 +124,7 @@ class Template:
 
 
 class Parsed(NamedTuple):
-    """What is read from one envelope. With a ``flaw``, ``headers`` is empty and the rest is what could be read."""
+    """What is read from one envelope; with a ``flaw``, what could be read."""
 
     body: bytes
     headers: dict[str, Any]
@@ -193,7 +193,7 @@ def _read(envelope: Any, raw: bytes, body_limit: int, header_bytes: int, header_
         raise TypeError("headers, properties and delivery_info must be objects")
     return Parsed(
         body,
-        {} if flaw else headers,
+        headers,
         str(envelope.get("content-type") or "application/data"),
         str(envelope.get("content-encoding") or "binary"),
         properties,

@@ -8,7 +8,7 @@ from golden.captures import published
 from umbel.brokers.base import MessageLimits
 from umbel.errors import DecodeError, MessageTooLarge, ProtocolError
 from umbel.wire.amqp.content import render_content
-from umbel.wire.amqp.fields import parse_table
+from umbel.wire.amqp.fields import parse_table, render_table
 
 from .streams import deliver, frame, message, receiver, seen, short, sized
 
@@ -140,13 +140,15 @@ def test_what_breaks_the_protocol(data, named):
         receiver(frame_max=4096).receive(data)
 
 
-def test_a_body_over_the_limit_is_skipped_and_the_connection_goes_on():
-    made = receiver(MessageLimits(body=1000))
+@pytest.mark.parametrize(("limit", "kept"), [(1249, False), (1250, True)])
+def test_a_body_over_the_limit_is_kept_up_to_four_times_of_it(limit, kept):
+    made = receiver(MessageLimits(body=limit))
     big = message(1, BASIC.content_header, b"x" * 5000, piece=700)
     flawed, fine = take(made, big + message(2, BASIC.content_header, b"y" * 1000, piece=700))
     assert isinstance(flawed.flaw, MessageTooLarge)
     assert "5000" in str(flawed.flaw)
-    assert (flawed.body, flawed.headers, flawed.properties["correlation_id"]) == (b"", {}, BASIC.message.properties["correlation_id"])
+    assert flawed.body == (b"x" * 5000 if kept else b"")
+    assert (flawed.headers, flawed.properties) == (BASIC.message.headers, fine.properties)
     assert (fine.flaw, fine.body) == (None, b"y" * 1000)
 
 
@@ -157,7 +159,6 @@ def content(headers_raw):
 @pytest.mark.parametrize(
     ("raw", "kind"),
     [
-        (content(b"\x01xV" * 201), MessageTooLarge),
         (content(b"\x01x?"), DecodeError),
         (content(b"\x01xS\xff\xff\xff\xff"), DecodeError),
         (content(b"\x01xS\x00\x00\x00\x01\xff"), DecodeError),
@@ -174,6 +175,35 @@ def test_bad_headers_are_a_flaw_of_the_message_only(raw, kind):
     assert isinstance(flawed.flaw, kind)
     assert flawed.headers == {}
     assert (fine.flaw, fine.body) == (None, b"fine")
+
+
+@pytest.mark.parametrize(
+    ("limits", "depth", "readable"),
+    [
+        (MessageLimits(header_count=20), 0, True),
+        (MessageLimits(header_bytes=100), 0, True),
+        (MessageLimits(), 30, True),
+        (MessageLimits(), 40, False),
+    ],
+)
+def test_headers_over_a_limit_are_read_as_far_as_they_can_be_written_again(limits, depth, readable):
+    made = receiver(limits)
+    headers = BASIC.message.headers | {"more": 1, "most": 2}
+    raw = render_content(1, "application/json", "utf-8", headers, {"correlation_id": "c", "delivery_mode": 2})
+    if depth:
+        nested = b""
+        for _ in range(depth):
+            nested = b"\x01nF" + len(nested).to_bytes(4, "big") + nested
+        raw = content(nested)
+    flawed, fine = take(made, message(1, raw, b"x") + message(2, render_content(1, "", "", {}, {}), b"y"))
+    assert isinstance(flawed.flaw, MessageTooLarge)
+    if not readable:
+        assert flawed.headers == {}
+    elif depth:
+        assert render_table(flawed.headers)[4:] == nested
+    else:
+        assert (flawed.headers, flawed.properties["correlation_id"]) == (headers, "c")
+    assert (fine.flaw, fine.body) == (None, b"y")
 
 
 def test_a_returned_message_goes_the_slow_path():
