@@ -19,6 +19,8 @@ from umbel.wire import kombu_json
 #: Properties with a place of their own behind the others.
 _LATE = ("delivery_mode", "expiration", "delivery_info", "priority", "body_encoding", "delivery_tag")
 _EARLY = ("correlation_id", "reply_to")
+#: How an item begins that kombu or we have made, and what would make the quote after it one of the body.
+_BODY, _BACKSLASH = b'{"body": "', ord("\\")
 _HOLE = "\x00hole:"
 
 
@@ -169,17 +171,19 @@ def _read(envelope: Any, raw: bytes, body_limit: int, header_bytes: int, header_
     properties = envelope["properties"]
     text = envelope.get("body")
     if text is None:
-        body, taken = b"", 4
+        body, size, taken = b"", 0, 4
     elif properties.get("body_encoding") == "base64":
-        body, taken = a2b_base64(text), len(text)
+        taken = len(text)
+        size = taken // 4 * 3 - text.count("=", -2)
+        body = a2b_base64(text) if size <= body_limit else b""
     else:
         body = text.encode()
-        taken = len(body)
+        size = taken = len(body)
     headers = envelope.get("headers") or {}
     info = properties.get("delivery_info") or {}
     flaw: MessageError | None = None
-    if len(body) > body_limit:
-        flaw = MessageTooLarge(f"the body has {len(body)} bytes; the limit is {body_limit}")
+    if size > body_limit:
+        flaw = MessageTooLarge(f"the body has {size} bytes; the limit is {body_limit}")
     elif len(raw) - taken > header_bytes:
         flaw = MessageTooLarge(f"headers and properties have {len(raw) - taken} bytes; the limit is {header_bytes}")
     elif len(headers) > header_count:
@@ -214,16 +218,27 @@ def _deeper(value: Any, levels: int) -> bool:
 def marked(raw: bytes, headers: Mapping[str, Any] | None = None, *, redelivered: bool = True) -> bytes | None:
     """The list item with headers added and, as kombu does it, marked as handed out before; ``None`` when it is no envelope."""
     try:
-        envelope = json.loads(raw)
+        body, rest = _split(raw)
+        envelope = json.loads(rest)
         properties = envelope["properties"]
         all_headers = {**(envelope.get("headers") or {}), **(headers or {})}
         envelope["headers"] = all_headers
         if redelivered:
             all_headers["redelivered"] = True
             properties["delivery_info"] = {**(properties.get("delivery_info") or {}), "redelivered": True}
-        return json.dumps(envelope).encode()
+        dumped = json.dumps(envelope).encode()
+        return b"".join((body, dumped[1:])) if body else dumped
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _split(raw: bytes) -> tuple[memoryview | bytes, bytes]:
+    """An item as its start, up to where other parts than the body follow, and the rest as JSON: bodies are long, and stay as they are."""
+    if raw.startswith(_BODY):
+        end = raw.find(b'"', len(_BODY))
+        if raw[end + 1 : end + 3] == b", " and raw[end - 1] != _BACKSLASH:
+            return memoryview(raw)[: end + 3], b"{" + raw[end + 3 :]
+    return b"", raw
 
 
 def tail(queue: str) -> str:

@@ -127,6 +127,13 @@ def test_marking_is_kombus():
     assert envelope.marked(b"[]") is None
 
 
+@pytest.mark.parametrize("body", ['""', '"QQ=="', '"a \\" b"', '"ends with \\\\"', "null", "5"])
+@pytest.mark.parametrize("order", ['{"body": %s, "properties": {}}', '{"properties": {}, "body": %s}', '{"body":%s,"properties":{}}'])
+def test_marking_leaves_the_body_alone(body, order):
+    marked = json.loads(envelope.marked((order % body).encode(), {"x": 1}, redelivered=False))
+    assert marked == {"body": json.loads(body), "properties": {}, "headers": {"x": 1}}
+
+
 def test_entries_of_unacked():
     raw = published("redis")["priority_5"].messages[0].raw.encode()
     entry = envelope.entry(raw, "celery")
