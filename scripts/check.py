@@ -2,16 +2,18 @@
 
 check.py             all of it
 check.py --static    without the tests
-check.py -- ARGS     arguments for pytest
+check.py -- ARGS     arguments for pytest, which then runs in one process
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -19,6 +21,9 @@ from servers import servers
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
+
+#: Most tests wait for other processes, so there may be more at a time than processors.
+PARALLEL = ("-n", str(min(8, (os.cpu_count() or 1) + 1)), "--dist", "worksteal")
 
 STATIC = (
     ("ruff check", [str(BIN / "ruff"), "check", "--quiet", "."]),
@@ -33,13 +38,27 @@ def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
     # A cancelled CI run ends by SIGTERM: leave by the door, so that private servers are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    failed = [name for name, command in STATIC if not passes(name, command)]
-    if failed:
-        print(f"Not clean: {', '.join(failed)}.", flush=True)
-        return 1
-    if arguments[:1] == ["--static"]:
-        return 0
-    return run_tests(arguments[1:] if arguments[:1] == ["--"] else arguments)
+    only_static = arguments[:1] == ["--static"]
+    with contextlib.nullcontext() if only_static else celery() as celery_made:
+        failed = [name for name, command in STATIC if not passes(name, command)]
+        if failed:
+            print(f"Not clean: {', '.join(failed)}.", flush=True)
+            return 1
+        if only_static:
+            return 0
+        celery_made.wait()
+    return run_tests(arguments[1:] if arguments[:1] == ["--"] else list(PARALLEL))
+
+
+@contextlib.contextmanager
+def celery() -> Iterator[subprocess.Popen[bytes]]:
+    """Make the environment with real Celery, which takes a while, beside other things. Should that fail, the tests that need it say why."""
+    command = [sys.executable, "-c", "from interop.pairing import celery_python; celery_python()"]
+    with subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def passes(name: str, command: list[str]) -> bool:

@@ -2,6 +2,7 @@
 
 In this order, for each: what ``UMBEL_TEST_RABBITMQ`` / ``UMBEL_TEST_REDIS`` names; what answers on this machine; a private server from the
 installed programs, on free ports with its files in a temporary folder; the same after ``apt-get install``, when this is root.
+Where the variable says ``private``, what answers here is left alone.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import random
 import shlex
 import shutil
 import socket
@@ -71,13 +73,14 @@ def servers() -> Iterator[tuple[dict[str, str], list[str], list[str]]]:
 def find(kind: Kind, folder: Path) -> Found | None:
     """A server of this kind, started if need be; ``None`` when it cannot be had here."""
     given = os.environ.get(kind.variable)
-    url = given or kind.default_url
-    parts = urlsplit(url)
-    host, port = parts.hostname or "127.0.0.1", parts.port or kind.port
-    if _answers(kind, host, port):
-        return Found({kind.variable: url}, f"{host}:{port}")
-    if given:
-        sys.exit(f"{kind.variable} names {host}:{port}, and no {kind.name} answers there.")
+    if given != "private":
+        url = given or kind.default_url
+        parts = urlsplit(url)
+        host, port = parts.hostname or "127.0.0.1", parts.port or kind.port
+        if _answers(kind, host, port):
+            return Found({kind.variable: url}, f"{host}:{port}")
+        if given:
+            sys.exit(f"{kind.variable} names {host}:{port}, and no {kind.name} answers there.")
     if not _installed(kind) and not _install(kind):
         return None
     try:
@@ -136,11 +139,12 @@ def _install(kind: Kind) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as line:
-        line.bind(("127.0.0.1", 0))
-        port: int = line.getsockname()[1]
-        return port
+    """A port that nobody listens on now, below those that outgoing connections get."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as line, contextlib.suppress(OSError):
+            line.bind(("127.0.0.1", port))
+            return port
 
 
 def _wait(kind: Kind, port: int, process: subprocess.Popen[bytes], log: Path, seconds: float) -> None:

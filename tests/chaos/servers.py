@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -30,9 +31,12 @@ class Server(Protocol):
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port that nobody listens on, below those that outgoing connections get: a server must find it free again when it restarts."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def answers(port: int) -> bool:
@@ -148,6 +152,7 @@ class PrivateRabbit:
             "RABBITMQ_PID_FILE": str(self.folder / "pid"),
             "RABBITMQ_CONF_ENV_FILE": os.devnull,
             "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(free_port()),
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -201,4 +206,7 @@ class PrivateRabbit:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
+        mapper = shutil.which("epmd")
+        if mapper:  # ours: it has a port of its own, and outlives its node
+            subprocess.run([mapper, "-port", self.env["ERL_EPMD_PORT"], "-kill"], env=self.env, check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
