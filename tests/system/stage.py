@@ -68,11 +68,15 @@ class Stage:
             self._broker = open_broker(self.place.broker)
         return self._broker
 
-    def worker(self, *options: str, settings: Mapping[str, Any] | None = None, ready: bool = True) -> WorkerProcess:
+    def environment(self, settings: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """The environment of any process that uses the workload here."""
+        return environment(self.place.broker, self.place.backend, self.ledger, {**self.settings, **(settings or {})})
+
+    def worker(
+        self, *options: str, settings: Mapping[str, Any] | None = None, ready: bool = True, env: Mapping[str, str] | None = None
+    ) -> WorkerProcess:
         """Start a worker; returns when it consumes."""
-        worker = WorkerProcess(
-            environment(self.place.broker, self.place.backend, self.ledger, {**self.settings, **(settings or {})}), *options
-        )
+        worker = WorkerProcess({**self.environment(settings), **(env or {})}, *options)
         self.workers.append(worker)
         return worker.wait_ready() if ready else worker
 
