@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from contracts.kit import on_loop
+from fakes.publishing import FakePublisher
 from umbel import errors
 from umbel.errors import EncodeError
 from umbel.messages.ids import uuid7
@@ -242,6 +243,13 @@ class TestWaiting:
 
 class TestShared:
     needs = "shared"
+
+    def test_an_announced_task_has_a_record_and_its_end_stays(self, kit: StoreKit):
+        first, second = kit.new(), kit.new()
+        kit.write(second, result=1)
+        kit.reader.announce([first, second], FakePublisher())
+        found = kit.reader.fetch([first, second])
+        assert [found[task_id].status for task_id in (first, second)] == ["PENDING", "SUCCESS"]
 
     def test_the_first_end_counts(self, kit: StoreKit):
         task_id = kit.new()

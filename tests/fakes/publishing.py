@@ -9,7 +9,7 @@ from umbel import Umbel
 from umbel.brokers.topology import Destination, Queue
 from umbel.execution.base import Execution, Job
 from umbel.messages.model import Message, Stencil
-from umbel.results.model import Record
+from umbel.results.model import Record, sent
 from umbel.runtime.clock import FakeClock
 
 
@@ -65,6 +65,9 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
+
+    def announce(self, task_ids: Sequence[str], publisher: Any) -> None:
+        self.store([sent(task_id) for task_id in task_ids])
 
     def store(self, records: Sequence[Record]) -> None:
         self.records.extend(records)

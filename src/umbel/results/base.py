@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from umbel.brokers.base import Publisher
 from umbel.results.model import Record
 
 
@@ -48,6 +49,12 @@ class ResultStore(Protocol):
 
     def expect(self, task_id: str) -> None:
         """A task with this id is about to be sent from here (rpc:// opens its reply queue; others do nothing)."""
+
+    def announce(self, task_ids: Sequence[str], publisher: Publisher) -> None:
+        """Record as sent the tasks whose messages this thread publishes next (``task_store_queued``).
+
+        In one transaction with the messages where publisher and store share a file, before them elsewhere.
+        """
 
     def store(self, records: Sequence[Record]) -> None:
         """Write records in one round trip.

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from umbel.brokers import urls
+from umbel.brokers.base import Publisher
 from umbel.brokers.redis.address import addresses
 from umbel.brokers.redis.blocking import Connection
 from umbel.errors import BackendStoreError, DecodeError, ImproperlyConfigured, TimeoutError
 from umbel.results.base import StoreOptions
 from umbel.results.meta import MetaCodec, is_terminal
-from umbel.results.model import Record
+from umbel.results.model import Record, sent
 from umbel.results.waiting import LoopWaiter, Pool, wait_blocking
 from umbel.wire.redis import keys, scripts
 from umbel.wire.redis.resp import Argument
@@ -56,6 +57,9 @@ class RedisStore:
 
     def expect(self, task_id: str) -> None:
         """Nothing has to be made ready."""
+
+    def announce(self, task_ids: Sequence[str], publisher: Publisher) -> None:  # noqa: ARG002 - two servers, two writes
+        self.store([sent(task_id) for task_id in task_ids])
 
     def store(self, records: Sequence[Record]) -> None:
         encoded = [(self._key(record.task_id), self._codec.encode(record)) for record in records]

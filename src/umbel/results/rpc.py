@@ -34,7 +34,7 @@ from umbel.brokers.amqp import AmqpBroker
 from umbel.brokers.amqp.addresses import addresses
 from umbel.brokers.amqp.declaring import declare_queue
 from umbel.brokers.amqp.sockets import BlockingConnection, connect_any
-from umbel.brokers.base import BrokerOptions, Delivery
+from umbel.brokers.base import BrokerOptions, Delivery, Publisher
 from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.errors import DecodeError, ImproperlyConfigured, MessageError, OperationalError, TimeoutError
 from umbel.messages.model import Message
@@ -143,6 +143,9 @@ class RpcStore:
 
     def expect(self, task_id: str) -> None:  # noqa: ARG002 - all results come to the one queue
         self._listen()
+
+    def announce(self, task_ids: Sequence[str], publisher: Publisher) -> None:
+        """Nobody but this client could read it."""
 
     def store(self, records: Sequence[Record]) -> None:
         messages = [(self._message(record), Destination("", record.reply_to or "", mandatory=False)) for record in records]

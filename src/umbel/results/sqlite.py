@@ -14,11 +14,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from umbel import states
+from umbel.brokers.base import Publisher
 from umbel.brokers.sqlite.database import Database, locate, synchronous_of
 from umbel.brokers.sqlite.doorbell import RESULTS, Bell
+from umbel.brokers.sqlite.publisher import SqlitePublisher
 from umbel.errors import TimeoutError
 from umbel.results.base import StoreOptions
-from umbel.results.model import Record
+from umbel.results.model import Record, sent
 from umbel.results.packing import Packed, pack, unpack
 from umbel.results.sqlite_watch import Watch, select
 from umbel.runtime.clock import SYSTEM, Clock
@@ -61,13 +63,16 @@ class SqliteStore:
     def expect(self, task_id: str) -> None:
         """Everybody reads the same file."""
 
+    def announce(self, task_ids: Sequence[str], publisher: Publisher) -> None:
+        records = [sent(task_id) for task_id in task_ids]
+        if isinstance(publisher, SqlitePublisher) and publisher.path == self.path:
+            rows = self._rows(records)
+            publisher.carry(lambda connection: connection.executemany(_UPSERT, rows))
+        else:
+            self.store(records)
+
     def store(self, records: Sequence[Record]) -> None:
-        now = self._clock.now()
-        expires = now + self.options.expires if self.options.expires else None
-        rows: list[tuple[Any, ...]] = []
-        for record in records:
-            task_id, status, content_type, content_encoding, compression, data = pack(record, self.options)
-            rows.append((task_id, status, status in states.READY_STATES, content_type, content_encoding, compression, data, expires, now))
+        rows = self._rows(records)
         self._database.write(lambda connection: connection.executemany(_UPSERT, rows))
         self._bell.ring()
         if self._clock.monotonic() >= self._clean_at:
@@ -137,6 +142,15 @@ class SqliteStore:
         self._watch.close()
         self._database.close()
         self._bell.close()
+
+    def _rows(self, records: Sequence[Record]) -> list[tuple[Any, ...]]:
+        now = self._clock.now()
+        expires = now + self.options.expires if self.options.expires else None
+        rows: list[tuple[Any, ...]] = []
+        for record in records:
+            task_id, status, content_type, content_encoding, compression, data = pack(record, self.options)
+            rows.append((task_id, status, status in states.READY_STATES, content_type, content_encoding, compression, data, expires, now))
+        return rows
 
     def _read(self, found: Packed | BaseException) -> Record:
         if isinstance(found, BaseException):

@@ -4,8 +4,9 @@ import pytest
 
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.registry import connect as connect_broker
-from umbel.brokers.topology import Queue
-from umbel.errors import ContentDisallowed, DecodeError, OperationalError
+from umbel.brokers.topology import Destination, Queue
+from umbel.errors import ContentDisallowed, DecodeError, MessageReturned, OperationalError
+from umbel.messages.model import Message
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record
 from umbel.results.sqlite import connect
@@ -92,3 +93,20 @@ def test_closing_ends_the_waiting(make):
     store.close()
     thread.join(5)
     assert "was closed" in found[0]
+
+
+def test_an_announced_task_is_recorded_in_the_transaction_of_its_message(path, make):
+    store, broker = make(), connect_broker(BrokerOptions(urls=(f"sqlite:///{path}",)))
+    publisher = broker.publisher()
+    try:
+        publisher.declare(Queue("celery"))
+        store.announce(["a"], publisher)
+        assert store.fetch(["a"]) == {}
+        with pytest.raises(MessageReturned):
+            publisher.publish(Message(b"", {}), Destination("", "nowhere", mandatory=True))
+        assert store.fetch(["a"]) == {}
+        store.announce(["b"], publisher)
+        publisher.publish(Message(b"", {}), Destination("", "celery"))
+        assert store.fetch(["a", "b"]).keys() == {"b"}
+    finally:
+        broker.close()

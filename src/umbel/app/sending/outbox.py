@@ -18,7 +18,6 @@ from umbel.brokers.base import Publisher
 from umbel.brokers.topology import Destination
 from umbel.messages.model import Message
 from umbel.results.base import ResultStore
-from umbel.results.model import sent
 
 if TYPE_CHECKING:
     from umbel.app.app import Umbel
@@ -63,7 +62,8 @@ class Outbox:
         store = app.store if app.answers_by_message or conf.task_store_queued else None
         if store is not None:
             reply_to = store.reply_to
-            self._expect = functools.partial(_store_sent, store) if store.shared else functools.partial(_expect, store)
+            announce = functools.partial(store.announce, publisher=app.publisher)
+            self._expect = announce if store.shared else functools.partial(_expect, store)
         return Sender(
             router=app.router,
             serializer=conf.task_serializer,
@@ -168,9 +168,7 @@ class Outbox:
 
     def send_filled(self, made: Plan, fillings: Iterable[tuple[Any, ...]]) -> None:
         """Publish many plain calls, with few system calls. Each filling is as for `send_stencil`."""
-
-        rendered = ((filling[0], made.stencil.fill(*filling), made.to) for filling in fillings)
-        self._app.publisher.publish_many(self._expected(rendered))
+        self._app.publisher.publish_many(self._expected((filling[0], made.stencil.fill(*filling), made.to) for filling in fillings))
 
     async def send_from_loop(self, send: Callable[[], Any]) -> Any:
         """Call ``send`` without blocking the event loop, and return when the broker has its message."""
@@ -209,10 +207,6 @@ class Outbox:
 def _expect(store: ResultStore, task_ids: Sequence[str]) -> None:
     for task_id in task_ids:
         store.expect(task_id)
-
-
-def _store_sent(store: ResultStore, task_ids: Sequence[str]) -> None:
-    store.store([sent(task_id) for task_id in task_ids])
 
 
 async def confirmed(publisher: Publisher) -> None:

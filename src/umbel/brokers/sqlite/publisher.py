@@ -8,6 +8,7 @@ would have to take turns for the interpreter lock. What `publish` returned from 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final
@@ -42,6 +43,17 @@ class SqlitePublisher:
         self._declared: set[str] = set()
         self._generation = 0
         self._stencils: dict[Stencil, tuple[CompiledStencil, Destination]] = {}
+        #: What each thread's next transaction takes along.
+        self._carried = threading.local()
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self._database.path
+
+    def carry(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Do this, too, in the transaction of the message that this thread publishes next."""
+        self._carried.work = work
 
     def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:  # noqa: ARG002
         row = encode(message, to.exchange, to.routing_key)
@@ -87,7 +99,14 @@ class SqlitePublisher:
         self._bell.close()
 
     def _insert(self, messages: list[_Addressed], timeout: float) -> None:
-        self._database.write(lambda connection: self._insert_in(connection, messages), timeout)
+        carried = self._carried.__dict__.pop("work", None)
+
+        def insert(connection: sqlite3.Connection) -> None:
+            if carried is not None:
+                carried(connection)
+            self._insert_in(connection, messages)
+
+        self._database.write(insert, timeout)
         if ARMED:
             hit("after_write_before_confirm")
         self._bell.ring()
