@@ -52,7 +52,7 @@ def test_no_other_exception(body, method):
         pass
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(b"text"), zlib.compress(b"text")])
+@pytest.mark.parametrize("packed", [gzip.compress(b"text"), zlib.compress(b"text")], ids=["gzip", "zlib"])
 def test_gzip_is_read_too(packed):
     assert decompress(packed, "application/x-gzip") == b"text"
 
