@@ -128,6 +128,8 @@ class Report:
     #: Executions beyond the first, over all ids.
     duplicates: int
     duplicated: Mapping[str, int]
+    #: Of the duplicates, those whose earlier run had finished: it was not acknowledged yet.
+    repeated: int
     #: Ids of which two executions overlapped in time.
     concurrent: tuple[str, ...]
     #: Duplicate executions that the broker did not mark as redelivered.
@@ -153,7 +155,7 @@ class Report:
         bound = f"(95 %: below {3 / self.accepted:.1e})" if self.accepted and not self.lost else ""
         return [
             f"accepted {self.accepted}   unknown {self.unknown}   refused {self.refused}   executed {self.executed}",
-            f"lost {len(self.lost)} {bound}   phantom {len(self.phantom)}   duplicates {self.duplicates}   concurrent {len(self.concurrent)}   unmarked {self.unmarked}",
+            f"lost {len(self.lost)} {bound}   phantom {len(self.phantom)}   duplicates {self.duplicates} (of finished ones {self.repeated})   concurrent {len(self.concurrent)}   unmarked {self.unmarked}",
             f"stuck {dict(self.stuck) or 0}   unsettled {len(self.unsettled)}   leaks {dict(self.leaks) or 0}   faults {dict(self.faults)}",
             f"recovery of {len(self.recoveries)} cut short: p50 {self.recovery(0.5):.2f} s, p99 {self.recovery(0.99):.2f} s, slowest first of a fault {max(self.first_recoveries, default=0.0):.2f} s",
         ]
@@ -260,6 +262,7 @@ def audit(
         lost=tuple(task_id for task_id in accepted if task_id not in finished and task_id not in buried),
         phantom=tuple(task_id for task_id in runs if meant.get(task_id, "fail") == "fail"),
         duplicates=sum(len(each) - 1 for each in runs.values()),
+        repeated=sum(run.end is not None for each in runs.values() for run in each[:-1]),
         duplicated={task_id: len(each) for task_id, each in runs.items() if len(each) > 1},
         concurrent=tuple(task_id for task_id, each in runs.items() if len(each) > 1 and overlaps(each, kills)),
         unmarked=sum(not run.redelivered for each in runs.values() for run in each[1:]),

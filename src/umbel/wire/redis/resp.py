@@ -54,6 +54,8 @@ _SIMPLE: dict[int, Callable[[bytes], Any]] = {
 _AGGREGATES = {ord("*"): 1, ord("~"): 1, ord(">"): 1, ord("%"): 2}
 #: Replies with a length before them: text, verbatim text, errors.
 _BULKS = frozenset(b"$=!")
+#: Bytes of a line and of a value (what Redis itself allows), and arrays inside one another: more is not Redis that is talking.
+_LONGEST_LINE, _LARGEST, _DEEPEST = 64 * 1024, 512 * 1024 * 1024, 64
 _BULK_ERROR, _PUSH = ord("!"), ord(">")
 
 
@@ -100,6 +102,8 @@ class Parser:
         while at < size:
             end = data.find(b"\r\n", at)
             if end < 0:
+                if size - at > _LONGEST_LINE:
+                    raise ValueError("a line without an end")
                 break
             kind = data[at]
             value: Any
@@ -107,6 +111,8 @@ class Parser:
                 length = int(data[at + 1 : end])
                 if length < 0:
                     value, at = None, end + 2
+                elif length > _LARGEST:
+                    raise ValueError("a value that is too large")
                 elif size < end + length + 4:
                     self._chunks, self._missing = [data[at:]], end + length + 4 - size
                     return out
@@ -120,6 +126,8 @@ class Parser:
                 value = Push() if kind == _PUSH else []
                 if length > 0:
                     stack.append((value, length))
+                    if len(stack) > _DEEPEST:
+                        raise ValueError("arrays inside arrays without end")
                     continue
                 if length < 0:
                     value = None
