@@ -79,16 +79,14 @@ def store_url(conf: Settings, broker: Iterable[str]) -> str | None:
         raise ImproperlyConfigured(f"result_backend: expected a URL, got {type(given).__name__}")
     text = store_registry.canonical(given)
     if text == "redis://" and conf.redis_host:
-        user = f":{quote(conf.redis_password, safe='')}@" if conf.redis_password else ""
+        name, password = (quote(part or "", safe="") for part in (conf.redis_username, conf.redis_password))
+        user = f"{name}:{password}@" if name or password else ""
         return f"redis://{user}{conf.redis_host}:{conf.redis_port or 6379}/{conf.redis_db or 0}"
     return text
 
 
 def store_options(conf: Settings, url: str) -> StoreOptions:
     """How to reach the result store and how to write to it."""
-    transport = dict(conf.result_backend_transport_options)
-    if url.startswith("rpc"):  # answers go through the broker
-        transport["broker"] = broker_options(conf)
     accept = conf.result_accept_content if conf.result_accept_content is not None else conf.accept_content
     transport = dict(conf.result_backend_transport_options)
     if url.startswith("rpc"):  # results go through the broker that tasks go through

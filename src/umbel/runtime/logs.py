@@ -106,7 +106,8 @@ def configure(
     task_format: str = TASK_FORMAT,
     color: bool = False,
     redirect: int | None = None,
-) -> logging.Handler:
+    hijack: bool = True,
+) -> None:
     """Send the root logger's records to stderr or a file, in place of where they went before.
 
     Plain positional values, because a worker has its children call this too.
@@ -116,21 +117,26 @@ def configure(
         file: path; ``None`` is stderr.
         color: only ever used on stderr.
         redirect: log what is printed to stdout and stderr at this level.
+        hijack: replace the handlers that are there; else they stay, and go on alone.
     """
     root = logging.getLogger()
-    for old in root.handlers[:]:
-        root.removeHandler(old)
-        old.close()
-    # The stream is fixed now, so that a redirected stderr does not come back to us.
-    handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.__stderr__)
-    handler.setFormatter(LineFormatter(format, task_format=task_format, color=color and not file))
-    root.addHandler(handler)
+    if hijack or not root.handlers:
+        _replace_handlers(root, file, LineFormatter(format, task_format=task_format, color=color and not file))
     root.setLevel(level)
     if redirect is not None:
         printed = logging.getLogger("umbel_redirected")
         sys.stdout = LogStream(printed, redirect)
         sys.stderr = LogStream(printed, redirect)
-    return handler
+
+
+def _replace_handlers(root: logging.Logger, file: str | None, formatter: logging.Formatter) -> None:
+    # The stream is fixed now, so that a redirected stderr does not come back to us.
+    handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.__stderr__)
+    handler.setFormatter(formatter)
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+        old.close()
+    root.addHandler(handler)
 
 
 def level_of(text: str | int) -> int:

@@ -30,6 +30,8 @@ class WorkerOptions:
     pool: str | None = None
     #: Unsettled messages per slot; ``None`` follows the measured rate, 0 is no limit.
     prefetch_multiplier: int | None = None
+    #: Fetch a message only for a free slot, whatever the multiplier.
+    disable_prefetch: bool = False
     #: Seconds.
     time_limit: float | None = None
     #: Seconds.

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from umbel.app.app import Umbel
+from umbel.app.sending.queues import worker_direct
 from umbel.brokers.topology import Queue
 from umbel.errors import ImproperlyConfigured, OperationalError
 from umbel.pools.template import warm_up
@@ -95,7 +96,8 @@ class Worker:
 
     def queues(self) -> list[Queue]:
         """The queues that this worker reads."""
-        return self.app.queues.select(self.options.queues, self.options.exclude)
+        chosen = self.app.queues.select(self.options.queues, self.options.exclude)
+        return [*chosen, worker_direct(self.hostname)] if self.app.conf.worker_direct else chosen
 
     # inside
 
@@ -127,7 +129,9 @@ class Worker:
         app.import_modules()
         app.finalize()
         fixed = options.prefetch_multiplier
-        self._multiplier: int | None = conf.worker_prefetch_multiplier if fixed is None else fixed
+        #: No message without a free slot, acknowledged early or not.
+        self._frugal: bool = options.disable_prefetch or conf.worker_disable_prefetch
+        self._multiplier: int | None = 1 if self._frugal else conf.worker_prefetch_multiplier if fixed is None else fixed
         house = House(
             specs={name: spec_of(task, conf) for name, task in app.tasks.items()},
             max_deliveries=conf.task_max_deliveries or 0,
@@ -201,7 +205,7 @@ class Worker:
         """Unsettled messages to allow now. What runs acknowledged already takes a slot without being unsettled."""
         waiting = self.intake.held + min(_MOST_MOVING, 2 * self.intake.moving)
         wanted = window(self.concurrency, rate, multiplier=self._multiplier, held=waiting)
-        return wanted if self._multiplier is not None else max(waiting, wanted - self.dispatcher.early)
+        return max(waiting, wanted - self.dispatcher.early) if self._frugal or self._multiplier is None else wanted
 
     def _hand_back(self) -> None:
         """Every seat is busy with long tasks: let other workers have what waits here."""

@@ -80,6 +80,14 @@ def test_redirect(tmp_path, root):
     assert (tmp_path / "log").read_text() == "WARNING from a task\n"
 
 
+def test_handlers_that_must_stay_go_on_alone(tmp_path, root):
+    configure(logging.INFO, str(tmp_path / "first"), "%(message)s")
+    configure(logging.INFO, str(tmp_path / "second"), "%(message)s", hijack=False)
+    logging.getLogger("umbel.worker").info("line")
+    assert (tmp_path / "first").read_text() == "line\n"
+    assert not (tmp_path / "second").exists()
+
+
 @pytest.mark.parametrize(("text", "level"), [("info", 20), ("DEBUG", 10), ("warn", 30), ("35", 35), (10, 10)])
 def test_levels(text, level):
     assert level_of(text) == level

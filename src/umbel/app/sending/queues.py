@@ -152,6 +152,15 @@ class Queues(Mapping[str, Queue]):
         return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(sorted(self._queues))}"
 
 
+def worker_direct(hostname: str) -> Queue:
+    """The queue of one worker's own (``worker_direct``), under Celery's names.
+
+    Args:
+        hostname: the worker's name, e.g. ``celery@host``.
+    """
+    return Queue(f"{hostname}.dq2", Exchange("C.dq2"), hostname)
+
+
 def parse_queues(given: Any) -> list[Queue]:
     """``task_queues`` as a list of `Queue`."""
     if not given:

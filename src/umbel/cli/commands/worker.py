@@ -83,6 +83,7 @@ _POOL = (
         metavar="N",
         help="Messages held per slot. Default: as the task rate demands; 0 is no limit.",
     ),
+    click.option("--disable-prefetch", is_flag=True, help="Hold a message only for a free slot."),
     click.option("--time-limit", type=_SECONDS, metavar="SECONDS", help="End a task that runs longer."),
     click.option("--soft-time-limit", type=_SECONDS, metavar="SECONDS", help="Raise SoftTimeLimitExceeded in a task that runs longer."),
     click.option(
@@ -117,7 +118,6 @@ _LATER_OPTIONS = (
     _accepted("--without-mingle", is_flag=True),
     _accepted("--without-heartbeat", is_flag=True),
     _accepted("--heartbeat-interval", type=click.IntRange(min=0)),
-    _accepted("--disable-prefetch", is_flag=True),
     _accepted("--executable"),
 )
 
@@ -153,7 +153,7 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     initializer = _configure_logging(loaded, given, node, options)
     loaded = _include(loaded, given["include"])
     _remark_on_what_comes_later(given)
-    with _pid(given["pid_path"], node):
+    with _pid(given["pid_path"] or loaded.app.conf.worker_pidfile, node):
         context.exit(_run(loaded, given, pool=pool, node=node, initializer=initializer, output=output))
 
 
@@ -183,6 +183,7 @@ def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node:
         concurrency=given["concurrency"] or given["autoscale"],
         pool=pool,
         prefetch_multiplier=given["prefetch_multiplier"],
+        disable_prefetch=given["disable_prefetch"],
         time_limit=given["time_limit"],
         soft_time_limit=given["soft_time_limit"],
         max_tasks_per_child=given["max_tasks_per_child"],
@@ -238,16 +239,17 @@ def _pool(name: str | None) -> str | None:
 def _configure_logging(loaded: LoadedApp, given: Mapping[str, Any], node: str, options: GlobalOptions) -> tuple[Any, ...]:
     """Set this process's logging up; returns the arguments with which children do the same."""
     conf = loaded.app.conf
-    file = file_name(given["logfile"], node) if given["logfile"] else None
+    path = given["logfile"] or conf.worker_logfile
+    file = file_name(path, node) if path else None
     wanted = conf.worker_log_color
     color = wants_color(sys.stderr, no_color=options.no_color) if wanted is None else bool(wanted) and not options.no_color
     arguments = (given["loglevel"], file, conf.worker_log_format, conf.worker_task_log_format, color)
     try:
-        configure(*arguments)
+        configure(*arguments, hijack=conf.worker_hijack_root_logger)
     except OSError as error:
         raise click.ClickException(f"Cannot write the log file {file}: {error.strerror}.") from error
     redirect = level_of(conf.worker_redirect_stdouts_level) if conf.worker_redirect_stdouts else None
-    return (*arguments, redirect)
+    return (*arguments, redirect, conf.worker_hijack_root_logger)
 
 
 def _include(loaded: LoadedApp, modules: tuple[str, ...]) -> LoadedApp:

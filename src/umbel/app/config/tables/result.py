@@ -103,14 +103,21 @@ REDIS = (
         ("CELERY_REDIS_BACKEND_USE_SSL",),
         used=True,
     ),
-    Setting("redis_db", None, TEXT_OR_NUMBER, "Replaces the URL's database number.", ("CELERY_REDIS_DB",)),
-    Setting("redis_host", None, TEXT, "Replaces the URL's host.", ("CELERY_REDIS_HOST",)),
+    Setting("redis_db", None, TEXT_OR_NUMBER, "Database number, beside `redis_host`.", ("CELERY_REDIS_DB",), used=True),
+    Setting(
+        "redis_host",
+        None,
+        TEXT,
+        "Host of the Redis result store where `result_backend` is just `redis`.",
+        ("CELERY_REDIS_HOST",),
+        used=True,
+    ),
     Setting(
         "redis_max_connections", None, INTEGER, "Connections of the result store per process.", ("CELERY_REDIS_MAX_CONNECTIONS",), used=True
     ),
-    Setting("redis_username", None, TEXT, "Replaces the URL's user.", ("CELERY_REDIS_USERNAME",)),
-    Setting("redis_password", None, TEXT, "Replaces the URL's password.", ("CELERY_REDIS_PASSWORD",), secret=True),
-    Setting("redis_port", None, INTEGER, "Replaces the URL's port.", ("CELERY_REDIS_PORT",)),
+    Setting("redis_username", None, TEXT, "User, beside `redis_host`.", ("CELERY_REDIS_USERNAME",), used=True),
+    Setting("redis_password", None, TEXT, "Password, beside `redis_host`.", ("CELERY_REDIS_PASSWORD",), used=True, secret=True),
+    Setting("redis_port", None, INTEGER, "Port, beside `redis_host`.", ("CELERY_REDIS_PORT",), used=True),
     Setting(
         "redis_socket_timeout",
         120.0,

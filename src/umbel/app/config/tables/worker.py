@@ -48,8 +48,15 @@ WORKER = (
     ),
     Setting("worker_concurrency", None, INTEGER, "Tasks at a time; none is the number of processors.", ("CELERYD_CONCURRENCY",), used=True),
     Setting("worker_consumer", "celery.worker.consumer:Consumer", ANY, "Celery's consumer class.", ("CELERYD_CONSUMER",)),
-    Setting("worker_direct", False, FLAG, "Also read a queue of the worker's own, `<name>.dq2`.", ("CELERY_WORKER_DIRECT",), used=True),
-    Setting("worker_disable_rate_limits", False, FLAG, "Ignore rate limits.", ("CELERY_DISABLE_RATE_LIMITS",), used=True),
+    Setting(
+        "worker_direct",
+        False,
+        FLAG,
+        "A worker also reads a queue of its own, `<hostname>.dq2` (exchange `C.dq2`, routing key `<hostname>`).",
+        ("CELERY_WORKER_DIRECT",),
+        used=True,
+    ),
+    Setting("worker_disable_rate_limits", False, FLAG, "Ignore rate limits.", ("CELERY_DISABLE_RATE_LIMITS",)),
     Setting(
         "worker_deduplicate_successful_tasks",
         False,
@@ -59,7 +66,12 @@ WORKER = (
     ),
     Setting("worker_enable_remote_control", True, FLAG, "Listen to remote control.", ("CELERY_ENABLE_REMOTE_CONTROL",)),
     Setting(
-        "worker_hijack_root_logger", True, FLAG, "The worker's command sets up the root logger.", ("CELERYD_HIJACK_ROOT_LOGGER",), used=True
+        "worker_hijack_root_logger",
+        True,
+        FLAG,
+        "The worker's command replaces the handlers of the root logger; off: it adds one where there is none.",
+        ("CELERYD_HIJACK_ROOT_LOGGER",),
+        used=True,
     ),
     Setting("worker_log_color", None, FLAG, "Coloured logs; none asks the terminal.", ("CELERYD_LOG_COLOR",), used=True),
     Setting("worker_log_format", _LOG, TEXT, "Format of log lines.", ("CELERYD_LOG_FORMAT",), used=True),
@@ -85,7 +97,11 @@ WORKER = (
     Setting("worker_pool_putlocks", True, FLAG, "Celery's guard of its pool.", ("CELERYD_POOL_PUTLOCKS",)),
     Setting("worker_pool_restarts", False, FLAG, "Allow the remote command `pool_restart`.", ("CELERYD_POOL_RESTARTS",)),
     Setting(
-        "worker_proc_alive_timeout", 4.0, SECONDS, "How long a new child may take to come up.", ("CELERYD_PROC_ALIVE_TIMEOUT",), used=True
+        "worker_proc_alive_timeout",
+        4.0,
+        SECONDS,
+        "Celery's limit for a new child to come up. Umbel waits while it loads.",
+        ("CELERYD_PROC_ALIVE_TIMEOUT",),
     ),
     Setting(
         "worker_prefetch_multiplier",
@@ -110,7 +126,7 @@ WORKER = (
         "Fetch less after a reconnection until old tasks are done.",
         ("CELERYD_ENABLE_PREFETCH_COUNT_REDUCTION",),
     ),
-    Setting("worker_disable_prefetch", False, FLAG, "Fetch only for free slots.", ("CELERYD_DISABLE_PREFETCH",), used=True),
+    Setting("worker_disable_prefetch", False, FLAG, "Fetch a message only for a free slot.", ("CELERYD_DISABLE_PREFETCH",), used=True),
     Setting("worker_redirect_stdouts", True, FLAG, "What tasks print goes to the log.", ("CELERY_REDIRECT_STDOUTS",), used=True),
     Setting("worker_redirect_stdouts_level", "WARNING", TEXT_OR_NUMBER, "At this level.", ("CELERY_REDIRECT_STDOUTS_LEVEL",), used=True),
     Setting("worker_send_task_events", False, FLAG, "Publish events of tasks (`-E`).", ("CELERY_SEND_EVENTS",)),

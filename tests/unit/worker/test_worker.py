@@ -1,0 +1,40 @@
+import asyncio
+from types import SimpleNamespace
+
+from umbel import Queue, Umbel
+from umbel.worker.options import WorkerOptions
+from umbel.worker.seating import PreforkSeating
+from umbel.worker.worker import Worker
+
+
+def worker(conf=(), **options):
+    app = Umbel("proj", broker="memory://", set_as_current=False, **dict(conf))
+    return Worker(app, WorkerOptions(hostname="w1@host", **options))
+
+
+def test_a_worker_reads_all_queues_or_those_it_is_told():
+    conf = {"task_queues": [Queue("a"), Queue("b")]}
+    assert [queue.name for queue in worker(conf).queues()] == ["a", "b"]
+    assert [queue.name for queue in worker(conf, queues=("b",)).queues()] == ["b"]
+    assert [queue.name for queue in worker(conf, exclude=("b",)).queues()] == ["a"]
+
+
+def test_a_queue_of_the_workers_own_has_celerys_names():
+    *_, own = worker({"worker_direct": True}, queues=("a",)).queues()
+    assert (own.name, own.exchange.name, own.exchange.type, own.routing_key) == ("w1@host.dq2", "C.dq2", "direct", "w1@host")
+
+
+def assembled(made):
+    async def windows():
+        made._assemble(PreforkSeating(made.options, "", "w1@host"))
+        made.dispatcher = SimpleNamespace(early=1)
+        return made._window(1000.0)
+
+    return asyncio.run(windows())
+
+
+def test_without_prefetching_what_runs_acknowledged_takes_a_slot():
+    assert assembled(worker(concurrency=3)) > 3
+    assert assembled(worker(concurrency=3, prefetch_multiplier=2)) == 6
+    assert assembled(worker(concurrency=3, prefetch_multiplier=2, disable_prefetch=True)) == 2
+    assert assembled(worker({"worker_disable_prefetch": True}, concurrency=3)) == 2
