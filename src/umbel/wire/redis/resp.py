@@ -96,7 +96,7 @@ class Parser:
         except (ValueError, KeyError) as error:
             raise ProtocolError(f"the server sent what is not RESP: {data[:60]!r}") from error
 
-    def _read(self, data: bytes) -> list[Any]:
+    def _read(self, data: bytes) -> list[Any]:  # noqa: C901, PLR0912 - flat, because calls cost more than the work
         out: list[Any] = []
         at, size, stack = 0, len(data), self._stack
         while at < size:
