@@ -176,7 +176,7 @@ class AmqpConsumer:
 
     async def _reconnect(self) -> None:
         """Try for ever: a worker outlives its broker."""
-        for pause in delays(0.1, 2.0, 10.0):
+        for pause in delays(0.1, most=3.0):
             await asyncio.sleep(pause)
             try:
                 await self._connect()

@@ -76,7 +76,7 @@ class AmqpPublisher:
         self._put_at = self._tight_at = 0.0
         #: When connecting last failed, and how.
         self._failed: tuple[float, OperationalError] | None = None
-        self._pauses = delays()
+        self._pauses = delays(most=3.0)
         self._attendant: threading.Thread | None = None
         #: The attendant is at work; and looks every few milliseconds, so that messages may wait for it.
         self._busy = self._attentive = False
@@ -388,7 +388,7 @@ class AmqpPublisher:
             pause = next(self._pauses)
             logger.warning("%d messages wait for RabbitMQ; trying again in %.1f s: %s", waiting, pause, error)
             return pause
-        self._pauses = delays()
+        self._pauses = delays(most=3.0)
         logger.info("connected to %s again; %d unconfirmed messages were published again", self._pipe.node, waiting)
         return _LOOK
 
