@@ -96,9 +96,6 @@ def _load(arena: Arena, case: Case) -> list[str]:
     buried = []
     for _ in range(TASKS):
         arena.submit("nap", 0.05 if case.site == "during_shutdown_handback" else 0.005)
-    if case.site == "before_delay_settle":
-        for _ in range(MOVED):
-            arena.submit("mark", countdown=FAR)
     if case.site == "before_dead_letter_settle":
         for _ in range(MOVED):
             bad = poisons.message(poisons.BODY[:-5])
@@ -112,9 +109,14 @@ def _load(arena: Arena, case: Case) -> list[str]:
 
 def _work_and_die(arena: Arena, case: Case, armed: dict[str, str]) -> None:
     worker = arena.worker("-c", str(SLOTS), env=armed, ready=case.process != "main")
-    if case.site == "during_shutdown_handback":
+    if case.site in ("during_shutdown_handback", "before_delay_settle"):
         arena.watch.wait(lambda entries: any(entry["kind"] == "end" for entry in entries), 20, "the first end")
+    if case.site == "during_shutdown_handback":
         worker.send(signal.SIGTERM)
+    if case.site == "before_delay_settle":  # now, not before: a worker that is slow to start would find them too near to be moved
+        for _ in range(MOVED):
+            arena.submit("mark", countdown=FAR)
+        arena.flush_client()
     if case.process == "main":
         assert worker.wait(20) == -signal.SIGKILL, worker.text()
         eventually(lambda: not worker.members(), 5, "the children gone")
