@@ -10,15 +10,15 @@ import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any, Concatenate, Literal, Self, TypeVar, overload
 
 from umbel import current
-from umbel.app import importing, shared
+from umbel.app import importing, running, shared
 from umbel.app.annotations import annotate
 from umbel.app.config import sources
-from umbel.app.config.settings import Settings
-from umbel.app.connecting import Links
+from umbel.app.config.settings import Settings, zone_of
+from umbel.app.connections import Links
 from umbel.app.registry import TaskRegistry
 from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.outbox import Outbox
@@ -28,14 +28,12 @@ from umbel.app.sending.routing import Router, compile_routes
 from umbel.app.tasks import Task, make_task
 from umbel.brokers.base import Broker, Publisher
 from umbel.control.client import Control
-from umbel.errors import ImproperlyConfigured
-from umbel.execution.runner import Environment, TaskRunner
+from umbel.execution.runner import TaskRunner
 from umbel.hooks import Signal
 from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.typing import P, R
-from umbel.wire import serializers
 
 T = TypeVar("T", bound=type)
 
@@ -221,13 +219,10 @@ class Umbel:
         Raises:
             ImproperlyConfigured: the variable is not set.
         """
-        module = os.environ.get(variable_name)
-        if not module:
-            if silent:
-                return False
-            raise ImproperlyConfigured(f"the environment variable {variable_name} is not set: it must name the module with the settings")
-        self.config_from_object(module, silent=silent, force=force)
-        return True
+        module = sources.module_named_by(variable_name, os.environ, silent=silent)
+        if module:
+            self.config_from_object(module, silent=silent, force=force)
+        return bool(module)
 
     def config_from_cmdline(self, argv: Iterable[str], namespace: str = "celery") -> None:  # noqa: ARG002 - names are whole here
         """Take settings from words such as ``worker.prefetch_multiplier=1``."""
@@ -245,15 +240,7 @@ class Umbel:
     @property
     def timezone(self) -> tzinfo:
         """In which times are written; a time without a zone is meant in it."""
-        name = self.conf.timezone
-        if not name or (self.conf.enable_utc and name.upper() == "UTC"):
-            return UTC if self.conf.enable_utc or name else datetime.now().astimezone().tzinfo or UTC  # noqa: TID251 - the machine's own zone
-        from zoneinfo import ZoneInfo
-
-        try:
-            return ZoneInfo(name)
-        except (KeyError, ValueError, OSError) as error:
-            raise ImproperlyConfigured(f"setting timezone: there is no zone {name!r}; expected a name such as Europe/Berlin") from error
+        return zone_of(self.conf)
 
     def now(self) -> datetime:
         """The time in the app's zone."""
@@ -397,12 +384,12 @@ class Umbel:
         Args:
             hostname: the worker's name.
         """
-        return TaskRunner(_environment(self, hostname or self.hostname, stores=self.links.store_url() is not None))
+        return TaskRunner(running.environment(self, hostname or self.hostname, stores=self.links.store_url() is not None))
 
     def eager_runner(self, *, stores: bool) -> TaskRunner:
         """Executes tasks in their caller."""
         if stores not in self._eager:
-            self._eager[stores] = TaskRunner(_environment(self, self.hostname, stores=stores))
+            self._eager[stores] = TaskRunner(running.environment(self, self.hostname, stores=stores))
         return self._eager[stores]
 
     def prepare(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[str, Any, Any]:
@@ -434,14 +421,26 @@ class Umbel:
     def import_path(self) -> str:
         """``module:attribute`` by which another process finds this app; empty when it cannot."""
         if not self._import_path:
-            module = sys.modules.get(self._module)
-            names = [name for name, value in vars(module).items() if value is self] if module and self._module != "__main__" else []
-            self._import_path = f"{self._module}:{names[0]}" if names else ""
+            self._import_path = importing.path_of(self, self._module)
         return self._import_path
 
     @import_path.setter
     def import_path(self, path: str) -> None:
         self._import_path = path
+
+    # -- running -----------------------------------------------------------
+
+    def start(self, argv: Sequence[str] | None = None) -> int:
+        """Run a command line, as ``umbel`` does, for this app; returns the exit code."""
+        return running.start(self, argv)
+
+    def worker_main(self, argv: Sequence[str] | None = None) -> int:
+        """`start` for ``["worker", …]`` only."""
+        return running.worker_main(self, argv)
+
+    def Worker(self, **options: Any) -> Any:  # noqa: N802 - Celery's name
+        """A worker for this app, to `run` here or in a thread; options as in `umbel.worker.options.WorkerOptions`."""
+        return running.make_worker(self, options)
 
     # -- current -----------------------------------------------------------
 
@@ -460,21 +459,6 @@ class Umbel:
         return None if request is None else request.task_object
 
     current_worker_task = current_task
-
-
-def _environment(app: Umbel, hostname: str, *, stores: bool) -> Environment:
-    conf = app.conf
-    return Environment(
-        tasks=app.tasks,
-        hostname=hostname,
-        accept=serializers.content_types(conf.accept_content),
-        max_decompressed=conf.message_max_decompressed,
-        extended=conf.result_extended,
-        stores=stores,
-        records_sent=stores and conf.task_store_queued and not app.answers_by_message,
-        prepare=app.prepare,
-        clock=app.clock,
-    )
 
 
 def _unpickle(kind: type[Umbel], main: str | None, settings: Mapping[str, Any]) -> Umbel:

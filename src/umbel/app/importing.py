@@ -1,10 +1,12 @@
-"""Import modules of tasks."""
+"""Import modules of tasks; tell where an app can be imported from."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from umbel import hooks
@@ -61,3 +63,17 @@ def _django_apps() -> list[str]:
     except ImportError as error:
         raise ImproperlyConfigured("autodiscover_tasks() needs the names of packages where there is no Django") from error
     return [config.name for config in apps.get_app_configs()]
+
+
+def path_of(app: Any, module_name: str) -> str:
+    """``module:attribute`` by which another process finds an app; empty when it cannot.
+
+    Args:
+        module_name: where the app was made. A script that is run is found by the name of its file.
+    """
+    module = sys.modules.get(module_name)
+    attribute = next((name for name, value in vars(module).items() if value is app), "") if module is not None else ""
+    if module_name == "__main__":
+        spec, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
+        module_name = spec.name.removesuffix(".__main__") if spec is not None else Path(file).stem if file else ""
+    return f"{module_name}:{attribute}" if module_name and attribute else ""

@@ -76,6 +76,8 @@ def load(options: GlobalOptions, changes: Mapping[str, Any] | None = None, *, ne
     enter(options.workdir)
     changes = {**_changes_of(options), **(changes or {})}
     if options.app is None:
+        if options.given is not None:
+            return _laid_over(options.given, options.given.import_path, changes)
         if needed:
             raise AppNotFound(f"Which app? Name the module it lives in, e.g. -A tasks.{_candidates()}")
         from umbel.app.app import Umbel
@@ -84,11 +86,13 @@ def load(options: GlobalOptions, changes: Mapping[str, Any] | None = None, *, ne
         path = None
     else:
         app, path = _find(options.app)
-    if options.config:
-        app.config_from_object(options.config)
+    return _laid_over(app, path, changes)
+
+
+def _laid_over(app: Any, path: str | None, changes: Mapping[str, Any]) -> LoadedApp:
     if changes:
         app.conf.update(changes)
-    return LoadedApp(app, path, changes)
+    return LoadedApp(app, path or None, changes)
 
 
 def _find(text: str) -> tuple[Any, str]:
@@ -126,11 +130,22 @@ def enter(workdir: str | None) -> None:
 
 def _changes_of(options: GlobalOptions) -> dict[str, Any]:
     changes = {}
+    if options.config:  # as values, so that children have them, too
+        changes.update(_settings_of(options.config))
     if options.broker:
         changes["broker_url"] = options.broker
     if options.result_backend:
         changes["result_backend"] = options.result_backend
     return changes
+
+
+def _settings_of(module: str) -> dict[str, Any]:
+    from umbel.app.config import sources
+
+    try:
+        return sources.load(module)
+    except ImportError as error:
+        raise Misuse(f"--config {module}: it cannot be imported (looked in {Path.cwd()} and on the module search path): {error}") from error
 
 
 def _candidates() -> str:

@@ -11,7 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -68,13 +68,18 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line; returns the exit code."""
+def run(arguments: Sequence[str] | None = None, app: Any = None) -> int:
+    """Run one command line; returns the exit code.
+
+    Args:
+        arguments: the words; those of this process when not given.
+        app: used where ``-A`` names none.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        code = cli.main(args=None if arguments is None else list(arguments), prog_name="umbel", standalone_mode=False)
+        code = cli.main(args=None if arguments is None else list(arguments), prog_name="umbel", standalone_mode=False, obj=app)
         sys.stdout.flush()
     except click.exceptions.Exit as error:
         return error.exit_code

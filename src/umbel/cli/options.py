@@ -30,6 +30,8 @@ class GlobalOptions:
     workdir: str | None = None
     no_color: bool = False
     quiet: bool = False
+    #: The app whose `start` was called, for when ``app`` names none.
+    given: Any = None
 
     @classmethod
     def of(cls, context: click.Context) -> GlobalOptions:
@@ -38,7 +40,7 @@ class GlobalOptions:
         known = {field.name for field in fields(cls)}
         options = {name: value for name, value in given.items() if name in known}
         options.setdefault("app", os.environ.get("UMBEL_APP") or os.environ.get("CELERY_APP") or None)
-        return cls(**options)
+        return cls(**options, given=context.find_root().obj)
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> Any:

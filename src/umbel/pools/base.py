@@ -42,7 +42,7 @@ class ChildOptions:
     changes: dict[str, Any] = field(default_factory=dict)
     #: ``module:function`` and its arguments, called first of all: logging.
     initializer: tuple[str, tuple[Any, ...]] | None = None
-    #: Store a STARTED record where the task asks for it.
+    #: Its place among the worker's children, from 1.
     index: int = 1
 
 

@@ -26,14 +26,16 @@ class SoloSeat:
     Args:
         listener: told of outcomes, on the loop.
         loop: the consumer's event loop, running in another thread.
+        interruptible: tasks run in the process's main thread, the only one that a signal can interrupt.
     """
 
-    def __init__(self, listener: SeatListener, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, listener: SeatListener, loop: asyncio.AbstractEventLoop, *, interruptible: bool = True) -> None:
         self.index = 1
         self.is_ready = True
         self.board = Board(private(), threading.Lock())
         self._listener = listener
         self._loop = loop
+        self._interruptible = interruptible
         self._inbox: queue.SimpleQueue[Sequence[JobTuple] | None] = queue.SimpleQueue()
 
     # the consumer's side
@@ -61,6 +63,9 @@ class SoloSeat:
 
     def interrupt(self, number: int) -> None:
         """Raise SoftTimeLimitExceeded in this job, if it still runs."""
+        if not self._interruptible:
+            logger.error("the solo pool cannot interrupt a task outside the main thread; use -P prefork for soft time limits")
+            return
         self.board.pass_soft_limit(number)
         if hasattr(signal, "SIGUSR1"):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)

@@ -16,7 +16,8 @@ from umbel.worker.worker import Worker
 class SoloSeating:
     """One seat, made on the loop, served by the main thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, interruptible: bool) -> None:
+        self._interruptible = interruptible
         self.seat: SoloSeat | None = None
         self.is_made = threading.Event()
         self.is_closing = False
@@ -24,7 +25,7 @@ class SoloSeating:
 
     def open(self, listener: SeatListener, count: int) -> None:  # noqa: ARG002 - there is only one main thread
         """Make the seat."""
-        self.seat = SoloSeat(listener, asyncio.get_running_loop())
+        self.seat = SoloSeat(listener, asyncio.get_running_loop(), interruptible=self._interruptible)
         self.is_made.set()
         listener.on_ready(self.seat)
 
@@ -54,7 +55,8 @@ class SoloSeating:
 
 def run_solo(worker: Worker) -> int:
     """The loop on a thread, the tasks here."""
-    seating = SoloSeating()
+    in_main = threading.current_thread() is threading.main_thread()
+    seating = SoloSeating(interruptible=in_main)
     result: list[int] = []
     trouble: list[BaseException] = []
 
@@ -70,12 +72,18 @@ def run_solo(worker: Worker) -> int:
     thread.start()
     seating.is_made.wait()
     seat = seating.seat
-    if seat is not None:
-        watch_soft_limit(seat.board)
-        Executor(worker.app.runner(worker.hostname), seat.board, seat, AppEffects(worker.app)).run()
-        if thread.is_alive():
+    try:
+        if seat is not None:
+            if in_main:
+                watch_soft_limit(seat.board)
+            Executor(worker.app.runner(worker.hostname), seat.board, seat, AppEffects(worker.app)).run()
+    except BaseException:
+        worker.request_stop()
+        raise
+    finally:
+        if seat is not None and thread.is_alive():
             seat.gone()
-    thread.join()
+        thread.join()
     if trouble:
         raise trouble[0]
     return result[0]

@@ -83,8 +83,15 @@ class Worker:
             from umbel.worker.solo import run_solo
 
             return run_solo(self)
-        warm_up(self.options.app_path or self.app.import_path)
-        return asyncio.run(self.main(PreforkSeating(self.options, self.options.app_path or self.app.import_path, self.hostname)))
+        path = self.options.app_path or self.app.import_path
+        if not path:
+            raise ImproperlyConfigured(
+                "children cannot find the app: bind it to a name in a module that can be imported, or use the pool solo"
+            )
+        warm_up(path)
+        return asyncio.run(self.main(PreforkSeating(self.options, path, self.hostname)))
+
+    start = run
 
     def request_stop(self, *, warm: bool = True) -> None:
         """Begin to stop; from any thread or signal handler. A second request makes a warm stop cold."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from umbel.app.config import schema, sources
@@ -258,3 +259,20 @@ def _public(url: str) -> str:
         return urls.parse(url).public()
     except ImproperlyConfigured:
         return url.partition("://")[0] + "://" + _MASK
+
+
+def zone_of(conf: Settings) -> tzinfo:
+    """The zone of ``timezone`` and ``enable_utc``.
+
+    Raises:
+        ImproperlyConfigured: there is no such zone.
+    """
+    name = conf.timezone
+    if not name or (conf.enable_utc and name.upper() == "UTC"):
+        return UTC if conf.enable_utc or name else datetime.now().astimezone().tzinfo or UTC  # noqa: TID251 - the machine's own zone
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ImproperlyConfigured(f"setting timezone: there is no zone {name!r}; expected a name such as Europe/Berlin") from error

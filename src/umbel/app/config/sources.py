@@ -160,3 +160,15 @@ def _is_code(value: Any) -> bool:
 
 def _describe(source: Any) -> str:
     return getattr(source, "__name__", None) or type(source).__name__
+
+
+def module_named_by(variable: str, environ: Mapping[str, str], *, silent: bool = False) -> str:
+    """The module with settings that an environment variable names; empty where it is not set and that may be.
+
+    Raises:
+        ImproperlyConfigured: the variable is not set.
+    """
+    module = environ.get(variable, "")
+    if not module and not silent:
+        raise ImproperlyConfigured(f"the environment variable {variable} is not set: it must name the module with the settings")
+    return module

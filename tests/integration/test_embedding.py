@@ -1,0 +1,81 @@
+"""A worker inside somebody else's program, and a program that is its own command line."""
+
+import subprocess
+import sys
+
+import pytest
+
+from umbel import Umbel
+
+SCRIPT = """
+import sys, threading
+from umbel import Umbel
+
+app = Umbel("script", broker="sqlite:///here.db")
+
+@app.task
+def add(x, y):
+    return x + y
+
+def in_a_thread(**options):
+    worker = app.Worker(concurrency=1, hostname="guest", **options)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        assert worker.is_ready.wait(20)
+        return add.delay(1, 2).get(timeout=20)
+    finally:
+        worker.request_stop()
+        thread.join(20)
+        assert not thread.is_alive()
+
+if __name__ == "__main__":
+    if sys.argv[1] == "threads":
+        print(in_a_thread(queues="celery"), in_a_thread(pool="solo"))
+        app.close()
+        assert threading.enumerate() == [threading.main_thread()], threading.enumerate()
+    else:
+        sys.exit(app.start())
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+
+    def run(*words):
+        return subprocess.run(
+            [sys.executable, "-W", "error", "script.py", *words], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return run
+
+
+def test_a_worker_runs_in_a_thread_with_children_or_without(run):
+    done = run("threads")
+    assert (done.returncode, done.stdout) == (0, "3 3\n"), done.stderr
+
+
+def test_a_script_is_the_command_line_of_its_app(run):
+    done = run("queues", "--json")
+    assert done.returncode == 0, done.stderr
+    assert '"celery"' in done.stdout
+
+
+def test_worker_main_runs_workers_only():
+    app = Umbel("proj", broker="memory://", set_as_current=False)
+    with pytest.raises(ValueError, match="expected \\['worker', …\\], got \\['purge'\\]"):
+        app.worker_main(["purge"])
+
+
+def test_an_app_that_children_cannot_find_is_refused():
+    app = Umbel("proj", broker="memory://", set_as_current=False)
+    with pytest.raises(Exception, match="children cannot find the app"):
+        app.Worker().run()
+
+
+def test_options_of_an_embedded_worker():
+    app = Umbel("proj", broker="memory://", set_as_current=False)
+    assert [queue.name for queue in app.Worker(queues="a, b").queues()] == ["a", "b"]
+    with pytest.raises(TypeError, match="queue"):
+        app.Worker(queue="a")
