@@ -1,0 +1,99 @@
+"""The hop from a worker's consumer process to its children and back, without a broker, an app or a task: bench_hop.py [JOBS] [CHILDREN]
+
+Dispatcher, frames, slot board and executor are the real ones; the runner does nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+from umbel.brokers.base import Delivery
+from umbel.execution.base import Execution, Job, Verdict
+from umbel.pools import child, framing, prefork
+from umbel.pools.base import ChildOptions, Outcome, Seat
+from umbel.pools.board import Board, attach
+from umbel.pools.executor import Executor
+from umbel.pools.template import context
+from umbel.worker.dispatching import Dispatcher
+from umbel.worker.jobs import Entry, TaskSpec
+
+TASK_ID = "00000000-0000-4000-8000-000000000001"
+HEADERS = {
+    "lang": "py", "task": "noop", "id": TASK_ID, "shadow": None, "eta": None, "expires": None, "group": None, "group_index": None, "retries": 0,
+    "timelimit": [None, None], "root_id": TASK_ID, "parent_id": None, "argsrepr": "(1,)", "kwargsrepr": "{}", "origin": "gen1@host",
+    "ignore_result": False, "replaced_task_nesting": 0, "stamped_headers": None, "stamps": {},
+}  # fmt: skip
+BODY = b'[[1], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
+
+
+class NoRunner:
+    """Every job has succeeded."""
+
+    def started_record(self, job: Job) -> None:
+        return None
+
+    def execute(self, job: Job) -> Execution:
+        return Execution(job, TASK_ID, "noop", "SUCCESS", Verdict.ACK, 0.00001)
+
+
+def child_main(line, board_path, lock, _options):
+    """In place of `child.main`: no app is loaded."""
+    board = Board(attach(board_path), lock)
+    child.leave_signals_to_parent()
+    line.sendall(framing.render(framing.READY, 0))
+    Executor(NoRunner(), board, child.SocketChannel(line), None).run()
+
+
+class Listener:
+    """Counts what comes back."""
+
+    def __init__(self, jobs: int, children: int) -> None:
+        self.left = jobs
+        self.missing = children
+        self.is_ready, self.is_done = asyncio.Event(), asyncio.Event()
+        self.dispatcher = Dispatcher(None, None, None, None, None)
+
+    def on_ready(self, seat: Seat) -> None:
+        self.dispatcher.add_seat(seat)
+        self.missing -= 1
+        if not self.missing:
+            self.is_ready.set()
+
+    def on_outcomes(self, seat: Seat, outcomes: list[Outcome]) -> None:
+        self.left -= sum(1 for _ in self.dispatcher.finished(seat, outcomes))
+        self.dispatcher.pump()
+        if not self.left:
+            self.is_done.set()
+
+    def on_death(self, seat: Seat, cause: str) -> None:
+        if self.left:
+            raise SystemExit(f"a child ended early: {cause}")
+
+
+def entry(number: int) -> Entry:
+    delivery = Delivery(BODY, dict(HEADERS), "application/json", "utf-8", {"correlation_id": TASK_ID}, number, 0, "q", "", "q")
+    return Entry(delivery, "noop", TASK_ID, TaskSpec(name="noop"), None, None)
+
+
+async def measure(jobs: int, children: int) -> None:
+    prefork.main = child_main
+    listener = Listener(jobs, children)
+    seats = [prefork.ChildSeat(context(), ChildOptions(app_path="", hostname="", index=n + 1), listener) for n in range(children)]
+    await listener.is_ready.wait()
+    entries = [entry(number) for number in range(jobs)]
+    wall, processor = time.perf_counter(), time.process_time()
+    listener.dispatcher.offer(entries)
+    await listener.is_done.wait()
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    print(f"{jobs / wall:,.0f} jobs/s over {children} children; {processor / jobs * 1e6:.1f} µs of the consumer process each")
+    for seat in seats:
+        seat.quit()
+    await asyncio.sleep(0.2)
+    for seat in seats:
+        seat.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000, int(sys.argv[2]) if len(sys.argv) > 2 else 2))
