@@ -24,7 +24,7 @@ BUILT_IN: Mapping[str, str] = {
     "memory": "umbel.brokers.memory:connect",
 }
 #: The extra to install, by the name of the missing library.
-EXTRAS: Mapping[str, str] = {"redis": "redis", "hiredis": "fast", "sqlalchemy": "sql", "msgpack": "msgpack", "yaml": "yaml"}
+EXTRAS: Mapping[str, str] = {"redis": "redis", "sqlalchemy": "sql", "msgpack": "msgpack", "yaml": "yaml"}
 
 
 def connect(options: BrokerOptions) -> Broker:
