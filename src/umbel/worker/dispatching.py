@@ -178,11 +178,19 @@ class Dispatcher:
 
     async def _send_prepared(self, station: Station, entry: Entry) -> None:
         number = entry.number
-        await self._prepare(entry)
-        if station.given.get(number) is entry and not (entry.lost and not entry.early):
-            station.seat.send([entry.job()])
-        elif station.given.pop(number, None) is not None:
+        try:
+            await self._prepare(entry)
+        except Exception:
+            if station.given.pop(number, None) is not None and not entry.lost:
+                self.put_back([entry])
+            raise
+        if station.given.get(number) is not entry:
+            return
+        if entry.lost:  # it will come again; to run it now as well would be once too often
+            del station.given[number]
             self.pump()
+        else:
+            station.seat.send([entry.job()])
 
     # taking back
 

@@ -1,13 +1,18 @@
 import asyncio
 
+import pytest
+
+from umbel.errors import OperationalError
 from umbel.worker.dispatching import Dispatcher
 from unit.worker.stand_ins import FakeSeat, entry, outcome
 
 
-def dispatcher(seats=2, max_tasks=None):
+def dispatcher(seats=2, max_tasks=None, trouble=None):
     prepared, retired, expired = [], [], []
 
     async def prepare(one):
+        if trouble is not None:
+            raise trouble
         prepared.append(one.id)
 
     spawned = []
@@ -148,3 +153,26 @@ def test_what_expires_while_it_waits_is_not_started():
         one.pump()
     assert [e.id for e in one.expired] == ["t1"]
     assert one.seats[0].sent == [[1], [2], [3]]
+
+
+@pytest.mark.parametrize("kind", ["early", "careful"])
+def test_what_cannot_be_prepared_is_ready_again(kind):
+    one = dispatcher(seats=1, trouble=OperationalError("gone"))
+    batch = entries(1)
+    setattr(batch[0], kind, True)
+    one.offer(batch)
+    with pytest.raises(OperationalError):
+        asyncio.run(one.spawned.pop())
+    assert list(one.ready) == batch
+    assert one.outstanding == 0
+
+
+def test_an_early_entry_whose_delivery_is_lost_while_it_is_acknowledged_is_not_run():
+    one = dispatcher(seats=1)
+    batch = entries(1)
+    batch[0].early = True
+    one.offer(batch)
+    one.withdraw({batch[0].delivery})
+    asyncio.run(one.spawned.pop())
+    assert one.seats[0].sent == []
+    assert one.outstanding == 0
