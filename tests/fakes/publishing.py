@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from umbel import Umbel
@@ -19,6 +20,7 @@ class FakePublisher:
     def __init__(self) -> None:
         self.sent: list[tuple[Message, Destination]] = []
         self.confirmed: list[bool] = []
+        self.retries: list[int] = []
         self.declared: list[Queue] = []
         self.error: Exception | None = None
         self.blocking = False
@@ -40,6 +42,10 @@ class FakePublisher:
         for message, to in messages:
             self.publish(message, to, confirm=confirm)
         return len(self.sent) - before
+
+    def retrying(self, retries: int) -> AbstractContextManager[None]:
+        self.retries.append(retries)
+        return nullcontext()
 
     def declare(self, queue: Queue) -> None:
         self.declared.append(queue)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -124,7 +125,6 @@ def broker_options(conf: Settings, *, url: Any = None, role: str = "") -> Broker
     lease = seconds(conf.broker_lease) or 30.0
     if transport.get("visibility_timeout"):  # a shorter one is the lease; a longer one is moot, because leases are renewed
         lease = min(lease, float(transport["visibility_timeout"]))
-    policy = conf.task_publish_retry_policy or {}
     on_startup = conf.broker_connection_retry_on_startup
     retry = conf.broker_connection_retry if on_startup is None else on_startup
     return BrokerOptions(
@@ -139,7 +139,7 @@ def broker_options(conf: Settings, *, url: Any = None, role: str = "") -> Broker
         lease=lease,
         window=conf.broker_publish_window,
         publish_timeout=seconds(conf.broker_publish_timeout) or 10.0,
-        publish_retries=policy.get("max_retries", 3) if conf.task_publish_retry else None,
+        publish_retries=publish_retries(conf),
         delayed_queue_type=conf.broker_native_delayed_delivery_queue_type,
         limits=MessageLimits(
             body=conf.message_max_body,
@@ -148,6 +148,19 @@ def broker_options(conf: Settings, *, url: Any = None, role: str = "") -> Broker
             depth=conf.message_max_depth,
         ),
     )
+
+
+def publish_retries(conf: Settings, retry: bool | None = None, policy: Mapping[str, Any] | None = None) -> int:
+    """Attempts after the first to reach the broker when publishing.
+
+    Args:
+        retry: whether there are any; ``task_publish_retry`` when not given.
+        policy: ``max_retries`` of it counts, ``None`` there is no limit but the timeout; ``task_publish_retry_policy`` when not given.
+    """
+    if not (conf.task_publish_retry if retry is None else retry):
+        return 0
+    most = (policy or conf.task_publish_retry_policy or {}).get("max_retries", 3)
+    return sys.maxsize if most is None else int(most)
 
 
 def store_url(conf: Settings, broker: Iterable[str]) -> str | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -128,8 +129,8 @@ class BrokerOptions:
     window: int = 4096
     #: Seconds that a publisher waits for room in the window, or for a confirm, before it raises.
     publish_timeout: float = 10.0
-    #: Publish attempts over lost connections, Celery's ``task_publish_retry_policy``; ``None``: do not retry.
-    publish_retries: int | None = 3
+    #: Attempts after the first to reach the broker when publishing, within ``publish_timeout``.
+    publish_retries: int = 3
     #: Extra queue type for delays on RabbitMQ: quorum or classic.
     delayed_queue_type: str = "quorum"
     limits: MessageLimits = field(default_factory=MessageLimits)
@@ -174,6 +175,9 @@ class Publisher(Protocol):
 
     def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
         """Hand over many messages with as few system calls as possible; returns how many."""
+
+    def retrying(self, retries: int) -> AbstractContextManager[None]:
+        """Inside this block this thread tries so often again to reach the broker, in place of ``BrokerOptions.publish_retries``."""
 
     def declare(self, queue: Queue) -> None:
         """See to it that a queue, its exchange and its bindings exist (once per connection)."""

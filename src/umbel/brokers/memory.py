@@ -12,6 +12,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -168,6 +169,9 @@ class MemoryPublisher:
             self._hub.publish(message, to)
             count += 1
         return count
+
+    def retrying(self, retries: int) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()
 
     def declare(self, queue: Queue) -> None:
         self._hub.declare(queue)

@@ -207,7 +207,7 @@ def test_broker_options():
     assert found.urls == ("amqp://a", "amqp://b")
     assert (found.heartbeat, found.connect_timeout, found.window, found.failover) == (0, 2, 7, "shuffle")
     assert (found.max_retries, found.limits.body, found.publish_retries) == (None, 10, 9)
-    assert broker(task_publish_retry=False).publish_retries is None
+    assert broker(task_publish_retry=False).publish_retries == 0
     assert broker().urls == ("sqlite:///umbel.db",)
     assert connections.broker_options(Settings({"broker_read_url": "redis://r"}, environ={}), role="read").urls == ("redis://r",)
 

@@ -1,10 +1,12 @@
 import datetime as dt
 import json
+import sys
 
 import pytest
 
 from fakes.publishing import FakeApp
 from umbel import Exchange, Queue, hooks
+from umbel.app.connections import broker_options
 from umbel.errors import EncodeError, OperationalError, QueueNotFound
 from umbel.messages.ids import created_at
 
@@ -306,3 +308,11 @@ def test_without_task_store_queued_nothing_is_stored_by_sending(app, add):
     add.delay(1)
     add.delay_many([1, 2])
     assert store.records == []
+
+
+def test_a_call_may_say_how_often_to_try_again(app, add):
+    app.conf.task_publish_retry_policy = {"max_retries": 7}
+    for options in ({"retry": False}, {"retry_policy": {"max_retries": 2}}, {"retry": True}, {"retry_policy": {"max_retries": None}}, {}):
+        add.apply_async((1,), countdown=1, **options)
+    assert app.fake.retries == [0, 2, 7, sys.maxsize]
+    assert broker_options(app.conf).publish_retries == 7

@@ -44,8 +44,9 @@ class PublishOptions:
     confirm: bool = False
     #: Seconds that publishing may take.
     timeout: float | None = None
-    #: ``False``: do not publish again over a new connection.
+    #: ``False``: one attempt to reach the broker.
     retry: bool | None = None
+    #: ``max_retries`` of it counts; the waits are Umbel's own.
     retry_policy: Mapping[str, Any] | None = None
     serializer: str | None = None
     compression: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import os
@@ -12,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from umbel import current, hooks
+from umbel.app.connections import publish_retries
 from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.publishing import Calling, Plan, Prepared, Sender, plan, prepare
 from umbel.brokers.base import Publisher
@@ -116,7 +118,8 @@ class Outbox:
         prepared = self.prepare(name, args, kwargs, options, task)
         if self._expect is not None:
             self._expect((prepared.task_id,))
-        self.publish(name, prepared.message, prepared.to, confirm=options.confirm, timeout=options.timeout)
+        with self._retrying(options):
+            self.publish(name, prepared.message, prepared.to, confirm=options.confirm, timeout=options.timeout)
         self._remember(prepared.task_id, options)
         handle = self._app.handle(prepared.task_id, name)
         handle.ignored = prepared.ignored
@@ -155,7 +158,8 @@ class Outbox:
                 handles.append(handle)
                 yield prepared.task_id, prepared.message, prepared.to
 
-        self._app.publisher.publish_many(self._expected(rendered()), confirm=options.confirm)
+        with self._retrying(options):
+            self._app.publisher.publish_many(self._expected(rendered()), confirm=options.confirm)
         return handles
 
     def send_stencil(
@@ -184,6 +188,11 @@ class Outbox:
             handle = send()
         await confirmed(publisher)
         return handle
+
+    def _retrying(self, options: PublishOptions) -> contextlib.AbstractContextManager[None]:
+        if options.retry is None and options.retry_policy is None:
+            return contextlib.nullcontext()
+        return self._app.publisher.retrying(publish_retries(self._app.conf, options.retry, options.retry_policy))
 
     def _expected(self, rendered: Iterable[tuple[str, Message, Destination]]) -> Iterable[tuple[Message, Destination]]:
         """Messages whose ids the store has been told of, a few hundred at a time."""

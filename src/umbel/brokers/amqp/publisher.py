@@ -21,12 +21,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 
 from umbel.brokers.amqp.addresses import Address
 from umbel.brokers.amqp.pipeline import CHANNEL, Pipeline
 from umbel.brokers.amqp.window import MOST_BYTES
 from umbel.brokers.base import BrokerOptions
+from umbel.brokers.retries import Retries
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import AccessRefused, BrokerBlocked, OperationalError
 from umbel.messages.model import Message, Stencil
@@ -59,6 +61,7 @@ class AmqpPublisher:
     def __init__(self, nodes: Sequence[Address], options: BrokerOptions) -> None:
         self._nodes = tuple(nodes)
         self._options = options
+        self._retries = Retries(options.publish_retries)
         self._declared: dict[str, Queue] = {}
         self._stencils: dict[Stencil, CompiledStencil] = {}
         self._methods: dict[tuple[str, str, bool], bytes] = {}
@@ -135,6 +138,9 @@ class AmqpPublisher:
 
     def would_block(self) -> bool:
         return self._pipe.is_lost or len(self._pipe.window) >= self._options.window // 2
+
+    def retrying(self, retries: int) -> AbstractContextManager[None]:
+        return self._retries.limited(retries)
 
     def declare(self, queue: Queue) -> None:
         started = SYSTEM.monotonic()
@@ -234,7 +240,7 @@ class AmqpPublisher:
         if self._failed is not None and self._failed[0] >= started:
             raise type(self._failed[1])(*self._failed[1].args)
         deadline = min(deadline, SYSTEM.monotonic() + self._options.connect_timeout * len(self._nodes) + 0.5)
-        retries = self._options.publish_retries or 0
+        retries = self._retries.allowed
         for attempt, pause in enumerate(delays(0.05, 2.0, 1.0)):
             try:
                 self._pipe.connect(deadline)

@@ -17,6 +17,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,7 @@ from umbel.brokers.redis.blocking import Connection, Session, wait_ready
 from umbel.brokers.redis.reading import Reader
 from umbel.brokers.redis.rendering import Item, Renderer
 from umbel.brokers.redis.replies import is_transient
+from umbel.brokers.retries import Retries
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import AccessRefused, OperationalError, PublishError
 from umbel.messages.model import Message, Stencil
@@ -54,6 +56,7 @@ class RedisPublisher:
 
     def __init__(self, options: BrokerOptions, candidates: Sequence[Address], keys: Keys) -> None:
         self._options = options
+        self._retries = Retries(options.publish_retries)
         self._candidates = candidates
         self._keys = keys
         self._where = candidates[0].public()
@@ -167,6 +170,9 @@ class RedisPublisher:
     def would_block(self) -> bool:
         return self._connection is None or len(self._window) >= self._options.window // 2
 
+    def retrying(self, retries: int) -> AbstractContextManager[None]:
+        return self._retries.limited(retries)
+
     def declare(self, queue: Queue) -> None:
         self._declare(queue, time.monotonic() + self._options.publish_timeout)
 
@@ -256,7 +262,7 @@ class RedisPublisher:
     def _establish(self, deadline: float) -> Connection:
         """Connect, make known the queues, write the window again; the lock is held."""
         end = deadline or time.monotonic() + self._options.publish_timeout
-        attempts = 1 + (self._options.publish_retries or 0)
+        attempts = 1 + self._retries.allowed
         for attempt, pause in enumerate(delays(0.05, most=1.0), 1):
             self._drop()
             try:

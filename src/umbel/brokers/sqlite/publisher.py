@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Final
 
@@ -78,6 +79,9 @@ class SqlitePublisher:
             self._insert(chunk, self._timeout)
             count += len(chunk)
         return count
+
+    def retrying(self, retries: int) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()
 
     def declare(self, queue: Queue) -> None:
         if queue.name in self._declared and self._generation == self._database.generation:
