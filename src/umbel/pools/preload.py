@@ -11,9 +11,10 @@ import gc
 import os
 
 from umbel.app.discovery import find_app
-from umbel.pools.template import VARIABLE
+from umbel.pools.template import VARIABLE, ignore_stop_signals
 
 if os.environ.get(VARIABLE):
+    ignore_stop_signals()
     with contextlib.suppress(Exception, SystemExit):
         _app = find_app(os.environ.pop(VARIABLE)).app
         _app.import_modules()

@@ -10,12 +10,12 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from multiprocessing.context import BaseContext
 
 #: Environment variable that tells `umbel.pools.preload` which app to load.
 VARIABLE = "_UMBEL_TEMPLATE_APP"
+_STOP = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP") if hasattr(signal, name)]
 
 
 def context() -> BaseContext:
@@ -37,25 +37,32 @@ def warm_up(app_path: str) -> None:
     multiprocessing.get_context("forkserver").set_forkserver_preload(["umbel.pools.child", "umbel.pools.preload"])
     os.environ[VARIABLE] = app_path
     try:
-        with ignoring_stop_signals():
+        with holding_stop_signals():
             forkserver.ensure_running()
     finally:
         os.environ.pop(VARIABLE, None)
 
 
 @contextlib.contextmanager
-def ignoring_stop_signals() -> Iterator[None]:
-    """Have a process that is started here ignore what stops its parent, for its parent decides when it ends.
+def holding_stop_signals() -> Iterator[None]:
+    """Have a process that is started here be born deaf to what stops its parent, for its parent decides when it ends.
 
-    A terminal's Ctrl-C and a container's SIGTERM reach the whole process group.
+    A terminal's Ctrl-C and a container's SIGTERM reach the whole process group. Blocked, not ignored: what comes meanwhile waits for the
+    parent to listen again, and does not get lost. The new process calls `ignore_stop_signals`.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    names = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(name, signal.SIG_IGN) for name in names}
+    from multiprocessing import resource_tracker
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
     try:
+        resource_tracker.ensure_running()  # it unblocks some of them
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(name, handler if handler is not None else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ignore_stop_signals() -> None:
+    """Ignore them from now on, those that wait included, and do not leave them blocked for children."""
+    for number in _STOP:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
