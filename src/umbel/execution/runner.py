@@ -146,10 +146,10 @@ class TaskRunner:
         """Run a coroutine on this thread's loop, which lives on between tasks: connection pools of user code are bound to it."""
         loop = getattr(self._loops, "loop", None)
         if loop is None or loop.is_closed():
-            import asyncio
+            from umbel.execution.coroutines import TaskLoop
 
-            loop = self._loops.loop = asyncio.new_event_loop()
-        return loop.run_until_complete(coroutine)
+            loop = self._loops.loop = TaskLoop()
+        return loop.run(coroutine)
 
     def _unreadable(self, job: Job, error: MessageError) -> Execution:
         task_id = task_id_of(job)

@@ -129,10 +129,13 @@ def leave_signals_to_parent() -> None:
 def watch_soft_limit(board: Board) -> None:
     """Turn SIGUSR1 into SoftTimeLimitExceeded in the job that the board names."""
 
-    def soft_limit(_number: int, _frame: FrameType | None) -> None:
+    def soft_limit(_number: int, frame: FrameType | None) -> None:
         target = board.soft_target
-        if target and target == board.current:
-            board.pass_soft_limit(0)
+        if not target or target != board.current:
+            return
+        board.pass_soft_limit(0)
+        coroutines = sys.modules.get("umbel.execution.coroutines")  # not loaded: no coroutine runs here
+        if coroutines is None or not coroutines.interrupt(frame, SoftTimeLimitExceeded()):
             raise SoftTimeLimitExceeded
 
     if hasattr(signal, "SIGUSR1"):
