@@ -40,8 +40,8 @@ _RELIEF = 0.01
 _STUCK = 0.25
 #: Seconds that a stop waits for the broker to stop sending, so that what is handed back keeps its order.
 _HURRY = 2.0
-#: Room that messages on their way to the delayed store are given in the window.
-_MOST_MOVING = 1000
+#: Room that is given in the window for more messages that are not due, while such messages come.
+_MOST_EARLY = 1000
 #: Pool names that mean child processes.
 _PREFORK = frozenset({"prefork", "processes"})
 
@@ -69,6 +69,8 @@ class Worker:
         self._wake: asyncio.Event | None = None
         self._requests = 0
         self._is_cold = False
+        #: How many messages were held at the last look.
+        self._held_before = 0
         self._chores: set[asyncio.Task[None]] = set()
 
     # from outside
@@ -210,7 +212,9 @@ class Worker:
 
     def _window(self, rate: float) -> int:
         """Unsettled messages to allow now. What runs acknowledged already takes a slot without being unsettled."""
-        waiting = self.intake.held + min(_MOST_MOVING, 2 * self.intake.moving)
+        held, before = self.intake.held, self._held_before
+        self._held_before = held
+        waiting = held + min(_MOST_EARLY, 2 * (self.intake.moving + max(0, held - before)))
         wanted = window(self.concurrency, rate, multiplier=self._multiplier, held=waiting)
         return max(waiting, wanted - self.dispatcher.early) if self._frugal or self._multiplier is None else wanted
 

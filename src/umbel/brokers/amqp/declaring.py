@@ -125,6 +125,14 @@ def delayed_key(queue: str, seconds: float) -> str:
     return ".".join(f"{whole:0{LEVELS}b}") + "." + _delayed_name(queue)
 
 
+def entry_level(seconds: float) -> int:
+    """The highest level that holds a message with such a key.
+
+    Levels above it would only pass it on, and each costs the broker a topic match: from the top, an hour's delay came to 2 ms a message.
+    """
+    return max(1, min(LONGEST_DELAY, int(seconds))).bit_length() - 1
+
+
 def _delayed_name(queue: str) -> str:
     if len(queue.encode()) <= _LONGEST_NAME:
         return queue

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from umbel.brokers.amqp.addresses import Address, in_order
-from umbel.brokers.amqp.declaring import LEVELS, bind_delayed, dead_queue, declare_delayed, declare_queue, delayed_key, level_name
+from umbel.brokers.amqp.declaring import bind_delayed, dead_queue, declare_delayed, declare_queue, delayed_key, entry_level, level_name
 from umbel.brokers.amqp.session import Session
 from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, BrokerOptions, Delivery
 from umbel.errors import BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
@@ -127,7 +127,7 @@ class Mover:
         for last in (False, True):
             await self._declare_delayed(queue)
             try:
-                await self._publish(message, level_name(LEVELS - 1), delayed_key(queue, seconds))
+                await self._publish(message, level_name(entry_level(seconds)), delayed_key(queue, seconds))
             except MessageReturned:
                 # Somebody removed the exchanges since we declared them.
                 self._declared.clear()

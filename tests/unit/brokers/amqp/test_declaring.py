@@ -1,6 +1,15 @@
 import pytest
 
-from umbel.brokers.amqp.declaring import LEVELS, LONGEST_DELAY, bind_delayed, dead_queue, declare_delayed, declare_queue, delayed_key
+from umbel.brokers.amqp.declaring import (
+    LEVELS,
+    LONGEST_DELAY,
+    bind_delayed,
+    dead_queue,
+    declare_delayed,
+    declare_queue,
+    delayed_key,
+    entry_level,
+)
 from umbel.brokers.topology import Binding, Exchange, Queue
 
 
@@ -73,3 +82,10 @@ def test_any_queue_has_a_key_that_its_binding_matches(name):
     assert len(key.encode()) <= 255
     assert pattern.split(".")[:LEVELS] == ["*"] * LEVELS
     assert key.split(".")[LEVELS:] == pattern.split(".")[LEVELS:]
+
+
+@pytest.mark.parametrize(("seconds", "level"), [(-5, 0), (0, 0), (0.9, 0), (1, 0), (2.5, 1), (3600, 11), (4096, 12), (10**12, LEVELS - 1)])
+def test_a_message_enters_at_its_highest_level(seconds, level):
+    assert entry_level(seconds) == level
+    bits = delayed_key("q", seconds).split(".")[:LEVELS]
+    assert "1" not in bits[: LEVELS - 1 - level]
