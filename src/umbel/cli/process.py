@@ -66,11 +66,11 @@ class StopLadder:
     def _go(self, step: int) -> None:
         self._step = step
         if step == 1:
-            self._say("Stopping: running tasks may end, nothing new is started. Ctrl-C again to stop at once.")
             self._target.request_stop(warm=True)
+            self._say("Stopping: running tasks may end, nothing new is started. Ctrl-C again to stop at once.")
         elif step == 2:
-            self._say("Stopping at once: what was running goes back to its queue.")
             self._target.request_stop(warm=False)
+            self._say("Stopping at once: what was running goes back to its queue.")
         else:
             self._leave(1)
 

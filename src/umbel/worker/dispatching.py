@@ -225,6 +225,16 @@ class Dispatcher:
         self.put_back(entries)
         return entries
 
+    def reclaim_waiting(self) -> list[Entry]:
+        """Take back what waits behind a running job.
+
+        A seat that runs nothing is about to begin: its first job may be large, and would be taken away for ever again.
+        """
+        for station in self.stations.values():
+            if station.seat.current()[0]:
+                self._reclaim(station)
+        return list(self.ready)
+
     def withdraw(self, lost: set[Delivery]) -> list[Entry]:
         """Forget entries whose deliveries are lost, unless they run already; returns those that run."""
         self.reclaim_all()

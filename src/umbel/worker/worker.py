@@ -99,6 +99,8 @@ class Worker:
         """Begin to stop; from any thread or signal handler. A second request makes a warm stop cold."""
         self._requests += 1
         self._is_cold = self._is_cold or not warm or self._requests > 1
+        if self._loop is not None:  # what is on its way to us now must not start any more
+            self.dispatcher.is_open = False
         if self._loop is not None and self._wake is not None:
             with contextlib.suppress(RuntimeError):  # the loop has just closed
                 self._loop.call_soon_threadsafe(self._wake.set)
@@ -113,8 +115,8 @@ class Worker:
     async def main(self, seating: Seating) -> int:
         """The worker's life, on the running loop."""
         self._wake = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
         self._assemble(seating)
+        self._loop = asyncio.get_running_loop()
         try:
             seating.open(self.supervisor, self.concurrency)
             connecting = asyncio.ensure_future(self.consumer.start())
@@ -220,7 +222,7 @@ class Worker:
 
     def _hand_back(self) -> None:
         """Every seat is busy with long tasks: let other workers have what waits here."""
-        waiting = self.dispatcher.reclaim_all()
+        waiting = self.dispatcher.reclaim_waiting()
         if waiting:
             self.dispatcher.ready.clear()
             self.consumer.set_window(self.dispatcher.outstanding - self.dispatcher.early + self.intake.held)

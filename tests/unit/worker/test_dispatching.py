@@ -74,6 +74,17 @@ def test_what_waits_behind_a_slow_job_is_given_to_a_sibling():
     assert [e.id for e in one.stations[first].given.values()] == ["t0"]
 
 
+def test_what_a_seat_has_not_begun_stays_there():
+    one = dispatcher()
+    make_quick(one)
+    one.offer(entries(6))
+    busy, slow_to_begin = one.seats
+    busy.begin(busy.sent[0][0])
+    waiting = one.reclaim_waiting()
+    assert len(waiting) == len(busy.sent[0]) - 1 > 0
+    assert len(one.stations[slow_to_begin].given) == len(slow_to_begin.sent[0]) > 0
+
+
 def test_numbers_are_never_used_twice():
     one = dispatcher(seats=1)
     make_quick(one)
