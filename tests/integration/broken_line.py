@@ -16,6 +16,8 @@ class Line:
         self.server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
+        #: The server's URL by way of this line, where somebody has set it.
+        self.url = ""
         #: Client sockets and what they are connected to, both ways.
         self._peers: dict[socket.socket, socket.socket] = {}
         self._selector = selectors.DefaultSelector()

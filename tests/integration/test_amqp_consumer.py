@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from urllib.parse import urlsplit
 
 import pytest
 from pamqp import commands
@@ -18,8 +17,6 @@ from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.errors import AccessRefused, OperationalError
 from umbel.messages.model import Message
 from umbel.wire.amqp.methods import method
-
-from .broken_line import Line
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -65,14 +62,6 @@ def bench(rabbitmq_url, unique):
     made = Bench(rabbitmq_url, unique)
     yield made
     made.close()
-
-
-@pytest.fixture
-def line(rabbitmq_url):
-    parts = urlsplit(rabbitmq_url)
-    with Line((parts.hostname, parts.port or 5672)) as made:
-        made.url = rabbitmq_url.replace(parts.netloc.rpartition("@")[2], f"127.0.0.1:{made.port}")
-        yield made
 
 
 def bodies(deliveries):

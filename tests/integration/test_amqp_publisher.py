@@ -6,7 +6,6 @@ import os
 import socket
 import threading
 import time
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,8 +15,6 @@ from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.errors import AccessRefused, BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.messages.model import Message
 from umbel.wire.amqp import events
-
-from .broken_line import Line
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -48,14 +45,6 @@ def queue(unique, client):
     made = Queue(unique("amqp-publish"))
     yield made
     client.delete(made.name)
-
-
-@pytest.fixture
-def line(rabbitmq_url):
-    parts = urlsplit(rabbitmq_url)
-    with Line((parts.hostname, parts.port or 5672)) as made:
-        made.url = rabbitmq_url.replace(parts.netloc.rpartition("@")[2], f"127.0.0.1:{made.port}")
-        yield made
 
 
 def bodies(client, queue):

@@ -6,7 +6,6 @@ import json
 import os
 import threading
 import time
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,8 +17,6 @@ from umbel.messages.model import Message
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record
 from umbel.results.rpc import connect
-
-from .broken_line import Line
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -36,14 +33,6 @@ def make(rabbitmq_url):
     yield build
     for store in made:
         store.close()
-
-
-@pytest.fixture
-def line(rabbitmq_url):
-    parts = urlsplit(rabbitmq_url)
-    with Line((parts.hostname, parts.port or 5672)) as made:
-        made.url = rabbitmq_url.replace(parts.netloc.rpartition("@")[2], f"127.0.0.1:{made.port}")
-        yield made
 
 
 @pytest.fixture

@@ -41,6 +41,14 @@ class Bench:
         for task in self.tasks:
             task.result()
 
+    def begin_and_lose(self, task_id):
+        """Its delivery is lost while it runs."""
+        self.dispatcher.add_seat(self.seat)
+        first = delivery(task_id)
+        self.intake.on_deliveries([first])
+        self.seat.begin(1)
+        self.intake.on_lost([first])
+
     def end(self, number, **fields):
         self.settlement.settle(self.dispatcher.finished(self.seat, [outcome(number, **fields)]))
 
@@ -134,11 +142,7 @@ def test_a_body_without_headers_that_is_no_task_is_buried():
 def test_a_run_takes_over_its_own_message_when_it_comes_again():
     async def story():
         bench = Bench()
-        bench.dispatcher.add_seat(bench.seat)
-        first = delivery("a")
-        bench.intake.on_deliveries([first])
-        bench.seat.begin(1)
-        bench.intake.on_lost([first])
+        bench.begin_and_lose("a")
         again = delivery("a", redelivered=True)
         bench.intake.on_deliveries([again])
         assert bench.seat.sent == [[1]]
@@ -151,11 +155,7 @@ def test_a_run_takes_over_its_own_message_when_it_comes_again():
 def test_what_ended_after_its_delivery_was_lost_is_not_run_again():
     async def story():
         bench = Bench()
-        bench.dispatcher.add_seat(bench.seat)
-        first = delivery("a")
-        bench.intake.on_deliveries([first])
-        bench.seat.begin(1)
-        bench.intake.on_lost([first])
+        bench.begin_and_lose("a")
         bench.end(1)
         assert bench.consumer.acked == []
         bench.intake.on_deliveries([delivery("a", redelivered=True)])
