@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import json
 import lzma
@@ -25,7 +26,7 @@ MIB = 1024 * 1024
 EITHER = ("undecodable", "ran")
 
 
-def besiege(stage, rows: Sequence[tuple], *, every: int = 10, valid: int = 1, timeout: float = 60.0) -> None:
+def besiege(stage, rows: Sequence[tuple], *, every: int = 10, valid: int = 1, timeout: float = 30.0) -> None:
     """Publish rows between valid tasks; all end as they should, in the processes that were there before.
 
     Args:
@@ -48,13 +49,14 @@ def besiege(stage, rows: Sequence[tuple], *, every: int = 10, valid: int = 1, ti
     wanted = {name: (reason or "ran",) if isinstance(reason, str | None) else reason for name, _, reason in rows}
     ids = {name: poison.headers.get("id") for name, poison, _ in rows}
     must_die = sum("ran" not in reasons for reasons in wanted.values())
-    eventually(lambda: stage.length(stage.queue + DEAD_SUFFIX) >= must_die, timeout, f"{must_die} dead letters")
+    with contextlib.suppress(AssertionError):  # which ones are missing is said below
+        eventually(lambda: stage.length(stage.queue + DEAD_SUFFIX) >= must_die, timeout)
     eventually(lambda: stage.length() == 0)
     last = stage.send("mark", "last")
     assert last.get(timeout=timeout) == "last"
     assert set(worker.members()) == pids, "a process died"
     assert proportional_memory(worker.members()) - before <= 100
-    found = {letter.headers["x-row"]: letter.headers[DEAD_REASON] for letter in stage.dead(count=must_die)}
+    found = {letter.headers["x-row"]: letter.headers[DEAD_REASON] for letter in stage.dead()}
     for name, task_id in ids.items():
         if name not in found and stage.runs(task_id, "end"):
             found[name] = "ran"
@@ -133,7 +135,7 @@ def absurd():
         return json.dumps([[1], {}, {**embed, **fields}]).encode()
 
     start, end = '{"task": "mark", "options": {"link": [', "]}}"
-    circle = start * 300 + '{"task": "mark"}' + end * 300
+    circle = start * 600 + '{"task": "mark"}' + end * 600
     yield "retries 10^9", poisons.message(retries=10**9), "invalid_message"
     yield "retries -1", poisons.message(retries=-1), "invalid_message"
     yield "expires -1", poisons.message(expires=-1), "invalid_message"
@@ -144,8 +146,8 @@ def absurd():
     yield "id with a newline", poisons.message(id="a\nb"), "invalid_message"
     yield "task of 300", poisons.message(task="x" * 300), "invalid_message"
     yield "root_id is a list", poisons.message(root_id=[1]), "invalid_message"
-    yield "stamps is text", poisons.message(stamps="x"), "invalid_message"
-    yield "ignore_result is text", poisons.message(ignore_result="yes"), "invalid_message"
+    yield "stamps is text", poisons.message(stamps="x"), ("invalid_message", "ran")
+    yield "ignore_result is text", poisons.message(ignore_result="yes"), ("invalid_message", "ran")
     yield "eta in the year 10000", poisons.message(eta="10000-01-01T00:00:00"), "invalid_message"
     yield "chain of 10,000", poisons.message(body(chain=[signature] * 10_000)), "invalid_message"
     yield "chain of numbers", poisons.message(body(chain=[1, 2])), "invalid_message"

@@ -93,6 +93,9 @@ class Intake:
                 or headers.get("timelimit") != [None, None]
                 or type(headers.get("id")) is not str
                 or not 0 < len(headers["id"]) < 256
+                or not headers["id"].isprintable()
+                or type(headers.get("root_id")) is not str
+                or ((place := headers.get("group_index")) is not None and type(place) is not int)
                 or spec.time_limit
                 or spec.soft_time_limit
                 or self._house.time_limit
