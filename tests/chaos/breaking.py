@@ -110,3 +110,44 @@ def flush(site: Site) -> Outcome:
     finally:
         arena.close()
     return outcome
+
+
+def mute(site: Site, *, rounds: int = 3, silence: float = 13.0) -> Outcome:
+    """A publisher whose broker is there and says nothing: every publish ends, and what was accepted runs when the broker speaks again."""
+    server = site.server
+    assert server is not None
+    arena = Arena(site.place)
+    outcome = Outcome(f"mute on {site.place.name}: {rounds} × {silence:g} s of silence for a publisher")
+    took: list[float] = []
+    try:
+        arena.worker("-c", "2")
+        with Proxy(server.host, server.port) as proxy:
+            arena.place = replace(site.place, broker=server.url(proxy.port))
+            arena.submit("mark")
+            for _ in range(rounds):
+                proxy.rules, before = Rules(silent=True), proxy.fired["silent"]
+                end = time.monotonic() + silence
+                while time.monotonic() < end:
+                    begun = time.monotonic()
+                    arena.submit("mark", **({"confirm": True} if len(took) % 5 == 4 else {}))
+                    took.append(time.monotonic() - begun)
+                    time.sleep(0.05)
+                assert proxy.fired["silent"] > before
+                arena.fault("silence")
+                proxy.rules = Rules()
+                for _ in range(20):
+                    arena.submit("mark")
+            arena.flush_client()
+            arena.place = site.place
+            arena.await_all((site.place.lease or 0) + 15)
+            report = arena.verdict()
+        outcome.lines = [*report.lines(), f"{len(took)} publishes into the silence, slowest {max(took):.2f} s"]
+        outcome.check("silences", report.faults.get("silence", 0), f"{rounds}", report.faults.get("silence") == rounds)
+        outcome.none("lost", report.lost)
+        outcome.none("phantom", report.phantom)
+        outcome.at_most("slowest publish", max(took), 12, " s")
+        outcome.none("stuck", [f"{place} {count}" for place, count in report.stuck.items()])
+    finally:
+        arena.place = site.place
+        arena.close()
+    return outcome

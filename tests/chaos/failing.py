@@ -11,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from chaos.arena import Arena, Outcome
+from chaos.arena import Arena, Outcome, Site
 from chaos.ledger import Report
 from system import poisons
 from system.processes import TESTS, eventually
@@ -89,6 +89,16 @@ def run(place: Place, case: Case) -> Outcome:
         marks.rmdir()
         arena.close()
     return outcome
+
+
+def run_all(site: Site) -> Outcome:
+    """Every case, one after the other; shown in full where it failed."""
+    whole = Outcome(f"failpoints on {site.place.name}: {len(CASES)}, {TASKS} tasks each")
+    for case in CASES:
+        outcome = run(site.place, case)
+        duplicates = next(check.seen for check in outcome.checks if check.what == "duplicates")
+        whole.check(str(case), f"fired, lost 0, duplicates {duplicates}" if outcome.good else outcome.text(), "as stated", outcome.good)
+    return whole
 
 
 def _load(arena: Arena, case: Case) -> list[str]:

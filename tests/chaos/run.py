@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from chaos import breaking, cutting, delaying, fairness, killing, leasing, restarting
+from chaos import breaking, cutting, delaying, failing, fairness, freezing, killing, leasing, orphaning, restarting
 from chaos.arena import Outcome, Site, private_site
 
 Scenario = Callable[[Site, argparse.Namespace], Outcome]
@@ -34,7 +34,12 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
     "fair": (("rabbitmq", "redis", "sqlite"), lambda site, _: fairness.run(site)),
     "cuts": (("rabbitmq", "redis"), lambda site, given: cutting.run(site, step=25 if given.short else 1)),
     "network": (("rabbitmq", "redis"), lambda site, _: breaking.run(site)),
+    "mute": (("rabbitmq", "redis"), lambda site, given: breaking.mute(site, rounds=1 if given.short else 3)),
     "flush": (("redis",), lambda site, _: breaking.flush(site)),
+    "freeze": (("redis", "sqlite"), lambda site, given: freezing.run(site, rounds=1 if given.short else 3)),
+    "orphans": (("rabbitmq", "redis", "sqlite"), lambda site, given: orphaning.orphans(site, rounds=2 if given.short else 5)),
+    "children": (("rabbitmq", "redis", "sqlite"), lambda site, given: orphaning.children(site, kills=8 if given.short else 30)),
+    "failpoints": (("rabbitmq", "redis", "sqlite"), lambda site, _: failing.run_all(site)),
 }
 
 
