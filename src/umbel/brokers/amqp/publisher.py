@@ -222,8 +222,18 @@ class AmqpPublisher:
         return number
 
     def _declare(self, queue: Queue, started: float, deadline: float) -> None:
-        self._ensure(started, deadline)
-        self._pipe.declare(queue, deadline)
+        """Declare a queue, over as many connections as the retries allow."""
+        retries = self._options.publish_retries or 0
+        for attempt, pause in enumerate(delays(0.05, 2.0, 1.0)):
+            self._ensure(started, deadline)
+            try:
+                self._pipe.declare(queue, deadline)
+            except OperationalError:
+                if not self._pipe.is_lost or attempt >= retries or SYSTEM.monotonic() + pause >= deadline:
+                    raise
+                time.sleep(pause)
+            else:
+                return
 
     def _ensure(self, started: float, deadline: float) -> None:
         """Have a connection that works, as far as one can see."""
