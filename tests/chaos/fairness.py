@@ -7,12 +7,13 @@ import time
 from chaos.arena import Arena, Outcome, Site
 
 
-def run(site: Site, *, long: float = 10.0, short: float = 0.01, burst: int = 300) -> Outcome:
+def run(site: Site, *, long: float = 10.0, short: float = 0.01, burst: int = 300, most: float = 0.05) -> Outcome:
     """A burst with a long task in its midst, then single tasks beside it; two children.
 
     Args:
         long: seconds of the long task.
         short: seconds of the others.
+        most: seconds that one of these may wait.
     """
     arena = Arena(site.place)
     outcome = Outcome(f"fair on {site.place.name}: {long:g} s among {short * 1000:g} ms")
@@ -34,12 +35,12 @@ def run(site: Site, *, long: float = 10.0, short: float = 0.01, burst: int = 300
         outcome.lines.append(
             f"{len(behind)} short tasks began beside the long one, the last ended {ends[-1] - begun:.2f} s after its start"
         )
-        outcome.at_most("longest pause between short tasks", max(gaps, default=long), short + 0.05, " s")
+        outcome.at_most("longest pause between short tasks", max(gaps, default=long), short + most, " s")
         singles = [_single(arena, short) for _ in range(40)]
         outcome.lines.append(f"single tasks start after {sorted(singles)[20] * 1000:.1f} ms (median), {max(singles) * 1000:.1f} ms at most")
         running = not arena.runs(slow, "end")
         outcome.check("the long task still runs", running, "true", running)
-        outcome.at_most("longest wait of a single short task", max(singles), 0.05, " s")
+        outcome.at_most("longest wait of a single short task", max(singles), most, " s")
     finally:
         arena.close()
     return outcome

@@ -197,6 +197,13 @@ class PrivateRabbit:
         self.control("close_all_connections", "-p", "/", "chaos")
         return count
 
+    def _end_mapper(self) -> bool:
+        """The port mapper is this node's own and outlives it. It refuses to end as long as it thinks that the node lives."""
+        port = self.env["ERL_EPMD_PORT"]
+        with contextlib.suppress(FileNotFoundError):
+            subprocess.run(["epmd", "-port", port, "-kill"], env=self.env, check=False, capture_output=True)
+        return not answers(int(port))
+
     def lengths(self, vhost: str = "/") -> dict[str, int]:
         lines = self.control("list_queues", "-p", vhost, "--no-table-headers", "name", "messages").splitlines()
         return {name: int(count) for name, count in (line.split("\t") for line in lines)}
@@ -206,7 +213,5 @@ class PrivateRabbit:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
-        mapper = shutil.which("epmd")
-        if mapper:  # ours: it has a port of its own, and outlives its node
-            subprocess.run([mapper, "-port", self.env["ERL_EPMD_PORT"], "-kill"], env=self.env, check=False, capture_output=True)
+        eventually(self._end_mapper, 10, "the port mapper gone")
         shutil.rmtree(self.folder, ignore_errors=True)
