@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 from umbel.brokers.amqp.addresses import Address, in_order
@@ -93,6 +94,7 @@ class Mover:
         self._session: Session | None = None
         self._opening = asyncio.Lock()
         self._tag = 0
+        self._buffer: list[bytes] = []
         #: Delivery tag → who waits for its confirm, and the frames.
         self._unconfirmed: dict[int, tuple[asyncio.Future[None], bytes]] = {}
         #: What was declared over this connection: names of dead-letter queues, "" for the delayed store, queues bound to it.
@@ -168,7 +170,7 @@ class Mover:
         self._tag += 1
         tag = self._tag
         self._unconfirmed[tag] = (future, frames)
-        session.write(frames)
+        self._write_soon(frames)
         try:
             async with asyncio.timeout(self._options.publish_timeout):
                 await future
@@ -179,6 +181,17 @@ class Mover:
             raise OperationalError(f"RabbitMQ did not confirm a message in {self._options.publish_timeout:g} s") from None
         finally:
             self._unconfirmed.pop(tag, None)
+
+    def _write_soon(self, frames: bytes) -> None:
+        """Write with the next turn of the loop, together with what else moves: a write for each costs as much as the rest."""
+        if not self._buffer:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._buffer.append(frames)
+
+    def _write(self) -> None:
+        buffer, self._buffer = self._buffer, []
+        if self._session is not None:
+            self._session.write(b"".join(buffer))
 
     async def _ready(self) -> Session:
         """The connection, opened if need be."""
@@ -191,6 +204,7 @@ class Mover:
             session.on_confirms = self._on_confirms
             session.on_lost = self._on_lost
             self._tag = 0
+            self._buffer.clear()
             self._blocked = None
             self._declared.clear()
             try:
@@ -212,7 +226,8 @@ class Mover:
 
     def _on_confirms(self, confirms: list[tuple[int, int, int]]) -> None:
         for _, tag, multiple in confirms:
-            for each in [known for known in self._unconfirmed if known <= tag] if multiple else (tag,):
+            # In the order of their tags: what follows the first one beyond need not be looked at.
+            for each in list(takewhile(tag.__ge__, self._unconfirmed)) if multiple else (tag,):
                 self._settle(each, None)
 
     def _settle(self, tag: int, error: Exception | None) -> None:
@@ -245,6 +260,7 @@ class Mover:
             self._blocked = None
 
     def _on_lost(self, reason: str) -> None:
+        self._buffer.clear()
         self._fail(OperationalError(reason))
 
     def _fail(self, error: Exception) -> None:
