@@ -108,7 +108,7 @@ def test_publishing_and_consuming(url, certificate, unique):
 
 
 def test_a_certificate_that_is_not_trusted(url):
-    broker = connect(BrokerOptions(urls=(url,), publish_retries=None))
+    broker = connect(BrokerOptions(urls=(url,), publish_retries=0))
     with pytest.raises(OperationalError, match="certificate"):
         broker.publisher().publish(Message(b"x", {}), Destination("", "q"))
 

@@ -11,11 +11,11 @@ class Retries(threading.local):
     """The attempts after the first that this thread makes: as the options say, or as the call under way does.
 
     Args:
-        usual: of the options; ``None`` is none.
+        usual: of the options.
     """
 
-    def __init__(self, usual: int | None) -> None:
-        self.allowed = usual or 0
+    def __init__(self, usual: int) -> None:
+        self.allowed = usual
 
     @contextlib.contextmanager
     def limited(self, allowed: int) -> Iterator[None]:
