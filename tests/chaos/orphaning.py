@@ -55,22 +55,24 @@ def _kill_main(arena: Arena, worker: WorkerProcess) -> float:
     return took
 
 
-def children(site: Site, *, tasks: int = 1500, kills: int = 30) -> Outcome:
-    """One child after the other dies in mid-task; only its own task runs again, within a second."""
-    arena = Arena(site.place, settings={"task_reject_on_worker_lost": True, "task_max_deliveries": 10})
-    outcome = Outcome(f"children on {site.place.name}: {kills} killed among {tasks} tasks of 10 ms")
+def children(site: Site, *, kills: int = 30, stream: int = 30) -> Outcome:
+    """One child after the other dies in mid-task; only its own task runs again, within a second.
+
+    Args:
+        stream: tasks of 10 ms between two kills: less than the worker can do, for RabbitMQ puts what comes again at the end.
+    """
+    arena = Arena(site.place, settings={"task_reject_on_worker_lost": True, "task_max_deliveries": 100})
+    outcome = Outcome(f"children on {site.place.name}: {kills} killed in a stream of tasks of 10 ms")
     try:
         worker = arena.worker("-c", "4")
         before = footprint(worker.pid)
-        for _ in range(tasks):
-            arena.submit("nap", 0.01)
-        arena.flush_client()
-        for number in range(kills):
-            time.sleep(0.25)
-            if not _kill_child(arena, worker):
+        for _ in range(kills):
+            for _ in range(stream):
                 arena.submit("nap", 0.01)
-            if number % 3 == 0:
-                arena.submit("nap", 0.3)
+            arena.submit("nap", 0.2)
+            time.sleep(0.25)
+            _kill_child(arena, worker)
+        arena.flush_client()
         arena.await_all((site.place.lease or 0) + 10)
         pool = [pid for pid in worker.members() if pid != worker.pid]
         eventually(lambda: footprint(worker.pid)["children"] >= before["children"], 3, "the pool full again")
