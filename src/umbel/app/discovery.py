@@ -70,7 +70,7 @@ def _import(name: str, text: str) -> tuple[ModuleType, str]:
         return importlib.import_module(name), ""
     except ModuleNotFoundError as error:
         if error.name != name and not name.startswith(f"{error.name}."):
-            raise _broken(name, error) from error
+            raise _broken(name, text, error) from error
         parent, _, last = name.rpartition(".")
         if not parent or error.name != name:
             raise ImproperlyConfigured(_no_module(text, error.name or name)) from None
@@ -79,11 +79,11 @@ def _import(name: str, text: str) -> tuple[ModuleType, str]:
             raise ImproperlyConfigured(_no_module(text, name, module)) from None
         return module, last
     except Exception as error:
-        raise _broken(name, error) from error
+        raise _broken(name, text, error) from error
 
 
-def _broken(name: str, error: Exception) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f"-A: the module {name!r} was found, but importing it failed with {type(error).__name__}: {error}")
+def _broken(name: str, text: str, error: Exception) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"-A {text}: the module {name!r} was found, but importing it failed with {type(error).__name__}: {error}")
 
 
 def _named(module: ModuleType, path: str, text: str) -> FoundApp:
@@ -129,7 +129,7 @@ def _in_package(module: ModuleType) -> FoundApp | None:
             try:
                 inner = importlib.import_module(full)
             except Exception as error:
-                raise _broken(full, error) from error
+                raise _broken(full, full, error) from error
             inside = _in_module(inner) or next((FoundApp(app, f"{full}:{key}") for key, app in _apps(inner)), None)
             if inside is not None:
                 return inside

@@ -6,13 +6,12 @@ Nothing is imported before it is asked for. Celery's short names (``redis``, ``r
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import import_module
 
 from umbel.errors import ImproperlyConfigured
 from umbel.results.base import ResultStore, StoreFactory, StoreOptions
+from umbel.runtime import plugins
 
 GROUP = "umbel.result_stores"
 
@@ -33,9 +32,9 @@ _SHORT: Mapping[str, str] = {
     "cache+memory": "cache+memory://",
     "sqlite": "sqlite:///umbel.db",
 }
+#: What anything that is to be a store must have.
+_NEEDED = ("options", "store", "fetch", "wait", "wait_async", "forget")
 _NONE = ("", "disabled", "none")
-#: Libraries that a store may lack → the extra to install.
-_EXTRAS: Mapping[str, str] = {"redis": "redis", "sqlalchemy": "sql", "msgpack": "msgpack", "yaml": "yaml"}
 
 
 def canonical(text: str | None) -> str | None:
@@ -46,50 +45,37 @@ def canonical(text: str | None) -> str | None:
 
 
 def connect(options: StoreOptions) -> ResultStore | None:
-    """Make the store that a URL names, opening no connection; ``None`` for ``disabled://`` and the like.
+    """Make the store that a URL (or the path of a factory) names, opening no connection; ``None`` for ``disabled://`` and the like.
 
     Raises:
-        ImproperlyConfigured: an unknown scheme, or a missing library.
+        ImproperlyConfigured: an unknown scheme, a missing library, or something that makes no store.
     """
     url = canonical(options.url)
     if url is None:
         return None
-    scheme = url.partition("://")[0].lower()
-    if "://" not in url:
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        return _made_by(url, options)
+    factory: StoreFactory = plugins.load(plugins.target(scheme.lower(), BUILT_IN, group=GROUP, what="result store"), f"{scheme}://")
+    return factory(replace(options, url=url))
+
+
+def _made_by(path: str, options: StoreOptions) -> ResultStore:
+    """The store that a factory, named by its import path, makes of the options."""
+    module, _, name = path.replace(":", ".").rpartition(".")
+    if not module or not path.replace(":", "").replace(".", "").isidentifier():
         raise ImproperlyConfigured(
-            f"result_backend is {url!r}: expected a URL, e.g. redis://localhost:6379/1, or one of {', '.join(_SHORT)}"
+            f"result_backend is {path!r}: expected a URL, e.g. redis://localhost:6379/1, one of {', '.join(_SHORT)}, "
+            "or the path of a factory, module:name"
         )
-    return load(scheme)(replace(options, url=url))
-
-
-def load(scheme: str) -> StoreFactory:
-    """Import the factory of a scheme.
-
-    Raises:
-        ImproperlyConfigured: nobody offers the scheme, or its library is not installed (names what to install).
-    """
-    module, _, name = _target(scheme).partition(":")
     try:
-        factory: StoreFactory = getattr(import_module(module), name)
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing == "umbel":
-            raise
-        extra = _EXTRAS.get(missing)
-        install = f'"umbel[{extra}]"' if extra else missing
-        raise ImproperlyConfigured(f"{scheme}:// needs the library {missing!r}, which is not installed: pip install {install}") from error
-    return factory
-
-
-def _target(scheme: str) -> str:
-    if scheme in BUILT_IN:
-        return BUILT_IN[scheme]
-    from importlib.metadata import entry_points  # slow to import, and needed for other people's schemes only
-
-    offered = {point.name: point.value for point in entry_points(group=GROUP)}
-    if scheme in offered:
-        return offered[scheme]
-    known = sorted({*BUILT_IN, *offered})
-    close = difflib.get_close_matches(scheme, known, n=1)
-    hint = f"did you mean {close[0]}://?" if close else f"known are {', '.join(known)}"
-    raise ImproperlyConfigured(f"no result store for {scheme}:// URLs; {hint}")
+        store: ResultStore = plugins.load(f"{module}:{name}", f"result_backend {path!r}")(options)
+    except (AttributeError, TypeError) as error:
+        raise ImproperlyConfigured(f"result_backend is {path!r}: it cannot be called with a StoreOptions: {error}") from error
+    missing = [name for name in _NEEDED if not hasattr(store, name)]
+    if missing:
+        raise ImproperlyConfigured(
+            f"result_backend is {path!r}: what it makes lacks {', '.join(missing)}; "
+            "expected a store as in umbel.results.base (a backend class of Celery's is none)"
+        )
+    return store

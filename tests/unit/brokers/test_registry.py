@@ -3,6 +3,7 @@ import pytest
 from umbel.brokers import registry
 from umbel.brokers.base import BrokerOptions
 from umbel.errors import ImproperlyConfigured
+from umbel.runtime import plugins
 
 
 def connect(*urls):
@@ -41,14 +42,14 @@ def test_what_cannot_be_used_is_refused_in_words(urls, message):
 
 
 def test_variants_of_one_kind_may_be_mixed():
-    assert registry.target("amqp") == registry.target("amqps") == registry.target("pyamqp")
+    assert registry.BUILT_IN["amqp"] == registry.BUILT_IN["amqps"] == registry.BUILT_IN["pyamqp"]
 
 
 def test_a_missing_library_names_its_extra(monkeypatch):
     error = ModuleNotFoundError("No module named 'redis'", name="redis")
-    monkeypatch.setattr(registry, "import_module", lambda _name: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(plugins, "import_module", lambda _name: (_ for _ in ()).throw(error))
     with pytest.raises(ImproperlyConfigured, match=r'pip install "umbel\[redis\]"'):
-        registry.load("redis", "brokers_of_ours:connect")
+        plugins.load("brokers_of_ours:connect", "redis://")
 
 
 def test_a_file_is_where_the_url_says(monkeypatch, tmp_path):

@@ -34,3 +34,23 @@ def test_the_redis_store():
 def test_unknown_ones(url, text):
     with pytest.raises(ImproperlyConfigured, match=text):
         registry.connect(StoreOptions(url=url))
+
+
+def test_the_path_of_a_factory():
+    store = registry.connect(StoreOptions(url="fakes.stores:make"))
+    assert store is not None
+    assert store.options.url == "fakes.stores:make"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("fakes.stores.Nothing", "lacks options, store, .*a backend class of Celery's is none"),
+        ("umbel.results.memory:nothing", "has no attribute .nothing"),
+        ("nosuchmodule.Backend", "needs the library 'nosuchmodule'"),
+        ("builtins:len", "cannot be called with a StoreOptions"),
+    ],
+)
+def test_paths_that_lead_to_no_store(path, text):
+    with pytest.raises(ImproperlyConfigured, match=text):
+        registry.connect(StoreOptions(url=path))
