@@ -277,6 +277,7 @@ class TestSettling:
             first = await sink.one()
             if kit.requeues_first:  # else the broker may send the next one before it has this one back
                 sink.consumer.set_window(0)
+                await sink.consumer.flush()
             sink.consumer.requeue([first])
             await sink.consumer.flush()
             sink.consumer.set_window(1)
