@@ -145,7 +145,8 @@ def mute(site: Site, *, rounds: int = 3, silence: float = 13.0) -> Outcome:
         outcome.check("silences", report.faults.get("silence", 0), f"{rounds}", report.faults.get("silence") == rounds)
         outcome.none("lost", report.lost)
         outcome.none("phantom", report.phantom)
-        outcome.at_most("slowest publish", max(took), 12, " s")
+        # It waits for the publish timeout, and before that perhaps for another thread's attempt to connect.
+        outcome.at_most("slowest publish", max(took), 15, " s")
         outcome.none("stuck", [f"{place} {count}" for place, count in report.stuck.items()])
     finally:
         arena.place = site.place

@@ -32,7 +32,7 @@ class Rules:
     cut_after: dict[Direction, int] | None = None
     #: How many connections are cut before `cut_after` no longer applies; ``None`` is all.
     cuts: int | None = None
-    #: Swallow everything: the peer seems alive, but is not.
+    #: Swallow everything: the peer seems alive, but is not. A connection that has lost bytes this way is reset at its next word afterwards.
     silent: bool = False
     #: Reset new connections.
     refuse: bool = False
@@ -51,6 +51,8 @@ class Proxy:
         self.passed: collections.Counter[str] = collections.Counter()
         self.port = 0
         self._open: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+        #: Connections that have lost bytes to silence.
+        self._deaf: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -121,6 +123,7 @@ class Proxy:
             pass
         finally:
             self._open.discard(pair)
+            self._deaf.discard(pair)
             _reset(*pair)
 
     async def _pump(
@@ -135,7 +138,11 @@ class Proxy:
             rules = self.rules
             if rules.silent:
                 self.fired["silent"] += 1
+                self._deaf.add(pair)
                 continue
+            if pair in self._deaf:
+                _reset(*pair)
+                raise ConnectionResetError
             if rules.latency:
                 self.fired["latency"] += 1
                 await asyncio.sleep(rules.latency)

@@ -1,6 +1,6 @@
 """Breaks things for a few minutes and prints the ledger.
 
-    python tests/chaos/run.py [--broker rabbitmq redis sqlite] [--scenario kill restart …] [--seed N] [--short] [--celery PYTHON]
+    python tests/chaos/run.py [--broker rabbitmq redis sqlite] [--scenario kill restart …] [--seed N] [--full] [--celery PYTHON]
 
 Everything runs on private servers on free ports. The exit status is 1 when a bar was missed. Nothing is ever run again to make it pass.
 """
@@ -8,11 +8,12 @@ Everything runs on private servers on free ports. The exit status is 1 when a ba
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -22,61 +23,90 @@ from chaos.arena import Outcome, Site, private_site
 
 Scenario = Callable[[Site, argparse.Namespace], Outcome]
 
-#: name → (brokers, what runs)
+ALL = ("rabbitmq", "redis", "sqlite")
+SERVERS = ("rabbitmq", "redis")
+LEASES = ("redis", "sqlite")
+
+#: name → (brokers, what runs). ``given.full`` is the length at which figures are reported.
 SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
-    "kill": (
-        ("rabbitmq", "redis", "sqlite"),
-        lambda site, given: killing.run(site, seed=given.seed, **({"tasks": 1000, "kills": 4} if given.short else {})),
-    ),
-    "restart": (("rabbitmq", "redis"), lambda site, given: restarting.run(site, seed=given.seed, restarts=1 if given.short else 5)),
-    "lease": (("redis", "sqlite"), lambda site, given: leasing.run(site, celery=given.celery if site.place.name == "redis" else None)),
-    "eta": (("rabbitmq", "redis", "sqlite"), lambda site, given: delaying.run(site, far=5000 if given.short else 100_000)),
-    "fair": (("rabbitmq", "redis", "sqlite"), lambda site, _: fairness.run(site)),
-    "cuts": (("rabbitmq", "redis"), lambda site, given: cutting.run(site, step=25 if given.short else 1)),
-    "network": (("rabbitmq", "redis"), lambda site, _: breaking.run(site)),
-    "mute": (("rabbitmq", "redis"), lambda site, given: breaking.mute(site, rounds=1 if given.short else 3)),
+    "kill": (ALL, lambda site, given: killing.run(site, seed=given.seed, **({} if given.full else {"tasks": 1500, "kills": 5}))),
+    "restart": (SERVERS, lambda site, given: restarting.run(site, seed=given.seed, restarts=5 if given.full else 1)),
+    "lease": (LEASES, lambda site, given: leasing.run(site, celery=_mixed(site, given), long=20.0 if given.full else 8.0)),
+    "eta": (ALL, lambda site, given: delaying.run(site, far=100_000 if given.full else 5000)),
+    "fair": (ALL, lambda site, given: fairness.run(site, long=10.0 if given.full else 5.0)),
+    "cuts": (SERVERS, lambda site, given: cutting.run(site, step=1 if given.full else 25)),
+    "network": (SERVERS, lambda site, _: breaking.run(site)),
+    "mute": (SERVERS, lambda site, given: breaking.mute(site, rounds=3 if given.full else 1)),
     "flush": (("redis",), lambda site, _: breaking.flush(site)),
-    "freeze": (("redis", "sqlite"), lambda site, given: freezing.run(site, rounds=1 if given.short else 3)),
-    "orphans": (("rabbitmq", "redis", "sqlite"), lambda site, given: orphaning.orphans(site, rounds=2 if given.short else 5)),
-    "children": (("rabbitmq", "redis", "sqlite"), lambda site, given: orphaning.children(site, kills=8 if given.short else 30)),
-    "failpoints": (("rabbitmq", "redis", "sqlite"), lambda site, _: failing.run_all(site)),
+    "freeze": (LEASES, lambda site, given: freezing.run(site, rounds=3 if given.full else 1)),
+    "orphans": (ALL, lambda site, given: orphaning.orphans(site, rounds=5 if given.full else 2)),
+    "children": (ALL, lambda site, given: orphaning.children(site, kills=30 if given.full else 8)),
+    "failpoints": (ALL, lambda site, _: failing.run_all(site)),
 }
+#: What a run without arguments leaves out: the suite has it.
+LONG = ("mute", "failpoints")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--broker", nargs="*", default=["rabbitmq", "redis", "sqlite"], choices=["rabbitmq", "redis", "sqlite"])
-    parser.add_argument("--scenario", nargs="*", default=list(SCENARIOS), choices=list(SCENARIOS))
+    parser.add_argument("--broker", nargs="*", default=list(ALL), choices=ALL)
+    parser.add_argument("--scenario", nargs="*", choices=list(SCENARIOS), help="default: all but the slowest; with --full all")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--lease", type=float, default=5.0, help="seconds of lease on Redis and SQLite")
-    parser.add_argument("--short", action="store_true", help="a minute or two instead of twenty")
+    parser.add_argument(
+        "--full", action="store_true", help="at the length at which figures are reported: half an hour instead of some minutes"
+    )
     parser.add_argument(
         "--celery", default=_celery(), help="interpreter with Celery 5.7, for mixed fleets (default: the one that the interop tests made)"
     )
     given = parser.parse_args()
-    print(f"seed {given.seed}", flush=True)
-    failed = []
-    for name in given.scenario:
+    names = given.scenario or [name for name in SCENARIOS if given.full or name not in LONG]
+    print(f"seed {given.seed}\n", flush=True)
+    rows: list[tuple[str, float, Outcome | None]] = []
+    for name in names:
         brokers, scenario = SCENARIOS[name]
         for broker in brokers:
-            if broker in given.broker and not _play(name, broker, scenario, given):
-                failed.append(f"{name} on {broker}")
-    print(f"\n{'failed: ' + ', '.join(failed) if failed else 'all bars held'}; seed {given.seed}")
-    return 1 if failed else 0
+            if broker in given.broker:
+                begun = time.monotonic()
+                outcome = _play(name, broker, scenario, given)
+                rows.append((f"{name} on {broker}", time.monotonic() - begun, outcome))
+    return _summary(rows, given.seed)
 
 
-def _play(name: str, broker: str, scenario: Scenario, given: argparse.Namespace) -> bool:
-    begun = time.monotonic()
+def _play(name: str, broker: str, scenario: Scenario, given: argparse.Namespace) -> Outcome | None:
+    """Run one scenario on one broker and print how it went; ``None`` when it broke off."""
     site = private_site(broker, given.lease)
     try:
         outcome = scenario(site, given)
     except Exception:
         print(f"== {name} on {broker}: broke off\n{traceback.format_exc()}", flush=True)
-        return False
+        return None
     finally:
         site.close()
-    print(f"{outcome.text()}\n({time.monotonic() - begun:.0f} s)\n", flush=True)
-    return outcome.good
+    print(f"{outcome.text()}\n", flush=True)
+    return outcome
+
+
+def _summary(rows: Sequence[tuple[str, float, Outcome | None]], seed: int) -> int:
+    """One line for each; returns the exit status."""
+    failed = 0
+    print(f"{'scenario':<24}{'seconds':>8}{'bars':>6}  missed")
+    for name, seconds, outcome in rows:
+        missed = (
+            ["broke off"]
+            if outcome is None
+            else [f"{check.what}: {check.seen} (bar {check.bar})" for check in outcome.checks if not check.good]
+        )
+        failed += bool(missed)
+        bars = 0 if outcome is None else len(outcome.checks)
+        print(f"{name:<24}{seconds:>8.0f}{bars:>6}  {'; '.join(missed) or '-'}")
+    print(f"\n{f'{failed} of {len(rows)} missed a bar' if failed else 'all bars held'}; seed {seed}; load {os.getloadavg()[0]:.1f}")
+    return 1 if failed else 0
+
+
+def _mixed(site: Site, given: argparse.Namespace) -> str | None:
+    """Celery plays where it can: on Redis."""
+    return given.celery if site.place.name == "redis" else None
 
 
 def _celery() -> str | None:
