@@ -44,6 +44,13 @@ def test_resp_without_measure_is_refused_before_it_is_held(data):
         Parser().feed(data)
 
 
+def test_amqp_method_that_nobody_may_send():
+    """Found by a million inputs: the deprecated basic.recover-async made pamqp warn."""
+    core = fuzzing.feed_amqp(State.OPEN)
+    with pytest.raises(ProtocolError, match=r"60\.100"):
+        core([b"\x01\x00\x01\x00\x00\x00\x05\x00<\x00d\x00\xce"])
+
+
 def processor_time(work):
     begun = time.thread_time()
     work()

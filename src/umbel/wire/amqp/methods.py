@@ -76,7 +76,7 @@ def parse_method(payload: bytes) -> base.Frame:
     """
     index = int.from_bytes(payload[:4], "big")
     kind = commands.INDEX_MAPPING.get(index)
-    if kind is None:
+    if kind is None or kind is commands.Basic.RecoverAsync:  # deprecated, for clients only, and making one warns
         raise ProtocolError(f"the broker sent the unknown method {index >> 16}.{index & 0xFFFF}")
     frame: base.Frame = kind()
     try:
