@@ -6,7 +6,6 @@ import contextlib
 import faulthandler
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +14,8 @@ from types import FrameType
 from typing import Protocol
 
 import click
+
+from umbel.worker.options import fill
 
 _DETACHED = "_UMBEL_DETACHED"
 
@@ -105,30 +106,10 @@ def dump_stacks_on_usr1() -> None:
             faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
 
 
-def node_name(given: str | None, host: str | None = None) -> str:
-    """The name of a worker: ``%h`` host, ``%n`` its first part, ``%d`` its domain; without an ``@`` it is the host part, as in Celery."""
-    host = host or socket.gethostname()
-    short, _, domain = host.partition(".")
-    name = given or host
-    name = name if "@" in name else f"celery@{name}"
-    return _fill(name, {"h": host, "n": short, "d": domain, "i": "%i", "I": "%I"})
-
-
 def file_name(template: str, node: str) -> str:
     """A path with ``%n`` (the node's own name), ``%h`` and ``%d`` filled in."""
     name, _, host = node.partition("@")
-    return _fill(template, {"n": name, "h": host, "d": host.partition(".")[2], "i": "0", "I": "", "p": node})
-
-
-def _fill(template: str, values: dict[str, str]) -> str:
-    filled, rest = "", template
-    while rest:
-        before, percent, rest = rest.partition("%")
-        filled += before
-        if percent:
-            letter, rest = rest[:1], rest[1:]
-            filled += "%" if letter == "%" else values.get(letter, f"%{letter}")
-    return filled
+    return fill(template, {"n": name, "h": host, "d": host.partition(".")[2], "i": "0", "I": "", "p": node})
 
 
 @contextlib.contextmanager

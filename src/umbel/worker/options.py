@@ -18,7 +18,7 @@ class WorkerOptions:
 
     #: ``module:attribute`` of the app, for children to import; ``None``: the app knows it itself.
     app_path: str | None = None
-    #: Node name; ``celery@<host>`` when not given.
+    #: Node name, see `node_name`.
     hostname: str | None = None
     #: Names of the queues to consume from; empty: all configured ones.
     queues: tuple[str, ...] = ()
@@ -47,17 +47,25 @@ class WorkerOptions:
     child_initializer: tuple[str, tuple[Any, ...]] | None = None
 
 
-def default_hostname() -> str:
-    """``celery@<host>``, the name under which Celery's tools look for a worker."""
-    return f"celery@{socket.gethostname()}"
+def node_name(given: str | None, host: str | None = None) -> str:
+    """The name of a worker: ``%h`` host, ``%n`` its first part, ``%d`` its domain; without an ``@`` it is the host part, as in Celery."""
+    host = host or socket.gethostname()
+    short, _, domain = host.partition(".")
+    name = given or host
+    name = name if "@" in name else f"celery@{name}"
+    return fill(name, {"h": host, "n": short, "d": domain, "i": "%i", "I": "%I"})
 
 
-def expand_hostname(template: str) -> str:
-    """Fill ``%h`` (full host name), ``%n`` (its first part) and ``%d`` (its domain); a name without ``@`` gets the host appended."""
-    host = socket.gethostname()
-    name, _, domain = host.partition(".")
-    filled = template.replace("%h", host).replace("%n", name).replace("%d", domain)
-    return filled if "@" in filled else f"{filled}@{host}"
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """A template with ``%x`` replaced by the value of ``x``; ``%%`` is a percent sign, an unknown letter stays."""
+    filled, rest = "", template
+    while rest:
+        before, percent, rest = rest.partition("%")
+        filled += before
+        if percent:
+            letter, rest = rest[:1], rest[1:]
+            filled += "%" if letter == "%" else values.get(letter, f"%{letter}")
+    return filled
 
 
 def processors() -> int:

@@ -26,7 +26,7 @@ from umbel.worker.intake import Intake
 from umbel.worker.jobs import Entry, spec_of
 from umbel.worker.limits import LOOK, Limits, MemoryWatch
 from umbel.worker.narrating import Narrator
-from umbel.worker.options import WorkerOptions, default_hostname, expand_hostname, processors
+from umbel.worker.options import WorkerOptions, node_name, processors
 from umbel.worker.seating import PreforkSeating, Seating
 from umbel.worker.settling import Settlement
 from umbel.worker.supervising import Supervisor
@@ -58,7 +58,7 @@ class Worker:
     def __init__(self, app: Umbel, options: WorkerOptions | None = None, *, on_ready: Callable[[Worker], None] | None = None) -> None:
         self.app = app
         self.options = options = options or WorkerOptions()
-        self.hostname = expand_hostname(options.hostname) if options.hostname else default_hostname()
+        self.hostname = node_name(options.hostname)
         self.pool: str = options.pool or app.conf.worker_pool or "prefork"
         if self.pool != "solo" and self.pool not in _PREFORK:
             raise ImproperlyConfigured(f"there is no pool named {self.pool!r}: expected prefork or solo")

@@ -10,7 +10,8 @@ import sys
 import click
 import pytest
 
-from umbel.cli.process import StopLadder, become, file_name, node_name, pidfile, stop_signals
+from umbel.cli.process import StopLadder, become, file_name, pidfile, stop_signals
+from umbel.worker.options import node_name
 
 
 class Worker:

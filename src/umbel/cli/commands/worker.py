@@ -17,8 +17,9 @@ from umbel.cli.loading import LoadedApp, enter, load
 from umbel.cli.options import Command, GlobalOptions, did_you_mean, names_list
 from umbel.cli.output import Output, count, wants_color
 from umbel.cli.overrides import parse_overrides
-from umbel.cli.process import StopLadder, become, detach, dump_stacks_on_usr1, file_name, is_detached, node_name, pidfile, stop_signals
+from umbel.cli.process import StopLadder, become, detach, dump_stacks_on_usr1, file_name, is_detached, pidfile, stop_signals
 from umbel.runtime.logs import configure, level_of
+from umbel.worker.options import node_name
 
 #: Children call it before they load the app.
 _INITIALIZER = "umbel.runtime.logs:configure"
