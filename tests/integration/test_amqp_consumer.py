@@ -301,6 +301,24 @@ async def test_moving_from_a_queue_that_is_gone_raises(bench):
 
 
 @on_loop
+async def test_a_move_outlives_the_connection_that_carries_it(bench, caplog):
+    queue = bench.queue()
+    bench.publish(queue, b"1", b"2")
+    sink = await bench.start(queue)
+    first, second = await sink.take(2)
+    await sink.consumer.dead_letter(first, "reason", "")
+    moving = asyncio.ensure_future(sink.consumer.dead_letter(second, "reason", ""))
+    await asyncio.sleep(0)
+    sink.consumer._settlements._mover._session.drop("cut")
+    await moving
+    assert "trying again" in caplog.text
+    await sink.consumer.flush()
+    await sink.consumer.aclose()
+    assert bench.client.length(queue.name) == 0
+    assert bench.client.length(queue.name + DEAD_SUFFIX) == 2
+
+
+@on_loop
 async def test_the_delayed_exchanges_are_made_anew_and_either_type_will_do(bench):
     queue = bench.queue("dotted.name")
     other = bench.queue("name")
