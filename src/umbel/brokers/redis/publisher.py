@@ -266,7 +266,7 @@ class RedisPublisher:
         for attempt, pause in enumerate(delays(0.05, most=1.0), 1):
             self._drop()
             try:
-                return self._establish_once()
+                return self._establish_once(end - time.monotonic())
             except AccessRefused:
                 raise
             except OperationalError:
@@ -275,8 +275,9 @@ class RedisPublisher:
             time.sleep(pause)
         raise AssertionError
 
-    def _establish_once(self) -> Connection:
-        connection = Connection.open_any(self._candidates, self._options.publish_timeout)
+    def _establish_once(self, left: float) -> Connection:
+        """One try, in the time to connect: a server that says nothing must not use up more of the ``left`` seconds than that."""
+        connection = Connection.open_any(self._candidates, max(0.1, min(left, self._options.connect_timeout)))
         try:
             commands = [
                 command for queue in self._queues.values() if not queue.no_declare for command in binding_commands(self._keys, queue)
@@ -291,6 +292,7 @@ class RedisPublisher:
         except BaseException:
             connection.close()
             raise
+        connection.timeout = self._options.publish_timeout
         self._declared = set(self._queues)
         self._unread = 0
         self._connection = connection
@@ -420,7 +422,7 @@ class RedisPublisher:
 
     def _mend(self) -> bool:
         try:
-            self._establish_once()
+            self._establish_once(self._options.publish_timeout)
         except PublishError as error:
             # The server is there and says no to what we hold: nobody can be asked to wait for that.
             self._refused[self._confirmed + 1] = error
