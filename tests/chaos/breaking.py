@@ -112,11 +112,15 @@ def flush(site: Site) -> Outcome:
     return outcome
 
 
-def mute(site: Site, *, rounds: int = 3, silence: float = 13.0) -> Outcome:
-    """A publisher whose broker is there and says nothing: every publish ends, and what was accepted runs when the broker speaks again."""
-    server = site.server
+def mute(site: Site, *, rounds: int = 3, timeout: float = 10.0) -> Outcome:
+    """A publisher whose broker is there and says nothing: every publish ends, and what was accepted runs when the broker speaks again.
+
+    Args:
+        timeout: seconds that a publish may block; the silence is a little longer, the time to connect is 0.4 of it.
+    """
+    server, silence = site.server, 1.3 * timeout
     assert server is not None
-    arena = Arena(site.place)
+    arena = Arena(site.place, settings={"broker_publish_timeout": timeout, "broker_connection_timeout": 0.4 * timeout})
     outcome = Outcome(f"mute on {site.place.name}: {rounds} × {silence:g} s of silence for a publisher")
     took: list[float] = []
     try:
@@ -146,7 +150,7 @@ def mute(site: Site, *, rounds: int = 3, silence: float = 13.0) -> Outcome:
         outcome.none("lost", report.lost)
         outcome.none("phantom", report.phantom)
         # It waits for the publish timeout, and before that perhaps for another thread's attempt to connect.
-        outcome.at_most("slowest publish", max(took), 15, " s")
+        outcome.at_most("slowest publish", max(took), 1.5 * timeout, " s")
         outcome.none("stuck", [f"{place} {count}" for place, count in report.stuck.items()])
     finally:
         arena.place = site.place

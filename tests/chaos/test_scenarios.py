@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos import breaking, cutting, fairness, killing, restarting
+from chaos import breaking, cutting, fairness, freezing, killing, orphaning, restarting
 from chaos.arena import private_site
 
 SEED = 20261120
@@ -56,4 +56,32 @@ def test_fair(site):
 @pytest.mark.parametrize("site", brokers("redis"), indirect=True)
 def test_flush(site):
     outcome = breaking.flush(site)
+    assert outcome.good, outcome.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", brokers("rabbitmq", "redis"), indirect=True)
+def test_mute(site):
+    outcome = breaking.mute(site, rounds=1, timeout=2.0)
+    assert outcome.good, outcome.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", brokers("redis", "sqlite"), indirect=True)
+def test_freeze(site):
+    outcome = freezing.run(site, rounds=1, tasks=50)
+    assert outcome.good, outcome.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", brokers("rabbitmq", "redis", "sqlite"), indirect=True)
+def test_orphans(site):
+    outcome = orphaning.orphans(site, rounds=1)
+    assert outcome.good, outcome.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", brokers("rabbitmq", "redis", "sqlite"), indirect=True)
+def test_children(site):
+    outcome = orphaning.children(site, kills=6)
     assert outcome.good, outcome.text()
