@@ -24,7 +24,7 @@ def test_tasks_run_once_and_leave_nothing(stage, late):
 
 def test_an_early_acknowledged_task_is_not_run_again(stage):
     stage.settings["task_acks_late"] = False
-    worker = stage.worker("-c", "1")
+    worker = stage.worker("-c", "1", "--prefetch-multiplier", "4")  # a fixed window: what waits is not handed back meanwhile
     result = stage.send("wait_for", stage.gate())
     stage.await_runs(result.id)
     after = stage.send("mark", "reserved")  # behind the running one: it has not started, so it must survive
