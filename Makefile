@@ -48,4 +48,4 @@ docs: $(READY)
 	@$(BIN)/python -m umbel.app.config.reference docs/reference/settings.md
 
 clean:
-	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
