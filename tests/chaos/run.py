@@ -8,6 +8,7 @@ Everything runs on private servers on free ports. The exit status is 1 when a ba
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import random
 import sys
@@ -60,6 +61,7 @@ def main() -> int:
         "--celery", default=_celery(), help="interpreter with Celery 5.7, for mixed fleets (default: the one that the interop tests made)"
     )
     given = parser.parse_args()
+    logging.getLogger("umbel").setLevel(logging.ERROR)  # the publisher here warns of each cut
     names = given.scenario or [name for name in SCENARIOS if given.full or name not in LONG]
     print(f"seed {given.seed}\n", flush=True)
     rows: list[tuple[str, float, Outcome | None]] = []
