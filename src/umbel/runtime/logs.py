@@ -29,9 +29,13 @@ _KEEP_LINES: Final = {code: text for code, text in _CONTROLS.items() if chr(code
 _COLORS: Final = {logging.DEBUG: "34", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "35"}
 
 
-def escape(text: str) -> str:
-    """The text on one line, control characters as escapes."""
-    return text if text.isprintable() else text.translate(_CONTROLS)
+def escape(text: str, most: int | None = None) -> str:
+    """The text on one line, and no longer than so many characters; what cannot be printed (controls, lone surrogates, …) as escapes."""
+    if most is not None and len(text) > most:
+        text = f"{text[:most]}…"
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 def escape_lines(text: str) -> str:

@@ -7,6 +7,7 @@ import logging
 from umbel import states
 from umbel.brokers.base import Delivery
 from umbel.pools.base import Outcome
+from umbel.runtime.logs import escape
 from umbel.worker.jobs import Entry
 
 logger = logging.getLogger("umbel.worker")
@@ -77,10 +78,5 @@ class Narrator:
 
 
 def clean(value: object) -> str:
-    """Text that stays on its line: control, format and surrogate characters escaped, length bounded."""
-    text = value if isinstance(value, str) else str(value)
-    if len(text) > _MOST:
-        text = f"{text[:_MOST]}…"
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else character.encode("unicode_escape").decode("ascii") for character in text)
+    """Fit for a log line: on one line, escaped, bounded."""
+    return escape(value if isinstance(value, str) else str(value), _MOST)
