@@ -34,7 +34,7 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
     "restart": (SERVERS, lambda site, given: restarting.run(site, seed=given.seed, restarts=5 if given.full else 1)),
     "lease": (LEASES, lambda site, given: leasing.run(site, celery=_mixed(site, given), long=20.0 if given.full else 8.0)),
     "eta": (ALL, lambda site, given: delaying.run(site, far=100_000 if given.full else 5000)),
-    "fair": (ALL, lambda site, given: fairness.run(site, long=10.0 if given.full else 5.0)),
+    "fair": (ALL, lambda site, _: fairness.run(site)),
     "cuts": (SERVERS, lambda site, given: cutting.run(site, step=1 if given.full else 25)),
     "network": (SERVERS, lambda site, _: breaking.run(site)),
     "mute": (SERVERS, lambda site, given: breaking.mute(site, rounds=3 if given.full else 1)),
