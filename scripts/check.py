@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
 #: Most tests wait for other processes, so there may be more at a time than processors.
-PARALLEL = ("-n", str(min(8, 2 * (os.cpu_count() or 1))), "--dist", "worksteal")
+PARALLEL = ("-n", str(min(8, (3 * (os.cpu_count() or 1) + 1) // 2)), "--dist", "worksteal")
 
 STATIC = (
     ("ruff check", [str(BIN / "ruff"), "check", "--quiet", "."]),

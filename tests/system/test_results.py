@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from system.processes import open_gate
+from system.processes import eventually, open_gate
 from system.stage import Place, Stage
 from system.workload import Refused
 
@@ -25,13 +25,12 @@ def test_values_and_errors_come_back(stage):
 
 
 def test_custom_state_and_progress(stage):
-    stage.worker("-c", "1")
     gate = stage.gate()
     result = stage.send("progress", 3, gate)
     assert result.state == "PENDING"
-    stage.await_runs(result.id)
+    stage.worker("-c", "1")
+    eventually(lambda: result.info == {"current": 3, "total": 3})
     assert result.state == "PROGRESS"
-    assert result.info == {"current": 3, "total": 3}
     assert not result.ready()
     open_gate(gate)
     assert result.get(timeout=10) == 3
