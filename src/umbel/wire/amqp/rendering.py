@@ -6,46 +6,20 @@ lengths. ``benchmarks/bench_amqp_codec.py`` holds it to 6 µs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from struct import Struct
-from typing import Any, Protocol
+from typing import Any
 
 from umbel.errors import EncodeError
 from umbel.wire.amqp.content import CLASS_BASIC, render_content, render_tail
 from umbel.wire.amqp.fields import render_name, render_value
+from umbel.wire.parts import Pattern, Whole
 
 _PACK_FRAME = Struct(">BHI").pack
 _PACK_LONG = Struct(">I").pack
 _PUBLISH = b"\x00\x3c\x00\x28\x00\x00"
 _PACK_ACK = Struct(">BHIHHQBB").pack
 _HOLES = ("id", "root_id", "parent_id", "argsrepr", "kwargsrepr")
-
-
-class Message(Protocol):
-    """What is read of ``Message`` of `umbel.messages.model`."""
-
-    body: bytes
-    headers: dict[str, Any]
-    content_type: str
-    content_encoding: str
-    properties: dict[str, Any]
-
-
-class Stencil(Protocol):
-    """What is read of ``Stencil`` of `umbel.messages.model`."""
-
-    @property
-    def headers(self) -> Mapping[str, Any]: ...
-    @property
-    def properties(self) -> Mapping[str, Any]: ...
-    @property
-    def content_type(self) -> str: ...
-    @property
-    def content_encoding(self) -> str: ...
-    @property
-    def exchange(self) -> str: ...
-    @property
-    def routing_key(self) -> str: ...
 
 
 def render_frame(kind: int, channel: int, payload: bytes) -> bytes:
@@ -67,7 +41,7 @@ def render_body(channel: int, body: bytes, frame_max: int) -> bytes:
     return b"".join(render_frame(3, channel, body[at : at + most]) for at in range(0, len(body), most))
 
 
-def render_message(channel: int, method: bytes, message: Message, frame_max: int) -> bytes:
+def render_message(channel: int, method: bytes, message: Whole, frame_max: int) -> bytes:
     """A message after its `render_publish`.
 
     Raises:
@@ -84,7 +58,7 @@ class CompiledStencil:
 
     __slots__ = ("_channel", "_fixed", "_head", "_pieces", "_prefix", "_tail_after", "_tail_before")
 
-    def __init__(self, stencil: Stencil, channel: int, *, mandatory: bool = True) -> None:
+    def __init__(self, stencil: Pattern, channel: int, *, mandatory: bool = True) -> None:
         self._channel = channel
         flags, pieces, static = 0, [], b""
         before = b""

@@ -11,10 +11,11 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from umbel.errors import DecodeError, MessageError, MessageTooLarge
 from umbel.wire import kombu_json
+from umbel.wire.parts import Pattern, Whole
 
 #: Properties with a place of their own behind the others.
 _LATE = ("delivery_mode", "expiration", "delivery_info", "priority", "body_encoding", "delivery_tag")
@@ -22,35 +23,6 @@ _EARLY = ("correlation_id", "reply_to")
 #: How an item begins that kombu or we have made, and what would make the quote after it one of the body.
 _BODY, _BACKSLASH = b'{"body": "', ord("\\")
 _HOLE = "\x00hole:"
-
-
-class Outer(Protocol):
-    """What an envelope says around a body; a `messages.model.Message` has it, and a `Stencil`."""
-
-    @property
-    def headers(self) -> Mapping[str, Any]: ...
-    @property
-    def properties(self) -> Mapping[str, Any]: ...
-    @property
-    def content_type(self) -> str: ...
-    @property
-    def content_encoding(self) -> str: ...
-
-
-class Whole(Outer, Protocol):
-    """A message with its body."""
-
-    @property
-    def body(self) -> bytes: ...
-
-
-class Pattern(Outer, Protocol):
-    """A message without its body, and where it goes."""
-
-    @property
-    def exchange(self) -> str: ...
-    @property
-    def routing_key(self) -> str: ...
 
 
 class _Shape(NamedTuple):
