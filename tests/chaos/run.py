@@ -45,7 +45,7 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
     "failpoints": (ALL, lambda site, _: failing.run_all(site)),
 }
 #: What a run without arguments leaves out: the suite has it.
-LONG = ("mute", "failpoints")
+LONG = ("network", "mute", "failpoints")
 
 
 def main() -> int:
