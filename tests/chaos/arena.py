@@ -152,10 +152,10 @@ class Arena(Stage):
     def come_to_rest(self, timeout: float) -> None:
         """Wait until nothing is under way any more; `verdict` says whether it worked.
 
-        RabbitMQ does not tell what a worker holds, so it must be quiet for a while.
+        It must be quiet for a while: RabbitMQ does not tell what a worker holds, and elsewhere a message may move between two looks.
         """
         since = time.monotonic()
-        quiet = 0.5 if self.place.name == "rabbitmq" else 0.0
+        quiet = 0.5
 
         def is_quiet() -> bool:
             nonlocal since
