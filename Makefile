@@ -1,6 +1,7 @@
 # make demo    watch a worker at work (installs what it needs first)
 # make test    lint, types, layers, tests; starts RabbitMQ and Redis if none answer
 # make check   the same without the tests
+# make format  format the code
 # make bench   the benchmarks
 # make chaos   kill and cut for a few minutes, then print the ledger
 # make docs    write the generated pages
@@ -16,7 +17,7 @@ READY  := $(VENV)/.umbel-$(EXTRAS)
 .PHONY: help install demo test check format bench chaos docs clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 install: $(READY)
 

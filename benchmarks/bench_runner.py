@@ -43,7 +43,7 @@ def prepared(backend):
     def noop(x=None):
         return x
 
-    noop.apply_async((1,), priority=0)
+    noop.apply_async((1,), task_id="019f0000-0000-7000-8000-000000000000")
     message, to = publisher.last
     job = Job(
         1,

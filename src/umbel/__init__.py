@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from umbel import errors, states
+from umbel import errors, planned, states
 from umbel._version import __version__
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from umbel.brokers.topology import Binding, Exchange, Queue
     from umbel.current import allow_join_result
     from umbel.results.handles import AsyncResult, EagerResult
+    from umbel.runtime.logs import get_task_logger
 
 _WHERE = {
     "AsyncResult": "umbel.results.handles",
@@ -34,6 +35,7 @@ _WHERE = {
     "allow_join_result": "umbel.current",
     "current_app": "umbel.app.proxies",
     "current_task": "umbel.app.proxies",
+    "get_task_logger": "umbel.runtime.logs",
     "shared_task": "umbel.app.shared",
     "uuid": "umbel.app.proxies:new_id",
 }
@@ -52,6 +54,7 @@ __all__ = [
     "current_app",
     "current_task",
     "errors",
+    "get_task_logger",
     "shared_task",
     "states",
     "uuid",
@@ -60,6 +63,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     where = _WHERE.get(name)
+    if where is None and name in planned.PACKAGE:  # no AttributeError: `from umbel import group` would hide its text
+        raise ImportError(planned.sentence("umbel", name, planned.PACKAGE), name=name)
     if where is None:
         raise AttributeError(f"module 'umbel' has no attribute {name!r}")
     module, _, attribute = where.partition(":")

@@ -351,3 +351,19 @@ class SecurityWarning(UmbelWarning):
 
 class DuplicateNodenameWarning(UmbelWarning):
     """Two workers have the same name."""
+
+
+class DuplicateTaskNameWarning(UmbelWarning):
+    """Celery's; here two tasks of one name are an error."""
+
+
+class FixupWarning(UmbelWarning):
+    """Celery's, for filters; here it is never given."""
+
+
+class CDeprecationWarning(DeprecationWarning):
+    """Celery's, for filters; here it is never given."""
+
+
+class CPendingDeprecationWarning(PendingDeprecationWarning):
+    """Celery's, for filters; here it is never given."""

@@ -82,6 +82,10 @@ class Signal:
             return lambda function: self.connect(function, sender, weak=weak, dispatch_uid=dispatch_uid)
         if not callable(receiver):
             raise TypeError(f"{self.name}.connect() needs a function, got {receiver!r}")
+        if not _takes_keywords(receiver):
+            raise ValueError(
+                f"a receiver of {self.name} must take keyword arguments: def {getattr(receiver, '__name__', 'receiver')}(sender, **kwargs)"
+            )
         key = (dispatch_uid, _sender_key(sender)) if dispatch_uid is not None else (_identity(receiver), _sender_key(sender))
         connection = _Connection(key, sender, self._reference(receiver, key) if weak else _strong(receiver))
         with self._lock:
@@ -138,6 +142,13 @@ def _identity(receiver: Any) -> object:
     return id(receiver)
 
 
+def _takes_keywords(receiver: Callable[..., Any]) -> bool:
+    try:
+        return any(each.kind is each.VAR_KEYWORD for each in inspect.signature(receiver).parameters.values())
+    except (ValueError, TypeError):  # written in C
+        return True
+
+
 def _sender_key(sender: object) -> object:
     return sender if isinstance(sender, str) else id(sender)
 
@@ -147,7 +158,7 @@ after_task_publish = Signal("after_task_publish", "body", "exchange", "routing_k
 task_received = Signal("task_received", "request")
 task_prerun = Signal("task_prerun", "task_id", "task", "args", "kwargs")
 task_postrun = Signal("task_postrun", "task_id", "task", "args", "kwargs", "retval", "state")
-task_success = Signal("task_success", "result")
+task_success = Signal("task_success", "result", "runtime")
 task_retry = Signal("task_retry", "request", "reason", "einfo")
 task_failure = Signal("task_failure", "task_id", "exception", "args", "kwargs", "traceback", "einfo")
 task_internal_error = Signal("task_internal_error", "task_id", "args", "kwargs", "request", "exception", "traceback", "einfo")
@@ -179,3 +190,9 @@ eventlet_pool_preshutdown = Signal("eventlet_pool_preshutdown")
 eventlet_pool_postshutdown = Signal("eventlet_pool_postshutdown")
 eventlet_pool_apply = Signal("eventlet_pool_apply", "target", "args", "kwargs")
 user_preload_options = Signal("user_preload_options", "app", "options")
+
+#: Celery's signals that are never sent here: what they tell of is not there yet, or happens where no user code runs (each message's arrival).
+UNSENT = (
+    task_received, task_sent, worker_before_create_process, heartbeat_sent, beat_init, beat_embedded_init, eventlet_pool_started,
+    eventlet_pool_preshutdown, eventlet_pool_postshutdown, eventlet_pool_apply, user_preload_options,
+)  # fmt: skip

@@ -20,6 +20,8 @@ from umbel.brokers.base import DEAD_SUFFIX
 
 #: Tasks of each run, slots of the worker, and how many messages are moved where moving is at stake.
 TASKS, SLOTS, MOVED = 30, 2, 10
+#: Of a worker's death: what its slots were running, and what they had finished and it had not acknowledged yet.
+IN_HAND = 2 * SLOTS
 #: Seconds: far enough to go to the broker's delayed store.
 FAR = 6.0
 
@@ -45,11 +47,11 @@ CASES = (
     Case("after_exec_before_commit", "kill@2*3", "child", 3),
     Case("after_commit_before_report", "kill@3", "child", 1),
     Case("after_commit_before_report", "raise@3", "child", 1),
-    Case("after_fetch_before_register", "kill@2", "main", SLOTS),
-    Case("after_report_before_ack", "kill@5", "main", 2 * SLOTS),
-    Case("before_delay_settle", "kill@3", "main", SLOTS),
-    Case("before_dead_letter_settle", "kill@3", "main", SLOTS),
-    Case("during_shutdown_handback", "kill", "main", SLOTS),
+    Case("after_fetch_before_register", "kill@2", "main", IN_HAND),
+    Case("after_report_before_ack", "kill@5", "main", IN_HAND),
+    Case("before_delay_settle", "kill@3", "main", IN_HAND),
+    Case("before_dead_letter_settle", "kill@3", "main", IN_HAND),
+    Case("during_shutdown_handback", "kill", "main", IN_HAND),
     Case("after_write_before_confirm", "kill@15", "publisher", 0),
 )
 

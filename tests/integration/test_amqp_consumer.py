@@ -11,11 +11,13 @@ from pamqp import commands
 
 from contracts.kit import Sink, on_loop
 from umbel.brokers.amqp import connect
+from umbel.brokers.amqp import consumer as consuming
 from umbel.brokers.amqp.declaring import DELIVERY_EXCHANGE, level_name
 from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, ConnectionState
 from umbel.brokers.topology import Destination, Exchange, Queue
-from umbel.errors import AccessRefused, OperationalError
+from umbel.errors import AccessRefused, EncodeError, OperationalError
 from umbel.messages.model import Message
+from umbel.wire.amqp import events
 from umbel.wire.amqp.methods import method
 
 pytestmark = pytest.mark.rabbitmq
@@ -319,6 +321,119 @@ async def test_a_move_outlives_the_connection_that_carries_it(bench, caplog):
 
 
 @on_loop
+async def test_what_was_confirmed_before_the_connection_broke_is_not_moved_again(bench):
+    queue = bench.queue()
+    bench.publish(queue, b"1", b"2", b"3")
+    sink = await bench.start(queue)
+    first, second, third = await sink.take(3)
+    mover = sink.consumer._settlements._mover
+    session = await mover._ready()
+    await mover._declare_delayed({queue.name})
+    written = []
+    session.write = written.append
+    moving = asyncio.ensure_future(sink.consumer.delay([(each, time.time() + 1) for each in (first, second, third)]))
+    while not written:
+        await asyncio.sleep(0)
+    mover._on_confirms([(1, 2, 0)])
+    session.drop("cut")
+    await moving
+    again = await sink.take(2, timeout=4)
+    assert sorted(bodies(again)) == [b"1", b"3"]
+    await sink.quiet()
+    sink.consumer.ack(again)
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_in_an_alarm_a_move_waits_and_is_not_written_twice(bench, caplog):
+    queue = bench.queue()
+    bench.publish(queue, b"1", b"2")
+    sink = await bench.start(queue, publish_timeout=0.2)
+    mover = sink.consumer._settlements._mover
+    session = await mover._ready()
+    await mover._declare_delayed({queue.name})
+    write, withheld = session.write, []
+    session.write = withheld.append
+    mover._on_event(events.Blocked("low on disk"))
+    moving = asyncio.ensure_future(sink.consumer.delay([(each, time.time() + 1) for each in await sink.take(2)]))
+    async with asyncio.timeout(5):
+        while caplog.text.count("low on disk") < 3:
+            await asyncio.sleep(0.01)
+    mover._on_event(events.Unblocked())
+    session.write = write
+    write(b"".join(withheld))
+    await moving
+    again = await sink.take(2, timeout=4)
+    await sink.quiet()
+    sink.consumer.ack(again)
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_one_that_cannot_be_delayed_holds_up_no_other(bench):
+    queue = bench.queue()
+    bench.publish(queue, b"1", b"2", b"3")
+    sink = await bench.start(queue)
+    first, second, third = await sink.take(3)
+    second.headers["x"] = object()
+    due = time.time() + 1
+    with pytest.raises(EncodeError):
+        await sink.consumer.delay([(first, due), (second, due), (third, due)])
+    await sink.consumer.flush()
+    assert list(sink.consumer._settlements.unsettled.values()) == [second]
+    again = await sink.take(2, timeout=4)
+    assert sorted(bodies(again)) == [b"1", b"3"]
+    sink.consumer.ack([*again, second])
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_a_delayed_message_enters_at_its_highest_level_and_bears_no_trace_of_it(bench):
+    queue = bench.queue()
+    bench.publish(queue, b"x", headers={"id": "1"})
+    sink = await bench.start(queue)
+    at_level = bench.client.length(level_name(1)) or 0
+    await sink.consumer.delay([(await sink.one(), time.time() + 3.5)])
+    assert bench.client.length(level_name(1)) == at_level + 1
+    again = await sink.one(timeout=6)
+    assert again.headers == {"id": "1"}
+    sink.consumer.ack([again])
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_a_queue_of_the_delayed_store_that_was_removed_is_made_again(bench):
+    queue = bench.queue()
+    bench.publish(queue, b"1", b"2", b"3")
+    sink = await bench.start(queue)
+    first, *others = await sink.take(3)
+    await sink.consumer.delay([(first, time.time() + 1)])
+    bench.client.delete(level_name(1))
+    due = time.time() + 2.5
+    await sink.consumer.delay([(each, due) for each in others])
+    again = await sink.take(3, timeout=6)
+    assert sorted(bodies(again)) == [b"1", b"2", b"3"]
+    sink.consumer.ack(again)
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_the_delayed_store_is_declared_once(bench):
+    queue = bench.queue()
+    bench.publish(queue, *(b"%d" % number for number in range(10)))
+    sink = await bench.start(queue)
+    mover = sink.consumer._settlements._mover
+    session, declared = await mover._ready(), []
+    declare = session.declare
+    session.declare = lambda frames: declared.append(frames) or declare(frames)
+    due = time.time() + 1
+    await asyncio.gather(*(sink.consumer.delay([(each, due)]) for each in await sink.take(10)))
+    assert len(declared) == 2  # the levels, and the queue's binding
+    sink.consumer.ack(await sink.take(10, timeout=4))
+    await sink.consumer.aclose()
+
+
+@on_loop
 async def test_the_delayed_exchanges_are_made_anew_and_either_type_will_do(bench):
     queue = bench.queue("dotted.name")
     other = bench.queue("name")
@@ -326,20 +441,20 @@ async def test_the_delayed_exchanges_are_made_anew_and_either_type_will_do(bench
     bench.publish(queue, b"x")
     sink = await bench.start(queue, other, delayed_queue_type="classic")
     delivery = await sink.one()
-    await sink.consumer.delay(delivery, time.time() + 1)
+    await sink.consumer.delay([(delivery, time.time() + 1)])
     delivery = await sink.one(timeout=4)
     session = await sink.consumer._settlements._mover._ready()
     await session.declare([method(commands.Exchange.Delete, exchange=DELIVERY_EXCHANGE)])
     # The other type exists now; and the exchange that is gone is made again.
     sink.consumer._settlements._mover._declared.clear()
-    await sink.consumer.delay(delivery, time.time() + 1)
+    await sink.consumer.delay([(delivery, time.time() + 1)])
     again = await sink.one(timeout=4)
     assert (again.body, again.queue) == (b"x", queue.name)
     assert not any(name.startswith("x-umbel-due") or name == "x-death" for name in again.headers if name == "x-umbel-due")
     await sink.quiet()
     sink.consumer.ack([again])
     quorum = await bench.start(delayed_queue_type="quorum")
-    await quorum.consumer._settlements._mover._declare_delayed(queue.name)
+    await quorum.consumer._settlements._mover._declare_delayed({queue.name})
     await quorum.consumer.aclose()
     await sink.consumer.aclose()
     assert bench.client.length(level_name(0)) == 0
@@ -443,3 +558,97 @@ class TestBegin:
         await asyncio.sleep(2.5)
         assert bench.client.length(queue.name) == 0
         assert bench.client.length(queue.name + DEAD_SUFFIX) == 1
+
+
+class TestRenewal:
+    """RabbitMQ closes the channel of who keeps a message for too long, so it is exchanged for a new copy, again and again."""
+
+    @pytest.fixture(autouse=True)
+    def often(self, monkeypatch):
+        monkeypatch.setattr(consuming, "_RENEW", 0.1)
+
+    async def renewed(self, delivery, times=1):
+        """Return when a delivery has been exchanged so many times."""
+        async with asyncio.timeout(10):
+            for _ in range(times):
+                tag = delivery.tag
+                while delivery.tag == tag:
+                    await asyncio.sleep(0.01)
+
+    @on_loop
+    async def test_one_copy_stands_for_the_message_and_leaves_nothing(self, bench):
+        queue = bench.queue()
+        bench.publish(queue, b"x", expiration="86400000", message_id="m")
+        sink = await bench.start(queue)
+        delivery = await sink.one()
+        await self.renewed(delivery, 3)
+        await sink.consumer.aclose()
+        again = bench.client.get(queue.name)
+        assert (again.body, again.attempts, again.headers, again.properties["expiration"]) == (b"x", 0, {}, "86400000")
+        bench.publish(queue, b"x")
+        sink = await bench.start(queue)
+        delivery = await sink.one()
+        await self.renewed(delivery, 2)
+        sink.consumer.ack([delivery])
+        await sink.consumer.flush()
+        await sink.consumer.aclose()
+        await asyncio.sleep(2.5)  # the time to live in the holding queue
+        assert bench.client.length(queue.name) == 0
+
+    @on_loop
+    async def test_after_a_death_it_comes_again_once_and_is_known_to_have_been_out(self, bench, line):
+        queue = bench.queue()
+        bench.publish(queue, b"x", headers={"id": "1"})
+        sink = await bench.start(queue, url=line.url)
+        delivery = await sink.one()
+        await self.renewed(delivery, 2)
+        line.cut()
+        again = await sink.one(timeout=8)
+        assert sink.lost == [delivery]
+        assert (again.headers, again.redelivered, again.attempts) == ({"id": "1"}, True, 0)
+        await sink.consumer.begin(again)
+        await self.renewed(again, 2)
+        line.cut()
+        again = await sink.one(timeout=8)
+        assert (again.redelivered, again.attempts) == (True, 1), "the copy of one that was begun says so"
+        await sink.consumer.dead_letter(again, "worker_lost", "")
+        await asyncio.sleep(2.5)
+        assert (bench.client.length(queue.name), bench.client.length(queue.name + DEAD_SUFFIX)) == (0, 1)
+        await sink.consumer.aclose()
+
+    @pytest.mark.parametrize("arguments", [{}, {"x-queue-type": "quorum"}], ids=["classic", "quorum"])
+    @on_loop
+    async def test_they_stay_within_the_window(self, bench, arguments):
+        queue = bench.queue(arguments=arguments)
+        sink = await bench.start(queue, window=2)
+        bench.publish(queue, b"1", b"2", b"3", b"4")
+        first, second = await sink.take(2)
+        await self.renewed(second, 3)
+        assert (sink.fresh, bench.client.length(queue.name)) == ([], 2)
+        sink.consumer.ack([first])
+        third = await sink.one()
+        await self.renewed(third, 3)
+        assert (third.body, sink.fresh, bench.client.length(queue.name)) == (b"3", [], 1)
+        sink.consumer.requeue([second, third])
+        assert (await sink.one()).body in (b"2", b"3", b"4")
+        await sink.consumer.aclose()
+        async with asyncio.timeout(5):  # a quorum queue takes a moment to notice
+            while bench.client.length(queue.name) != 3:
+                await asyncio.sleep(0.05)
+
+    @on_loop
+    async def test_a_queue_that_goes_with_its_last_consumer_stays(self, bench):
+        own, other = bench.queue("own", auto_delete=True), bench.queue("other")
+        sink = await bench.start(own, other, window=1)
+        bench.publish(other, b"long", b"x", b"x")
+        long = await sink.one()
+        await self.renewed(long, 2)
+        bench.publish(own, b"1", b"2")
+        first = await sink.one()  # its queue has a place of its own, and no more than that
+        tag = first.tag
+        await self.renewed(long, 3)
+        assert (first.body, first.tag, sink.fresh) == (b"1", tag, [])
+        sink.consumer.ack([first])
+        assert (await sink.one()).body == b"2"
+        assert (bench.client.length(own.name), bench.client.length(other.name)) == (0, 2)
+        await sink.consumer.aclose()

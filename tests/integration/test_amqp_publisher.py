@@ -313,3 +313,9 @@ def test_a_topic_exchange_is_declared_with_its_queue(make, queue, client, unique
     publisher.publish(Message(b"x", {}), Destination.of(bound))
     publisher.publish(Message(b"y", {}), Destination(exchange.name, "a.b", bound), confirm=True)
     assert bodies(client, queue) in ([b"y"], [b"x", b"y"])
+
+
+def test_a_queue_that_may_not_be_declared_is_a_refusal(make, unique):
+    name = unique("amq-forbidden")
+    with pytest.raises(PublishError, match=f"{name}.*403"):
+        make().publisher().publish(Message(b"", {}), Destination.of(Queue(name, Exchange("amq.forbidden"))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -144,3 +145,74 @@ def test_children_are_recycled(stage):
     assert worker.alive
     assert worker.stop() == 0
     assert stage.length() == 0
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_a_thread_that_a_task_left_behind_does_not_keep_a_spent_child(stage):
+    worker = stage.worker("-c", "1", "--max-tasks-per-child", "1")
+    pid = stage.send("leave_a_thread").get(timeout=10)
+    after = stage.send("whoami")
+    assert after.get(timeout=15)["pid"] != pid
+    # While there was nobody to run it, it was not fetched and handed back for ever.
+    assert sum(after.id in line and "received" in line for line in worker.log) <= 3
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_a_child_that_cannot_be_started_is_started_later(stage):
+    worker = stage.worker("-c", "1")
+    child = stage.send("whoami").get(timeout=10)["pid"]
+    usual = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (3, usual[1]))
+    os.kill(child, signal.SIGKILL)
+    worker.wait_log("cannot be started")
+    resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, usual)
+    assert stage.send("whoami").get(timeout=10)["pid"] != child
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_a_new_template_is_as_deaf_to_a_stop_as_the_first(stage):
+    worker = stage.worker("-c", "1")
+    before = stage.send("whoami").get(timeout=10)
+    os.kill(before["parent"], signal.SIGKILL)
+    eventually(lambda: stage.send("whoami").get(timeout=10)["parent"] != before["parent"])
+    result = stage.send("nap", 1)
+    stage.await_runs(result.id)
+    worker.kill_group(signal.SIGTERM)
+    assert result.get(timeout=10) == 1
+    assert worker.wait() == 0
+    assert len(stage.runs(result.id)) == 1
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_a_killed_group_leaves_no_shared_memory(stage):
+    worker = stage.worker("-c", "2")
+    assert pool_is(stage, 2)
+    fields = [line.split() for line in Path(f"/proc/{worker.pid}/maps").read_text().splitlines()]
+    mapped = {int(line[4]) for line in fields if len(line) > 5 and line[5].startswith("/dev/shm/")}
+    assert len(mapped) >= 4  # a board and a lock for each child
+    worker.kill_group()
+    worker.wait()
+    named = {entry.inode() for entry in os.scandir("/dev/shm")}
+    assert not mapped & named
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_a_copy_of_the_process_that_a_task_forked_ends_with_the_task(stage):
+    worker = stage.worker("-c", "1")
+    stage.send("mark").get(timeout=10)
+    before = worker.members()
+    results = [stage.send("fork", how) for how in ("return", "raise", "exit")]
+    assert [result.get(timeout=10) for result in results] == [0, 0, 7]
+    assert worker.members() == before
+    assert [stage.send("mark", number).get(timeout=10) for number in range(20)] == list(range(20))
+    assert all(len(stage.runs(result.id)) == 1 for result in results)
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_a_stopped_child_holds_nothing_for_ever(stage):
+    stage.worker("-c", "1")
+    stopped = stage.send("whoami").get(timeout=10)["pid"]
+    os.kill(stopped, signal.SIGSTOP)
+    assert stage.send("whoami").get(timeout=60)["pid"] != stopped
+    with pytest.raises(ProcessLookupError):
+        os.kill(stopped, 0)

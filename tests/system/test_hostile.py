@@ -18,7 +18,7 @@ from system import gadgets, poisons
 from system.processes import eventually, proportional_memory
 from umbel.brokers.amqp.addresses import address
 from umbel.brokers.amqp.sockets import BlockingConnection
-from umbel.brokers.base import DEAD_REASON, DEAD_SUFFIX, BrokerOptions, MessageLimits
+from umbel.brokers.base import DEAD_REASON, BrokerOptions, MessageLimits
 from umbel.wire.amqp.rendering import render_publish
 
 MIB = 1024 * 1024
@@ -48,18 +48,20 @@ def besiege(stage, rows: Sequence[tuple], *, every: int = 10, valid: int = 1, ti
         result.get(timeout=timeout)
     wanted = {name: (reason or "ran",) if isinstance(reason, str | None) else reason for name, _, reason in rows}
     ids = {name: poison.headers.get("id") for name, poison, _ in rows}
-    must_die = sum("ran" not in reasons for reasons in wanted.values())
+    found: dict[str, str] = {}
+
+    def every_row_ended() -> bool:
+        found.update((letter.headers["x-row"], letter.headers[DEAD_REASON]) for letter in stage.dead(count=0))
+        found.update((name, "ran") for name, task_id in ids.items() if name not in found and stage.runs(task_id, "end"))
+        return len(found) == len(ids)
+
     with contextlib.suppress(AssertionError):  # which ones are missing is said below
-        eventually(lambda: stage.length(stage.queue + DEAD_SUFFIX) >= must_die, timeout)
+        eventually(every_row_ended, timeout)
     eventually(lambda: stage.length() == 0)
     last = stage.send("mark", "last")
     assert last.get(timeout=timeout) == "last"
     assert set(worker.members()) == pids, "a process died"
     assert proportional_memory(worker.members()) - before <= 100
-    found = {letter.headers["x-row"]: letter.headers[DEAD_REASON] for letter in stage.dead()}
-    for name, task_id in ids.items():
-        if name not in found and stage.runs(task_id, "end"):
-            found[name] = "ran"
     wrong = {name: (found.get(name), reasons) for name, reasons in wanted.items() if found.get(name) not in reasons}
     assert not wrong, f"(found, wanted): {wrong}"
     assert worker.stop() == 0

@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -230,6 +231,27 @@ def die_once(self, flag, how="sigkill"):
         except FileExistsError:
             return "alive"
         end_process(how)
+
+
+@task()
+def leave_a_thread(self):
+    """Leave something behind that keeps the process from ending."""
+    threading.Thread(target=threading.Event().wait).start()
+    return os.getpid()
+
+
+@task()
+def fork(self, how):
+    """The copy ends as told; the task itself when the copy has ended."""
+    with recorded(self):
+        copy = os.fork()
+        if not copy:
+            if how == "raise":
+                raise ValueError("in the copy")
+            if how == "exit":
+                sys.exit(7)
+            return "copy"
+        return os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
 
 
 @task()

@@ -123,6 +123,15 @@ def test_only_callables_connect(signal):
         signal.connect("text")
 
 
+def test_a_receiver_must_take_what_may_be_added_later(signal):
+    with pytest.raises(ValueError, match=r"def narrow\(sender, \*\*kwargs\)"):
+
+        @signal.connect
+        def narrow(sender): ...
+
+    signal.connect(dict)  # written in C: nobody can tell
+
+
 def test_celery_s_signals_exist():
     names = """before_task_publish after_task_publish task_received task_prerun task_postrun task_success task_retry task_failure
     task_internal_error task_revoked task_unknown task_rejected task_sent import_modules celeryd_init celeryd_after_setup worker_init

@@ -8,7 +8,7 @@ import umbel
 
 ALLOWED = {
     "AsyncResult", "Binding", "Celery", "EagerResult", "Exchange", "Queue", "Task", "Umbel", "__version__", "allow_join_result", "current_app",
-    "current_task", "errors", "shared_task", "states", "uuid",
+    "current_task", "errors", "get_task_logger", "shared_task", "states", "uuid",
 }  # fmt: skip
 HEAVY = {"redis", "hiredis", "sqlalchemy", "msgpack", "yaml", "pamqp", "click", "rich", "kombu", "celery", "sqlite3", "asyncio"}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -53,5 +55,5 @@ def _apply(task: Any, attributes: Mapping[str, Any]) -> None:
         if name.startswith("@"):
             method = getattr(task, name[1:])
             setattr(task, name[1:], functools.wraps(method)(value(method)))
-        else:
-            setattr(task, name, value)
+        else:  # a function becomes a method: it is given the task, as one that is written in a class
+            setattr(task, name, types.MethodType(value, task) if inspect.isfunction(value) else value)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import atexit
-import logging
 import os
 import socket
 import sys
 import threading
-import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
-from typing import Any, Concatenate, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, Self, TypeVar, overload
 
-from umbel import current
-from umbel.app import importing, running, shared
+from umbel import current, planned
+from umbel.app import eager, importing, running
 from umbel.app.annotations import annotate
 from umbel.app.config import sources
 from umbel.app.config.settings import Settings, zone_of
 from umbel.app.connections import Links
-from umbel.app.registry import TaskRegistry
-from umbel.app.sending.options import PublishOptions
+from umbel.app.registry import SHARED, TaskRegistry
+from umbel.app.sending import announcing
+from umbel.app.sending.options import PublishOptions, arguments
 from umbel.app.sending.outbox import Outbox
-from umbel.app.sending.publishing import Plan
 from umbel.app.sending.queues import Queues, queue_defaults
 from umbel.app.sending.routing import Router, compile_routes
 from umbel.app.tasks import Task, make_task
@@ -32,15 +29,11 @@ from umbel.execution.runner import TaskRunner
 from umbel.hooks import Signal
 from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
+from umbel.runtime import lifetime
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.typing import P, R
 
 T = TypeVar("T", bound=type)
-
-logger = logging.getLogger("umbel.app")
-
-#: Every app there is, for the interpreter's exit and for forks.
-_apps: weakref.WeakSet[Umbel] = weakref.WeakSet()
 
 
 class Umbel:
@@ -93,8 +86,10 @@ class Umbel:
         self.on_configure, self.on_after_configure = Signal("on_configure"), Signal("on_after_configure")
         self.on_after_finalize, self.on_after_fork = Signal("on_after_finalize"), Signal("on_after_fork")
         given = {"broker_url": broker, "result_backend": backend, "include": include}
-        arguments = {**settings, **{name: value for name, value in given.items() if value is not None}}
-        self.conf = Settings(arguments, changes, (lambda: self.on_configure.send(self), lambda: self.on_after_configure.send(self)))
+        named = {**settings, **{name: value for name, value in given.items() if value is not None}}
+        self.conf = Settings(
+            named, changes, (lambda: self.on_configure.send(self), lambda: self.on_after_configure.send(self, source=self.conf))
+        )
         if config_source is not None:
             self.config_from_object(config_source, namespace=namespace)
         if task_cls is not None:
@@ -104,16 +99,17 @@ class Umbel:
         self._shared_seen = 0
         self._discoveries: list[Callable[[], Iterable[str]]] = []
         self.links = Links(self.conf)
-        self._outbox = Outbox(self)
+        #: Renders and publishes this app's messages.
+        self.outbox = Outbox(self)
         self._forget_process()
-        _apps.add(self)
+        lifetime.attach(after_fork=self._after_fork, before_exit=self.close)
         if set_as_current:
             self.set_current()
         self.on_init()
 
     def _forget_process(self) -> None:
         """Forget what was made for one process."""
-        self._outbox.forget()
+        self.outbox.forget()
         self._queues: tuple[int, Queues] | None = None
         self._router: tuple[int, Router] | None = None
         self._eager: dict[bool, TaskRunner] = {}
@@ -133,7 +129,7 @@ class Umbel:
     def on_init(self) -> None:
         """At the end of the constructor; for subclasses."""
 
-    # -- tasks -------------------------------------------------------------
+    # tasks
 
     @overload
     def task(self, function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
@@ -156,7 +152,7 @@ class Umbel:
         wrap = chosen.pop("filter", None)
         base = chosen.pop("base", None) or self.Task
         chosen["name"] = chosen.get("name") or self.gen_task_name(function.__name__, function.__module__)
-        return self._tasks.register(make_task(self, wrap(function) if wrap else function, base, chosen))  # type: ignore[no-any-return]
+        return self._register(make_task(self, wrap(function) if wrap else function, base, chosen))  # type: ignore[no-any-return]
 
     def register_task(self, task: Any, **options: Any) -> Any:
         """Add a class-based task: an instance of a `Task` subclass, or the class."""
@@ -164,11 +160,19 @@ class Umbel:
             task = task()
         for name, value in options.items():
             setattr(task, name, value)
+        if not hasattr(task, "run") and type(task).__call__ is Task.__call__:
+            raise TypeError(f"the task class {type(task).__name__} has no method run(self, …)")
         if not task.name:
             task.name = self.gen_task_name(type(task).__name__, type(task).__module__)
         type(task).app = self
         type(task).on_bound(self)
-        return self._tasks.register(task)
+        return self._register(task)
+
+    def _register(self, task: Any) -> Any:
+        registered = self._tasks.register(task)
+        if self.finalized:
+            annotate((registered,), self.conf.task_annotations)
+        return registered
 
     def gen_task_name(self, name: str, module: str) -> str:
         """The name of a task that says none."""
@@ -187,8 +191,8 @@ class Umbel:
     @property
     def tasks(self) -> TaskRegistry:
         """Name → task, shared tasks included; finalizes."""
-        if not self.finalized or self._shared_seen != shared.tasks.count:
-            self.finalize()
+        if not self.finalized or self._shared_seen != SHARED.count:
+            self.finalize(auto=True)
         return self._tasks
 
     def finalize(self, auto: bool = False) -> None:
@@ -197,17 +201,17 @@ class Umbel:
         Raises:
             RuntimeError: ``auto`` is set, and the app was made with ``autofinalize=False``.
         """
-        if auto and not self.autofinalize:
+        if auto and not self.autofinalize and not self.finalized:
             raise RuntimeError("the app's tasks are used before app.finalize() was called")
         with self._lock:
             first, self.finalized = not self.finalized, True
-            self._shared_seen = shared.tasks.count
-            shared.tasks.add_to(self, self._tasks)
+            self._shared_seen = SHARED.count
+            SHARED.add_to(self, self._tasks)
             annotate(self._tasks.values(), self.conf.task_annotations)
         if first:
             self.on_after_finalize.send(self)
 
-    # -- settings ----------------------------------------------------------
+    # settings
 
     def config_from_object(self, obj: Any, silent: bool = False, force: bool = False, namespace: str | None = None) -> None:
         """Take settings from a module's path, a module, a class, an object or a dict (see `sources.load`)."""
@@ -246,51 +250,38 @@ class Umbel:
         """The time in the app's zone."""
         return datetime.fromtimestamp(self.clock.now(), self.timezone)
 
-    # -- sending -----------------------------------------------------------
+    # sending
 
-    def send_task(self, name: str, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        """Send a task by its name; it need not exist here.
+    def send_task(
+        self,
+        name: str,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        countdown: float | None = None,
+        eta: Any = None,
+        task_id: str | None = None,
+        **options: Any,
+    ) -> AsyncResult[Any]:
+        """Send a task by its name; it need not exist here. Options as in `umbel.app.sending.options.PublishOptions`.
 
         Raises:
             OperationalError: the broker cannot be reached, or did not take the message.
         """
         if self.conf.task_always_eager:
-            shared.warn_eager_ignored(name)
-        return self._outbox.send(name, tuple(args or ()), dict(kwargs or {}), PublishOptions.parse(options), self._tasks.get(name))
-
-    def send(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: PublishOptions, task: Any = None) -> Any:
-        """`send_task` with parsed options."""
-        return self._outbox.send(name, args, kwargs, options, task)
-
-    def send_filled(self, made: Plan, fillings: Iterable[tuple[Any, ...]]) -> None:
-        """Publish many plain calls of a task."""
-        self._outbox.send_filled(made, fillings)
-
-    def send_many(self, task: Any, calls: Iterable[tuple[Any, ...]], options: PublishOptions) -> list[Any]:
-        """Send many calls of a task."""
-        return self._outbox.send_many(task, calls, options)
-
-    def send_stencil(
-        self, made: Plan, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
-    ) -> None:
-        """Send a plain call of a task."""
-        self._outbox.send_stencil(made, task_id, root_id, parent_id, argsrepr, kwargsrepr, body)
-
-    async def send_from_loop(self, send: Callable[[], Any]) -> Any:
-        """Send without blocking the event loop."""
-        return await self._outbox.send_from_loop(send)
-
-    def plan_for(self, task: Any) -> Plan | None:
-        """What plain calls of a task share."""
-        return self._outbox.plan(task)
+            eager.warn_ignored(name)
+        parsed = PublishOptions.parse({**options, "countdown": countdown, "eta": eta, "task_id": task_id})
+        handle: AsyncResult[Any] = self.outbox.send(name, *arguments(args, kwargs), parsed, self._tasks.get(name))
+        return handle
 
     def handle(self, task_id: str, name: str | None = None) -> AsyncResult[Any]:
         """The handle of a call."""
         return AsyncResult(task_id, None, name, self)
 
-    def AsyncResult(self, id: str, **_: Any) -> AsyncResult[Any]:  # noqa: N802 - Celery's name
+    def AsyncResult(  # noqa: N802 - Celery's name
+        self, id: str, backend: ResultStore | None = None, task_name: str | None = None, parent: AsyncResult[Any] | None = None
+    ) -> AsyncResult[Any]:
         """The handle of a task sent before, by its id."""
-        return AsyncResult(id, None, None, self)
+        return AsyncResult(id, backend, task_name, self, parent)
 
     @property
     def queues(self) -> Queues:
@@ -310,7 +301,7 @@ class Umbel:
             self._router = (self.conf.version, Router(compile_routes(self.conf.task_routes), queues))
         return self._router[1]
 
-    # -- broker and store --------------------------------------------------
+    # broker and store
 
     @property
     def broker(self) -> Broker:
@@ -376,7 +367,7 @@ class Umbel:
         self.conf.version += 1
         self.on_after_fork.send(self)
 
-    # -- executing ---------------------------------------------------------
+    # executing
 
     def runner(self, hostname: str = "") -> TaskRunner:
         """Executes jobs in this process.
@@ -394,10 +385,11 @@ class Umbel:
 
     def prepare(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[str, Any, Any]:
         """Render one call, its options as they stand in a signature: id, message, address."""
-        prepared = self._outbox.prepare(name, args, kwargs, PublishOptions.parse(options, lenient=True), self._tasks.get(name))
+        prepared = self.outbox.prepare(name, args, kwargs, PublishOptions.parse(options, lenient=True), self._tasks.get(name))
+        announcing.before(prepared.message, prepared.to, self.conf.task_publish_retry_policy)
         return prepared.task_id, prepared.message, prepared.to
 
-    # -- finding tasks -----------------------------------------------------
+    # finding tasks
 
     def autodiscover_tasks(self, packages: Any = None, related_name: str | None = "tasks", force: bool = False) -> None:
         """Import ``<package>.tasks`` of these packages when a worker starts.
@@ -428,7 +420,7 @@ class Umbel:
     def import_path(self, path: str) -> None:
         self._import_path = path
 
-    # -- running -----------------------------------------------------------
+    # running
 
     def start(self, argv: Sequence[str] | None = None) -> int:
         """Run a command line, as ``umbel`` does, for this app; returns the exit code."""
@@ -442,7 +434,7 @@ class Umbel:
         """A worker for this app, to `run` here or in a thread; options as in `umbel.worker.options.WorkerOptions`."""
         return running.make_worker(self, options)
 
-    # -- current -----------------------------------------------------------
+    # current
 
     def set_current(self) -> None:
         """Be the current app."""
@@ -461,23 +453,9 @@ class Umbel:
     current_worker_task = current_task
 
 
+if not TYPE_CHECKING:  # for type checkers there is no such attribute
+    Umbel.__getattr__ = planned.teller("the app", planned.APP, planned.APP_ELSEWHERE)
+
+
 def _unpickle(kind: type[Umbel], main: str | None, settings: Mapping[str, Any]) -> Umbel:
     return kind(main, changes=settings, set_as_current=False)
-
-
-def _flush_at_exit() -> None:
-    for app in list(_apps):
-        try:
-            app.close()
-        except Exception:  # the next app must be flushed too
-            logger.exception("%r: not everything that was published is with the broker", app)
-
-
-def _after_fork() -> None:
-    for app in list(_apps):
-        app._after_fork()  # noqa: SLF001
-
-
-atexit.register(_flush_at_exit)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

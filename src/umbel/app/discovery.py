@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from umbel.app.app import Umbel
+from umbel.app.tasks import Task
 from umbel.errors import ImproperlyConfigured
 
 #: Attributes that are looked at first, in this order.
@@ -45,7 +46,7 @@ def find_app(text: str) -> FoundApp:
     """
     _add_working_folder()
     name, colon, attribute = text.partition(":")
-    if not name or name.endswith(".py") or "/" in name or os.sep in name:
+    if not name or name.startswith(".") or name.endswith(".py") or "/" in name or os.sep in name:
         raise ImproperlyConfigured(_not_a_module(text))
     module, rest = _import(name, text)
     path = ".".join(part for part in (rest, attribute) if part)
@@ -143,13 +144,35 @@ def _apps(module: ModuleType) -> Iterator[tuple[str, Umbel]]:
             yield name, value
 
 
-# -- what went wrong, in words ------------------------------------------------
+# what went wrong, in words
+
+
+def candidates(folder: Path | None = None) -> list[str]:
+    """Modules in a folder that look as if they made an app, as one would name them after ``-A``."""
+    folder = folder or Path.cwd()
+    found = []
+    for path in sorted([*folder.glob("*.py"), *folder.glob("*/celery.py"), *folder.glob("*/__init__.py")])[:200]:
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        if "Umbel(" in text or "Celery(" in text:
+            name = ".".join(path.relative_to(folder).with_suffix("").parts)
+            found.append(name.removesuffix(".__init__").removesuffix(".celery"))
+    return list(dict.fromkeys(found))
 
 
 def _not_a_module(text: str) -> str:
-    guess = text.partition(":")[0].removesuffix(".py").strip("./").replace("/", ".")
-    meant = f"; did you mean -A {guess}?" if guess and guess != text else ""
-    return f"-A {text}: expected the name of a module such as tasks or proj.tasks:app, not a file{meant}"
+    path, _, attribute = text.partition(":")
+    if not path:
+        return f"-A {text or repr(text)}: expected the name of a module such as tasks or proj.tasks:app"
+    file = Path(path).resolve().with_suffix("")
+    here = Path.cwd()
+    inside = file.is_relative_to(here)
+    module = ".".join(file.relative_to(here if inside else file.parent).parts)
+    meant = f"{module}:{attribute}" if attribute else module
+    hint = f"; did you mean -A {meant}?" if inside and module else f"; did you mean --workdir {file.parent} -A {meant}?" if module else ""
+    return f"-A {text}: expected the name of a module such as tasks or proj.tasks:app, not a file{hint}"
 
 
 def _no_module(text: str, missing: str, module: ModuleType | None = None) -> str:
@@ -159,14 +182,15 @@ def _no_module(text: str, missing: str, module: ModuleType | None = None) -> str
     here = Path.cwd()
     known = sorted({path.stem for path in here.glob("*.py")} | {path.parent.name for path in here.glob("*/__init__.py")})
     close = difflib.get_close_matches(missing, known, n=1)
+    able = [] if close else candidates()
     hint = (
-        f"; did you mean -A {close[0]}?"
+        f" Did you mean -A {close[0]}?"
         if close
-        else f"; there are: {', '.join(known[:8])}"
-        if known
-        else "; there are no modules in that folder"
+        else f" -A names the module, not the app; here it could be {' or '.join(f'-A {name}' for name in able[:3])}."
+        if able
+        else " No module in that folder makes an app: is it the right one (--workdir)?"
     )
-    return f"-A {text}: there is no module {missing!r} (looked in {here} and on the module search path){hint}. -A names the module, not the app"
+    return f"-A {text}: there is no module {missing!r} in {here} or on the module search path.{hint}"
 
 
 def _no_attribute(module: ModuleType, name: str, text: str) -> str:
@@ -177,24 +201,35 @@ def _no_attribute(module: ModuleType, name: str, text: str) -> str:
 
 def _nothing_in(module: ModuleType, text: str, *, explicit: bool) -> str:
     looked = "" if explicit else ", an attribute 'app' or 'celery', a module 'celery' inside it, or any app at all"
-    return (
-        f"-A {text}: no app in module {module.__name__!r} ({_place(module)}); looked for{looked[1:] or ' an app'}. It has: {_names(module)}"
-    )
+    folder = getattr(module, "__path__", None)
+    inside = [f"-A {module.__name__}.{name}" for name in candidates(Path(next(iter(folder))))] if folder else []
+    hint = f" Did you mean {' or '.join(inside[:3])}?" if inside else _has(module)
+    return f"-A {text}: no app in module {module.__name__!r} ({_place(module)}); looked for{looked[1:] or ' an app'}.{hint}"
 
 
 def _apps_hint(module: ModuleType) -> str:
     names = [name for name, _ in _apps(module)]
-    return f"; its apps are {', '.join(f'{module.__name__}:{name}' for name in names)}" if names else f". It has: {_names(module)}"
+    return f"; its apps are {', '.join(f'{module.__name__}:{name}' for name in names)}" if names else f".{_has(module)}"
 
 
-def _names(module: ModuleType) -> str:
-    names = [name for name in vars(module) if not name.startswith("_")]
-    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "") or "nothing"
+def _has(module: ModuleType) -> str:
+    """What a module defines, without what it imports."""
+    names = [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and not isinstance(value, ModuleType)
+        and getattr(value, "__module__", module.__name__) == module.__name__
+    ]
+    return f" It has: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}" if names else " It defines nothing."
 
 
 def _place(module: ModuleType) -> str:
-    return getattr(module, "__file__", None) or "built in"
+    folder = getattr(module, "__path__", None)
+    return getattr(module, "__file__", None) or (f"the folder {next(iter(folder))}" if folder else "built in")
 
 
 def _kind(value: Any) -> str:
+    if isinstance(value, Task):
+        return f"the task {value.name}"
     return f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from umbel import current, states
+from umbel.errors import AlwaysEagerIgnored
 from umbel.execution.base import Execution
 from umbel.execution.request import Request
 from umbel.messages.ids import uuid7
 from umbel.results.handles import EagerResult
+from umbel.wire import serializers
 
 logger = logging.getLogger("umbel.app")
 
 #: Retries without a pause that are certainly a mistake.
 _MOST_RETRIES = 1000
+
+
+def as_received(args: tuple[Any, ...], kwargs: dict[str, Any], serializer: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments as a worker would get them: what cannot be sent is an error here too.
+
+    Raises:
+        EncodeError: the serializer cannot write them.
+    """
+    content_type, encoding, body = serializers.dumps((args, kwargs), serializer)
+    args, kwargs = serializers.loads(body, content_type, encoding, frozenset({content_type}))
+    return tuple(args), dict(kwargs)
 
 
 def apply(
@@ -61,7 +75,18 @@ def _fields(task: Any, task_id: str, options: Mapping[str, Any], outer: Any) -> 
         "root_id": options.get("root_id") or (outer.root_id if kin else task_id),
         "parent_id": options.get("parent_id") or (outer.id if kin else None),
         "ignore_result": bool(options.get("ignore_result")),
+        "delivery_info": {"is_eager": True, **{name: options.get(name) for name in ("exchange", "routing_key", "priority")}},
+        **{name: options[name] for name in ("logfile", "loglevel") if options.get(name) is not None},
+        **_stamps(options),
     }
+
+
+def _stamps(options: Mapping[str, Any]) -> dict[str, Any]:
+    names = options.get("stamped_headers")
+    if not names:
+        return {}
+    given = {**(options.get("stamps") or {}), **{name: options[name] for name in names if name in options}}
+    return {"stamped_headers": list(names), "stamps": {name: given[name] for name in names if name in given}}
 
 
 def _embed(options: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -84,3 +109,8 @@ def _callbacks(app: Any, request: Request, links: Any) -> None:
         if not signature.get("immutable"):
             args = (request.result, *args)
         app.tasks[signature["task"]].apply(args, signature.get("kwargs"), parent_id=request.id, root_id=request.root_id)
+
+
+def warn_ignored(name: str) -> None:
+    """Warn that a task sent by name is really sent."""
+    warnings.warn(f"send_task({name!r}) sends a message although task_always_eager is set", AlwaysEagerIgnored, stacklevel=4)

@@ -1,10 +1,12 @@
-"""Name → task."""
+"""Name → task: of one app, and of all apps."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
-from typing import Any
+import threading
+from collections.abc import Callable
+from typing import Any, Final, cast
 
 from umbel.errors import AlreadyRegistered, NotRegistered
 
@@ -51,6 +53,40 @@ class TaskRegistry(dict[str, Any]):
         """The registered name that is most like this one."""
         close = difflib.get_close_matches(name, self, n=1)
         return close[0] if close else None
+
+
+class SharedTasks:
+    """The definitions of shared tasks, in the order of their making. There is one, because decorators run before apps exist."""
+
+    def __init__(self) -> None:
+        self._definitions: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+        #: Grows with each definition.
+        self.count = 0
+
+    def define(self, function: Callable[..., Any], options: dict[str, Any]) -> str:
+        """Add a definition; returns its key here, which is the task's name where no app has a word in it."""
+        key = options.get("name") or f"{function.__module__}.{function.__name__}"
+        with self._lock:
+            self._definitions[key] = (function, options)
+            self.count += 1
+        return cast("str", key)
+
+    def name_in(self, app: Any, key: str) -> str:
+        """The name that a task has in an app: one that is defined in ``__main__`` is called after the app."""
+        function, options = self._definitions[key]
+        return cast("str", options.get("name") or app.gen_task_name(function.__name__, function.__module__))
+
+    def add_to(self, app: Any, registry: TaskRegistry) -> None:
+        """Make the tasks that an app lacks."""
+        for key, (function, options) in list(self._definitions.items()):
+            name = self.name_in(app, key)
+            if name not in registry:
+                app.task(**{**options, "name": name})(function)
+
+
+#: Every shared task of this process.
+SHARED: Final = SharedTasks()
 
 
 def _origin(task: Any) -> tuple[str, str]:

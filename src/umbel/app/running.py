@@ -1,17 +1,21 @@
-"""From an app to what runs its tasks: a runner in this process, the command line, a worker.
-
-The last two stand above the app and know it; they are reached by name, when asked for, so that an app that only sends never loads them.
-"""
+"""From an app to what runs its tasks: a runner in this process, the command line, a worker."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from umbel.execution.runner import Environment
+from umbel.runtime import plugins
 from umbel.wire import serializers
+
+#: These stand above the app and know it. `Umbel.start` and `Umbel.Worker` must find them after no more than ``import umbel``, which loads
+#: neither. So they are named, as built-in brokers are: entry points would say the same names in the distribution's metadata, whose scan
+#: takes longer than all else that starts here and finds nothing in a tree that is not installed; and to register themselves, somebody
+#: would have to import them.
+_COMMAND_LINE: Final = "umbel.cli.main:run"
+_WORKER: Final = "umbel.worker.worker:make_worker"
 
 
 def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
@@ -41,7 +45,7 @@ def start(app: Any, argv: Sequence[str] | None = None) -> int:
     Args:
         argv: its words; those of this process when not given.
     """
-    code: int = import_module("umbel.cli.main").run(sys.argv[1:] if argv is None else argv, app)
+    code: int = plugins.load(_COMMAND_LINE, "app.start()")(sys.argv[1:] if argv is None else argv, app)
     return code
 
 
@@ -69,10 +73,4 @@ def make_worker(app: Any, options: Mapping[str, Any]) -> Any:
     Raises:
         TypeError: there is no such option.
     """
-    chosen = dict(options)
-    for name in ("queues", "exclude"):
-        if name in chosen:
-            value = chosen[name] or ()
-            chosen[name] = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else tuple(value)
-    worker = import_module("umbel.worker.worker").Worker
-    return worker(app, import_module("umbel.worker.options").WorkerOptions(**chosen))
+    return plugins.load(_WORKER, "app.Worker()")(app, options)

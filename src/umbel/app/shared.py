@@ -2,61 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, Literal, cast, overload
+from typing import Any, Concatenate, Literal, overload
 
-from umbel import current
-from umbel.app.registry import TaskRegistry
+from umbel.app.proxies import get_current_app
+from umbel.app.registry import SHARED
 from umbel.app.tasks import Task
-from umbel.errors import AlwaysEagerIgnored
 from umbel.typing import P, R
-
-
-class SharedTasks:
-    """The definitions of shared tasks, in the order of their making. There is one, because decorators run before apps exist."""
-
-    def __init__(self) -> None:
-        self._definitions: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {}
-        self._lock = threading.Lock()
-        #: Grows with each definition.
-        self.count = 0
-
-    def define(self, function: Callable[..., Any], options: dict[str, Any]) -> str:
-        """Add a definition; returns the task's name."""
-        name = options.get("name") or f"{function.__module__}.{function.__name__}"
-        with self._lock:
-            self._definitions[name] = (function, {**options, "name": name})
-            self.count += 1
-        return cast("str", name)
-
-    def add_to(self, app: Any, registry: TaskRegistry) -> None:
-        """Make the tasks that an app lacks."""
-        for name, (function, options) in list(self._definitions.items()):
-            if name not in registry:
-                app.task(**options)(function)
-
-
-#: Every shared task of this process.
-tasks = SharedTasks()
 
 
 class SharedTask:
     """Stands for a shared task: everything asked of it is asked of the current app's task of this name."""
 
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+    def __init__(self, key: str, function: Callable[..., Any]) -> None:
         self.__dict__.update(
-            _name=name, __wrapped__=function, __doc__=function.__doc__, __module__=function.__module__, __name__=function.__name__
+            _key=key, __wrapped__=function, __doc__=function.__doc__, __module__=function.__module__, __name__=function.__name__
         )
 
     def _task(self) -> Any:
-        app = current.find_app()
-        if app is None:
-            from umbel.app.proxies import get_current_app
-
-            app = get_current_app()
-        return app.tasks[self._name]
+        app = get_current_app()
+        return app.tasks[SHARED.name_in(app, self._key)]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task(), name)
@@ -68,7 +33,7 @@ class SharedTask:
         return self._task()(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"<@shared_task: {self._name}>"
+        return f"<@shared_task: {self._key}>"
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -87,11 +52,6 @@ def shared_task(*function: Any, **options: Any) -> Any:
     """Make a task of a function that every app has, now and later."""
 
     def decorate(decorated: Callable[..., Any]) -> Any:
-        return SharedTask(tasks.define(decorated, options), decorated)
+        return SharedTask(SHARED.define(decorated, options), decorated)
 
     return decorate(*function) if function else decorate
-
-
-def warn_eager_ignored(name: str) -> None:
-    """Warn that a task sent by name is really sent."""
-    warnings.warn(f"send_task({name!r}) sends a message although task_always_eager is set", AlwaysEagerIgnored, stacklevel=4)

@@ -6,11 +6,14 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from umbel import current, hooks
+from umbel import current, hooks, planned, states
 from umbel.app import checking, eager
-from umbel.app.sending.options import PublishOptions
+from umbel.app.annotations import annotate
+from umbel.app.config.attributes import from_setting
+from umbel.app.sending.options import PublishOptions, arguments
 from umbel.app.sending.publishing import Plan
 from umbel.app.validating import validating
 from umbel.errors import MaxRetriesExceededError, OperationalError, Retry
@@ -23,9 +26,7 @@ from umbel.results.handles import AsyncResult, EagerResult
 from umbel.results.model import Record
 from umbel.runtime.clock import SYSTEM
 from umbel.typing import P, R, When
-
-if TYPE_CHECKING:
-    from umbel.app.app import Umbel
+from umbel.wire import failures
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -35,21 +36,9 @@ SENDING = (
     "mandatory",
 )  # fmt: skip
 
-
-class _FromConfig:
-    """An attribute whose value is a setting's until the task says otherwise."""
-
-    def __init__(self, setting: str) -> None:
-        self.setting = setting
-
-    def __get__(self, task: Any, owner: type[Any]) -> Any:
-        app = owner.app if task is None else task.app
-        return self if app is None else app.conf[self.setting]
-
-
-def from_config(setting: str) -> Any:
-    """An attribute of `Task` that follows a setting."""
-    return _FromConfig(setting)
+#: Calling options that are mostly the same in many calls: such calls share a plan.
+_LASTING = frozenset(("queue", "exchange", "routing_key", "priority", "serializer"))
+_MOST_PLANS = 64
 
 
 def does_nothing(handler: Handler) -> Handler:
@@ -91,16 +80,16 @@ class Task(Generic[P, R]):
     #: Seconds.
     time_limit: float | None = None
     soft_time_limit: float | None = None
-    rate_limit: str | float | None = from_config("task_default_rate_limit")
-    ignore_result: bool = from_config("task_ignore_result")
-    store_errors_even_if_ignored: bool = from_config("task_store_errors_even_if_ignored")
-    store_eager_result: bool = from_config("task_store_eager_result")
-    track_started: bool = from_config("task_track_started")
-    acks_late: bool = from_config("task_acks_late")
-    acks_on_failure_or_timeout: bool = from_config("task_acks_on_failure_or_timeout")
-    acks_on_failure: bool | None = from_config("task_acks_on_failure")
-    acks_on_timeout: bool | None = from_config("task_acks_on_timeout")
-    reject_on_worker_lost: bool | None = from_config("task_reject_on_worker_lost")
+    rate_limit: str | float | None = from_setting("task_default_rate_limit")
+    ignore_result: bool = from_setting("task_ignore_result")
+    store_errors_even_if_ignored: bool = from_setting("task_store_errors_even_if_ignored")
+    store_eager_result: bool = from_setting("task_store_eager_result")
+    track_started: bool = from_setting("task_track_started")
+    acks_late: bool = from_setting("task_acks_late")
+    acks_on_failure_or_timeout: bool = from_setting("task_acks_on_failure_or_timeout")
+    acks_on_failure: bool | None = from_setting("task_acks_on_failure")
+    acks_on_timeout: bool | None = from_setting("task_acks_on_timeout")
+    reject_on_worker_lost: bool | None = from_setting("task_reject_on_worker_lost")
     send_events: bool = True
     trail: bool = True
     resultrepr_maxsize: int = 1024
@@ -121,6 +110,8 @@ class Task(Generic[P, R]):
     bound: bool = False
 
     _plan: Plan | None = None
+    #: Options → the plan of calls with them; none are kept from before `_plan` was made.
+    _plans: dict[tuple[tuple[str, Any], ...], Plan | None]
     _check: Any = None
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -142,7 +133,7 @@ class Task(Generic[P, R]):
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (self.name,)
 
-    # -- sending -----------------------------------------------------------
+    # sending
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Send it, with these arguments.
@@ -154,13 +145,15 @@ class Task(Generic[P, R]):
         plain = self._send_plain(args, kwargs)
         return self.apply_async(args, kwargs) if plain is None else plain
 
-    def _send_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[R] | None:
-        """Send a call that says nothing but its arguments, by the task's stencil; ``None`` where there is no such short way."""
+    def _send_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any] | None = None) -> AsyncResult[R] | None:
+        """Send a call that has nothing of its own but its arguments, by a stencil; ``None`` where there is no such short way."""
         plan = self._plain_plan()
+        if plan is not None and options:
+            plan = self._plan_for(options)
         if plan is None:
             return None
         filling = self._fill_plain(plan, args, kwargs)
-        self.app.send_stencil(plan, *filling)
+        self.app.outbox.send_stencil(plan, *filling)
         return self._plain_handle(plan, filling[0])
 
     def _plain_plan(self) -> Plan | None:
@@ -169,6 +162,21 @@ class Task(Generic[P, R]):
         if plan is None or plan.version != self.app.conf.version:
             plan = self._make_plan()
         return None if hooks.before_task_publish.receivers or hooks.after_task_publish.receivers else plan
+
+    def _plan_for(self, options: dict[str, Any]) -> Plan | None:
+        """What calls with these options share; made at the first of them."""
+        key = tuple(options.items())
+        try:
+            return self._plans[key]
+        except KeyError:
+            pass
+        except TypeError:  # a queue, not its name
+            return None
+        if len(self._plans) >= _MOST_PLANS:
+            self._plans.clear()
+        plan: Plan | None = self.app.outbox.plan(self, PublishOptions.parse(options))
+        self._plans[key] = plan
+        return plan
 
     def _fill_plain(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, str, str | None, str, str, bytes]:
         """What one plain call fills the stencil with: id, root, parent, previews, body."""
@@ -195,6 +203,10 @@ class Task(Generic[P, R]):
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         task_id: str | None = None,
+        producer: Any = None,  # noqa: ARG002 - there is one connection to the broker
+        link: Any = None,
+        link_error: Any = None,
+        shadow: str | None = None,
         **options: Any,
     ) -> AsyncResult[R]:
         """Send it, with calling options (see `umbel.app.sending.options.PublishOptions`).
@@ -203,19 +215,21 @@ class Task(Generic[P, R]):
             OperationalError: the broker cannot be reached, or did not take the message.
             TypeError: the function takes other arguments, or there is no such option.
         """
-        args, kwargs = tuple(args or ()), dict(kwargs or {})
-        if not options and task_id is None:
-            plain = self._send_plain(args, kwargs)
+        args, kwargs = arguments(args, kwargs)
+        if not (task_id is link is link_error is shadow is None):
+            named = {"task_id": task_id, "link": link, "link_error": link_error, "shadow": shadow}
+            options.update((name, value) for name, value in named.items() if value is not None)
+        if options.keys() <= _LASTING:
+            plain = self._send_plain(args, kwargs, options)
             if plain is not None:
                 return plain
         self.check_arguments(args, kwargs)
         if self.app.conf.task_always_eager:
-            ran: AsyncResult[R] = self._eager(args, kwargs, task_id, options)
+            ran: AsyncResult[R] = self._eager(args, kwargs, options)
             return ran
         if "shadow" not in options:
             options["shadow"] = self.shadow_name(args, kwargs, options)
-        parsed = PublishOptions.parse({**options, "task_id": task_id})
-        handle: AsyncResult[R] = self.app.send(self.name, args, kwargs, parsed, self)
+        handle: AsyncResult[R] = self.app.outbox.send(self.name, args, kwargs, PublishOptions.parse(options), self)
         return handle
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
@@ -233,7 +247,7 @@ class Task(Generic[P, R]):
         send = functools.partial(self.apply_async, args, kwargs, task_id, **options)
         if not options and task_id is None:
             send = functools.partial(self.delay, *(args or ()), **(kwargs or {}))
-        handle: AsyncResult[R] = await self.app.send_from_loop(send)
+        handle: AsyncResult[R] = await self.app.outbox.send_from_loop(send)
         return handle
 
     def delay_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[R]]:
@@ -243,10 +257,10 @@ class Task(Generic[P, R]):
             return [self.apply_async(args, **options) for args in each]
         plan = None if options else self._plain_plan()
         if plan is None:
-            handles: list[AsyncResult[R]] = self.app.send_many(self, each, PublishOptions.parse(options))
+            handles: list[AsyncResult[R]] = self.app.outbox.send_many(self, each, PublishOptions.parse(options))
             return handles
         plain: list[AsyncResult[R]] = []
-        self.app.send_filled(plan, self._fill_each(plan, each, plain))
+        self.app.outbox.send_filled(plan, self._fill_each(plan, each, plain))
         return plain
 
     def _fill_each(self, plan: Plan, calls: Iterable[tuple[Any, ...]], handles: list[AsyncResult[R]]) -> Iterable[tuple[Any, ...]]:
@@ -262,14 +276,14 @@ class Task(Generic[P, R]):
         **options: Any,
     ) -> EagerResult[R]:
         """Run it here and now, as a worker would; options: link, link_error, task_id, retries, throw, headers, …"""
-        return eager.apply(self, tuple(args or ()), dict(kwargs or {}), options)
+        return eager.apply(self, *arguments(args, kwargs), options)
 
     def AsyncResult(self, task_id: str) -> AsyncResult[R]:  # noqa: N802 - Celery's name
         """The handle of a call that was made before."""
         handle: AsyncResult[R] = self.app.handle(task_id, self.name)
         return handle
 
-    # -- inside a worker ---------------------------------------------------
+    # inside a worker
 
     @property
     def request(self) -> Request:
@@ -305,7 +319,8 @@ class Task(Generic[P, R]):
         request = self.request
         cause = sys.exc_info()[1]
         if request.called_directly:
-            raise exc or cause or Retry("the task was called directly and cannot be tried again")
+            told = exc or Retry("the task was called directly and cannot be tried again", cause)
+            raise told from (cause if cause is not told else None)
         most = self.max_retries if max_retries is None else max_retries
         if not retrying.may_retry(request.retries, most):
             final = retrying.give_up(self.name, request, exc)
@@ -327,20 +342,26 @@ class Task(Generic[P, R]):
         return signal
 
     def update_state(self, task_id: str | None = None, state: str | None = None, meta: Any = None, **extra: Any) -> None:  # noqa: ARG002
-        """Store a state of your own, with a value that clients see as ``result.info``."""
+        """Store a state of your own, with a value that clients see as ``result.info``; an exception is stored as a failure is.
+
+        Called as a plain function, without a ``task_id``, the task has nobody to tell, and nothing happens.
+        """
         request = self.request
         task_id = task_id or request.id
         store = self.app.store
         if store is None or task_id is None:
             return
-        record = Record(task_id=task_id, status=state or "PENDING", result=meta, reply_to=request.reply_to)
+        result = failures.render(meta) if isinstance(meta, BaseException) else meta
+        record = Record(task_id=task_id, status=state or states.PENDING, result=result, reply_to=request.reply_to)
+        if state in states.READY_STATES:
+            record.date_done = datetime.fromtimestamp(self.app.clock.now(), UTC).isoformat()
         if task_id == request.id:
             record.group_id, record.parent_id, record.children = request.group, request.parent_id, request.children
         store.store([record])
 
     def push_request(self, *args: Any, **values: Any) -> None:
         """Pretend to run in a worker; for tests."""
-        request = Request(self, None, args, {}, {})
+        request = Request(self, None, args, {}, {}, called_directly=True)
         request.update(values)
         current.request.set(self._entered(request))
 
@@ -354,7 +375,7 @@ class Task(Generic[P, R]):
         self.request.children.append(result.as_tuple() if hasattr(result, "as_tuple") else result)
         return result
 
-    # -- to override -------------------------------------------------------
+    # to override
 
     @does_nothing
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
@@ -383,7 +404,7 @@ class Task(Generic[P, R]):
     def on_bound(cls, app: Any) -> None:
         """When the task joins an app."""
 
-    # -- machinery ---------------------------------------------------------
+    # machinery
 
     def entry_point(self) -> Callable[..., Any]:
         """What a worker calls: the function itself, unless a class overrides ``__call__``."""
@@ -414,21 +435,23 @@ class Task(Generic[P, R]):
             self._check(args, kwargs)
 
     def _make_plan(self) -> Plan | None:
-        app: Umbel = self.app
+        app = self.app
+        annotate((self,), app.conf.task_annotations)  # a program that only sends need not finalize the app
         strict = app.strict_typing if self.typing is None else self.typing
         self._check = checking.argument_check(self.run, skip_first=False) if strict else None
         plain = type(self).apply_async is Task.apply_async and type(self).shadow_name is Task.shadow_name
-        self._plan = app.plan_for(self) if plain else None
+        self._plans = {}
+        self._plan = app.outbox.plan(self, PublishOptions()) if plain else None
         return self._plan
 
-    def _eager(self, args: tuple[Any, ...], kwargs: dict[str, Any], task_id: str | None, options: dict[str, Any]) -> Any:
-        wanted: dict[str, Any] = {
-            name: options[name]
-            for name in ("link", "link_error", "retries", "headers", "root_id", "parent_id", "ignore_result")
-            if name in options
-        }
+    def _eager(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
         PublishOptions.parse(options)
-        return eager.apply(self, args, kwargs, {**wanted, "task_id": task_id}, as_sent=True)
+        args, kwargs = eager.as_received(args, kwargs, options.get("serializer") or self.serializer or self.app.conf.task_serializer)
+        return eager.apply(self, args, kwargs, options, as_sent=True)
+
+
+if not TYPE_CHECKING:  # for type checkers there is no such attribute
+    Task.__getattr__ = planned.teller("a task", planned.TASK)
 
 
 def _unpickle(name: str) -> Any:

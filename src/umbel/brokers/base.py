@@ -144,7 +144,7 @@ class Capabilities:
 
     #: Of two priorities the higher runs first (RabbitMQ). Celery's Redis runs the lower first.
     higher_first: bool = True
-    #: Deliveries are held under leases (Redis, SQLite), not by a connection.
+    #: Deliveries are held under leases (Redis, SQLite), not by a connection: what was acknowledged stays so when a connection is lost.
     leases: bool = False
     #: A message cannot leave this process (memory://).
     in_process: bool = False
@@ -249,8 +249,11 @@ class Consumer(Protocol):
     async def blame(self, delivery: Delivery) -> None:
         """Put the message back with its attempts raised by one: whoever ran it died."""
 
-    async def delay(self, delivery: Delivery, until: float) -> None:
-        """Move the message to the broker's delayed store until a time, seconds since the epoch."""
+    async def delay(self, moves: Sequence[tuple[Delivery, float]]) -> None:
+        """Move messages to the broker's delayed store, each until a time, seconds since the epoch.
+
+        Many are moved for little more than one: they come in floods, and what is behind a flood waits until it has been moved.
+        """
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
         """Move the message to ``<queue>.dead`` with a machine-readable reason and a sentence."""

@@ -77,16 +77,14 @@ class CompiledStencil:
         return "".join(pieces)
 
 
-def dead_headers(queue: str, reason: str, detail: str, now: float) -> str:
-    """The headers that a dead letter gets, as JSON."""
-    return kombu_json.dumps(
-        {
-            DEAD_REASON: reason,
-            DEAD_DETAIL: detail.encode(errors="replace").decode(),
-            DEAD_QUEUE: queue,
-            DEAD_AT: datetime.fromtimestamp(now, UTC).isoformat(),
-        }
-    )
+def dead_headers(queue: str, reason: str, detail: str, now: float) -> dict[str, str]:
+    """The headers that a dead letter gets."""
+    return {
+        DEAD_REASON: reason,
+        DEAD_DETAIL: detail.encode(errors="replace").decode(),
+        DEAD_QUEUE: queue,
+        DEAD_AT: datetime.fromtimestamp(now, UTC).isoformat(),
+    }
 
 
 def decode(row: Stored, limits: MessageLimits, epoch: int) -> Delivery:

@@ -24,6 +24,7 @@ from umbel.brokers.topology import Destination, Queue
 from umbel.errors import MessageReturned
 from umbel.messages.model import Message, Stencil
 from umbel.runtime.clock import SYSTEM
+from umbel.wire import kombu_json
 
 
 @dataclass(slots=True, order=True)
@@ -230,13 +231,14 @@ class MemoryConsumer:
             kept.attempts += 1
             self._hub.put_back([kept])
 
-    async def delay(self, delivery: Delivery, until: float) -> None:
-        for kept in self._settle([delivery]):
-            self._hub.delay(kept, until)
+    async def delay(self, moves: Sequence[tuple[Delivery, float]]) -> None:
+        for delivery, until in moves:
+            for kept in self._settle([delivery]):
+                self._hub.delay(kept, until)
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
         for kept in self._settle([delivery]):
-            self._hub.bury(kept, dead_headers(kept.queue, reason, detail, SYSTEM.now()))
+            self._hub.bury(kept, kombu_json.dumps(dead_headers(kept.queue, reason, detail, SYSTEM.now())))
 
     async def flush(self) -> None:
         """Nothing is buffered."""

@@ -73,11 +73,6 @@ class Queue:
             routing_key=self.name if self.routing_key is None else self.routing_key,
         )
 
-    @property
-    def is_quorum(self) -> bool:
-        """Whether RabbitMQ replicates it by Raft."""
-        return self.arguments.get("x-queue-type") == "quorum"
-
 
 @dataclass(frozen=True, slots=True)
 class Destination:

@@ -37,19 +37,26 @@ def parse(text: str) -> Url:
     """Parse one URL.
 
     Raises:
-        ImproperlyConfigured: it has no scheme, or its port is not a number.
+        ImproperlyConfigured: it has no scheme, or its host or port cannot be told. The text holds nothing that may be a password.
     """
     if "://" not in text:
         if text.isidentifier():
             return Url(text)
-        raise ImproperlyConfigured(f"{text!r} is not a broker URL: expected scheme://host, e.g. redis://localhost:6379/0")
+        raise ImproperlyConfigured(f"{masked(text)!r} is not a broker URL: expected scheme://host, e.g. redis://localhost:6379/0")
     scheme, _, rest = text.partition("://")
     # urlsplit only knows some schemes' rules for netloc; all of ours follow http's.
-    parts = urlsplit("http://" + rest.replace("#", "%23"))
+    try:
+        parts = urlsplit("http://" + rest.replace("#", "%23"))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"the host in {scheme}://{masked(rest)} is not complete: {error}") from error
     try:
         port = parts.port
     except ValueError as error:
-        raise ImproperlyConfigured(f"the port in {scheme}://…@{parts.netloc.rpartition('@')[2]} is not a number") from error
+        if "@" in rest and "@" not in parts.netloc:
+            why = "has a / or ? in its user or password: write %2F or %3F"
+        else:
+            why = f"has a port after {parts.hostname} that is not a number up to 65535"
+        raise ImproperlyConfigured(f"the URL {scheme}://**@{rest.rpartition('@')[2] if '@' in rest else '…'} {why}") from error
     return Url(
         scheme=scheme.lower(),
         user=unquote(parts.username) if parts.username else None,
@@ -59,6 +66,12 @@ def parse(text: str) -> Url:
         path=unquote(parts.path[1:]),
         query=dict(parse_qsl(parts.query, keep_blank_values=True)),
     )
+
+
+def masked(text: str) -> str:
+    """What is not a URL, without what may be a user and a password."""
+    _, at, rest = text.rpartition("@")
+    return f"**@{rest}" if at else text
 
 
 def split(urls: str | Iterable[str]) -> tuple[str, ...]:

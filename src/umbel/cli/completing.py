@@ -1,12 +1,17 @@
-"""Names that the shell completes while a command is being typed: tasks and queues of the app."""
+"""Names that the shell completes while a command is being typed: tasks and queues of the app; and the option that takes some."""
 
 from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
+
+from umbel.cli.loading import load
+from umbel.cli.options import GlobalOptions, names_list
 
 
 def _app_named_in(words: list[str]) -> str | None:
@@ -31,9 +36,6 @@ def _items(names: list[str], incomplete: str) -> list[CompletionItem]:
 
 
 def _names(kind: str) -> list[str]:
-    from umbel.cli.loading import load
-    from umbel.cli.options import GlobalOptions
-
     text = _app_named_in(_typed_words())
     if text is None:
         return []
@@ -44,6 +46,11 @@ def _names(kind: str) -> list[str]:
         return []
 
 
+def one_of(*words: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Completes one of these, for an option that takes more than it would list."""
+    return lambda _context, _parameter, incomplete: _items([*words], incomplete)
+
+
 def complete_tasks(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Tasks whose names begin like this."""
     return _items(_names("tasks"), incomplete)
@@ -52,3 +59,16 @@ def complete_tasks(_context: click.Context, _parameter: click.Parameter, incompl
 def complete_queues(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Queues whose names begin like this; after a comma, the next one."""
     return _items(_names("queues"), incomplete)
+
+
+def queues_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: ``-Q`` names queues."""
+    return click.option(
+        "-Q",
+        "--queues",
+        multiple=True,
+        callback=names_list,
+        metavar="NAMES",
+        shell_complete=complete_queues,
+        help="Only these, e.g. -Q fast,slow.",
+    )(function)

@@ -16,6 +16,9 @@ from umbel.brokers.topology import Queue
 from umbel.cli.options import GlobalOptions, Misuse, did_you_mean
 from umbel.errors import UmbelError
 
+#: Name of the app that stands in where none is named.
+_NAMELESS = "umbel"
+
 
 class AppNotFound(Misuse):
     """``-A`` leads nowhere."""
@@ -34,9 +37,32 @@ class LoadedApp:
         """The queues that a worker of this app would consume from."""
         return [queue.name for queue in self.app.queues.consume_from]
 
+    def nameless(self) -> str | None:
+        """A remark where neither an app nor a broker is named: the one in use may not be the one that is meant."""
+        if self.path is not None or self.app.main != _NAMELESS or "broker_url" in self.changes:
+            return None
+        return f"No app is named (-A): using {self.app.broker.public_url()}."
+
+    def import_modules(self) -> None:
+        """Import the modules that the app includes.
+
+        Raises:
+            AppNotFound: one of them cannot be imported; says which settings name them.
+        """
+        try:
+            self.app.import_modules()
+        except Exception as error:
+            named = ", ".join(dict.fromkeys([*(self.app.conf.imports or ()), *(self.app.conf.include or ())]))
+            if not isinstance(error, ModuleNotFoundError) or error.name not in named.split(", "):
+                _show_their_error(error)
+            raise AppNotFound(
+                f"a module that {self.path or 'the app'} includes cannot be imported: {type(error).__name__}: {error}"
+                + (f" (imports, include or -I: {named})" if named else "")
+            ) from error
+
     def task_names(self, *, built_in: bool = False) -> list[str]:
         """Registered tasks, sorted."""
-        self.app.import_modules()
+        self.import_modules()
         self.app.finalize()
         return sorted(name for name in self.app.tasks if built_in or not name.startswith(("celery.", "umbel.")))
 
@@ -82,7 +108,7 @@ def load(options: GlobalOptions, changes: Mapping[str, Any] | None = None, *, ne
             raise AppNotFound(f"Which app? Name the module it lives in, e.g. -A tasks.{_candidates()}")
         from umbel.app.app import Umbel
 
-        app: Any = Umbel("umbel")
+        app: Any = Umbel(_NAMELESS)
         path = None
     else:
         app, path = _find(options.app)
@@ -115,6 +141,8 @@ def _show_their_error(error: BaseException) -> None:
     ours = str(Path(__file__).parents[1])
     while frames and (frames[0].filename.startswith((ours, "<frozen")) or "importlib" in frames[0].filename):
         del frames[0]
+    while isinstance(error, UmbelError) and frames and frames[-1].filename.startswith(ours):  # ours only told them of it
+        del frames[-1]
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames), *traceback.format_exception_only(error)]
     click.echo("".join(lines), err=True)
 
@@ -150,14 +178,7 @@ def _settings_of(module: str) -> dict[str, Any]:
 
 def _candidates() -> str:
     """Modules here that look as if they made an app."""
-    found = []
-    for path in sorted([*Path().glob("*.py"), *Path().glob("*/celery.py"), *Path().glob("*/__init__.py")])[:200]:
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        if "Umbel(" in text or "Celery(" in text:
-            name = ".".join(path.with_suffix("").parts)
-            found.append(name.removesuffix(".__init__").removesuffix(".celery"))
-    names = list(dict.fromkeys(found))[:3]
+    from umbel.app.discovery import candidates
+
+    names = candidates()[:3]
     return f" In this folder it could be: {', '.join(f'-A {name}' for name in names)}" if names else ""

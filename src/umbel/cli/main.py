@@ -6,6 +6,7 @@ Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong, 69 the broke
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
@@ -15,7 +16,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from umbel.cli.options import Group
+from umbel.cli.options import Group, Misuse
 
 EX_FAILURE: Final = 1
 EX_USAGE: Final = 2
@@ -36,6 +37,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "completion": ("umbel.cli.commands.completion", "Print the shell completion script."),
 }
 
+#: Commands of Celery that a user may look for and that are not there yet.
+LATER: Final = ("beat", "control", "events", "graph", "inspect", "list", "migrate", "multi", "shell", "status")
+
 
 class Commands(Group):
     """The commands, imported one at a time so that none pays for the others."""
@@ -46,24 +50,35 @@ class Commands(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        module, summary = COMMANDS[cmd_name]
+        command: click.Command = importlib.import_module(module).command
+        command.short_help = summary  # what the shell shows beside it while it is typed
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in LATER and not ctx.resilient_parsing:
+            raise Misuse(f"Celery's command {args[0]!r} is not there yet. There are: {', '.join(COMMANDS)}.")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False, invoke_without_command=True)
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+    invoke_without_command=True,
+    examples=(
+        ("umbel demo", "watch it work"),
+        ("umbel -A tasks worker -l info", "run its tasks"),
+        ("umbel -A tasks call tasks.add -a '[30, 42]' --wait", "send one of them"),
+    ),
+)
 @click.pass_context
 def cli(context: click.Context) -> None:
-    r"""Umbel: a task queue that speaks Celery's language.
-
-    \b
-      umbel demo                       watch it work
-      umbel -A tasks worker -l info    run the tasks of tasks.py
-      umbel -A tasks call tasks.add -a '[30, 42]' --wait
-    """
+    """Umbel: a task queue that speaks Celery's language."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -75,6 +90,7 @@ def run(arguments: Sequence[str] | None = None, app: Any = None) -> int:
         arguments: the words; those of this process when not given.
         app: used where ``-A`` names none.
     """
+    _fill_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -90,19 +106,43 @@ def run(arguments: Sequence[str] | None = None, app: Any = None) -> int:
         error.show()
         return error.exit_code
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Python must not find the closed pipe again when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has seen enough.
+        _drop_output()
         return EX_FAILURE
     except Exception as error:
         return _explain(error)
     return code if isinstance(code, int) else 0
 
 
+def _fill_closed_streams() -> None:
+    """Put /dev/null where the caller closed a standard stream: else the next file that is opened, say a database, would take its number."""
+    if sys.stdin is not None and sys.stdout is not None and sys.stderr is not None:
+        return
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    sys.stdin = sys.stdin or os.fdopen(0, "r", encoding="utf-8")
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
+
+
+def _drop_output() -> None:
+    """Python must not find the broken stream again when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _explain(error: Exception) -> int:
     """One line for what we know; a traceback only for what nobody foresaw."""
+    import traceback
+
     from umbel.errors import OperationalError, TimeoutError, UmbelError
     from umbel.runtime.logs import escape
 
+    if isinstance(error, OSError) and any(frame.f_code is click.echo.__code__ for frame, _ in traceback.walk_tb(error.__traceback__)):
+        with contextlib.suppress(OSError):
+            click.echo(f"Error: Cannot write to standard output: {error.strerror}.", err=True)
+        _drop_output()
+        return EX_FAILURE
     if not isinstance(error, UmbelError):
         raise error
     click.echo(f"Error: {escape(str(error))}", err=True)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -44,6 +44,8 @@ class GlobalOptions:
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    if value == "" and not context.resilient_parsing:  # most often a variable that is not set: -b "$BROKER"
+        raise click.BadParameter("it is empty", context, parameter)
     if value not in (None, False) and parameter.name is not None:
         context.meta.setdefault(_META, {})[parameter.name] = value
     return value
@@ -59,6 +61,18 @@ class Misuse(click.ClickException):
     """The command line is understood but cannot be meant; one line, without the usage that click shows."""
 
     exit_code = 2
+
+
+class WholeNumber(click.IntRange):
+    """An integer within bounds; "integer range" says nothing to whoever typed a letter."""
+
+    name = "whole number"
+
+
+class Number(click.FloatRange):
+    """A number within bounds."""
+
+    name = "number"
 
 
 class GlobalOption(click.Option):
@@ -86,17 +100,29 @@ def global_options() -> list[click.Parameter]:
 
 
 class _WithGlobals(click.Command):
-    """A command that takes the shared options and lists them after its own."""
+    """A command that takes the shared options and lists them after its own.
 
-    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+    Args:
+        examples: command lines and what they do, shown under its help.
+    """
+
+    def __init__(self, *arguments: Any, examples: Sequence[tuple[str, str]] = (), **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
         self.params = [*self.params, *global_options()]
+        self.examples = examples
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                formatter.write_dl(self.examples, col_max=60)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own: list[tuple[str, str]] = []
         shared: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
+            # The usage line shows the arguments; newer versions of click would list them here without a word.
+            record = None if isinstance(parameter, click.Argument) else parameter.get_help_record(ctx)
             if record is not None:
                 (shared if isinstance(parameter, GlobalOption) else own).append(record)
         for title, records in (("Options", own), ("Options of every command", shared)):
@@ -146,18 +172,3 @@ def names_list(_context: click.Context, _parameter: click.Parameter, value: tupl
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: ``--json`` on a command that reads."""
     return click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")(function)
-
-
-def queues_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: ``-Q`` names queues."""
-    from umbel.cli.completing import complete_queues
-
-    return click.option(
-        "-Q",
-        "--queues",
-        multiple=True,
-        callback=names_list,
-        metavar="NAMES",
-        shell_complete=complete_queues,
-        help="Only these, e.g. -Q fast,slow.",
-    )(function)

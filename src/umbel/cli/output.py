@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ import click
 
 from umbel.cli.options import GlobalOptions, Misuse
 from umbel.runtime.logs import escape
+
+#: Columns of the terminal below which none is cut.
+_LEAST = 16
 
 
 def wants_color(stream: TextIO, *, no_color: bool = False) -> bool:
@@ -62,35 +66,52 @@ class Output:
         """What the user asked for."""
         click.echo(text, color=self.color)
 
-    def remark(self, text: str) -> None:
-        """What the user may want to know; silent with ``--quiet``, and never in the way of data."""
-        if not self.quiet:
+    def remark(self, text: str | None) -> None:
+        """What the user may want to know, if anything; silent with ``--quiet``, and never in the way of data."""
+        if text and not self.quiet:
             click.echo(text, err=True)
 
     def data(self, value: Any) -> None:
         """One JSON document."""
         click.echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=repr))
 
-    def columns(self, titles: Sequence[str], rows: Sequence[Sequence[object]], *, right: frozenset[int] = frozenset()) -> None:
-        """Aligned columns under dim titles; the last column is cut to the terminal, numbers (``right``) stand right."""
+    def columns(
+        self, titles: Sequence[str], rows: Sequence[Sequence[object]], *, right: frozenset[int] = frozenset(), wrap: bool = False
+    ) -> None:
+        """Aligned columns under dim titles; all but the first are cut where the terminal is narrow.
+
+        Args:
+            right: columns of numbers, which stand right.
+            wrap: continue the last column on further lines instead of cutting it.
+        """
         cells = [[escape(str("–" if cell is None else cell)) for cell in row] for row in rows]
         widths = [max([width(title), *(width(row[column]) for row in cells)]) for column, title in enumerate(titles)]
-        room = _terminal_width() - sum(widths[:-1]) - 3 * (len(widths) - 1)
+        last = len(widths) - 1
+        room = _terminal_width() - sum(widths[:-1]) - 3 * last
+        for column in sorted(set(range(1, last)) - right, key=lambda column: -widths[column]):
+            if room < _LEAST:  # the others give way, the widest first; what names a row stays whole
+                given = min(_LEAST - room, max(0, widths[column] - _LEAST))
+                widths[column] -= given
+                room += given
+        room = max(room, _LEAST)
 
         def aligned(row: Sequence[str]) -> str:
             parts = []
             for column, cell in enumerate(row):
-                text = cell
-                if column == len(widths) - 1 and column not in right:
-                    parts.append(_clip(text, max(room, 12)))
+                if column == last and column not in right:
+                    parts.append(cell if wrap else _clip(cell, room))
                     continue
+                text = _clip(cell, widths[column])
                 gap = " " * (widths[column] - width(text))
                 parts.append(gap + text if column in right else text + gap)
             return "   ".join(parts).rstrip()
 
         self.line(self.paint(aligned(titles), dim=True))
         for row in cells:
-            self.line(aligned(row))
+            first, *more = (textwrap.wrap(row[-1], room) or [""]) if wrap else [row[-1]]
+            self.line(aligned([*row[:-1], first]))
+            for text in more:
+                self.line(" " * (sum(widths[:-1]) + 3 * last) + text)
 
 
 def _terminal_width() -> int:
@@ -117,10 +138,11 @@ def confirm(question: str, *, yes: bool, option: str = "-f") -> None:
 
     Raises:
         Misuse: there is no terminal to ask on and ``yes`` was not given.
-        click.Abort: the answer was no.
+        click.ClickException: the answer was no.
     """
     if yes:
         return
     if not sys.stdin.isatty():
         raise Misuse(f"This cannot be undone, and there is no terminal to ask on. Add {option} to go ahead.")
-    click.confirm(question, abort=True, err=True)
+    if not click.confirm(question, err=True):
+        raise click.ClickException("Nothing was dropped.")

@@ -119,6 +119,8 @@ def pidfile(path: Path) -> Iterator[None]:
     Raises:
         click.ClickException: another running process holds it, or it cannot be written.
     """
+    if path.exists() and not path.is_file():
+        raise click.ClickException(f"Cannot write the pidfile {path}: it is not a plain file.")
     holder = _holder(path)
     if holder is not None:
         raise click.ClickException(f"{path} belongs to process {holder}, which is running. Is this worker started twice?")
@@ -126,11 +128,16 @@ def pidfile(path: Path) -> Iterator[None]:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
         # O_EXCL: of two workers that start at one moment, one gets it.
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644), "w") as file:
-            file.write(f"{os.getpid()}\n")
+        number = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError as error:
         raise click.ClickException(f"{path} was taken by another worker just now.") from error
     except OSError as error:
+        raise click.ClickException(f"Cannot write the pidfile {path}: {error.strerror}.") from error
+    try:
+        with os.fdopen(number, "w") as file:
+            file.write(f"{os.getpid()}\n")
+    except OSError as error:
+        path.unlink(missing_ok=True)
         raise click.ClickException(f"Cannot write the pidfile {path}: {error.strerror}.") from error
     try:
         yield
@@ -200,14 +207,22 @@ def become(uid: str | None, gid: str | None, umask: str | None) -> None:
 
     try:
         user = None if uid is None else pwd.getpwuid(int(uid)) if uid.isdigit() else pwd.getpwnam(uid)
+    except KeyError as error:
+        raise click.ClickException(f"There is no user {uid!r}.") from error
+    try:
         group = None if gid is None else grp.getgrgid(int(gid)) if gid.isdigit() else grp.getgrnam(gid)
+    except KeyError as error:
+        raise click.ClickException(f"There is no group {gid!r}.") from error
+    try:
         group_id = group.gr_gid if group is not None else user.pw_gid if user is not None else os.getgid()
         if os.geteuid() == 0:
             os.initgroups(user.pw_name, group_id) if user is not None else os.setgroups([group_id])
         os.setgid(group_id)
         if user is not None:
             os.setuid(user.pw_uid)
-    except KeyError as error:
-        raise click.ClickException(f"There is no such user or group: {error.args[0]}") from error
     except PermissionError as error:
         raise click.ClickException("Only root can change to another user or group.") from error
+    if not os.access(os.__file__, os.R_OK):
+        raise click.ClickException(
+            f"The user {user.pw_name if user else os.getuid()} cannot read Python itself, in {Path(os.__file__).parent}."
+        )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
+from umbel import planned
 from umbel.brokers.base import Broker
 from umbel.brokers.topology import Queue
 
@@ -36,3 +38,7 @@ class Control:
             client.close()
 
     discard_all = purge
+
+
+if not TYPE_CHECKING:  # for type checkers there is no such attribute
+    Control.__getattr__ = planned.teller("app.control", planned.REMOTE)

@@ -79,6 +79,8 @@ class Execution:
     more_records: Sequence[Record] = ()
     #: The task itself published messages: they must be confirmed before its own message is settled.
     has_sent: bool = False
+    #: What this success becomes when its result cannot be stored: the failure with this error.
+    otherwise: Callable[[Exception], Execution] | None = None
 
 
 class Runner(Protocol):

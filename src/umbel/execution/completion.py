@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from umbel import states
-from umbel.errors import Reject, SoftTimeLimitExceeded, TaskError, TimeLimitExceeded
-from umbel.execution.base import Job, Verdict
+from umbel.errors import Reject, SoftTimeLimitExceeded, TimeLimitExceeded
+from umbel.execution.base import Verdict
 from umbel.execution.request import Request
 from umbel.execution.traits import Traits
 from umbel.messages.preview import preview
@@ -25,8 +25,9 @@ def iso(now: float) -> str:
 
 
 def is_ignored(request: Request, traits: Traits) -> bool:
-    """Whether no result is wanted: by the task or by the call."""
-    return traits.ignore_result or request.fields.get("ignore_result") is True
+    """Whether no result is wanted: the call decides, where it says anything, else the task."""
+    said = request.fields.get("ignore_result")
+    return said if said is True or said is False else traits.ignore_result
 
 
 def record_of(
@@ -91,6 +92,30 @@ def abandoned_records(request: Request, exc: BaseException, traceback: str | Non
     return found
 
 
+def unexecuted_record(
+    task_id: str,
+    headers: Mapping[str, Any],
+    properties: Mapping[str, Any],
+    error: BaseException,
+    now: float,
+    status: str = states.FAILURE,
+) -> Record:
+    """The record of a task that did not run, from its message, whose fields nobody has checked."""
+    return Record(
+        task_id=task_id,
+        status=status,
+        result=failures.render(error),
+        date_done=iso(now),
+        group_id=_text(headers.get("group")),
+        parent_id=_text(headers.get("parent_id")),
+        reply_to=_text(properties.get("reply_to")),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def verdict_of_failure(exc: BaseException, traits: Traits) -> tuple[Verdict, str]:
     """What becomes of the message of a failed task, and the reason when it goes to the dead letters."""
     if isinstance(exc, (SoftTimeLimitExceeded, TimeLimitExceeded)):
@@ -134,31 +159,3 @@ def follow(
     if chain is not None:
         options["chain"] = chain
     return args, dict(signature.get("kwargs") or {}), options
-
-
-def not_registered(name: str, task_id: str, job: Job, now: float) -> Record:
-    """The record of a task that this worker does not have."""
-    return Record(
-        task_id=task_id,
-        status=states.FAILURE,
-        result={"exc_type": "NotRegistered", "exc_message": [name], "exc_module": "celery.exceptions"},
-        date_done=iso(now),
-        group_id=job.headers.get("group"),
-        parent_id=job.headers.get("parent_id"),
-        reply_to=job.properties.get("reply_to"),
-    )
-
-
-def undecodable(task_id: str, error: BaseException, job: Job, now: float) -> Record:
-    """The record of a message that cannot be read but has an id."""
-    return Record(
-        task_id=task_id,
-        status=states.FAILURE,
-        result=failures.render(error),
-        date_done=iso(now),
-        reply_to=job.properties.get("reply_to") if isinstance(job.properties.get("reply_to"), str) else None,
-    )
-
-
-class ChordUnsupported(TaskError):
-    """A chord's header task ended here, but its body cannot be started by this version."""

@@ -12,7 +12,7 @@ from umbel.messages import dialects, v2
 from umbel.messages.checks import check_embed
 from umbel.messages.model import Message, TaskMessage
 
-#: What is worth keeping of an id that came with a message nobody can read.
+#: Characters; a longer id is none.
 _MAX_ID = 255
 
 
@@ -59,9 +59,9 @@ def _from_message(task: TaskMessage) -> Call:
     return Call(task.task, task.id, task.args, task.kwargs, v2.headers(task), embed if any(embed.values()) else None)
 
 
-def task_id_of(job: Job) -> str:
-    """The id of a job that cannot be read, as far as it has one."""
-    for found in (job.headers.get("id"), job.properties.get("correlation_id")):
+def task_id_of(headers: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
+    """The id in a message that was not read, as far as it has one; protocol 1 has it among the properties only."""
+    for found in (headers.get("id"), properties.get("correlation_id")):
         if isinstance(found, str) and 0 < len(found) <= _MAX_ID:
             return found
     return ""

@@ -12,7 +12,7 @@ from typing import Any, Final
 from umbel.messages.v2 import HEADERS
 
 #: Headers that are not the user's.
-_OURS: Final = frozenset(HEADERS) | {"compression", "redelivered", "clock", "properties", "delivery_info"}
+_OURS: Final = frozenset(HEADERS) | {"compression", "redelivered", "clock", "properties", "delivery_info", "logfile", "loglevel"}
 _TRANSPORT_PREFIXES: Final = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-", "x-acquired-", "x-umbel-")
 
 
@@ -195,7 +195,7 @@ def _timelimit(request: Request) -> tuple[float | None, float | None]:
 
 def _delivery_info(request: Request) -> dict[str, Any]:
     if request.is_eager:
-        return {"is_eager": True, "exchange": request.fields.get("exchange"), "routing_key": None, "priority": None}
+        return dict(request.fields.get("delivery_info") or {"is_eager": True, "exchange": None, "routing_key": None, "priority": None})
     exchange, routing_key, redelivered = request.address
     return {
         "exchange": exchange,
@@ -232,8 +232,8 @@ _LAZY: Final[Mapping[str, Callable[[Request], Any]]] = {
     "utc": _field("utc", True),
     "ignore_result": _field("ignore_result", False),
     "stamps": lambda request: request.fields.get("stamps") or {},
-    "logfile": lambda _: None,
-    "loglevel": lambda _: None,
+    "logfile": _field("logfile"),
+    "loglevel": _field("loglevel"),
     **{
         name: _field(name) for name in ("eta", "expires", "parent_id", "group_index", "shadow", "argsrepr", "kwargsrepr", "stamped_headers")
     },

@@ -16,7 +16,7 @@ from typing import Any
 
 from umbel import current, hooks, states
 from umbel.brokers.topology import Destination
-from umbel.errors import Ignore, MessageError, Reject, Retry
+from umbel.errors import Ignore, MessageError, NotRegistered, Reject, Retry
 from umbel.execution import completion, retrying
 from umbel.execution.base import Execution, Job, Verdict
 from umbel.execution.decoding import Call, decode, reason_of, task_id_of
@@ -133,7 +133,7 @@ class TaskRunner:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
 
-    # -- before ------------------------------------------------------------
+    # before
 
     def _find(self, name: str) -> Traits | None:
         task = self._env.tasks.get(name)
@@ -152,8 +152,11 @@ class TaskRunner:
         return loop.run(coroutine)
 
     def _unreadable(self, job: Job, error: MessageError) -> Execution:
-        task_id = task_id_of(job)
-        record = completion.undecodable(task_id, error, job, self._env.clock.now()) if task_id and self._env.stores else None
+        task_id = task_id_of(job.headers, job.properties)
+        hooks.task_rejected.send(job.headers.get("task"), message=job, exc=error)
+        record = None
+        if task_id and self._env.stores:
+            record = completion.unexecuted_record(task_id, job.headers, job.properties, error, self._env.clock.now())
         name = job.headers.get("task")
         return Execution(
             job,
@@ -168,11 +171,15 @@ class TaskRunner:
         )
 
     def _unregistered(self, job: Job, call: Call) -> Execution:
-        record = completion.not_registered(call.name, call.task_id, job, self._env.clock.now()) if self._env.stores else None
+        record = None
+        if self._env.stores:
+            error = NotRegistered(call.name)
+            record = completion.unexecuted_record(call.task_id, call.fields, job.properties, error, self._env.clock.now())
+        hooks.task_unknown.send(call.name, message=job, exc=NotRegistered(call.name), name=call.name, id=call.task_id)
         detail = f"this worker has no task {call.name!r}; is its module imported (imports, include, autodiscover_tasks)?"
         return Execution(job, call.task_id, call.name, states.FAILURE, Verdict.DEAD, 0.0, record, reason="unregistered", detail=detail)
 
-    # -- after -------------------------------------------------------------
+    # after
 
     def _succeeded(self, job: Job, request: Request, traits: Traits, value: Any, runtime: float) -> Execution:
         publications: Sequence[tuple[Message, Destination]] = ()
@@ -193,7 +200,9 @@ class TaskRunner:
             detail=completion.detail_of(value),
         )
         if traits.on_success is not None or traits.after_return is not None or hooks.task_success.receivers or hooks.task_postrun.receivers:
-            execution.finish = lambda: self._finish_success(request, traits, value)
+            execution.finish = lambda: self._finish_success(request, traits, value, runtime)
+        if record is not None:
+            execution.otherwise = lambda error: self._failed(job, request, traits, error, runtime)
         return execution
 
     def _raised(self, job: Job, request: Request, traits: Traits, error: Exception, runtime: float) -> Execution:
@@ -270,14 +279,6 @@ class TaskRunner:
     def _failed(self, job: Job, request: Request, traits: Traits, error: Exception, runtime: float) -> Execution:
         verdict, reason = completion.verdict_of_failure(error, traits)
         text = format_exception(error)
-        now = self._env.clock.now()
-        records: list[Record] = []
-        if self._env.stores:
-            if not completion.is_ignored(request, traits) or traits.store_errors:
-                records.append(completion.failure_record(request, error, text, now, extended=self._env.extended))
-            if request.embed is not None:
-                records += completion.abandoned_records(request, error, text, now)
-        expected = bool(traits.throws) and isinstance(error, traits.throws)
         execution = Execution(
             job,
             request.id or "",
@@ -288,8 +289,9 @@ class TaskRunner:
             reason=reason,
             detail=completion.detail_of(error),
             traceback=text,
-            expected=expected,
+            expected=bool(traits.throws) and isinstance(error, traits.throws),
         )
+        records = self._failure_records(request, traits, error, text)
         if records:
             execution.record, execution.more_records = records[0], records[1:]
         inline: list[Mapping[str, Any]] = []
@@ -306,7 +308,19 @@ class TaskRunner:
             execution.finish = lambda: self._finish_failure(request, traits, error, inline)
         return execution
 
-    # -- what follows ------------------------------------------------------
+    def _failure_records(self, request: Request, traits: Traits, error: Exception, traceback: str) -> list[Record]:
+        """Of the failed task, and of the rest of its chain."""
+        if not self._env.stores:
+            return []
+        now = self._env.clock.now()
+        records = []
+        if not completion.is_ignored(request, traits) or traits.store_errors:
+            records.append(completion.failure_record(request, error, traceback, now, extended=self._env.extended))
+        if request.embed is not None:
+            records += completion.abandoned_records(request, error, traceback, now)
+        return records
+
+    # what follows
 
     def _planned(self, request: Request) -> list[tuple[Message, Destination]]:
         """The next attempt, when the task asked for one, even if it then ended in another way: asking is what sends it in Celery."""
@@ -362,13 +376,13 @@ class TaskRunner:
                 found.append((message, to))
         return found
 
-    # -- handlers and signals ----------------------------------------------
+    # handlers and signals
 
-    def _finish_success(self, request: Request, traits: Traits, value: Any) -> None:
+    def _finish_success(self, request: Request, traits: Traits, value: Any, runtime: float) -> None:
         with _Entered(request):
             if traits.on_success is not None:
                 _guard(traits, request, traits.on_success, value, request.id, request.args, request.kwargs)
-            hooks.task_success.send(traits.task, result=value)
+            hooks.task_success.send(traits.task, result=value, runtime=runtime)
             if traits.after_return is not None:
                 _guard(traits, request, traits.after_return, states.SUCCESS, value, request.id, request.args, request.kwargs, None)
             self._postrun(request, traits, value, states.SUCCESS)

@@ -195,15 +195,6 @@ def parse(message: Message, payload: Any) -> TaskMessage:
     )
 
 
-def check_headers(message: Message) -> None:
-    """Check what a worker decides on before the body is decoded.
-
-    Raises:
-        MessageError: a field is missing or not of its type; the text names it.
-    """
-    check_fields(message.headers, message.properties, (), {})
-
-
 def own_headers(found: Mapping[str, Any]) -> dict[str, Any]:
     """The user's own among a message's headers."""
     if _KNOWN.issuperset(found):

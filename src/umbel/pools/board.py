@@ -20,6 +20,7 @@ SOFT     parent  job whose soft time limit has passed
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import tempfile
@@ -119,12 +120,25 @@ class Board:
 
 def create() -> tuple[str, mmap.mmap]:
     """A new board file: its path and the parent's mapping of it. The parent removes the file once the child has mapped it."""
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - mkstemp makes a private file there
+    if os.access("/dev/shm", os.W_OK):  # noqa: S108 - mkstemp makes a private file there
+        with contextlib.suppress(OSError):  # it is full
+            return _create("/dev/shm")  # noqa: S108
+    return _create(None)
+
+
+def _create(folder: str | None) -> tuple[str, mmap.mmap]:
     descriptor, path = tempfile.mkstemp(prefix="umbel-board-", dir=folder)
-    os.ftruncate(descriptor, _SIZE)
-    memory = mmap.mmap(descriptor, _SIZE)
-    os.close(descriptor)
-    return path, memory
+    try:
+        if hasattr(os, "posix_fallocate"):  # a page that is not there when it is first written to would end the process (SIGBUS)
+            os.posix_fallocate(descriptor, 0, _SIZE)
+        else:
+            os.ftruncate(descriptor, _SIZE)
+        return path, mmap.mmap(descriptor, _SIZE)
+    except OSError:
+        os.unlink(path)  # noqa: PTH108
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def attach(path: str) -> mmap.mmap:

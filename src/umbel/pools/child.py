@@ -86,6 +86,7 @@ def main(line: socket.socket, board_path: str, lock: Any, options: ChildOptions)
     except Exception as error:
         logger.exception("the app cannot be loaded")
         line.sendall(framing.render(framing.FAILED, f"{type(error).__name__}: {error}"))
+        line.shutdown(socket.SHUT_RDWR)
         return
     worker_process_init.send(sender=None)
     line.sendall(framing.render(framing.READY, os.getpid()))
@@ -94,6 +95,8 @@ def main(line: socket.socket, board_path: str, lock: Any, options: ChildOptions)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the parent is gone: its messages come back by themselves
     finally:
+        with contextlib.suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)  # the parent replaces this child, however long it takes to end
         worker_process_shutdown.send(sender=None, pid=os.getpid(), exitcode=0)
         with contextlib.suppress(Exception):
             app.close()
@@ -104,11 +107,13 @@ def load(options: ChildOptions) -> Any:
     for entry in reversed(options.path):
         if entry not in sys.path:
             sys.path.insert(0, entry)
-    if options.initializer is not None:
-        where, arguments = options.initializer
-        module, _, name = where.partition(":")
-        getattr(importlib.import_module(module), name)(*arguments)
-    app = find_app(options.app_path).app
+    try:
+        app = find_app(options.app_path).app
+    finally:  # after the app's module, which may listen to setup_logging; also when that cannot be loaded, so that it is logged
+        if options.initializer is not None:
+            where, arguments = options.initializer
+            module, _, name = where.partition(":")
+            getattr(importlib.import_module(module), name)(*arguments)
     app.conf.update(options.changes)
     app.import_modules()
     app.finalize()

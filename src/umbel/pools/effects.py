@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from typing import Protocol
 
 from umbel import states
+from umbel.app.sending import announcing
 from umbel.brokers.base import Publisher
 from umbel.errors import BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.execution.base import Execution, Verdict
@@ -16,6 +18,9 @@ from umbel.runtime.backoff import delays
 from umbel.wire import failures
 
 logger = logging.getLogger("umbel.child")
+
+#: Times that a message which the broker refuses is tried again (about ten seconds): a full queue may empty, a missing exchange may come.
+_REFUSALS = 5
 
 
 class Services(Protocol):
@@ -43,32 +48,35 @@ class AppEffects:
             return
         try:
             _keep(store, records)
-        except EncodeError:
+        except (EncodeError, PublishError):
             self._store_one_by_one(store, records)
 
     def _store_one_by_one(self, store: ResultStore, records: list[Record]) -> None:
         for record in records:
             try:
                 _keep(store, [record])
-            except EncodeError as error:
+            except (EncodeError, PublishError) as error:
                 logger.error("the result of task %s cannot be stored: %s", record.task_id, error)
                 record.status = states.FAILURE
-                record.result = failures.render(error)
-                record.extended = {}
-                _keep(store, [record])
+                record.result = failures.render(error if isinstance(error, EncodeError) else EncodeError(str(error)))
+                record.traceback, record.extended = None, {}
+                with contextlib.suppress(PublishError):  # whoever asked does not want to know
+                    _keep(store, [record])
 
     def publish(self, execution: Execution) -> None:
         """Publish what follows an execution; return when the broker has it.
 
-        What can never be delivered turns the message into a dead letter: it may be replayed when the queue is there.
+        What cannot be delivered turns the message into a dead letter: it may be replayed when the queue is there.
         """
         publisher = self._app.publisher
-        left = list(execution.publications)
+        left, refusals = list(execution.publications), 0
         for delay in delays(first=0.5, most=10.0):
             try:
                 while left:
-                    publisher.publish(*left[0])
+                    message, to = left[0]
+                    publisher.publish(message, to)
                     del left[0]  # the publisher has it now: to publish it again would be to run it twice
+                    announcing.after(message, to)
                 publisher.flush()
             except MessageReturned as error:
                 execution.verdict, execution.reason = Verdict.DEAD, "unroutable"
@@ -77,7 +85,11 @@ class AppEffects:
             except OperationalError as error:
                 logger.error("what follows task %s waits for the broker: %s", execution.task_id, error)
                 if isinstance(error, PublishError) and not isinstance(error, BrokerBlocked):
-                    left = list(execution.publications)  # one was refused; which one, nobody knows
+                    left, refusals = list(execution.publications), refusals + 1  # one was refused; which one, nobody knows
+                    if refusals > _REFUSALS:
+                        execution.verdict, execution.reason = Verdict.DEAD, "refused"
+                        execution.detail = f"what follows it cannot be published: {error}"
+                        return
                 time.sleep(delay)
             else:
                 return
@@ -88,12 +100,17 @@ def _keep(store: ResultStore, records: list[Record]) -> None:
 
     Raises:
         EncodeError: one of them cannot be written.
+        PublishError: they travel as messages, and the broker has refused one of them several times: too large, for one.
     """
+    refusals = 0
     for delay in delays(first=0.5, most=10.0):
         try:
             store.store(records)
         except OperationalError as error:
-            logger.error("results of %d tasks wait for the store: %s", len(records), error)
+            refusals += isinstance(error, PublishError) and not isinstance(error, BrokerBlocked)
+            if refusals > _REFUSALS:
+                raise
+            logger.error("%s for the store: %s", "1 result waits" if len(records) == 1 else f"{len(records):,} results wait", error)
             time.sleep(delay)
         else:
             return

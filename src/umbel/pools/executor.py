@@ -7,18 +7,23 @@ known to be quick, and not longer than `COMPANY`; should such a task be slow for
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
+from umbel import states
 from umbel.execution.base import Execution, Job, Runner
 from umbel.pools.base import JobTuple, Outcome
 from umbel.pools.board import Board
 from umbel.results.model import Record
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
+from umbel.wire import failures
 
 logger = logging.getLogger("umbel.child")
 
@@ -99,7 +104,7 @@ class Executor:
 
     def _drain(self) -> None:
         inbox, board, usual, runner, monotonic = self._inbox, self._board, self._usual, self._runner, SYSTEM.monotonic
-        execute = runner.execute
+        execute, pid, getpid = runner.execute, os.getpid(), os.getpid
         while inbox:
             fields = inbox.popleft()
             name = str(fields[1].get("task"))
@@ -113,7 +118,11 @@ class Executor:
                 self._effects.store([started])
             if ARMED:
                 hit("before_exec")
-            execution = execute(job)
+            try:
+                execution = execute(job)
+            finally:
+                if getpid() != pid:
+                    _end_copy()
             if ARMED:
                 hit("after_exec_before_commit")
             board.clear()
@@ -147,6 +156,7 @@ class Executor:
         records = [record for execution in burst for record in (execution.record, *execution.more_records) if record is not None]
         if records:
             self._effects.store(records)
+            self._learn_what_failed(burst)
         for execution in burst:
             if execution.publications or execution.has_sent:
                 self._effects.publish(execution)
@@ -155,6 +165,17 @@ class Executor:
         if ARMED:
             hit("after_commit_before_report")
         self._channel.report([outcome_of(execution) for execution in burst])
+
+    def _learn_what_failed(self, burst: list[Execution]) -> None:
+        """A result that could not be written was stored as a failure: its task's callbacks, handlers and log say so, too."""
+        for place, execution in enumerate(burst):
+            record = execution.record
+            if record is None or execution.otherwise is None or record.status != states.FAILURE:
+                continue
+            failed = burst[place] = execution.otherwise(failures.rebuild(record.result))
+            failed.has_sent = execution.has_sent
+            if failed.more_records:  # its own is stored
+                self._effects.store(list(failed.more_records))
 
     def _rescue(self) -> None:
         """Commit what waits behind a task that turned out to be slow. Handlers are user code and stay in the main thread."""
@@ -170,6 +191,16 @@ class Executor:
                     self._commit()
                 except Exception:
                     logger.exception("outcomes could not be committed; the next task's end will try again")
+
+
+def _end_copy() -> NoReturn:
+    """The task has forked, and its copy has come out of the task here: it must not go on as a second child on the same line."""
+    error = sys.exc_info()[1]
+    code = error.code if isinstance(error, SystemExit) else error and 1
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else 1 if code else 0)
 
 
 def outcome_of(execution: Execution) -> Outcome:

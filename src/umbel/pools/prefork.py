@@ -13,12 +13,16 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
-from umbel.pools import framing
+from umbel.pools import board, framing, lock
 from umbel.pools.base import ChildOptions, JobTuple, Outcome, SeatListener
-from umbel.pools.board import Board, create
+from umbel.pools.board import Board
 from umbel.pools.child import main
 
 _CHUNK = 1 << 18
+#: Seconds between two looks whether a child that is ending has ended.
+_REAP = 0.005
+#: Seconds that a child may take to end once it has said that it takes no more jobs; threads of its tasks may keep it from ending for ever.
+_LEAVE = 5.0
 
 
 class ChildSeat:
@@ -38,19 +42,26 @@ class ChildSeat:
         self._buffer = framing.FrameBuffer()
         self._backlog: deque[memoryview] = deque()
         self._failure = ""
-        self._ours, theirs = socket.socketpair()
-        self._ours.setblocking(False)
-        for line in (self._ours, theirs):
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        self._board_path, memory = create()
-        lock = context.Lock()
-        self._board = Board(memory, lock)
-        # BaseContext does not declare what all its children have.
-        self._process: Any = context.Process(  # type: ignore[attr-defined]
-            target=main, args=(theirs, self._board_path, lock, options), name=f"umbel-child-{self.index}", daemon=True
-        )
-        self._process.start()
-        theirs.close()
+        self._farewell: asyncio.TimerHandle | None = None
+        with contextlib.ExitStack() as undo:
+            self._ours, theirs = socket.socketpair()
+            undo.callback(self._ours.close)
+            with theirs:
+                self._ours.setblocking(False)
+                for line in (self._ours, theirs):
+                    line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+                self._board_path, memory = board.create()
+                undo.callback(self._forget_path)
+                self._lock = lock.create(context)
+                undo.callback(self._forget_name)
+                self._board = Board(memory, self._lock)
+                undo.callback(self._board.close)
+                # BaseContext does not declare what all its children have.
+                self._process: Any = context.Process(  # type: ignore[attr-defined]
+                    target=main, args=(theirs, self._board_path, self._lock, options), name=f"umbel-child-{self.index}", daemon=True
+                )
+                self._process.start()
+            undo.pop_all()
         self._loop.add_reader(self._ours.fileno(), self._on_readable)
         self._loop.add_reader(self._process.sentinel, self._on_exit)
 
@@ -81,8 +92,9 @@ class ChildSeat:
     def interrupt(self, number: int) -> None:
         """Raise SoftTimeLimitExceeded in this job, if it still runs."""
         self._board.pass_soft_limit(number)
-        if self._process.is_alive():
-            os.kill(self._process.pid, signal.SIGUSR1)
+        with contextlib.suppress(ProcessLookupError):  # it has just died
+            if self._process.is_alive():
+                os.kill(self._process.pid, signal.SIGUSR1)
 
     def kill(self) -> None:
         """End it at once."""
@@ -98,7 +110,6 @@ class ChildSeat:
         self._detach()
         self._ours.close()
         self._board.close()
-        self._process.join(1.0)
         with contextlib.suppress(ValueError):
             self._process.close()
 
@@ -113,6 +124,8 @@ class ChildSeat:
             data = b""
         if not data:
             self._loop.remove_reader(self._ours.fileno())
+            self.is_ready = False
+            self._farewell = self._loop.call_later(_LEAVE, self.kill)
             return
         self._take(data)
 
@@ -123,6 +136,7 @@ class ChildSeat:
             elif kind == framing.READY:
                 self.is_ready = True
                 self._forget_path()
+                self._forget_name()
                 self._listener.on_ready(self)
             elif kind == framing.FAILED:
                 self._failure = payload
@@ -139,19 +153,36 @@ class ChildSeat:
             self._take(data)
         self._detach()
         self.is_ready = False
-        self._process.join(1.0)
-        self._listener.on_death(self, self._failure or cause(self._process.exitcode))
+        self._bid_farewell()
+
+    def _bid_farewell(self) -> None:
+        """Report the death as soon as there is an exit code; `Process.join` would block the loop until then."""
+        exitcode = self._process.exitcode
+        if exitcode is None:
+            # Its end of the sentinel closed a moment before it could be reaped; or its code closes what it did not open and it lives on,
+            # unheard: then it may not go on beside its successor.
+            self._process.kill()
+            self._loop.call_later(_REAP, self._bid_farewell)
+        else:
+            self._listener.on_death(self, self._failure or cause(exitcode))
 
     def _detach(self) -> None:
         self._loop.remove_reader(self._ours.fileno())
         self._loop.remove_writer(self._ours.fileno())
         with contextlib.suppress(ValueError):
             self._loop.remove_reader(self._process.sentinel)
+        if self._farewell is not None:
+            self._farewell.cancel()
         self._forget_path()
+        self._forget_name()
 
     def _forget_path(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             Path(self._board_path).unlink()
+
+    def _forget_name(self) -> None:
+        if isinstance(self._lock, lock.SharedLock):
+            self._lock.forget_name()
 
     # writing without blocking
 

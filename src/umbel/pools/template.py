@@ -30,15 +30,30 @@ def warm_up(app_path: str) -> None:
     Args:
         app_path: ``module`` or ``module:attribute``, as after ``-A``.
     """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return
-    from multiprocessing import forkserver
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        from multiprocessing import forkserver
 
+        with starting(app_path):
+            forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def starting(app_path: str) -> Iterator[None]:
+    """Have a template process that is started here load this app.
+
+    `Process.start` starts one, too, where there is none or only then is found dead.
+
+    Args:
+        app_path: as for `warm_up`.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        yield
+        return
     multiprocessing.get_context("forkserver").set_forkserver_preload(["umbel.pools.child", "umbel.pools.preload"])
     os.environ[VARIABLE] = app_path
     try:
         with holding_stop_signals():
-            forkserver.ensure_running()
+            yield
     finally:
         os.environ.pop(VARIABLE, None)
 

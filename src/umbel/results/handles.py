@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from umbel import current, states
+from umbel import current, planned, states
 from umbel.errors import ImproperlyConfigured, IncompleteStream, ResultExpired, TimeoutError, UnknownTaskId
 from umbel.messages import ids
 from umbel.results.base import ResultStore
@@ -46,6 +46,8 @@ class AsyncResult(Generic[R]):
         app: the current app when not given.
         parent: the result of the task before it in a chain.
     """
+
+    TimeoutError = TimeoutError
 
     def __init__(
         self,
@@ -270,7 +272,8 @@ class AsyncResult(Generic[R]):
         on_message: Callable[[dict[str, Any]], object] | None = None,
         on_interval: Callable[[], object] | None = None,
         disable_sync_subtasks: bool = True,
-        **_: Any,
+        EXCEPTION_STATES: object = None,  # noqa: N803 - Celery's
+        PROPAGATE_STATES: object = None,  # noqa: N803
     ) -> R:
         """Wait until the task has ended; return what it returned or raise what it raised.
 
@@ -284,6 +287,7 @@ class AsyncResult(Generic[R]):
             on_message: called with each stored state seen while waiting, as a mapping.
             on_interval: called every ``interval`` seconds.
             disable_sync_subtasks: refuse to wait inside a task.
+            EXCEPTION_STATES: without meaning here, as is the next.
 
         Raises:
             TimeoutError: it has not ended in time.
@@ -291,7 +295,7 @@ class AsyncResult(Generic[R]):
             UnknownTaskId: it was never sent.
             RuntimeError: called inside a task.
         """
-        del no_ack
+        del no_ack, EXCEPTION_STATES, PROPAGATE_STATES
         if self.ignored:
             return cast("R", None)
         if disable_sync_subtasks:
@@ -438,6 +442,10 @@ class AsyncResult(Generic[R]):
     def get_leaf(self) -> Any:
         """The value of the last task that came of this one."""
         return list(self.collect())[-1][1]
+
+
+if not TYPE_CHECKING:  # for type checkers there is no such attribute
+    AsyncResult.__getattr__ = planned.teller("a result", planned.RESULT)
 
 
 def _as_meta(on_message: Callable[[dict[str, Any]], object]) -> Callable[[Record], None]:

@@ -5,10 +5,6 @@ Stores of the same name share their records as long as one of them exists.
 
 from __future__ import annotations
 
-import asyncio
-import builtins
-import contextlib
-import queue
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -16,10 +12,10 @@ from collections.abc import Callable, Sequence
 from umbel import states
 from umbel.brokers import urls
 from umbel.brokers.base import Publisher
-from umbel.errors import TimeoutError
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record, sent
 from umbel.results.packing import Packed, pack, unpack
+from umbel.results.waiting import Waiting
 from umbel.runtime.clock import SYSTEM
 from umbel.wire import serializers
 
@@ -31,6 +27,22 @@ class _Hub:
         self.lock = threading.Lock()
         self.records: dict[str, tuple[Packed, float | None]] = {}
         self.watchers: dict[str, list[Callable[[Packed], None]]] = {}
+
+    def add(self, task_id: str, tell: Callable[[Packed], None]) -> None:
+        """Call back with what is stored of a task, now and from now on."""
+        with self.lock:
+            self.watchers.setdefault(task_id, []).append(tell)
+            known = self.find(task_id)
+            if known is not None:
+                tell(known)
+
+    def remove(self, task_id: str, tell: Callable[[Packed], None]) -> None:
+        """Call back no more."""
+        with self.lock:
+            watchers = self.watchers[task_id]
+            watchers.remove(tell)
+            if not watchers:
+                del self.watchers[task_id]
 
     def find(self, task_id: str) -> Packed | None:
         """A record that has not expired; hold the lock."""
@@ -50,6 +62,7 @@ class MemoryStore:
         self.options = options
         self._hub = hub
         self._accept = serializers.content_types(options.accept)
+        self._waiting: Waiting[Packed] = Waiting(hub, lambda packed: unpack(packed, self._accept))
 
     @property
     def reply_to(self) -> str | None:
@@ -79,43 +92,10 @@ class MemoryStore:
         return {packed.task_id: unpack(packed, self._accept) for packed in found}
 
     def wait(self, task_id: str, timeout: float | None = None, on_record: Callable[[Record], None] | None = None) -> Record:
-        box: queue.SimpleQueue[Packed] = queue.SimpleQueue()
-        self._watch(task_id, box.put)
-        deadline = None if timeout is None else SYSTEM.monotonic() + timeout
-        try:
-            while True:
-                left = None if deadline is None else max(0.0, deadline - SYSTEM.monotonic())
-                record = unpack(box.get(timeout=left), self._accept)
-                if record.status in states.READY_STATES:
-                    return record
-                if on_record is not None:
-                    on_record(record)
-        except queue.Empty:
-            raise TimeoutError(f"no result of task {task_id} within {timeout} s") from None
-        finally:
-            self._unwatch(task_id, box.put)
+        return self._waiting.wait(task_id, timeout, on_record)
 
     async def wait_async(self, task_id: str, timeout: float | None = None) -> Record:
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[Packed] = loop.create_future()
-
-        def finish(packed: Packed) -> None:
-            if not done.done():
-                done.set_result(packed)
-
-        def tell(packed: Packed) -> None:
-            if packed.status in states.READY_STATES:
-                with contextlib.suppress(RuntimeError):  # the loop is closed
-                    loop.call_soon_threadsafe(finish, packed)
-
-        self._watch(task_id, tell)
-        try:
-            async with asyncio.timeout(timeout):
-                return unpack(await done, self._accept)
-        except builtins.TimeoutError:
-            raise TimeoutError(f"no result of task {task_id} within {timeout} s") from None
-        finally:
-            self._unwatch(task_id, tell)
+        return await self._waiting.wait_async(task_id, timeout)
 
     def forget(self, task_ids: Sequence[str]) -> None:
         with self._hub.lock:
@@ -131,20 +111,6 @@ class MemoryStore:
 
     def close(self) -> None:
         """There is no connection."""
-
-    def _watch(self, task_id: str, tell: Callable[[Packed], None]) -> None:
-        with self._hub.lock:
-            self._hub.watchers.setdefault(task_id, []).append(tell)
-            known = self._hub.find(task_id)
-            if known is not None:
-                tell(known)
-
-    def _unwatch(self, task_id: str, tell: Callable[[Packed], None]) -> None:
-        with self._hub.lock:
-            watchers = self._hub.watchers[task_id]
-            watchers.remove(tell)
-            if not watchers:
-                del self._hub.watchers[task_id]
 
 
 #: One hub per name, for as long as a store has it: in one process, a name is all that stores have in common.

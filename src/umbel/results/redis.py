@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import builtins
 import hashlib
+import re
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from umbel import states
 from umbel.brokers import urls
 from umbel.brokers.base import Publisher
 from umbel.brokers.redis.address import addresses
 from umbel.brokers.redis.blocking import Connection
-from umbel.errors import BackendStoreError, DecodeError, ImproperlyConfigured, TimeoutError
+from umbel.errors import BackendStoreError, DecodeError, ImproperlyConfigured
 from umbel.results.base import StoreOptions
 from umbel.results.meta import MetaCodec, is_terminal
 from umbel.results.model import Record, sent
-from umbel.results.waiting import LoopWaiter, Pool, wait_blocking
+from umbel.results.redis_watch import Connections, LoopWaiter, wait_blocking
+from umbel.results.waiting import late
 from umbel.wire.redis import keys, scripts
 from umbel.wire.redis.resp import Argument
 
@@ -27,8 +30,10 @@ _STORE_PATIENCE = 30.0
 _READ_PATIENCE = 5.0
 #: Records that one script call stores.
 _BATCH = 500
-#: Times that a compressed older value is compared anew.
+#: Times that an older value that the script cannot read is compared anew.
 _ROUNDS = 5
+#: What looks like the state in a value that cannot be decoded.
+_STATUS = re.compile(rb"status[^0-9A-Za-z]+([A-Z]+)")
 
 
 class RedisStore:
@@ -48,8 +53,8 @@ class RedisStore:
         self._prefix = keys.result_prefix(options.transport)
         self._codec = MetaCodec(options)
         most = options.max_connections or 16
-        self._pool = Pool(self._candidates, options.socket_timeout, most)
-        self._waiting = Pool(self._candidates, min(options.socket_timeout, 10.0), most, pushes=True)
+        self._connections = Connections(self._candidates, options.socket_timeout, most)
+        self._waiting = Connections(self._candidates, min(options.socket_timeout, 10.0), most, pushes=True)
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWaiter] = weakref.WeakKeyDictionary()
 
     def _key(self, task_id: str) -> str:
@@ -65,10 +70,10 @@ class RedisStore:
         encoded = [(self._key(record.task_id), self._codec.encode(record)) for record in records]
         for first in range(0, len(encoded), _BATCH):
             batch = encoded[first : first + _BATCH]
-            self._pool.use(partial(self._store, batch), _STORE_PATIENCE)
+            self._connections.use(partial(self._store, batch), _STORE_PATIENCE)
 
     def _store(self, batch: Sequence[tuple[str, bytes]], connection: Connection) -> None:
-        """Store; where the older value is compressed, read it, and store only over that very value."""
+        """Store; where the script cannot read the older value, read it, and store only over that very value."""
         expires = self.options.expires
         keep = str(max(1, int(expires * 1000))) if expires else "0"
         script = scripts.load("store")
@@ -91,60 +96,42 @@ class RedisStore:
     def _has_ended(self, value: bytes | None) -> bool:
         try:
             return value is not None and is_terminal(self._codec.decode(value))
-        except DecodeError:
-            return False
+        except DecodeError:  # of a content type that is not accepted, perhaps
+            found = _STATUS.search(value or b"")
+            return found is not None and found[1].decode() in states.READY_STATES
 
     def fetch(self, task_ids: Sequence[str]) -> dict[str, Record]:
         if not task_ids:
             return {}
         names = [self._key(task_id) for task_id in task_ids]
-        values = self._pool.use(lambda connection: connection.call("MGET", *names), _READ_PATIENCE)
+        values = self._connections.use(lambda connection: connection.call("MGET", *names), _READ_PATIENCE)
         return {task_id: self._codec.decode(value, task_id) for task_id, value in zip(task_ids, values, strict=True) if value is not None}
 
-    def _collector(self, task_id: str, on_record: Callable[[Record], None] | None) -> tuple[Callable[[bytes], bool], list[Record]]:
-        """What a waiter calls with each value, and where the terminal record is put."""
-        found: list[Record] = []
-        seen: bytes | None = None
-
-        def take(value: bytes) -> bool:
-            nonlocal seen
-            if value == seen:
-                return False
-            seen = value
-            record = self._codec.decode(value, task_id)
-            if is_terminal(record):
-                found.append(record)
-            elif on_record is not None:
-                on_record(record)
-            return bool(found)
-
-        return take, found
-
     def wait(self, task_id: str, timeout: float | None = None, on_record: Callable[[Record], None] | None = None) -> Record:
-        take, found = self._collector(task_id, on_record)
-        if not wait_blocking(self._waiting, self._key(task_id), timeout, take):
-            raise _late(task_id, timeout)
-        return found[0]
+        states = _States(self._codec, task_id, on_record)
+        if not wait_blocking(self._waiting, self._key(task_id), timeout, states.take):
+            raise late(task_id, timeout)
+        return states.record
 
     async def wait_async(self, task_id: str, timeout: float | None = None) -> Record:
         loop = asyncio.get_running_loop()
         waiter = self._loops.get(loop)
         if waiter is None:
             waiter = self._loops[loop] = LoopWaiter(self._candidates)
-        take, found = self._collector(task_id, None)
+        states = _States(self._codec, task_id, None)
         try:
             async with asyncio.timeout(timeout) as limit:
-                await waiter.wait(self._key(task_id), take)
+                await waiter.wait(self._key(task_id), states.take)
         except builtins.TimeoutError as error:
             if limit.expired():
-                raise _late(task_id, timeout) from error
+                raise late(task_id, timeout) from error
             raise
-        return found[0]
+        return states.record
 
     def forget(self, task_ids: Sequence[str]) -> None:
         if task_ids:
             names = [self._key(task_id) for task_id in task_ids]
-            self._pool.use(lambda connection: connection.call("UNLINK", *names), _READ_PATIENCE)
+            self._connections.use(lambda connection: connection.call("UNLINK", *names), _READ_PATIENCE)
 
     def cleanup(self) -> int:
         """Redis drops what has expired by itself."""
@@ -154,15 +141,36 @@ class RedisStore:
         return ";".join(address.public() for address in self._candidates)
 
     def close(self) -> None:
-        self._pool.close()
+        self._connections.close()
         self._waiting.close()
         for loop, waiter in list(self._loops.items()):
             if not loop.is_closed() and loop.is_running():
                 loop.call_soon_threadsafe(waiter.stop)
 
 
-def _late(task_id: str, timeout: float | None) -> TimeoutError:
-    return TimeoutError(f"The task {task_id} has not ended within {timeout} seconds.")
+class _States:
+    """Takes the values of one task's key, as they are read and announced, until one is terminal."""
+
+    def __init__(self, codec: MetaCodec, task_id: str, on_record: Callable[[Record], None] | None) -> None:
+        self._codec = codec
+        self._task_id = task_id
+        self._on_record = on_record
+        self._last: bytes | None = None
+        #: The terminal one, once it has come.
+        self.record: Record
+
+    def take(self, value: bytes) -> bool:
+        """Whether this is the terminal one. A value that is both read and announced counts once."""
+        if value == self._last:
+            return False
+        self._last = value
+        record = self._codec.decode(value, self._task_id)
+        if is_terminal(record):
+            self.record = record
+            return True
+        if self._on_record is not None:
+            self._on_record(record)
+        return False
 
 
 def connect(options: StoreOptions) -> RedisStore:

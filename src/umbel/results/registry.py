@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from umbel.brokers.urls import masked
 from umbel.errors import ImproperlyConfigured
 from umbel.results.base import ResultStore, StoreFactory, StoreOptions
 from umbel.runtime import plugins
@@ -65,7 +66,7 @@ def _made_by(path: str, options: StoreOptions) -> ResultStore:
     module, _, name = path.replace(":", ".").rpartition(".")
     if not module or not path.replace(":", "").replace(".", "").isidentifier():
         raise ImproperlyConfigured(
-            f"result_backend is {path!r}: expected a URL, e.g. redis://localhost:6379/1, one of {', '.join(_SHORT)}, "
+            f"result_backend is {masked(path)!r}: expected a URL, e.g. redis://localhost:6379/1, one of {', '.join(_SHORT)}, "
             "or the path of a factory, module:name"
         )
     try:

@@ -11,21 +11,16 @@ when the store is closed, and expires), what is read is acknowledged, and result
 from __future__ import annotations
 
 import asyncio
-import atexit
-import builtins
 import contextlib
 import logging
-import os
 import selectors
 import socket
 import threading
 import time
 import uuid
-import weakref
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
 
 from pamqp import commands
 
@@ -36,11 +31,13 @@ from umbel.brokers.amqp.declaring import declare_queue
 from umbel.brokers.amqp.sockets import BlockingConnection, connect_any
 from umbel.brokers.base import BrokerOptions, Delivery, Publisher
 from umbel.brokers.topology import Destination, Exchange, Queue
-from umbel.errors import DecodeError, ImproperlyConfigured, MessageError, OperationalError, TimeoutError
+from umbel.errors import DecodeError, ImproperlyConfigured, MessageError, OperationalError
 from umbel.messages.model import Message
 from umbel.results.base import StoreOptions
 from umbel.results.meta import from_meta, is_terminal, to_meta
 from umbel.results.model import Record
+from umbel.results.waiting import Waiting
+from umbel.runtime import lifetime
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.wire import serializers
@@ -57,51 +54,65 @@ _WRITE = 10.0
 #: Seconds without a broker after which waiters give up.
 _PATIENCE = 30.0
 
+#: Called with each state of a task, or with what went wrong.
+Tell = Callable[[Record | BaseException], None]
 
-class Waiter(Protocol):
-    """Somebody who waits for one task."""
+
+class _Inbox:
+    """The records that have come, and who waits for more. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._records: OrderedDict[str, Record] = OrderedDict()
+        self._watchers: dict[str, list[Tell]] = {}
 
     def put(self, record: Record) -> None:
-        """The task has a new state."""
+        """A record has come. What comes after the end is dropped."""
+        with self._lock:
+            known = self._records.get(record.task_id)
+            if known is not None and is_terminal(known):
+                return
+            self._records[record.task_id] = record
+            self._records.move_to_end(record.task_id)
+            if len(self._records) > _MOST_KEPT:
+                dropped, _ = self._records.popitem(last=False)
+                logger.warning("more than %d results wait to be read; that of task %s is dropped", _MOST_KEPT, dropped)
+            for tell in self._watchers.get(record.task_id, ()):
+                tell(record)
 
     def fail(self, error: OperationalError) -> None:
         """There is no broker to hear from."""
+        with self._lock:
+            for watchers in self._watchers.values():
+                for tell in watchers:
+                    tell(error)
 
+    def find(self, task_ids: Sequence[str]) -> dict[str, Record]:
+        """What has come of these."""
+        with self._lock:
+            return {task_id: self._records[task_id] for task_id in task_ids if task_id in self._records}
 
-class _ThreadWaiter:
-    def __init__(self) -> None:
-        self.ready = threading.Condition()
-        self.items: deque[Record | OperationalError] = deque()
+    def forget(self, task_ids: Sequence[str]) -> None:
+        """Drop records."""
+        with self._lock:
+            for task_id in task_ids:
+                self._records.pop(task_id, None)
 
-    def put(self, record: Record | OperationalError) -> None:
-        with self.ready:
-            self.items.append(record)
-            self.ready.notify()
+    def add(self, task_id: str, tell: Tell) -> None:
+        """Call back with each state of a task that has come or comes, and when there is no broker to hear from."""
+        with self._lock:
+            self._watchers.setdefault(task_id, []).append(tell)
+            known = self._records.get(task_id)
+            if known is not None:
+                tell(known)
 
-    fail = put
-
-    def get(self, timeout: float | None) -> Record | OperationalError | None:
-        with self.ready:
-            if not self.items:
-                self.ready.wait(timeout)
-            return self.items.popleft() if self.items else None
-
-
-class _LoopWaiter:
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Record] = self._loop.create_future()
-
-    def put(self, record: Record) -> None:
-        if is_terminal(record):
-            self._call(self.future.set_result, record)
-
-    def fail(self, error: OperationalError) -> None:
-        self._call(self.future.set_exception, error)
-
-    def _call(self, function: Callable[[Any], None], value: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(lambda: None if self.future.done() else function(value))
+    def remove(self, task_id: str, tell: Tell) -> None:
+        """Call back no more."""
+        with self._lock:
+            watchers = self._watchers[task_id]
+            watchers.remove(tell)
+            if not watchers:
+                del self._watchers[task_id]
 
 
 class RpcStore:
@@ -117,16 +128,13 @@ class RpcStore:
         self._serializer = found.name
         self._accept = serializers.content_types(options.accept)
         self._reset()
-        me = weakref.ref(self)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=lambda: _forget(me))
-        atexit.register(_at_exit, me)
+        lifetime.attach(after_fork=self.forget_connection, before_exit=self.close)
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
         self._name = str(uuid.uuid4())
-        self._records: OrderedDict[str, Record] = OrderedDict()
-        self._waiters: dict[str, list[Waiter]] = {}
+        self._inbox = _Inbox()
+        self._waiting: Waiting[Record] = Waiting(self._inbox, lambda record: record)
         self._reader: _Reader | None = None
 
     def forget_connection(self) -> None:
@@ -166,45 +174,19 @@ class RpcStore:
         return Message(body, {}, content_type, content_encoding, properties)
 
     def fetch(self, task_ids: Sequence[str]) -> dict[str, Record]:
-        with self._lock:
-            return {task_id: self._records[task_id] for task_id in task_ids if task_id in self._records}
+        return self._inbox.find(task_ids)
 
     def wait(self, task_id: str, timeout: float | None = None, on_record: Callable[[Record], None] | None = None) -> Record:
         self._listen()
-        deadline = None if timeout is None else SYSTEM.monotonic() + timeout
-        waiter = _ThreadWaiter()
-        self._join(task_id, waiter)
-        try:
-            while True:
-                found = waiter.get(None if deadline is None else max(0.0, deadline - SYSTEM.monotonic()))
-                if isinstance(found, OperationalError):
-                    raise found
-                if found is None:
-                    if deadline is not None and SYSTEM.monotonic() >= deadline:
-                        raise TimeoutError(f"task {task_id} has no result after {timeout:g} s")
-                elif is_terminal(found):
-                    return found
-                elif on_record is not None:
-                    on_record(found)
-        finally:
-            self._leave(task_id, waiter)
+        return self._waiting.wait(task_id, timeout, on_record)
 
     async def wait_async(self, task_id: str, timeout: float | None = None) -> Record:
         if self._reader is None:
             await asyncio.to_thread(self._listen)
-        waiter = _LoopWaiter()
-        self._join(task_id, waiter)
-        try:
-            return await asyncio.wait_for(waiter.future, timeout)
-        except builtins.TimeoutError:
-            raise TimeoutError(f"task {task_id} has no result after {timeout:g} s") from None
-        finally:
-            self._leave(task_id, waiter)
+        return await self._waiting.wait_async(task_id, timeout)
 
     def forget(self, task_ids: Sequence[str]) -> None:
-        with self._lock:
-            for task_id in task_ids:
-                self._records.pop(task_id, None)
+        self._inbox.forget(task_ids)
 
     def cleanup(self) -> int:
         return 0
@@ -219,7 +201,7 @@ class RpcStore:
             reader.close()
         self._broker.close()
 
-    # --- receiving
+    # receiving
 
     def _listen(self) -> None:
         """Have a reply queue and somebody who reads it.
@@ -230,7 +212,7 @@ class RpcStore:
         if self._reader is None:
             with self._lock:
                 if self._reader is None:
-                    self._reader = _Reader(self._open, self._on_delivery, self._on_silence)
+                    self._reader = _Reader(self._open, self._on_delivery, self._inbox.fail)
 
     def _open(self) -> BlockingConnection:
         """A connection that consumes from the reply queue."""
@@ -261,38 +243,7 @@ class RpcStore:
         except (MessageError, DecodeError) as error:
             logger.warning("a result of task %s cannot be read and is dropped: %s", task_id or "unknown", error)
             return
-        with self._lock:
-            known = self._records.get(record.task_id)
-            if known is not None and is_terminal(known):
-                return
-            self._records[record.task_id] = record
-            self._records.move_to_end(record.task_id)
-            if len(self._records) > _MOST_KEPT:
-                dropped, _ = self._records.popitem(last=False)
-                logger.warning("more than %d results wait to be read; that of task %s is dropped", _MOST_KEPT, dropped)
-            for waiter in self._waiters.get(record.task_id, ()):
-                waiter.put(record)
-
-    def _on_silence(self, error: OperationalError) -> None:
-        with self._lock:
-            for waiters in self._waiters.values():
-                for waiter in waiters:
-                    waiter.fail(error)
-
-    def _join(self, task_id: str, waiter: Waiter) -> None:
-        with self._lock:
-            self._waiters.setdefault(task_id, []).append(waiter)
-            known = self._records.get(task_id)
-            if known is not None:
-                waiter.put(known)
-
-    def _leave(self, task_id: str, waiter: Waiter) -> None:
-        with self._lock:
-            waiters = self._waiters.get(task_id, [])
-            if waiter in waiters:
-                waiters.remove(waiter)
-            if not waiters:
-                self._waiters.pop(task_id, None)
+        self._inbox.put(record)
 
 
 class _Reader:
@@ -412,15 +363,3 @@ def _broker_options(options: StoreOptions) -> BrokerOptions:
 def connect(options: StoreOptions) -> RpcStore:
     """The store of these options; connects at first use."""
     return RpcStore(options)
-
-
-def _forget(store: weakref.ref[RpcStore]) -> None:
-    me = store()
-    if me is not None:
-        me.forget_connection()
-
-
-def _at_exit(store: weakref.ref[RpcStore]) -> None:
-    me = store()
-    if me is not None:
-        me.close()

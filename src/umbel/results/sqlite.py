@@ -5,10 +5,7 @@ What a commit promises, and how the file is opened, is told in `umbel.brokers.sq
 
 from __future__ import annotations
 
-import asyncio
-import builtins
 import json
-import queue
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -18,11 +15,11 @@ from umbel.brokers.base import Publisher
 from umbel.brokers.sqlite.database import Database, locate, synchronous_of
 from umbel.brokers.sqlite.doorbell import RESULTS, Bell
 from umbel.brokers.sqlite.publisher import SqlitePublisher
-from umbel.errors import TimeoutError
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record, sent
 from umbel.results.packing import Packed, pack, unpack
 from umbel.results.sqlite_watch import Watch, select
+from umbel.results.waiting import Waiting
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.wire import serializers
 
@@ -54,6 +51,7 @@ class SqliteStore:
         self._database = Database(self.path, synchronous=synchronous_of(options.url, options.transport))
         self._bell = Bell(self.path, RESULTS)
         self._watch = Watch(self.path, clock)
+        self._waiting: Waiting[Packed] = Waiting(self._watch, lambda packed: unpack(packed, self._accept), clock)
         self._clean_at = clock.monotonic() + _CLEAN_EVERY
 
     @property
@@ -87,43 +85,10 @@ class SqliteStore:
         record = self.fetch([task_id]).get(task_id)
         if record is not None and record.status in states.READY_STATES:
             return record
-        box: queue.SimpleQueue[Packed | BaseException] = queue.SimpleQueue()
-        deadline = None if timeout is None else self._clock.monotonic() + timeout
-        tell = box.put
-        self._watch.add(task_id, tell)
-        try:
-            while True:
-                left = None if deadline is None else max(0.0, deadline - self._clock.monotonic())
-                record = self._read(box.get(timeout=left))
-                if record.status in states.READY_STATES:
-                    return record
-                if on_record is not None:
-                    on_record(record)
-        except queue.Empty:
-            raise TimeoutError(f"no result of task {task_id} within {timeout} s") from None
-        finally:
-            self._watch.remove(task_id, tell)
+        return self._waiting.wait(task_id, timeout, on_record)
 
     async def wait_async(self, task_id: str, timeout: float | None = None) -> Record:
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[Packed | BaseException] = loop.create_future()
-
-        def finish(found: Packed | BaseException) -> None:
-            if not done.done():
-                done.set_result(found)
-
-        def tell(found: Packed | BaseException) -> None:
-            if isinstance(found, BaseException) or found.status in states.READY_STATES:
-                loop.call_soon_threadsafe(finish, found)
-
-        self._watch.add(task_id, tell)
-        try:
-            async with asyncio.timeout(timeout):
-                return self._read(await done)
-        except builtins.TimeoutError:
-            raise TimeoutError(f"no result of task {task_id} within {timeout} s") from None
-        finally:
-            self._watch.remove(task_id, tell)
+        return await self._waiting.wait_async(task_id, timeout)
 
     def forget(self, task_ids: Sequence[str]) -> None:
         ids = json.dumps(list(task_ids))
@@ -151,11 +116,6 @@ class SqliteStore:
             task_id, status, content_type, content_encoding, compression, data = pack(record, self.options)
             rows.append((task_id, status, status in states.READY_STATES, content_type, content_encoding, compression, data, expires, now))
         return rows
-
-    def _read(self, found: Packed | BaseException) -> Record:
-        if isinstance(found, BaseException):
-            raise found
-        return unpack(found, self._accept)
 
     def _clean(self) -> int:
         def drop(connection: sqlite3.Connection) -> int:

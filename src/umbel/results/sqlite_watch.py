@@ -140,11 +140,10 @@ class Watch:
                     version = now
                     self._look(database)
                     # Under heavy traffic, one look for many rings.
-                    selecting.select([roused], [], [], _GATHER)
+                    _wait([roused], _GATHER)
             ears = [roused, listener.socket] if waiting and listener.socket is not None else [roused]
             pause = None if not waiting else _WITH_BELL if listener.socket is not None else _WITHOUT_BELL
-            ready, _, _ = selecting.select(ears, [], [], pause)
-            if roused in ready and not roused.recv(4096):
+            if roused in _wait(ears, pause) and not roused.recv(4096):
                 return
 
     def _look(self, database: Database) -> None:
@@ -157,21 +156,27 @@ class Watch:
                 told = [tell for tell, last in tellers.items() if last != packed]
                 tellers.update(dict.fromkeys(told, packed))
             for tell in told:
-                _tell(tell, packed)
+                tell(packed)
 
     def _fail(self, error: BaseException) -> None:
         with self._lock:
             waiting, self._waiting = self._waiting, {}
         for tellers in waiting.values():
             for tell in tellers:
-                _tell(tell, error)
-
-
-def _tell(tell: Tell, found: Packed | BaseException) -> None:
-    with contextlib.suppress(RuntimeError):  # its event loop is closed
-        tell(found)
+                tell(error)
 
 
 def _version(connection: sqlite3.Connection) -> int:
     version: int = connection.execute("PRAGMA data_version").fetchone()[0]
     return version
+
+
+def _wait(ears: Sequence[socket.socket], seconds: float | None) -> list[socket.socket]:
+    """Those that have something to read, as soon as one has, or after some seconds."""
+    if not hasattr(selecting, "poll"):
+        return selecting.select(ears, [], [], seconds)[0]
+    poll = selecting.poll()  # no limit on descriptors, unlike select
+    for ear in ears:
+        poll.register(ear, selecting.POLLIN)
+    found = {descriptor for descriptor, _ in poll.poll(None if seconds is None else seconds * 1000)}
+    return [ear for ear in ears if ear.fileno() in found]

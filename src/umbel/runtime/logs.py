@@ -6,13 +6,14 @@ far away (a task's name, an argument, an exception), so control characters are s
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import sys
 import threading
 from typing import Final
 
-from umbel import current
+from umbel import current, hooks
 
 FORMAT: Final = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
 TASK_FORMAT: Final = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s"
@@ -25,6 +26,9 @@ _CONTROLS: Final = {
     for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
 _KEEP_LINES: Final = {code: text for code, text in _CONTROLS.items() if chr(code) not in "\n\t"}
+
+#: Above every logger of `get_task_logger`.
+TASKS: Final = logging.getLogger("umbel.task")
 
 _COLORS: Final = {logging.DEBUG: "34", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "35"}
 
@@ -50,11 +54,21 @@ class LineFormatter(logging.Formatter):
         format: a `logging` format string.
         task_format: used for what a task logs; may name ``task_name`` and ``task_id``.
         color: colour the line by its level.
+        datefmt: of the time, as for `time.strftime`.
+        task_datefmt: the same in what a task logs.
     """
 
-    def __init__(self, format: str = FORMAT, *, task_format: str = TASK_FORMAT, color: bool = False) -> None:
-        super().__init__(format)
-        self._task_formatter = logging.Formatter(task_format)
+    def __init__(
+        self,
+        format: str = FORMAT,
+        *,
+        task_format: str = TASK_FORMAT,
+        color: bool = False,
+        datefmt: str | None = None,
+        task_datefmt: str | None = None,
+    ) -> None:
+        super().__init__(format, datefmt)
+        self._task_formatter = logging.Formatter(task_format, task_datefmt)
         self._color = color
 
     def format(self, record: logging.LogRecord) -> str:
@@ -67,6 +81,39 @@ class LineFormatter(logging.Formatter):
         text = escape_lines(text)
         color = _COLORS.get(record.levelno) if self._color else None
         return f"\x1b[{color}m{text}\x1b[0m" if color else text
+
+
+class _CountsLosses:
+    """Part of a handler. A full disk costs lines, not a traceback for each: the first loss is told on stderr, the number when lines pass again."""
+
+    _lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lost = self._lost
+        super().emit(record)  # type: ignore[misc]  # that of the handler
+        if lost and self._lost == lost:
+            self._lost = 0
+            text = f"{lost:,} log {'line' if lost == 1 else 'lines'} could not be written before this"
+            super().emit(logging.LogRecord("umbel.logs", logging.ERROR, __file__, 0, text, None, None))  # type: ignore[misc]
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)  # type: ignore[misc]
+            return
+        self._lost += 1
+        if self._lost == 1 and sys.__stderr__ is not None:
+            with contextlib.suppress(OSError, ValueError):
+                name = getattr(self, "baseFilename", "standard error")
+                print(f"umbel: log lines are lost: {name}: {error.strerror}", file=sys.__stderr__, flush=True)
+
+
+class _StreamHandler(_CountsLosses, logging.StreamHandler):  # type: ignore[type-arg]
+    pass
+
+
+class _FileHandler(_CountsLosses, logging.FileHandler):
+    pass
 
 
 class LogStream(io.TextIOBase):
@@ -111,8 +158,11 @@ def configure(
     color: bool = False,
     redirect: int | None = None,
     hijack: bool = True,
+    datefmts: tuple[str | None, str | None] = (None, None),
 ) -> None:
     """Send the root logger's records to stderr or a file, in place of where they went before.
+
+    Listeners of ``setup_logging`` do it in their own way instead; those of ``after_setup_logger`` and ``after_setup_task_logger`` add to it.
 
     Plain positional values, because a worker has its children call this too.
 
@@ -122,11 +172,18 @@ def configure(
         color: only ever used on stderr.
         redirect: log what is printed to stdout and stderr at this level.
         hijack: replace the handlers that are there; else they stay, and go on alone.
+        datefmts: of the time, in the worker's lines and in those of tasks.
     """
-    root = logging.getLogger()
-    if hijack or not root.handlers:
-        _replace_handlers(root, file, LineFormatter(format, task_format=task_format, color=color and not file))
-    root.setLevel(level)
+    told = {"loglevel": level, "logfile": file, "colorize": color}
+    if not hooks.setup_logging.send(None, format=format, **told):
+        root = logging.getLogger()
+        if hijack or not root.handlers:
+            own, of_tasks = datefmts
+            formatter = LineFormatter(format, task_format=task_format, color=color and not file, datefmt=own, task_datefmt=of_tasks)
+            _replace_handlers(root, file, formatter)
+        root.setLevel(level)
+        hooks.after_setup_logger.send(None, logger=root, format=format, **told)
+        hooks.after_setup_task_logger.send(None, logger=TASKS, format=task_format, **told)
     if redirect is not None:
         printed = logging.getLogger("umbel_redirected")
         sys.stdout = LogStream(printed, redirect)
@@ -135,12 +192,24 @@ def configure(
 
 def _replace_handlers(root: logging.Logger, file: str | None, formatter: logging.Formatter) -> None:
     # The stream is fixed now, so that a redirected stderr does not come back to us.
-    handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.__stderr__)
+    handler = _FileHandler(file, encoding="utf-8") if file else _StreamHandler(sys.__stderr__)
     handler.setFormatter(formatter)
     for old in root.handlers[:]:
         root.removeHandler(old)
         old.close()
     root.addHandler(handler)
+
+
+def get_task_logger(name: str) -> logging.Logger:
+    """The logger of a module of tasks: what ``after_setup_task_logger`` adds to the loggers of tasks holds for it.
+
+    Args:
+        name: ``__name__``.
+    """
+    logger = logging.getLogger(name)
+    if logger is not TASKS and logger.parent is not TASKS:
+        logger.parent = TASKS
+    return logger
 
 
 def level_of(text: str | int) -> int:

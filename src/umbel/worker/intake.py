@@ -31,6 +31,7 @@ class Intake:
     Args:
         house: what admission goes by.
         careful: whether a redelivered message's start must be recorded (brokers that outlive this process).
+        leases: whether messages are held by leases; else by a connection, and what was on its way when it was lost may not have arrived.
         accept: content types that protocol-1 bodies may have, for they must be opened to be understood.
     """
 
@@ -43,6 +44,7 @@ class Intake:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         *,
         careful: bool,
+        leases: bool,
         accept: frozenset[str],
     ) -> None:
         self._consumer: Consumer
@@ -52,12 +54,19 @@ class Intake:
         self._narrator = narrator
         self._spawn = spawn
         self._careful = careful
+        self._leases = leases
+        #: How often the connection was lost.
+        self._losses = 0
         self._accept = accept
         self._held: list[tuple[float, int, Delivery]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._order = 0
-        #: Messages on their way to the broker's delayed store. They need no slot, so they must not use up the window.
+        #: Messages that go to the broker's delayed store with the next turn of the loop, and when they are due.
+        self._far: list[tuple[Delivery, float]] = []
+        #: Messages on their way there. They need no slot, so they must not use up the window.
         self.moving = 0
+        #: Messages that have arrived there.
+        self.postponed = 0
         #: Runs whose delivery was lost, by (id, retries): when the message comes again, the run takes it over.
         self._adrift: dict[tuple[Any, Any], Entry] = {}
 
@@ -101,13 +110,7 @@ class Intake:
                 or self._house.time_limit
                 or self._house.soft_time_limit
             ):
-                try:
-                    entry = self._consider(delivery, now)
-                except Exception:
-                    # Nothing that a message contains may hurt the others or stay here unsettled: it counts as a failed attempt.
-                    logger.exception("a message of queue %r could not be judged", delivery.queue)
-                    self._spawn(self._consumer.blame(delivery))
-                    entry = None
+                entry = self._judge(delivery, now)
                 if entry is None:
                     continue
             else:
@@ -124,19 +127,40 @@ class Intake:
         lost = set(deliveries)
         self._held = [item for item in self._held if item[2] not in lost]
         heapq.heapify(self._held)
-        for entry in self._dispatcher.withdraw(lost):
+        withdrawn, running = self._dispatcher.withdraw(lost), set(self._dispatcher.running())
+        self._adrift = {key: entry for key, entry in self._adrift.items() if entry in running}
+        for entry in withdrawn:
             self._adrift[_key(entry.delivery)] = entry
 
     def on_connection(self, state: ConnectionState, detail: str) -> None:
         """The connection changed."""
+        self._losses += state is not ConnectionState.CONNECTED
         if state is ConnectionState.CONNECTED:
             logger.info("%s", detail[:1].upper() + detail[1:])
         elif state is ConnectionState.LOST:
             logger.warning("Connection lost: %s; running tasks go on, trying to reconnect", detail)
         else:
-            logger.warning("Trying again to connect: %s", detail)
+            logger.warning("%s", detail[:1].upper() + detail[1:])
+
+    async def acknowledge_early(self, entry: Entry) -> None:
+        """Acknowledge an entry before it runs. When nobody can say whether that has arrived, it is lost: it must never run twice."""
+        losses = self._losses
+        self._consumer.ack([entry.delivery])
+        await self._consumer.flush()
+        if losses != self._losses and not self._leases:
+            entry.lost = True
+            self._narrator.unsure(entry)
 
     # one delivery
+
+    def _judge(self, delivery: Delivery, now: float) -> Entry | None:
+        """`_consider`; nothing that a message contains may hurt the others or stay here unsettled: it counts as a failed attempt."""
+        try:
+            return self._consider(delivery, now)
+        except Exception:
+            logger.exception("a message of queue %r could not be judged", delivery.queue)
+            self._spawn(self._consumer.blame(delivery))
+            return None
 
     def _consider(self, delivery: Delivery, now: float) -> Entry | None:
         """Decide on a delivery that is not plain; an entry when it is to run now."""
@@ -165,19 +189,24 @@ class Intake:
             case Hold(until):
                 self._hold(delivery, until)
             case Postpone(until):
-                self.moving += 1
-                self._spawn(self._postpone(delivery, until))
+                if not self._far:
+                    self._spawn(self._postpone())
+                self._far.append((delivery, until))
             case Expire():
                 self._settlement.expire(delivery, ignore_result=self._house.specs[delivery.headers["task"]].ignore_result)
             case Bury(reason, detail):
                 self._settlement.bury(delivery, reason, detail, _error_for(delivery, reason, detail))
         return None
 
-    async def _postpone(self, delivery: Delivery, until: float) -> None:
+    async def _postpone(self) -> None:
+        """Move what is far off by the time that this begins to run: all that came together."""
+        moves, self._far = self._far, []
+        self.moving += len(moves)
         try:
-            await self._consumer.delay(delivery, until)
+            await self._consumer.delay(moves)
         finally:
-            self.moving -= 1
+            self.moving -= len(moves)
+            self.postponed += len(moves)
 
     def _is_known(self, delivery: Delivery) -> bool:
         """Whether a redelivered message is one that runs here, or has run here: then only its acknowledgement was lost."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from umbel.brokers.base import Delivery
-from umbel.pools.base import JobTuple
-
-if TYPE_CHECKING:
-    from umbel.pools.base import Seat
+from umbel.pools.base import JobTuple, Seat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,14 @@ import mmap
 from pathlib import Path
 
 from umbel.pools.base import Seat
-from umbel.worker.dispatching import Dispatcher
+from umbel.worker.dispatching import Dispatcher, Station
 from umbel.worker.narrating import Narrator
 
 #: Seconds between looks: what a limit may be late by.
 LOOK = 0.05
+#: Looks (20 seconds' worth) after which a child that has begun nothing of what it was sent is replaced: it is stopped, or stuck. Looks and not
+#: seconds: after a suspension of the whole machine a child must have its chance.
+_STUCK = 400
 #: Seconds between looks at memory.
 _MEMORY_LOOK = 0.5
 
@@ -30,6 +33,8 @@ class Limits:
         self._dispatcher = dispatcher
         self._narrator = narrator
         self._warned: dict[Seat, int] = {}
+        #: Seat → the job that it should begin, and for how many looks it has not.
+        self._unbegun: dict[Seat, tuple[int, int]] = {}
 
     def look(self, now: float) -> None:
         """Enforce limits.
@@ -41,6 +46,9 @@ class Limits:
             if not station.given:
                 continue
             number, since = station.seat.current()
+            if not number:
+                self._look_at_idle(station)
+                continue
             entry = station.given.get(number)
             if entry is None or entry.timed_out or (entry.hard is None and entry.soft is None):
                 continue
@@ -54,9 +62,23 @@ class Limits:
                 self._narrator.soft_limit(entry)
                 station.seat.interrupt(number)
 
+    def _look_at_idle(self, station: Station) -> None:
+        """Replace who does not begin; what it was sent goes to others, without blame."""
+        first, entry = next(iter(station.given.items()))
+        # What is early or careful may not have been sent yet; what has begun waits for its result to be stored.
+        if entry.early or entry.careful or first <= station.seat.started():
+            return
+        known, looks = self._unbegun.get(station.seat, (0, 0))
+        looks = looks + 1 if known == first else 1
+        self._unbegun[station.seat] = (first, looks)
+        if looks == _STUCK:
+            self._narrator.stuck(station.seat)
+            station.seat.kill()
+
     def forget(self, seat: Seat) -> None:
         """A seat is gone."""
         self._warned.pop(seat, None)
+        self._unbegun.pop(seat, None)
 
 
 class MemoryWatch:

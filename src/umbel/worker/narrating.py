@@ -6,7 +6,7 @@ import logging
 
 from umbel import states
 from umbel.brokers.base import Delivery
-from umbel.pools.base import Outcome
+from umbel.pools.base import Outcome, Seat
 from umbel.runtime.logs import escape
 from umbel.worker.jobs import Entry
 
@@ -52,6 +52,18 @@ class Narrator:
     def lost(self, entry: Entry, cause: str, what_next: str) -> None:
         """A child died while it ran this."""
         logger.error("Task %s[%s]: its process ended (%s); %s", clean(entry.task), clean(entry.id), cause, what_next)
+
+    def unsure(self, entry: Entry) -> None:
+        """The connection was lost while this was acknowledged before it ran."""
+        logger.error(
+            "Task %s[%s]: the connection was lost as it was acknowledged, before it ran; it runs only if it comes again",
+            clean(entry.task),
+            clean(entry.id),
+        )
+
+    def stuck(self, seat: Seat) -> None:
+        """A child does not begin what it was sent."""
+        logger.error("Child %d (process %s) does not take its tasks; it is replaced, and they go to others", seat.index, seat.pid)
 
     def soft_limit(self, entry: Entry) -> None:
         """The soft time limit has passed."""

@@ -46,6 +46,19 @@ class WorkerOptions:
     #: ``module:function`` and arguments that every child calls first: logging.
     child_initializer: tuple[str, tuple[Any, ...]] | None = None
 
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> WorkerOptions:
+        """Options as a person writes them: ``queues`` and ``exclude`` may be lists or texts with commas.
+
+        Raises:
+            TypeError: there is no such option.
+        """
+        chosen = dict(given)
+        for name in {"queues", "exclude"} & chosen.keys():
+            value = chosen[name] or ()
+            chosen[name] = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else tuple(value)
+        return cls(**chosen)
+
 
 def node_name(given: str | None, host: str | None = None) -> str:
     """The name of a worker: ``%h`` host, ``%n`` its first part, ``%d`` its domain; without an ``@`` it is the host part, as in Celery."""

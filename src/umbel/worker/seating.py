@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections import deque
 from multiprocessing.context import BaseContext
@@ -10,9 +11,11 @@ from typing import Protocol
 
 from umbel.pools.base import ChildOptions, Seat, SeatListener
 from umbel.pools.prefork import ChildSeat
-from umbel.pools.template import context
+from umbel.pools.template import context, starting
 from umbel.runtime.clock import SYSTEM
 from umbel.worker.options import WorkerOptions
+
+logger = logging.getLogger("umbel.worker")
 
 #: Deaths within a second after which new children wait.
 _BURST = 5
@@ -83,7 +86,12 @@ class PreforkSeating:
             initializer=self._options.child_initializer,
             index=index,
         )
-        self._seats.add(ChildSeat(self._context, options, self._listener))
+        try:
+            with starting(self._app_path):
+                self._seats.add(ChildSeat(self._context, options, self._listener))
+        except (OSError, EOFError) as error:  # no descriptors, no memory, no processes: for now
+            logger.error("A child cannot be started; trying again in %g s: %s", _PENALTY, error)
+            asyncio.get_running_loop().call_later(_PENALTY, self._start, index)
 
     def replace(self, seat: Seat) -> None:
         """Let a child end when its jobs are done."""

@@ -9,24 +9,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
-from umbel import states
+from umbel import hooks, states
 from umbel.brokers.base import Consumer, Delivery
-from umbel.errors import OperationalError, TaskRevokedError
+from umbel.errors import InvalidTaskError, MessageError, NotRegistered, OperationalError, TaskRevokedError
 from umbel.execution.base import Verdict
+from umbel.execution.completion import unexecuted_record
+from umbel.execution.decoding import task_id_of
+from umbel.execution.einfo import ExceptionInfo
+from umbel.execution.request import Request
 from umbel.pools.base import Outcome
 from umbel.results.base import ResultStore
-from umbel.results.model import Record
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
-from umbel.wire import failures
 from umbel.worker.jobs import Entry
 from umbel.worker.narrating import Narrator
 
 logger = logging.getLogger("umbel.worker")
+
+#: Where listeners of signals run: one after the other, and apart from the threads that store results, which must never wait for them.
+_LISTENERS = ThreadPoolExecutor(1, thread_name_prefix="umbel-signals")
 
 
 class Settlement:
@@ -120,48 +126,59 @@ class Settlement:
         if error is not None:
             await self._keep(delivery, error, states.FAILURE)
         await self._bury(delivery, reason, detail)
+        if error is not None:
+            await _tell(delivery, error, states.FAILURE)
 
     async def _bury(self, delivery: Delivery, reason: str, detail: str) -> None:
         self._narrator.buried(delivery, reason, detail)
         await self._consumer.dead_letter(delivery, reason, detail)
 
     async def _fail(self, delivery: Delivery, error: BaseException, state: str, *, ignore: bool, ack: bool) -> None:
-        if not ignore:
+        if not _asked(delivery, ignore):
             await self._keep(delivery, error, state)
         if ack:
             self._consumer.ack([delivery])
+        await _tell(delivery, error, state)
 
     async def _keep(self, delivery: Delivery, error: BaseException, state: str) -> None:
         """Store a failure; waits out a store that cannot be reached."""
-        record = record_of(delivery, error, state)
-        if self._store is None or record is None:
+        task_id = task_id_of(delivery.headers, delivery.properties)
+        if self._store is None or not task_id:
             return
+        record = unexecuted_record(task_id, delivery.headers, delivery.properties, error, SYSTEM.now(), state)
         for delay in delays(first=0.5, most=10.0):
             try:
                 await asyncio.to_thread(self._store.store, [record])
             except OperationalError as problem:
-                logger.error("the state of task %s waits for the store: %s", record.task_id, problem)
+                logger.error("the state of task %s waits for the store: %s", task_id, problem)
                 await asyncio.sleep(delay)
             else:
                 return
 
 
-def record_of(delivery: Delivery, error: BaseException, state: str) -> Record | None:
-    """The record of a task that did not run; ``None`` when its message has no usable id."""
+def _asked(delivery: Delivery, ignore: bool) -> bool:
+    """Whether no result is wanted: the call decides, where it says anything."""
+    said = delivery.headers.get("ignore_result")
+    return said if isinstance(said, bool) else ignore
+
+
+async def _tell(delivery: Delivery, error: BaseException, state: str) -> None:
+    """Signal the end of a task that no child can tell of."""
     headers = delivery.headers
-    task_id = headers.get("id")
-    if not isinstance(task_id, str) or not task_id or len(task_id) > 255:
-        return None
-    group, parent = headers.get("group"), headers.get("parent_id")
-    reply_to = delivery.properties.get("reply_to")
-    return Record(
-        task_id=task_id,
-        status=state,
-        result=failures.render(error),
-        traceback=None,
-        children=[],
-        date_done=datetime.fromtimestamp(SYSTEM.now(), UTC).isoformat(),
-        group_id=group if isinstance(group, str) else None,
-        parent_id=parent if isinstance(parent, str) else None,
-        reply_to=reply_to if isinstance(reply_to, str) else None,
-    )
+    name, task_id = headers.get("task"), headers.get("id")
+    signal = hooks.task_failure
+    named: dict[str, Any] = {"task_id": task_id, "exception": error, "args": (), "kwargs": {}}
+    if state == states.REVOKED:
+        request = Request(None, task_id, (), {}, headers, None, delivery.properties)
+        expired = isinstance(error, TaskRevokedError)
+        signal, named = hooks.task_revoked, {"request": request, "terminated": False, "signum": None, "expired": expired}
+    elif isinstance(error, NotRegistered):
+        signal, named = hooks.task_unknown, {"message": delivery, "exc": error, "name": name, "id": task_id}
+    elif isinstance(error, (MessageError, InvalidTaskError)):
+        signal, named = hooks.task_rejected, {"message": delivery, "exc": error}
+    if not signal.receivers:
+        return
+    if signal is hooks.task_failure:
+        einfo = ExceptionInfo(error)
+        named.update(traceback=einfo.traceback, einfo=einfo)
+    await asyncio.get_running_loop().run_in_executor(_LISTENERS, partial(signal.send, name, **named))

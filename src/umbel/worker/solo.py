@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import Future
+from typing import Protocol
 
+from umbel.app.app import Umbel
 from umbel.pools.base import Seat, SeatListener
 from umbel.pools.child import watch_soft_limit
 from umbel.pools.effects import AppEffects
 from umbel.pools.executor import Executor
 from umbel.pools.solo import SoloSeat
-from umbel.worker.worker import Worker
 
 
 class SoloSeating:
@@ -53,18 +55,27 @@ class SoloSeating:
         return self.seat is None or self._is_gone
 
 
-def run_solo(worker: Worker) -> int:
+class SoloWorker(Protocol):
+    """What is run; see `umbel.worker.worker.Worker`."""
+
+    app: Umbel
+    hostname: str
+
+    async def main(self, seating: SoloSeating) -> int: ...
+    def request_stop(self) -> None: ...
+
+
+def run_solo(worker: SoloWorker) -> int:
     """The loop on a thread, the tasks here."""
     in_main = threading.current_thread() is threading.main_thread()
     seating = SoloSeating(interruptible=in_main)
-    result: list[int] = []
-    trouble: list[BaseException] = []
+    code: Future[int] = Future()
 
     def serve() -> None:
         try:
-            result.append(asyncio.run(worker.main(seating)))
+            code.set_result(asyncio.run(worker.main(seating)))
         except BaseException as error:
-            trouble.append(error)
+            code.set_exception(error)
         finally:
             seating.is_made.set()
 
@@ -84,6 +95,4 @@ def run_solo(worker: Worker) -> int:
         if seat is not None and thread.is_alive():
             seat.gone()
         thread.join()
-    if trouble:
-        raise trouble[0]
-    return result[0]
+    return code.result()

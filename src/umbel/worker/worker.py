@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
+from umbel import hooks
 from umbel.app.app import Umbel
 from umbel.app.sending.queues import worker_direct
 from umbel.brokers.topology import Queue
@@ -57,8 +59,10 @@ class Worker:
 
     def __init__(self, app: Umbel, options: WorkerOptions | None = None, *, on_ready: Callable[[Worker], None] | None = None) -> None:
         self.app = app
-        self.options = options = options or WorkerOptions()
-        self.hostname = node_name(options.hostname)
+        self.options = options or WorkerOptions()
+        self.hostname = node_name(self.options.hostname)
+        self._configure()
+        options = self.options
         self.pool: str = options.pool or app.conf.worker_pool or "prefork"
         if self.pool != "solo" and self.pool not in _PREFORK:
             raise ImproperlyConfigured(f"there is no pool named {self.pool!r}: expected prefork or solo")
@@ -69,9 +73,21 @@ class Worker:
         self._wake: asyncio.Event | None = None
         self._requests = 0
         self._is_cold = False
-        #: How many messages were held at the last look.
-        self._held_before = 0
+        #: How many messages were held, and how many had been postponed, at the last look.
+        self._early_before = (0, 0)
         self._chores: set[asyncio.Task[None]] = set()
+
+    def _configure(self) -> None:
+        """Let listeners of ``celeryd_init`` change settings; what they change, the children get too."""
+        conf = self.app.conf
+        before = dict(conf.changes)
+        hooks.celeryd_init.send(self.hostname, instance=self, conf=conf, options=asdict(self.options))
+        changed = {name: value for name, value in conf.changes.items() if name not in before or before[name] is not value}
+        if changed:
+            self.options = replace(self.options, changes={**self.options.changes, **changed})
+        for signal in hooks.UNSENT:
+            if signal.receivers:
+                logger.warning("The signal %s has listeners, but is not sent by this version.", signal.name)
 
     # from outside
 
@@ -139,6 +155,8 @@ class Worker:
         app, options, conf = self.app, self.options, self.app.conf
         app.import_modules()
         app.finalize()
+        hooks.worker_init.send(self)
+        hooks.celeryd_after_setup.send(self.hostname, instance=self, conf=conf)
         fixed = options.prefetch_multiplier
         #: No message without a free slot, acknowledged early or not.
         self._frugal: bool = options.disable_prefetch or conf.worker_disable_prefetch
@@ -166,6 +184,7 @@ class Worker:
             narrator,
             self._spawn,
             careful=not broker.capabilities.in_process,
+            leases=broker.capabilities.leases,
             accept=content_types(conf.accept_content),
         )
         first = window(self.concurrency, 0.0, multiplier=self._multiplier, held=0)
@@ -179,6 +198,14 @@ class Worker:
             self.is_ready.set()
             if self._on_ready is not None:
                 self._on_ready(self)
+            if hooks.worker_ready.receivers:
+                self._spawn(self._tell(hooks.worker_ready, self))
+
+    @staticmethod
+    async def _tell(signal: hooks.Signal, sender: object, **named: Any) -> None:
+        """Signal on a thread: the loop must not wait for listeners."""
+        if signal.receivers:
+            await asyncio.to_thread(signal.send, sender, **named)
 
     async def _first_of(self, awaited: asyncio.Future[Any]) -> None:
         """Wait for something, or for a stop request."""
@@ -208,31 +235,37 @@ class Worker:
             rate.tick(done, now)
             if done or not self.dispatcher.is_full:
                 last_progress = now
-            elif now - last_progress >= _STUCK and self._multiplier is None:
+            if now - last_progress >= _STUCK and self._multiplier is None:
                 self._hand_back()
-            self.consumer.set_window(self._window(rate.value))
+            else:
+                self.consumer.set_window(self._window(rate.value))
 
     def _window(self, rate: float) -> int:
         """Unsettled messages to allow now. What runs acknowledged already takes a slot without being unsettled."""
-        held, before = self.intake.held, self._held_before
-        self._held_before = held
-        waiting = held + min(_MOST_EARLY, 2 * (self.intake.moving + max(0, held - before)))
+        waiting = self._waiting()
         wanted = window(self.concurrency, rate, multiplier=self._multiplier, held=waiting)
         return max(waiting, wanted - self.dispatcher.early) if self._frugal or self._multiplier is None else wanted
 
+    def _waiting(self) -> int:
+        """Room for messages that are not due."""
+        held, postponed = self.intake.held, self.intake.postponed
+        held_before, postponed_before = self._early_before
+        self._early_before = held, postponed
+        came = self.intake.moving + postponed - postponed_before + max(0, held - held_before)
+        return held + min(_MOST_EARLY, 2 * came)
+
     def _hand_back(self) -> None:
-        """Every seat is busy with long tasks: let other workers have what waits here."""
+        """Every seat is busy with long tasks, or has yet to come: let other workers have what waits here, and fetch no more of it."""
         waiting = self.dispatcher.reclaim_waiting()
+        self.dispatcher.ready.clear()
+        self.consumer.set_window(self.dispatcher.outstanding - self.dispatcher.early + self._waiting())
         if waiting:
-            self.dispatcher.ready.clear()
-            self.consumer.set_window(self.dispatcher.outstanding - self.dispatcher.early + self.intake.held)
             self.consumer.requeue(entry.delivery for entry in waiting if not entry.lost)
 
     async def _prepare(self, entry: Entry) -> None:
         """Before an entry runs that is acknowledged early, or that was out before under a lease."""
         if entry.early:
-            self.consumer.ack([entry.delivery])
-            await self.consumer.flush()
+            await self.intake.acknowledge_early(entry)
         else:
             await self.consumer.begin(entry.delivery)
 
@@ -258,6 +291,8 @@ class Worker:
         assert self._wake is not None
         self.dispatcher.is_open = False
         self.consumer.set_window(0)
+        sig, how = ("SIGQUIT", "Cold") if self._is_cold else ("SIGTERM", "Warm")
+        self._spawn(self._tell(hooks.worker_shutting_down, self.hostname, sig=sig, how=how, exitcode=0))
         with contextlib.suppress(TimeoutError, OperationalError):
             await asyncio.wait_for(self.consumer.flush(), _HURRY)
         waiting = self.dispatcher.reclaim_all()
@@ -284,6 +319,7 @@ class Worker:
             self.seating.kill()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.supervisor.all_gone.wait(), 2.0)
+        await self._tell(hooks.worker_shutdown, self)
 
     async def _drain(self) -> None:
         """Wait for what runs; time limits still hold."""
@@ -297,3 +333,8 @@ class Worker:
             self.limits.look(now)
             if deadline is not None and now >= deadline:
                 self._is_cold = True
+
+
+def make_worker(app: Umbel, options: Mapping[str, Any]) -> Worker:
+    """A worker whose options are those of `WorkerOptions.parse`."""
+    return Worker(app, WorkerOptions.parse(options))

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from contracts.kit import Kit, on_loop
+from system.processes import eventually
 from umbel.brokers.base import ConnectionState
 from umbel.brokers.topology import Destination
 from umbel.errors import AccessRefused, OperationalError, PublishError
@@ -123,6 +124,20 @@ async def test_a_primary_that_becomes_a_replica(own_kit, private):
                 bodies.add((await sink.one(10)).body)
             assert b"3" in bodies
             await sink.consumer.flush()
+
+
+def test_what_was_unconfirmed_when_a_primary_became_a_replica_outlives_that(own_kit, private, caplog):
+    queue = own_kit.queue()
+    publisher = own_kit.publisher
+    publisher.declare(queue)
+    publisher.flush()
+    with private.client() as client:
+        client.replicaof("127.0.0.1", "1")
+        publisher.publish(Message(b"1", {}), Destination.of(queue))
+        eventually(lambda: "1 messages are unconfirmed" in caplog.text, what="an attempt to write it again")
+        client.replicaof("no", "one")
+        publisher.flush()
+    assert own_kit.length(queue) == 1
 
 
 @on_loop

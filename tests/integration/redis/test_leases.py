@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 
@@ -10,6 +11,7 @@ from contracts.kit import on_loop
 from integration.redis.conftest import die, doomed
 from umbel.brokers.base import ATTEMPTS, BrokerOptions
 from umbel.brokers.redis.consumer import lease_of
+from umbel.errors import OperationalError
 
 pytestmark = pytest.mark.redis
 
@@ -118,10 +120,51 @@ async def test_who_lost_a_lease_is_told(kit):
             await frozen.consumer._housekeeping.renew()
             assert frozen.lost == [old]
             await frozen.consumer.blame(old)
-            await frozen.consumer.delay(old, 0)
+            await frozen.consumer.delay([(old, 0)])
             await frozen.consumer.dead_letter(old, "x", "x")
             assert kit.length(queue.name + ".dead") is None
             sink.consumer.ack([new])
+
+
+@on_loop
+async def test_a_delayed_message_is_kept_as_it_was_published(kit, client):
+    queue = kit.queue()
+    kit.publish(queue, b"1", b"2", headers={"empty": [], "text": "ä\u2028"}, priority=3)
+    name = kit.transport["global_keyprefix"] + queue.name
+    raws = client.lrange(name + "\x06\x163", 0, -1)
+    async with kit.consuming(queue) as sink:
+        await sink.consumer.delay([(each, 2e9) for each in await sink.take(2)])
+        assert client.exists(*keys(kit)) == 0
+        (delayed,) = client.keys(kit.transport["global_keyprefix"] + "umbel:delayed:*")
+        assert sorted(client.zrange(delayed, 0, -1, withscores=True)) == sorted((b"3 " + raw, 2e9) for raw in raws)
+
+
+@on_loop
+async def test_what_is_no_message_among_the_delayed_stops_nothing(kit, client):
+    first, second = kit.queue("a"), kit.queue("b")
+    prefix = kit.transport["global_keyprefix"] + "umbel:delayed:"
+    kit.publish(second, b"later")
+    async with kit.consuming(first, second) as sink:
+        later = await sink.one()
+        client.zadd(prefix + first.name, {"junk": 1})
+        await sink.consumer.delay([(later, time.time() + 0.2)])
+        found = await sink.take(2)
+        assert {delivery.queue: delivery.flaw is None for delivery in found} == {first.name: False, second.name: True}
+
+
+@on_loop
+async def test_what_cannot_be_delayed_stays(kit, client):
+    queue = kit.queue()
+    kit.publish(queue, b"1", b"2")
+    async with kit.consuming(queue) as sink:
+        found = await sink.take(2)
+        client.set(kit.transport["global_keyprefix"] + "umbel:delayed:" + queue.name, "of another type")
+        with pytest.raises(OperationalError):
+            await sink.consumer.delay([(each, 2e9) for each in found])
+        assert set(client.hkeys(keys(kit)[0])) == {each.tag for each in found}
+        sink.consumer.ack(found)
+        await sink.consumer.flush()
+        assert client.exists(*keys(kit)) == 0
 
 
 @on_loop
@@ -177,3 +220,35 @@ async def test_a_dying_worker_and_its_heir_under_load(kit):
             done.append(delivery.body)
             sink.consumer.ack([delivery])
     assert sorted(done) == sorted(expected)
+
+
+@contextlib.contextmanager
+def setting(private, name, value):
+    with private.client() as client:
+        before = client.config_get(name)[name]
+        client.config_set(name, value)
+        try:
+            yield
+        finally:
+            client.config_set(name, before)
+
+
+@pytest.mark.parametrize(("name", "value"), [("maxmemory", "1mb"), ("min-replicas-to-write", "1")])
+@on_loop
+async def test_who_is_kept_from_renewing_keeps_what_it_holds(own_kit, private, name, value):
+    own_kit.transport["visibility_timeout"] = 1
+    queue = own_kit.queue()
+    own_kit.publish(queue, b"1", b"2")
+    async with own_kit.consuming(queue) as sink:
+        held, done = await sink.take(2)
+        async with own_kit.consuming(queue) as other:
+            with setting(private, name, value):
+                sink.consumer.ack([done])
+                await asyncio.sleep(2.5)
+            await sink.consumer.flush()
+            await other.quiet(3.0)
+            assert not sink.lost
+            sink.consumer.ack([held])
+            await sink.consumer.flush()
+            with private.client() as client:
+                assert not client.hlen("unacked")

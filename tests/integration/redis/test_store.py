@@ -9,6 +9,7 @@ import redis
 
 from umbel.errors import OperationalError
 from umbel.messages.ids import uuid7
+from umbel.results import redis_watch
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record
 from umbel.results.redis import connect
@@ -47,7 +48,15 @@ def test_the_key_and_its_value_are_celerys(store, redis_store_url):
         assert 58 < client.ttl(key) <= 60
 
 
-@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}, {"serializer": "pickle", "accept": frozenset({"pickle"})}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"compression": "gzip"},
+        {"serializer": "pickle", "accept": frozenset({"pickle"})},
+        {"serializer": "yaml", "accept": frozenset({"yaml"})},
+    ],
+)
 def test_the_first_end_stays(redis_store_url, unique, options):
     store = connect(StoreOptions(url=redis_store_url, expires=60, transport={"global_keyprefix": unique("first")}, **options))
     one, two, three = new(), new(), new()
@@ -61,7 +70,11 @@ def test_the_first_end_stays(redis_store_url, unique, options):
         two: ("FAILURE", "status: SUCCESS"),
         three: ("SUCCESS", 3),
     }
-    store.forget([one, two, three])
+    own, ended = new(), new()
+    store.store([record(own, "PROGRESS", {"status": "SUCCESS"}), record(ended, "SUCCESS", {"status": "PROGRESS"})])
+    store.store([record(own, "FAILURE", "own"), record(ended, "FAILURE")])
+    assert [each.status for each in store.fetch([own, ended]).values()] == ["FAILURE", "SUCCESS"]
+    store.forget([one, two, three, own, ended])
     assert store.fetch([one, two, three]) == {}
     store.close()
 
@@ -102,6 +115,26 @@ def test_a_coroutines_wait_outlives_its_connection(private):
             begun = time.monotonic()
             assert [(await each).result for each in waiting] == ["here"] * 3
             assert time.monotonic() - begun < 2
+
+    asyncio.run(wait())
+    store.close()
+
+
+def test_a_coroutines_wait_outlives_a_silent_server(private, monkeypatch):
+    monkeypatch.setattr(redis_watch, "_SILENCE", 0.3)
+    monkeypatch.setattr(redis_watch, "PATIENCE", 5.0)
+    store = connect(StoreOptions(url=private.url(), expires=60))
+    task_id = new()
+
+    async def wait():
+        waiting = asyncio.create_task(store.wait_async(task_id))
+        with private.client() as client:
+            while not client.pubsub_channels():
+                await asyncio.sleep(0.01)
+        private.pause(3.5)
+        await asyncio.sleep(3.6)
+        await asyncio.to_thread(store.store, [record(task_id, result="here")])
+        assert (await asyncio.wait_for(waiting, 5)).result == "here"
 
     asyncio.run(wait())
     store.close()

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import os
 import sqlite3
 import stat
@@ -70,12 +71,12 @@ class TestOpening:
     @pytest.mark.parametrize("content", [b"not a database, but long enough to be looked at" * 100, b"SQLite format 3\x00" + b"\xff" * 4000])
     def test_some_other_file(self, path, database, content):
         path.write_bytes(content)
-        with pytest.raises(OperationalError, match=r"not an SQLite database|damaged"):
+        with pytest.raises(OperationalError, match=r"not a database|damaged"):
             count(database)
         assert path.read_bytes() == content
 
     def test_no_directory(self, tmp_path):
-        with pytest.raises(OperationalError, match="directory must exist"):
+        with pytest.raises(OperationalError, match="a folder that exists"):
             count(Database(str(tmp_path / "absent" / "umbel.db")))
 
     def test_read_only(self, kit, path):
@@ -101,6 +102,12 @@ class TestOpening:
         connection.execute("PRAGMA max_page_count=1000000")
         kit.publish(queue, b"fits again")
         assert kit.length(queue) == 2
+
+    def test_a_transaction_that_sqlite_has_ended_does_not_hide_why(self, path, monkeypatch):
+        # On a disk that is really full SQLite rolls back by itself.
+        monkeypatch.setattr("umbel.brokers.sqlite.database._statements", lambda: ["ROLLBACK", "SELECT * FROM nowhere"])
+        with pytest.raises(OperationalError, match="nowhere"):
+            count(Database(str(path)))
 
 
 def kit_publish(publisher, queue):
@@ -136,13 +143,14 @@ class TestBusy:
         assert database.read(lambda connection: connection.execute("SELECT count(*) FROM umbel_queues").fetchone()) == (0,)
 
     @on_loop
-    async def test_a_consumer_does_not_block_the_loop_meanwhile(self, kit, path):
+    async def test_a_consumer_does_not_block_the_loop_meanwhile(self, kit, path, monkeypatch):
         queue = kit.queue()
         kit.publish(queue, b"1")
         async with kit.consuming(queue) as sink:
             held = await sink.take(1)
             theirs = sqlite3.connect(path, isolation_level=None)
             theirs.execute("BEGIN IMMEDIATE")
+            monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("the loop sleeps"))
             sink.consumer.ack(held)
             flushed = asyncio.ensure_future(sink.consumer.flush())
             slowest = 0.0
@@ -152,6 +160,7 @@ class TestBusy:
                 slowest = max(slowest, time.perf_counter() - before)
             assert not flushed.done()
             assert slowest < 0.05
+            monkeypatch.undo()
             theirs.execute("COMMIT")
             theirs.close()
             await asyncio.wait_for(flushed, 5)
@@ -265,6 +274,23 @@ class TestHolders:
             await sink.consumer.flush()
             assert (again.body, again.redelivered) == (b"x", True)
             sink.consumer.ack([again])
+        assert kit.length(queue) == 0
+
+    @on_loop
+    async def test_who_is_kept_from_renewing_keeps_what_it_holds(self, kit, path):
+        queue = kit.queue()
+        kit.publish(queue, b"1", b"2")
+        async with kit.consuming(queue, window=1) as one, kit.consuming(queue, window=1) as other:
+            held, too = await one.take(1), await other.take(1)
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as foreign:
+                foreign.execute("BEGIN IMMEDIATE")
+                await asyncio.sleep(2 * kit.lease)
+            await other.quiet(kit.lease)
+            assert not one.lost
+            assert not other.lost
+            for sink, deliveries in ((one, held), (other, too)):
+                sink.consumer.ack(deliveries)
+                await sink.consumer.flush()
         assert kit.length(queue) == 0
 
     @on_loop

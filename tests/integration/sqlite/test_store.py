@@ -1,4 +1,7 @@
+import resource
+import socket
 import sqlite3
+import threading
 
 import pytest
 
@@ -110,3 +113,18 @@ def test_an_announced_task_is_recorded_in_the_transaction_of_its_message(path, m
         assert store.fetch(["a", "b"]).keys() == {"b"}
     finally:
         broker.close()
+
+
+def test_waiting_in_a_process_with_many_descriptors(make):
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, usual[1]), usual[1]))
+    store, many = make(), [socket.socket() for _ in range(1100)]
+    try:
+        timer = threading.Timer(0.2, store.store, [[Record(task_id="1", status="SUCCESS", result=5)]])
+        timer.start()
+        assert store.wait("1", 5).result == 5
+        timer.join()
+    finally:
+        for one in many:
+            one.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)

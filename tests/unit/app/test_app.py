@@ -153,7 +153,7 @@ def test_a_forked_child_has_an_identity_of_its_own(make):
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.write(write, repr((app.oid != oid, app.publisher is not publisher, f"gen{os.getpid()}@" in app._outbox.sender.origin)).encode())
+        os.write(write, repr((app.oid != oid, app.publisher is not publisher, f"gen{os.getpid()}@" in app.outbox.sender.origin)).encode())
         os._exit(0)
     os.waitpid(pid, 0)
     assert os.read(read, 100) == b"(True, True, True)"
@@ -252,3 +252,12 @@ def test_rpc_is_told_the_broker():
     found = connections.store_options(Settings({"broker_url": "amqp://h/v", "broker_use_ssl": True}, environ={}), "rpc://")
     assert found.transport["broker"].urls == ("amqp://h/v",)
     assert found.transport["broker"].ssl is True
+
+
+def test_a_handle_keeps_what_it_is_given(make):
+    app = make(backend="cache+memory://")
+    parent = app.AsyncResult("first")
+    handle = app.AsyncResult("second", backend=app.store, task_name="proj.add", parent=parent)
+    assert (handle.parent, handle.backend) == (parent, app.store)
+    with pytest.raises(TypeError):
+        app.AsyncResult("third", parents=parent)

@@ -73,21 +73,28 @@ def test_a_factory(folder):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("taks", ["no module 'taks'", "did you mean -A tasks"]),
+        ("taks", ["no module 'taks'", "Did you mean -A tasks?"]),
         ("tasks:ap", ["has no 'ap'", "did you mean tasks:app"]),
         ("tasks:add", ["is not an app", "tasks:app"]),
         ("tasks.nope", ["neither a module nor an attribute 'nope'"]),
         ("tasks.py", ["expected the name of a module", "-A tasks"]),
         ("./proj/tasks.py", ["-A proj.tasks"]),
+        ("tasks.py:app", ["-A tasks:app"]),
+        ("/elsewhere/tasks.py", ["--workdir /elsewhere -A tasks?"]),
+        (".", ["expected the name of a module"]),
+        ("unlike", ["no module 'unlike'", "here it could be -A tasks."]),
         ("empty", ["no app in module 'empty'", "It has: thing"]),
+        ("sub", ["the folder ", "Did you mean -A sub.deep?"]),
+        ("tasks:sell", ["the task tasks.sell", "tasks:app"]),
         ("broken", ["importing it failed with ZeroDivisionError"]),
         ("missing_import", ["importing it failed with ModuleNotFoundError", "not_installed"]),
         ("", ["expected the name of a module"]),
     ],
 )
 def test_errors_say_what_was_looked_for_and_found(folder, text, words):
-    folder("tasks.py", MAKE.format("app", "app") + "class add: ...\n")
-    folder("empty.py", "thing = 1\n")
+    folder("tasks.py", MAKE.format("app", "app") + "class add: ...\n@app.task\ndef sell(): ...\n")
+    folder("sub/deep.py", MAKE.format("app", "app"))
+    folder("empty.py", "import json\nfrom pathlib import Path\nthing = 1\n")
     folder("broken.py", "1 / 0\n")
     folder("missing_import.py", "import not_installed\n")
     with pytest.raises(ImproperlyConfigured) as caught:

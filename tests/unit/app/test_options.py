@@ -26,6 +26,11 @@ def test_amqp_properties_and_those_of_transports():
     assert found.properties == {"x": 1, "app_id": "a", "MessageGroupId": "g"}
 
 
+def test_an_expiration_is_in_seconds_and_travels_in_milliseconds():
+    for given, wanted in [(5, "5000"), (0.25, "250"), (timedelta(minutes=1), "60000"), ("7", "7")]:
+        assert PublishOptions.parse({"expiration": given}).properties == {"expiration": wanted}
+
+
 def test_an_unknown_option_is_an_error_that_suggests():
     with pytest.raises(TypeError, match="no calling option contdown; did you mean countdown"):
         PublishOptions.parse({"contdown": 1})

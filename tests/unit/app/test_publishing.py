@@ -1,13 +1,14 @@
 import datetime as dt
 import json
 import sys
+import zlib
 
 import pytest
 
 from fakes.publishing import FakeApp
 from umbel import Exchange, Queue, hooks
 from umbel.app.connections import broker_options
-from umbel.errors import EncodeError, OperationalError, QueueNotFound
+from umbel.errors import EncodeError, ImproperlyConfigured, OperationalError, QueueNotFound
 from umbel.messages.ids import created_at
 
 SIGNATURE = {"task": "proj.mul", "args": [10], "kwargs": {}, "options": {}, "subtask_type": None, "immutable": False}
@@ -49,16 +50,65 @@ def test_delay_sends_protocol_2_to_the_default_queue(app, add):
     assert [queue.name for queue in app.fake.declared] == ["celery"]
 
 
-def test_delay_and_apply_async_send_the_same(app, add):
-    add.delay(1)
-    add.apply_async((1,))
-    fast, _, _ = sent(app, -2)
-    slow, _, _ = sent(app)
-    ids = {"id", "root_id"}
-    assert [name for name in fast.headers if name not in ids] == [name for name in slow.headers if name not in ids]
-    assert {k: v for k, v in fast.headers.items() if k not in ids} == {k: v for k, v in slow.headers.items() if k not in ids}
-    assert fast.body == slow.body
-    assert {**fast.properties, "correlation_id": 0} == {**slow.properties, "correlation_id": 0}
+LASTING = [
+    {},
+    {"queue": "here"},
+    {"queue": "here", "priority": 3},
+    {"priority": 3, "queue": "here"},
+    {"exchange": "over", "routing_key": "there"},
+    {"routing_key": "there"},
+    {"serializer": "yaml"},
+    {"queue": "routed"},
+    {"priority": None},
+]
+
+
+@pytest.mark.parametrize("routes", [None, {"proj.*": {"queue": "routed", "priority": 2}}], ids=["no routes", "routes"])
+@pytest.mark.parametrize("options", LASTING, ids=str)
+def test_the_short_way_sends_what_the_long_one_sends(app, add, options, routes):
+    app.conf.task_routes = routes
+    add.apply_async((1,), {"y": 3}, **options)
+    result = add.apply_async((1,), {"y": 3}, **options)
+    add.apply_async((1,), {"y": 3}, task_id="long", **options)  # an id of one's own is rendered in full
+    for index in (0, 1):
+        (short, to), (full, address) = app.fake.sent[index], app.fake.sent[2]
+        ids = {"id": "", "root_id": ""}
+        assert list(short.headers) == list(full.headers)
+        assert {**short.headers, **ids} == {**full.headers, **ids}
+        assert (short.body, short.content_type, short.content_encoding) == (full.body, full.content_type, full.content_encoding)
+        assert {**short.properties, "correlation_id": 0} == {**full.properties, "correlation_id": 0}
+        assert (to.exchange, to.routing_key) == (address.exchange, address.routing_key)
+    assert app.fake.sent[1][0].headers["id"] == result.id
+
+
+def test_calls_with_the_same_options_are_planned_once(app, add, monkeypatch):
+    plans = []
+    monkeypatch.setattr(app.outbox, "plan", lambda *given, plan=app.outbox.plan: plans.append(given[1]) or plan(*given))
+    for number in range(3):
+        add.apply_async((number,), queue="here")
+        add.apply_async((number,), queue="there", priority=1)
+    assert [(options.queue, options.priority) for options in plans] == [(None, None), ("here", None), ("there", 1)]
+    assert {queue.name for queue in app.fake.declared} == {"celery", "here", "there"}
+    for number in range(200):
+        add.apply_async((1,), queue=f"q{number}")
+    assert len(add._plans) <= 64
+    app.conf.task_default_priority = 7
+    add.apply_async((1,), queue="here")
+    assert sent(app)[0].properties["priority"] == 7
+
+
+def test_what_is_wrong_with_an_option_is_said_on_the_short_way_too(app, add):
+    app.conf.task_create_missing_queues = False
+    for _ in range(2):
+        with pytest.raises(QueueNotFound):
+            add.apply_async((1,), queue="nowhere")
+        with pytest.raises(ImproperlyConfigured):
+            add.apply_async((1,), serializer="nothing")
+        with pytest.raises(TypeError):
+            add.apply_async((1, 2, 3), queue="celery")
+    add.apply_async((1,), queue=Queue("celery"))
+    assert sent(app)[1].routing_key == "celery"
+    assert len(app.fake.sent) == 1
 
 
 def test_a_changed_setting_changes_the_next_plain_call(app, add):
@@ -138,14 +188,73 @@ def test_precedence_of_destinations(app):
     @app.task(name="proj.job", queue="attribute", priority=1)
     def job(): ...
 
+    @app.task(name="proj.plain")
+    def plain(): ...
+
+    def where(message, address, *_):
+        return address.routing_key, message.properties["priority"]
+
     app.conf.task_routes = {"proj.*": {"queue": "route", "priority": 2}}
+    plain.delay()
+    assert where(*sent(app)) == ("route", 2)
     job.delay()
-    assert (sent(app)[1].routing_key, sent(app)[0].properties["priority"]) == ("route", 2)
+    assert where(*sent(app)) == ("attribute", 1)
     job.apply_async(queue="call", priority=3)
-    assert (sent(app)[1].routing_key, sent(app)[0].properties["priority"]) == ("call", 3)
-    app.conf.task_routes = None
-    job.delay()
-    assert (sent(app)[1].routing_key, sent(app)[0].properties["priority"]) == ("attribute", 1)
+    assert where(*sent(app)) == ("call", 3)
+    plain.apply_async(queue="call")
+    assert where(*sent(app)) == ("call", 2)  # a route that is not asked for its queue still has its say
+    plain.apply_async(priority=4)
+    assert where(*sent(app)) == ("route", 4)
+
+
+def test_who_names_a_queue_means_it(app, add):
+    app.conf.task_routes = {"proj.add": {"exchange": "elsewhere", "routing_key": "key"}}
+    add.apply_async((1,), queue="here")
+    assert (sent(app)[1].exchange, sent(app)[1].routing_key) == ("", "here")
+
+
+def test_a_call_may_take_another_task_s_route(app, add):
+    app.conf.task_routes = {"proj.slow": "slow"}
+    add.apply_async((1,), route_name="proj.slow")
+    assert sent(app)[1].routing_key == "slow"
+    app.send_task("far.away", route_name="proj.slow")
+    assert sent(app)[1].routing_key == "slow"
+
+
+def test_annotations_reach_a_program_that_only_sends(app, add):
+    app.conf.task_annotations = {"proj.add": {"priority": 6}, "*": {"queue": "annotated"}}
+    assert not app.finalized
+    add.delay(1)
+    assert (sent(app)[1].routing_key, sent(app)[0].properties["priority"]) == ("annotated", 6)
+
+    app.finalize()
+
+    @app.task(name="proj.late")
+    def late(): ...
+
+    assert late.queue == "annotated"
+
+
+def test_arguments_are_a_list_and_a_dict(app, add):
+    for args, kwargs in [("ab", None), ({1, 2}, None), ({"x": 1}, None), (5, None), ((1,), [("y", 2)]), ((1,), "y")]:
+        for send in (add.apply_async, lambda *given: app.send_task("proj.add", *given), add.apply):
+            with pytest.raises(TypeError, match="of the task's arguments"):
+                send(args, kwargs)
+    assert not app.fake.sent
+    add.apply_async(number for number in (1, 2))
+    assert json.loads(sent(app)[0].body)[0] == [1, 2]
+
+
+def test_positional_options_are_celery_s(app, add):
+    signature = {"task": "proj.add", "args": [1]}
+    add.apply_async((1,), {}, "an-id", None, signature, [signature], "shown")
+    message = sent(app)[0]
+    embed = json.loads(message.body)[2]
+    assert (message.headers["id"], message.headers["shadow"]) == ("an-id", "shown")
+    assert (embed["callbacks"], embed["errbacks"]) == ([signature], [signature])
+    app.send_task("proj.add", (1,), {}, 60, None, "other-id")
+    assert sent(app)[0].headers["id"] == "other-id"
+    assert sent(app)[0].headers["eta"]
 
 
 def test_dynamic_routes_are_asked_for_each_call(app, add):
@@ -244,6 +353,63 @@ def test_signals_around_publishing(app, add):
         ("before", "proj.add", ["body", "declare", "exchange", "properties", "retry_policy", "routing_key", "signal"]),
         ("after", "proj.add", "celery"),
     ]
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_listeners_see_the_body_and_may_change_it(app, add, compression):
+    seen = []
+
+    def before(body, retry_policy, **_):
+        seen.append((body, retry_policy["max_retries"]))
+        body[1]["y"] = 5
+
+    def after(body, **_):
+        seen.append(body)
+
+    hooks.before_task_publish.connect(before)
+    hooks.after_task_publish.connect(after)
+    try:
+        add.apply_async((1,), retry_policy={"max_retries": 9}, compression=compression)
+        add.delay_many([2])
+    finally:
+        hooks.before_task_publish.disconnect(before)
+        hooks.after_task_publish.disconnect(after)
+    args, kwargs, embed = seen[0][0]
+    assert (args, kwargs, seen[0][1]) == ([1], {"y": 5}, 9)
+    assert set(embed) == {"callbacks", "errbacks", "chain", "chord"}
+    assert seen[1] == seen[0][0]
+    assert seen[3][:2] == ([2], {"y": 5})
+    plain = [zlib.decompress(app.fake.sent[0][0].body) if compression else app.fake.sent[0][0].body, app.fake.sent[1][0].body]
+    assert [json.loads(body)[:2] for body in plain] == [[[1], {"y": 5}], [[2], {"y": 5}]]
+
+
+def test_listeners_of_protocol_1_see_a_dict(app, add):
+    seen = []
+
+    def before(sender, body, **_):
+        seen.append((sender, body["kwargs"]))
+
+    app.conf.task_protocol = 1
+    hooks.before_task_publish.connect(before)
+    try:
+        add.delay(1, y=2)
+    finally:
+        hooks.before_task_publish.disconnect(before)
+    assert seen == [("proj.add", {"y": 2})]
+
+
+def test_listeners_are_told_of_what_a_worker_publishes(app, add):
+    seen = []
+
+    def before(sender, **_):
+        seen.append(sender)
+
+    hooks.before_task_publish.connect(before)
+    try:
+        app.prepare("proj.add", (1,), {}, {})
+    finally:
+        hooks.before_task_publish.disconnect(before)
+    assert seen == ["proj.add"]
 
 
 def test_handles_of_calls_without_result_return_at_once(app, add):

@@ -47,7 +47,7 @@ def test_missing_queues_are_made():
     found = queues()["other"]
     assert (found.exchange, found.routing_key) == (Exchange("other", "direct"), "other")
     quorum = queues(missing_queue_type="quorum", missing_exchange_type="topic")["other"]
-    assert quorum.is_quorum
+    assert quorum.arguments["x-queue-type"] == "quorum"
     assert quorum.exchange.type == "topic"
 
 

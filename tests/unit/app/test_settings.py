@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from umbel.app.config import schema, sources
-from umbel.app.config.settings import Settings
+from umbel.app.config.settings import Settings, zone_of
 from umbel.errors import ImproperlyConfigured
 
 
@@ -328,3 +328,10 @@ def test_command_line_words():
     assert found == {"broker_heartbeat": 10, "worker_prefetch_multiplier": 1, "task_serializer": "yaml", "task_acks_late": False}
     with pytest.raises(ImproperlyConfigured, match="name=value"):
         sources.from_arguments(["nonsense"])
+
+
+def test_a_zone_may_be_an_object():
+    from zoneinfo import ZoneInfo
+
+    conf = Settings({"timezone": ZoneInfo("Asia/Shanghai")})
+    assert zone_of(conf) is conf.timezone

@@ -7,7 +7,7 @@ import pytest
 from fakes.publishing import FakeApp
 from umbel import Task, Umbel, current, shared_task
 from umbel.app.proxies import current_app, current_task
-from umbel.errors import AlreadyRegistered, ImproperlyConfigured, MaxRetriesExceededError, NotRegistered, Retry
+from umbel.errors import AlreadyRegistered, EncodeError, ImproperlyConfigured, MaxRetriesExceededError, NotRegistered, Retry
 
 
 @pytest.fixture
@@ -160,6 +160,23 @@ def test_annotations(app):
     assert (add.rate_limit, add.max_retries, add(2)) == ("1/s", 9, 20)
     app.finalize()
     assert add(2) == 20
+
+
+def test_handlers_by_annotation_are_given_the_task(app):
+    told = []
+
+    def on_failure(self, exc, task_id, args, kwargs, einfo):
+        told.append((self.name, repr(exc), task_id, args))
+
+    app.conf.task_annotations = {"*": {"on_failure": on_failure}}
+
+    @app.task(name="proj.fail")
+    def fail(x):
+        raise ValueError(x)
+
+    app.finalize()
+    fail.apply((1,), task_id="i")
+    assert told == [("proj.fail", "ValueError(1)", "i", (1,))]
 
 
 def test_wrong_annotations(app):
@@ -334,6 +351,19 @@ def test_shared_tasks_belong_to_every_app():
 
 
 @pytest.mark.usefixtures("_clean")
+def test_a_shared_task_of_a_script_is_named_after_the_app():
+    app = FakeApp("shop")
+    app.set_current()
+
+    def sell():
+        return 1
+
+    sell.__module__ = "__main__"
+    assert shared_task(sell).name == "shop.sell"
+    assert "shop.sell" in app.tasks
+
+
+@pytest.mark.usefixtures("_clean")
 def test_shared_tasks_bind():
     @shared_task(bind=True, name="shared.bound")
     def bound(self, x):
@@ -412,3 +442,96 @@ def test_models_in_coroutines(app):
     runner = app.runner("w")
     assert runner.execute(app.job()).record.result == {"x": 1, "mode": "json"}
     runner.close()
+
+
+def test_eager_arguments_are_what_a_worker_would_get(app):
+    app.conf.task_always_eager = True
+
+    @app.task
+    def kinds(*args):
+        return [type(each).__name__ for each in args]
+
+    assert kinds.delay((1, 2), 3).get() == ["list", "int"]
+    assert kinds.apply_async(((1, 2),), serializer="pickle").get() == ["tuple"]
+    assert kinds.apply(((1, 2),)).get() == ["tuple"]
+    with pytest.raises(EncodeError):
+        kinds.delay({1})
+
+
+def test_an_eager_request_tells_how_it_was_called(app):
+    @app.task(bind=True)
+    def told(self):
+        request = self.request
+        return request.delivery_info, request.logfile, request.loglevel
+
+    assert told.apply(exchange="e", routing_key="k", priority=4, logfile="f", loglevel="INFO").get() == (
+        {"is_eager": True, "exchange": "e", "routing_key": "k", "priority": 4},
+        "f",
+        "INFO",
+    )
+
+
+def test_an_eager_request_has_its_stamps(app):
+    app.conf.task_always_eager = True
+
+    @app.task(bind=True)
+    def stamped(self):
+        return self.request.stamped_headers, self.request.stamps
+
+    assert stamped.apply_async(stamped_headers=["tenant"], tenant="t1").get() == (["tenant"], {"tenant": "t1"})
+    assert stamped.delay().get() == (None, {})
+
+
+def test_an_app_without_autofinalize_is_not_finalized_by_looking():
+    app = FakeApp(autofinalize=False)
+    with pytest.raises(RuntimeError, match="finalize"):
+        _ = app.tasks
+    app.finalize()
+    assert app.tasks is not None
+
+
+def test_a_direct_call_that_retries_says_retry(app):
+    @app.task(bind=True)
+    def again(self, exc=None):
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            raise self.retry(exc=exc)
+
+    with pytest.raises(Retry, match="called directly") as caught:
+        again()
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    with pytest.raises(KeyError):
+        again(KeyError("given"))
+
+
+def test_a_pushed_request_is_a_direct_call_until_told_otherwise(app):
+    @app.task(bind=True)
+    def job(self): ...
+
+    for given, wanted in [({"id": "x"}, True), ({"id": "x", "called_directly": False}, False)]:
+        job.push_request(**given)
+        try:
+            assert (job.request.id, job.request.called_directly) == ("x", wanted)
+        finally:
+            job.pop_request()
+
+
+def test_a_class_without_run_is_refused(app):
+    class Empty(Task):
+        name = "proj.empty"
+
+    with pytest.raises(TypeError, match=r"Empty has no method run\(self"):
+        app.register_task(Empty())
+
+
+def test_states_that_are_exceptions(app):
+    @app.task
+    def job(): ...
+
+    job.update_state("x", "FAILURE", ValueError("bad"))
+    record = app.records.records[-1]
+    assert (record.status, record.result["exc_type"], record.result["exc_message"]) == ("FAILURE", "ValueError", ["bad"])
+    assert record.date_done == "2030-01-01T00:00:00+00:00"
+    job.update_state("x", "PROGRESS", {"done": 1})
+    assert (app.records.records[-1].result, app.records.records[-1].date_done) == ({"done": 1}, None)

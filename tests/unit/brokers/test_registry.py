@@ -46,9 +46,9 @@ def test_variants_of_one_kind_may_be_mixed():
 
 
 def test_a_missing_library_names_its_extra(monkeypatch):
-    error = ModuleNotFoundError("No module named 'redis'", name="redis")
+    error = ModuleNotFoundError("No module named 'sqlalchemy'", name="sqlalchemy")
     monkeypatch.setattr(plugins, "import_module", lambda _name: (_ for _ in ()).throw(error))
-    with pytest.raises(ImproperlyConfigured, match=r'pip install "umbel\[redis\]"'):
+    with pytest.raises(ImproperlyConfigured, match=r'pip install "umbel\[sql\]"'):
         plugins.load("brokers_of_ours:connect", "redis://")
 
 

@@ -66,6 +66,14 @@ def test_an_app_that_fails_shows_the_users_traceback_only(umbel, tmp_path):
     assert "umbel/" not in ended.err.replace(str(tmp_path), "")
 
 
+def test_a_mistake_that_we_report_is_shown_at_the_users_line(umbel, tmp_path):
+    (tmp_path / "mistaken.py").write_text("from umbel import Umbel\n\nUmbel('x', nosuchoption=1)\n")
+    ended = umbel("-A", "mistaken", "queues")
+    assert ended.code == 2
+    assert 'mistaken.py", line 3' in ended.err
+    assert "umbel/" not in ended.err.replace(str(tmp_path), "")
+
+
 # -- call, queues, purge
 
 
@@ -74,6 +82,19 @@ def test_call_prints_the_id_and_the_message_waits(umbel, module):
     assert sent.code == 0
     assert len(sent.out.strip()) == 36
     assert json.loads(umbel("-A", module, "queues", "--json").out) == [{"queue": "celery", "ready": 1, "delayed": 0, "dead": 0}]
+
+
+def test_without_an_app_the_broker_in_use_is_told(umbel, tmp_path):
+    for arguments in (("call", "a.b"), ("queues",), ("result", "x", "--timeout", "0")):
+        assert f"No app is named (-A): using sqlite:///{tmp_path / 'umbel.db'}." in umbel(*arguments).err
+    assert umbel("-b", "sqlite:///other.db", "queues").err == ""
+
+
+@pytest.mark.parametrize("option", ["-A", "-b", "--config"])
+def test_an_empty_option_is_not_taken_for_none(umbel, option):
+    ended = umbel(option, "", "queues")
+    assert ended.code == 2
+    assert "it is empty" in ended.err
 
 
 def test_call_says_when(umbel, module, app):
@@ -301,4 +322,10 @@ def test_completion_knows_tasks_and_queues(umbel, module, monkeypatch, capsys):
     assert complete("umbel wo", 1) == ["plain,worker"]
     assert complete(f"umbel -A {module} call {module}.", 4) == [f"plain,{module}.add"]
     assert complete(f"umbel -A {module} purge -Q c", 5) == ["plain,celery"]
+    assert complete(f"umbel -A {module} purge -X c", 5) == ["plain,celery"]
     assert complete("umbel -A nowhere purge -Q c", 5) == []
+    assert complete("umbel worker -P s", 3) == ["plain,solo"]
+
+
+def test_fish_takes_commas_as_part_of_the_word(umbel):
+    assert 'split --max 1 ","' in umbel("completion", "fish").out

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -132,10 +132,43 @@ def test_output_into_a_closed_pipe_is_quiet():
     assert done.stderr == ""
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+@pytest.mark.parametrize("arguments", ["settings --all", "--help"])
+def test_a_full_disk_behind_the_output_is_one_line(arguments):
+    script = f"{sys.executable} -m umbel {arguments} > /dev/full"
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == EX_FAILURE
+    assert done.stderr == "Error: Cannot write to standard output: No space left on device.\n"
+
+
+def test_closed_streams_are_not_taken_for_files(tmp_path):
+    script = (
+        f"{sys.executable} -m umbel -b sqlite:///u.db call t <&- >&- 2>&-; echo $?; {sys.executable} -m umbel -b sqlite:///u.db queues -j"
+    )
+    done = subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30)
+    assert done.stdout == '0\n[{"queue": "celery", "ready": 1, "delayed": 0, "dead": 0}]\n'
+
+
+def test_a_command_that_celery_has_is_not_taken_for_a_typing_error(umbel):
+    ended = umbel("beat")
+    assert ended.code == EX_USAGE
+    assert "not there yet" in ended.err
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_has_no_formatting_marks_and_explains_what_it_lists(umbel, name):
+    out = umbel(*name.split(), "--help").out
+    assert "\\b" not in out
+    assert "..." not in out.partition("\n")[2]
+    listed = [line.strip() for line in out.partition("Options:")[2].splitlines() if line.startswith("  ")]
+    assert not [line for line in listed if line.isupper()]
+
+
 def test_help_is_quick():
     def once() -> float:
-        started = time.perf_counter()
+        before = os.times()
         subprocess.run([sys.executable, "-m", "umbel", "--help"], capture_output=True, check=True)
-        return time.perf_counter() - started
+        after = os.times()  # of processor, not of wall: the machine may be busy with other tests
+        return after.children_user + after.children_system - before.children_user - before.children_system
 
     assert min(once() for _ in range(5)) < 0.150

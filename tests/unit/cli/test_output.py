@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 
+import click
 import pytest
 
 from umbel.cli.banner import Facts, flowed, render
-from umbel.cli.output import Output, ago, count, wants_color, width
+from umbel.cli.output import Output, ago, confirm, count, wants_color, width
 
 PLAIN = Output(color=False, quiet=False)
 
@@ -33,6 +34,26 @@ def test_chinese_takes_two_columns():
 def test_columns_line_up(capsys):
     PLAIN.columns(["NAME", "N", "WHAT"], [("踏青", 5, "x"), ("long-name", 1234, None)], right=frozenset({1}))
     assert capsys.readouterr().out == "NAME           N   WHAT\n踏青           5   x\nlong-name   1234   –\n"
+
+
+def test_columns_fit_a_narrow_terminal(capsys, monkeypatch):
+    monkeypatch.setattr("umbel.cli.output._terminal_width", lambda: 60)
+    row = ("01a1fb8d-97b3-7d04-9a15-7068195ea2e5"[:20], "v" * 40, "one two three four five six seven")
+    PLAIN.columns(["ID", "VALUE", "WHAT"], [row])
+    title, line = capsys.readouterr().out.splitlines()
+    assert line == f"{row[0]}   {'v' * 17}…   one two three f…"
+    assert title.index("WHAT") == line.index("one")
+    PLAIN.columns(["ID", "VALUE", "WHAT"], [row], wrap=True)
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert [line[44:] for line in lines] == ["one two three", "four five six", "seven"]
+
+
+def test_no_is_an_answer(monkeypatch):
+    monkeypatch.setattr("sys.stdin", terminal := Terminal("n\n"))
+    assert terminal.isatty()
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _text: terminal.readline())
+    with pytest.raises(click.ClickException, match="Nothing was dropped"):
+        confirm("Drop it?", yes=False)
 
 
 def test_control_characters_do_not_reach_the_terminal(capsys):

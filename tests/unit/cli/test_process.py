@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -130,11 +131,29 @@ def test_a_pidfile_that_cannot_be_written_is_an_error(tmp_path):
         pass
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+def test_a_pidfile_on_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    opened = os.open
+    monkeypatch.setattr(os, "open", lambda path, flags, mode: (opened(path, flags, mode), opened("/dev/full", os.O_WRONLY))[1])
+    path = tmp_path / "w.pid"
+    with pytest.raises(click.ClickException, match="No space left"), pidfile(path):
+        pass
+    assert not path.exists()
+
+
+def test_a_pidfile_is_never_a_device(tmp_path):
+    with pytest.raises(click.ClickException, match="not a plain file"), pidfile(Path(os.devnull)):
+        pass
+    assert Path(os.devnull).exists()
+
+
 def test_a_wrong_umask_is_refused():
     with pytest.raises(click.BadParameter, match="octal"):
         become(None, None, "9")
 
 
 def test_an_unknown_user_is_refused():
-    with pytest.raises(click.ClickException, match="no such user"):
+    with pytest.raises(click.ClickException, match="no user 'nobody-of-this-name'"):
         become("nobody-of-this-name", None, None)
+    with pytest.raises(click.ClickException, match="no group 'nobody-of-this-name'"):
+        become(None, "nobody-of-this-name", None)

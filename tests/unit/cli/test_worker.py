@@ -90,7 +90,8 @@ def _until(condition, process):
     ("arguments", "said"),
     [
         (("-c", "0"), "1<=x"),
-        (("-c", "nan"), "nan"),
+        (("-c", "nan"), "not a valid whole number"),
+        (("--time-limit", "soon"), "not a valid number"),
         (("-P", "gevent"), "comes with a later version"),
         (("-P", "pefork"), "Did you mean prefork?"),
         (("-l", "loud"), "log level"),
@@ -105,6 +106,27 @@ def test_refused(umbel, module, arguments, said):
     ended = umbel("-A", module, "worker", *arguments)
     assert ended.code == 2
     assert said in ended.err
+
+
+def test_a_module_that_is_not_there_is_one_line(umbel, module):
+    ended = umbel("-A", module, "worker", "-q", "-I", "nowhere")
+    assert ended.code == 2
+    assert ended.err.count("\n") == 1
+    assert "No module named 'nowhere'" in ended.err
+
+
+def test_an_included_module_that_fails_shows_the_users_traceback_only(umbel, module, tmp_path):
+    (tmp_path / "breaks.py").write_text("1 / 0\n")
+    ended = umbel("-A", module, "worker", "-q", "-I", "breaks")
+    assert ended.code == 2
+    assert 'breaks.py", line 1' in ended.err
+    assert "umbel/" not in ended.err.replace(str(tmp_path), "")
+
+
+def test_a_worker_without_a_queue_is_refused(umbel, module):
+    ended = umbel("-A", module, "worker", "-X", "celery")
+    assert ended.code == 2
+    assert "This app has: celery." in ended.err
 
 
 def test_an_unknown_setting_gets_a_suggestion(umbel, module):

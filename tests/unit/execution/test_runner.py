@@ -41,6 +41,35 @@ def test_success(app):
     assert found.reply_to
 
 
+def test_a_call_decides_whether_its_result_is_kept(app):
+    @app.task(ignore_result=True)
+    def quiet():
+        return 5
+
+    quiet.apply_async(ignore_result=False)
+    app.run()
+    assert record(app).result == 5
+
+
+def test_success_is_signalled_with_its_runtime(app):
+    seen = []
+
+    def receiver(sender, result, runtime, **_):
+        seen.append((sender.name, result, runtime >= 0))
+
+    @app.task(name="proj.add")
+    def add(x, y):
+        return x + y
+
+    hooks.task_success.connect(receiver)
+    try:
+        add.delay(1, 2)
+        app.run()
+    finally:
+        hooks.task_success.disconnect(receiver)
+    assert seen == [("proj.add", 3, True)]
+
+
 def test_extended_records(app):
     app.conf.result_extended = True
 

@@ -1,3 +1,5 @@
+import errno
+import os
 import threading
 from pathlib import Path
 
@@ -65,3 +67,19 @@ def test_each_job_is_had_by_exactly_one_side():
     taken = sorted(set(jobs) - set(started))
     assert sorted(started + taken) == list(jobs)
     assert started == sorted(started)
+
+
+def test_a_full_shared_memory_is_noticed_when_the_board_is_made(monkeypatch):
+    def allocate(descriptor, offset, length):
+        path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        made.append(path)
+        if path.startswith("/dev/shm/"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    made = []
+    monkeypatch.setattr(os, "posix_fallocate", lambda *args: (allocate(*args), os.ftruncate(args[0], args[2])))
+    path, memory = create()
+    memory.close()
+    Path(path).unlink()
+    assert [Path(one).parent == Path("/dev/shm") for one in made] == [True, False]
+    assert not any(Path(one).exists() for one in made)

@@ -4,7 +4,7 @@ import pytest
 
 from fakes.publishing import FakePublisher, FakeStore
 from umbel.brokers.topology import Destination
-from umbel.errors import EncodeError, MessageReturned, OperationalError, PublishError
+from umbel.errors import BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.execution.base import Execution, Job, Verdict
 from umbel.messages.model import Message
 from umbel.pools import effects
@@ -14,7 +14,7 @@ from umbel.results.model import Record
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    monkeypatch.setattr(effects, "delays", lambda **_: iter([0.0] * 5))
+    monkeypatch.setattr(effects, "delays", lambda **_: iter([0.0] * 20))
 
 
 def execution(count):
@@ -54,6 +54,19 @@ def test_what_can_never_be_delivered_makes_a_dead_letter():
     assert (ran.verdict, ran.reason) == (Verdict.DEAD, "unroutable")
 
 
+def test_what_is_refused_again_and_again_makes_a_dead_letter():
+    ran, bodies = publish(Troubled(*[PublishError("404 no exchange")] * 20), 1)
+    assert (ran.verdict, ran.reason) == (Verdict.DEAD, "refused")
+    assert "404 no exchange" in ran.detail
+    assert len(bodies) == 6
+
+
+def test_a_broker_in_alarm_is_waited_for():
+    ran, bodies = publish(Troubled(*[BrokerBlocked("memory")] * 12), 1)
+    assert ran.verdict is Verdict.ACK
+    assert bodies == [b"0"]
+
+
 class Store(FakeStore):
     """Cannot write objects, and is away at the second try."""
 
@@ -75,3 +88,20 @@ def test_a_result_that_cannot_be_written_becomes_a_failure_though_the_store_is_a
     records = [Record(task_id="good", status="SUCCESS", result=1), Record(task_id="bad", status="SUCCESS", result=object())]
     AppEffects(SimpleNamespace(publisher=None, store=store)).store(records)
     assert {record.task_id: record.status for record in store.records} == {"good": "SUCCESS", "bad": "FAILURE"}
+
+
+class SmallStore(FakeStore):
+    """Refuses what is large."""
+
+    def store(self, records):
+        if any(len(str(record.result)) > 1000 for record in records):
+            raise PublishError("406 too large")
+        super().store(records)
+
+
+def test_a_result_that_the_broker_does_not_take_becomes_a_failure():
+    store = SmallStore()
+    records = [Record(task_id="good", status="SUCCESS", result=1), Record(task_id="large", status="SUCCESS", result="x" * 2000)]
+    AppEffects(SimpleNamespace(publisher=None, store=store)).store(records)
+    assert {record.task_id: record.status for record in store.records} == {"good": "SUCCESS", "large": "FAILURE"}
+    assert store.records[1].result["exc_type"] == "EncodeError"

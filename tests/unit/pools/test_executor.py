@@ -1,12 +1,17 @@
 import threading
 import time
+from dataclasses import astuple
 
 import pytest
 
+from fakes.publishing import FakeApp
+from umbel import Task
+from umbel.errors import EncodeError
 from umbel.execution.base import Execution, Verdict
 from umbel.pools.board import Board, private
 from umbel.pools.executor import Executor
 from umbel.results.model import Record
+from umbel.wire import failures
 
 
 class Runner:
@@ -103,3 +108,45 @@ def test_results_that_cannot_be_stored_are_not_reported():
     with pytest.raises(RuntimeError, match="down"):
         run(line, effects=Effects(failures=9))
     assert line.reported == []
+
+
+class Unwritable(Effects):
+    """Stores failures in place of successes, as where a result cannot be written."""
+
+    def store(self, records):
+        for record in records:
+            if record.status == "SUCCESS":
+                record.status, record.result = "FAILURE", failures.render(EncodeError("no JSON"))
+        super().store(records)
+
+    def publish(self, execution):
+        self.stored.append([message.headers["task"] for message, _ in execution.publications])
+
+
+class Outcomes(Line):
+    def report(self, outcomes):
+        self.reported += [(outcome.state, outcome.detail) for outcome in outcomes]
+
+
+def test_a_result_that_cannot_be_stored_is_a_failure_for_its_handlers_and_callbacks_too():
+    told = []
+    app = FakeApp()
+
+    class Telling(Task):
+        def on_success(self, *args):
+            told.append("success")
+
+        def on_failure(self, exc, *args):
+            told.append(repr(exc))
+
+    @app.task(name="proj.job", base=Telling)
+    def job():
+        return "more than the store takes"
+
+    signature = {"task": "proj.next", "args": [], "kwargs": {}, "options": {"task_id": "next"}}
+    job.apply_async(task_id="i", link=signature, chain=[signature])
+    effects, line = Unwritable(), Outcomes([[astuple(app.job())]])
+    run(line, app.runner("w1@host"), effects)
+    assert told == ["EncodeError('no JSON')"]
+    assert line.reported == [("FAILURE", "EncodeError('no JSON')")]
+    assert effects.stored == [["i"], ["next"]]  # and nothing was published

@@ -261,3 +261,9 @@ def test_eager():
     assert isinstance(failed.get(propagate=False), ValueError)
     assert (failed.traceback, failed.failed()) == ("tb", True)
     failed.forget()
+
+
+def test_get_takes_no_unknown_options(store):
+    with pytest.raises(TypeError):
+        AsyncResult("x", store).get(time_out=1)
+    assert AsyncResult.TimeoutError is TimeoutError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import sys
@@ -9,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from umbel import current
-from umbel.runtime.logs import LineFormatter, LogStream, configure, escape, level_of
+from umbel import current, hooks
+from umbel.runtime.logs import TASKS, LineFormatter, LogStream, configure, escape, get_task_logger, level_of
 
 
 def record(message, name="umbel.worker", level=logging.INFO):
@@ -74,6 +75,26 @@ def test_a_file_gets_no_colour(tmp_path, root):
     assert (tmp_path / "log").read_text() == "broke\n"
 
 
+class FullAtTimes(io.StringIO):
+    full = False
+
+    def write(self, text):
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+def test_a_full_disk_costs_lines_and_is_told_once(tmp_path, root, monkeypatch):
+    monkeypatch.setattr(sys, "__stderr__", told := io.StringIO())
+    configure(logging.INFO, str(tmp_path / "log"), "%(message)s")
+    root.handlers[0].setStream(disk := FullAtTimes()).close()
+    logger = logging.getLogger("umbel.worker")
+    for disk.full, text in [(False, "one"), (True, "two"), (True, "three"), (False, "four"), (False, "five")]:
+        logger.info(text)
+    assert disk.getvalue() == "one\nfour\n2 log lines could not be written before this\nfive\n"
+    assert told.getvalue() == f"umbel: log lines are lost: {tmp_path / 'log'}: No space left on device\n"
+
+
 def test_redirect(tmp_path, root):
     configure(logging.INFO, str(tmp_path / "log"), "%(levelname)s %(message)s", redirect=logging.WARNING)
     print("from a task")
@@ -96,3 +117,45 @@ def test_levels(text, level):
 def test_a_wrong_level_is_refused():
     with pytest.raises(ValueError, match="loud"):
         level_of("loud")
+
+
+def test_listeners_set_logging_up_or_add_to_it(root):
+    seen = []
+
+    def own(loglevel, logfile, format, colorize, **_):
+        seen.append((loglevel, logfile, format, colorize))
+
+    def more(logger, **_):
+        seen.append(logger)
+
+    before = root.handlers[:]
+    hooks.after_setup_logger.connect(more)
+    hooks.after_setup_task_logger.connect(more)
+    hooks.setup_logging.connect(own)
+    try:
+        configure(logging.INFO, None, "%(message)s")
+        assert (seen, root.handlers) == ([(logging.INFO, None, "%(message)s", False)], before)
+        hooks.setup_logging.disconnect(own)
+        configure(logging.INFO, None, "%(message)s")
+        assert seen[1:] == [root, TASKS]
+    finally:
+        for signal, receiver in [(hooks.after_setup_logger, more), (hooks.after_setup_task_logger, more), (hooks.setup_logging, own)]:
+            signal.disconnect(receiver)
+
+
+def test_loggers_of_tasks_have_one_above_them():
+    assert get_task_logger("shop.tasks").parent is TASKS
+    assert get_task_logger("shop.tasks") is logging.getLogger("shop.tasks")
+    assert get_task_logger("umbel.task") is TASKS
+    assert TASKS.parent is not TASKS
+
+
+def test_the_time_can_be_written_otherwise(root):
+    configure(logging.INFO, None, "%(asctime)s %(message)s", "%(asctime)s %(message)s", datefmts=("%Y", "%d/%m"))
+    formatter = root.handlers[0].formatter
+    assert re.fullmatch(r"\d{4} hi", formatter.format(record("hi")))
+    token = current.request.set(SimpleNamespace(task="shop.add", id="77"))
+    try:
+        assert re.fullmatch(r"\d\d/\d\d hi", formatter.format(record("hi", name="shop")))
+    finally:
+        current.request.reset(token)

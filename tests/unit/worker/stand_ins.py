@@ -77,8 +77,8 @@ class FakeConsumer:
     async def blame(self, delivery):
         self.blamed.append(delivery.headers.get("id"))
 
-    async def delay(self, delivery, until):
-        self.delayed.append((delivery.headers.get("id"), until))
+    async def delay(self, moves):
+        self.delayed += [(delivery.headers.get("id"), until) for delivery, until in moves]
 
     async def dead_letter(self, delivery, reason, detail):
         self.dead.append((delivery.headers.get("id"), reason))

@@ -2,6 +2,9 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from umbel.brokers.base import ConnectionState
 from umbel.errors import MessageTooLarge
 from umbel.wire.serializers import content_types
 from umbel.worker.admission import House
@@ -9,13 +12,13 @@ from umbel.worker.dispatching import Dispatcher
 from umbel.worker.intake import Intake
 from umbel.worker.narrating import Narrator
 from umbel.worker.settling import Settlement
-from unit.worker.stand_ins import FakeConsumer, FakeSeat, FakeStore, delivery, outcome, spec
+from unit.worker.stand_ins import FakeConsumer, FakeSeat, FakeStore, delivery, entry, outcome, spec
 
 
 class Bench:
     """An intake with everything around it but a broker and children."""
 
-    def __init__(self, *, careful=False, **options):
+    def __init__(self, *, careful=False, leases=False, **options):
         self.tasks = set()
         self.consumer, self.store, self.seat = FakeConsumer(), FakeStore(), FakeSeat()
         self.dispatcher = Dispatcher(None, None, None, None, self.spawn)
@@ -27,6 +30,7 @@ class Bench:
             Narrator(),
             self.spawn,
             careful=careful,
+            leases=leases,
             accept=content_types(["json"]),
         )
         self.settlement.attach(self.consumer)
@@ -84,6 +88,30 @@ def test_a_far_message_goes_back_to_the_broker_and_a_near_one_is_held():
             await asyncio.sleep(0.005)
         assert ready(bench) == ["past", "near"]
         assert bench.intake.held == 0
+
+    asyncio.run(story())
+
+
+def test_far_messages_that_come_together_are_moved_together():
+    async def story():
+        bench, eta = Bench(), (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        calls, until = [], asyncio.Event()
+
+        async def delay(moves):
+            calls.append([delivery.headers["id"] for delivery, _ in moves])
+            await until.wait()
+
+        bench.consumer.delay = delay
+        bench.intake.on_deliveries([delivery("a", eta=eta), delivery("b"), delivery("c", eta=eta)])
+        bench.intake.on_deliveries([delivery("d", eta=eta)])
+        await asyncio.sleep(0)
+        bench.intake.on_deliveries([delivery("e", eta=eta)])
+        await asyncio.sleep(0)
+        assert calls == [["a", "c", "d"], ["e"]]
+        assert (bench.intake.moving, bench.intake.postponed) == (4, 0)
+        until.set()
+        await bench.calm()
+        assert (bench.intake.moving, bench.intake.postponed) == (0, 4)
 
     asyncio.run(story())
 
@@ -200,5 +228,35 @@ def test_outcomes_other_than_done():
         assert bench.consumer.blamed == ["1"]
         assert bench.consumer.dead == [("2", "rejected")]
         assert bench.consumer.acked == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("leases", "lost", "runs"), [(False, False, True), (False, True, False), (True, True, True)])
+def test_what_is_acknowledged_early_does_not_run_if_that_may_not_have_arrived(leases, lost, runs):
+    async def story():
+        bench = Bench(leases=leases)
+        one = entry(acks_late=False)
+
+        async def flush():
+            if lost:  # where messages are held by leases, `flush` returns when the acknowledgement has gone over the next connection
+                bench.intake.on_connection(ConnectionState.LOST, "cut")
+                bench.intake.on_connection(ConnectionState.CONNECTED, "again")
+
+        bench.consumer.flush = flush
+        await bench.intake.acknowledge_early(one)
+        assert bench.consumer.acked == ["i"]
+        assert one.lost is not runs
+
+    asyncio.run(story())
+
+
+def test_runs_that_lost_their_delivery_are_forgotten_when_they_have_ended():
+    async def story():
+        bench = Bench()
+        bench.begin_and_lose("a")
+        bench.end(1)
+        bench.intake.on_lost([])
+        assert not bench.intake._adrift
 
     asyncio.run(story())

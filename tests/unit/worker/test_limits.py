@@ -36,3 +36,21 @@ def test_no_limits():
     watch, seat = limits(entry())
     watch.look(1e9)
     assert not seat.killed
+
+
+def test_a_child_that_begins_nothing_is_replaced():
+    watch, seat = limits(entry())
+    seat.now, seat.highest = (0, 0.0), 0
+    for _ in range(399):
+        watch.look(1e9)
+    assert not seat.killed
+    watch.look(1e9)
+    assert seat.killed
+
+
+def test_a_child_that_stores_what_it_ran_may_take_its_time():
+    watch, seat = limits(entry())
+    seat.now = (0, 0.0)
+    for _ in range(1000):
+        watch.look(1e9)
+    assert not seat.killed

@@ -38,3 +38,16 @@ def test_without_prefetching_what_runs_acknowledged_takes_a_slot():
     assert assembled(worker(concurrency=3, prefetch_multiplier=2)) == 6
     assert assembled(worker(concurrency=3, prefetch_multiplier=2, disable_prefetch=True)) == 2
     assert assembled(worker({"worker_disable_prefetch": True}, concurrency=3)) == 2
+
+
+def test_what_passes_through_to_the_delayed_store_gets_room():
+    async def windows():
+        made = worker(concurrency=2)
+        made._assemble(PreforkSeating(made.options, "", "w1@host"))
+        seen = []
+        for moving, postponed in ((0, 0), (3, 0), (0, 40), (0, 40), (0, 90_040), (500, 90_040)):
+            made.intake.moving, made.intake.postponed = moving, postponed
+            seen.append(made._window(0.0))
+        return seen
+
+    assert asyncio.run(windows()) == [2, 8, 82, 2, 1002, 1002]

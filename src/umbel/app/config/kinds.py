@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from typing import Any
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -69,6 +69,12 @@ def _string(value: Any) -> str:
     raise TypeError
 
 
+def _zone(value: Any) -> Any:
+    if isinstance(value, (str, tzinfo)):
+        return value
+    raise TypeError
+
+
 def _text_or_number(value: Any) -> Any:
     if isinstance(value, (str, int)) and not isinstance(value, bool):
         return value
@@ -97,12 +103,6 @@ def _flag_or_mapping(value: Any) -> Any:
     return value if isinstance(value, Mapping) else _flag(value)
 
 
-def _secret(value: Any) -> Any:
-    if isinstance(value, (str, bytes)):
-        return value
-    raise TypeError
-
-
 def _rate(value: Any) -> Any:
     if isinstance(value, bool):
         raise TypeError
@@ -128,8 +128,8 @@ INTEGER = Kind("whole number", _integer)
 NUMBER = Kind("number", _number)
 SECONDS = Kind("number of seconds or timedelta", _seconds)
 TEXT = Kind("text", _string)
+ZONE = Kind("name of a zone or tzinfo", _zone)
 TEXT_OR_NUMBER = Kind("text or whole number", _text_or_number)
-SECRET = Kind("text or bytes", _secret)
 NAMES = Kind("list of names", _names)
 URLS = Kind("URL, a ;-separated list of URLs, or a list of them", _urls)
 MAPPING = Kind("dict", _mapping)

@@ -95,7 +95,7 @@ def suggest(name: str) -> str | None:
 def unknown(name: str, where: str = "") -> str:
     """The sentence that says that there is no such setting."""
     meant = suggest(name)
-    hint = f"; did you mean {meant}?" if meant else ". See docs/reference/settings.md"
+    hint = f"; did you mean {meant}?" if meant else "; umbel settings --all lists them"
     return f"there is no setting {name}{where}{hint}"
 
 

@@ -57,7 +57,7 @@ class Settings(MutableMapping[str, Any]):
     #: Grows with every change; what is compiled from settings compares it.
     version: int
 
-    # -- reading -----------------------------------------------------------
+    # reading
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -106,7 +106,7 @@ class Settings(MutableMapping[str, Any]):
     def __repr__(self) -> str:
         return f"<Settings: {self.humanize() or 'defaults'}>"
 
-    # -- writing -----------------------------------------------------------
+    # writing
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in type(self).__annotations__:
@@ -131,11 +131,6 @@ class Settings(MutableMapping[str, Any]):
         for other in others:
             merged.update(other)
         self._layers[_ASSIGNED].update(sources.normalized({**merged, **settings}))
-        self._changed()
-
-    def set_arguments(self, **settings: Any) -> None:
-        """Settings of the app's constructor: weaker than environment variables."""
-        self._layers[_ARGUMENTS].update(sources.normalized(settings))
         self._changed()
 
     def add_defaults(self, defaults: Mapping[str, Any] | Callable[[], Mapping[str, Any]]) -> None:
@@ -189,7 +184,7 @@ class Settings(MutableMapping[str, Any]):
         self._cache.clear()
         object.__setattr__(self, "version", self.version + 1)
 
-    # -- looking -----------------------------------------------------------
+    # looking
 
     @property
     def changes(self) -> Mapping[str, Any]:
@@ -268,6 +263,8 @@ def zone_of(conf: Settings) -> tzinfo:
         ImproperlyConfigured: there is no such zone.
     """
     name = conf.timezone
+    if isinstance(name, tzinfo):
+        return name
     if not name or (conf.enable_utc and name.upper() == "UTC"):
         return UTC if conf.enable_utc or name else datetime.now().astimezone().tzinfo or UTC  # noqa: TID251 - the machine's own zone
     from zoneinfo import ZoneInfo

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,11 +12,13 @@ from typing import Any, Final
 from umbel.errors import ImproperlyConfigured
 
 #: AMQP properties that may be given by name.
-PROPERTIES: Final = frozenset({"user_id", "app_id", "message_id", "type", "timestamp", "cluster_id", "expiration"})
+PROPERTIES: Final = frozenset({
+    "user_id", "app_id", "message_id", "type", "timestamp", "cluster_id", "correlation_id", "expiration",
+})  # fmt: skip
 #: Celery's, about connections and classes that Umbel has no use for.
 _IGNORED: Final = frozenset({
-    "connection", "producer", "publisher", "event_dispatcher", "exchange_type", "immediate", "declare", "router", "route_name", "result_cls",
-    "task_type", "confirm_timeout", "chord_size", "utc", "now", "root", "taskset_id",
+    "connection", "producer", "publisher", "event_dispatcher", "exchange_type", "immediate", "declare", "router", "result_cls", "task_type",
+    "confirm_timeout", "chord_size", "utc", "now", "root", "taskset_id",
 })  # fmt: skip
 #: Another word for the same.
 _ALIASES: Final = {"group": "group_id", "max_wait": "timeout"}
@@ -35,6 +38,8 @@ class PublishOptions:
     queue: Any = None
     exchange: str | None = None
     routing_key: str | None = None
+    #: Look this name up in task_routes, in place of the task's.
+    route_name: str | None = None
     priority: int | None = None
     #: 1 or transient, 2 or persistent.
     delivery_mode: int | str | None = None
@@ -100,25 +105,31 @@ class PublishOptions:
                 stamps[name] = value
             elif name in PROPERTIES or name[:1].isupper():
                 if value is not None:
-                    properties[name] = value
+                    properties[name] = _milliseconds(value) if name == "expiration" else value
             elif name not in _IGNORED and not lenient:
                 raise TypeError(_unknown(name))
         known.update(_checked(known))
         return cls(**{**known, "properties": properties, "stamps": stamps})
 
     def over(self, weaker: Mapping[str, Any]) -> PublishOptions:
-        """These options, and the weaker ones (a route's, a task's) where nothing was said."""
+        """These options, and the weaker ones (a task's, a route's) where nothing was said.
+
+        Who names a queue means that queue: a weaker exchange does not lead away from it.
+        """
+        fixed = _NEVER_ROUTED if self.queue is None else _NEVER_ROUTED | {"exchange"}
         missing = {
             name: value
             for name, value in weaker.items()
-            if value is not None and name in _FIELDS and name not in _NEVER_ROUTED and getattr(self, name) is None
+            if value is not None and name in _FIELDS and name not in fixed and getattr(self, name) is None
         }
         return replace(self, **missing) if missing else self
 
 
 _FIELDS: Final = frozenset(each.name for each in fields(PublishOptions))
 #: What a route must not decide, because it names one call.
-_NEVER_ROUTED: Final = frozenset({"task_id", "link", "link_error", "chain", "chord", "properties", "stamps", "root_id", "parent_id"})
+_NEVER_ROUTED: Final = frozenset(
+    {"task_id", "link", "link_error", "chain", "chord", "properties", "stamps", "root_id", "parent_id", "route_name"}
+)
 
 
 def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,6 +155,27 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     if headers is not None and not isinstance(headers, Mapping):
         raise TypeError(f"headers must be a dict, got {type(headers).__name__}")
     return fixed
+
+
+def _milliseconds(seconds: Any) -> str:
+    """An ``expiration`` as AMQP writes it; given in seconds, as in kombu. Text is on the wire already."""
+    if isinstance(seconds, str):
+        return seconds
+    return str(int((seconds.total_seconds() if isinstance(seconds, timedelta) else seconds) * 1000))
+
+
+def arguments(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of one call.
+
+    Raises:
+        TypeError: ``args`` is no list or tuple (a text would become its letters), or ``kwargs`` no mapping.
+    """
+    ordered = args is None or isinstance(args, (tuple, list))
+    if not ordered and (isinstance(args, (str, bytes, Mapping, AbstractSet)) or not isinstance(args, Iterable)):
+        raise TypeError(f"args must be a list or tuple of the task's arguments, got {type(args).__name__}; for one argument, args=(…,)")
+    if kwargs is not None and not isinstance(kwargs, (dict, Mapping)):
+        raise TypeError(f"kwargs must be a dict of the task's arguments by name, got {type(kwargs).__name__}")
+    return tuple(args or ()), dict(kwargs or {})
 
 
 def _listed(value: Any) -> Sequence[Any]:

@@ -9,30 +9,54 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import tzinfo
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from umbel import current, hooks
+from umbel import current
+from umbel.app.config.settings import Settings
 from umbel.app.connections import publish_retries
+from umbel.app.sending import announcing
 from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.publishing import Calling, Plan, Prepared, Sender, plan, prepare
+from umbel.app.sending.routing import Router
 from umbel.brokers.base import Publisher
 from umbel.brokers.topology import Destination
 from umbel.messages.model import Message
 from umbel.results.base import ResultStore
-
-if TYPE_CHECKING:
-    from umbel.app.app import Umbel
+from umbel.results.handles import AsyncResult
+from umbel.runtime.clock import Clock
 
 _PERSISTENT, _TRANSIENT = 2, 1
 #: Ids of a bulk that the result store is told of in one round trip.
 _TOLD_AT_ONCE = 500
 
 
+class SendingApp(Protocol):
+    """What an outbox needs of its app; see `umbel.app.app.Umbel`."""
+
+    clock: Clock
+    conf: Settings
+
+    @property
+    def router(self) -> Router: ...
+    @property
+    def publisher(self) -> Publisher: ...
+    @property
+    def store(self) -> ResultStore | None: ...
+    @property
+    def answers_by_message(self) -> bool: ...
+    @property
+    def timezone(self) -> tzinfo: ...
+    @property
+    def oid(self) -> str: ...
+    def handle(self, task_id: str, name: str | None = None) -> AsyncResult[Any]: ...
+
+
 class Outbox:
     """Publishes for one app. Thread-safe."""
 
-    def __init__(self, app: Umbel) -> None:
+    def __init__(self, app: SendingApp) -> None:
         self._app = app
         self._lock = threading.RLock()
         self._sender: Sender | None = None
@@ -79,15 +103,13 @@ class Outbox:
             reply_to=reply_to or app.oid,
         )
 
-    def plan(self, task: Any) -> Plan | None:
-        """The plan of a task's plain calls (see `publishing.plan`); its queue is declared by then."""
+    def plan(self, task: Any, options: PublishOptions) -> Plan | None:
+        """The plan of a task's calls with these options (see `publishing.plan`); its queue is declared by then."""
         app = self._app
         if app.conf.task_always_eager:
             return None
         version = app.conf.version
-        calling = Calling(
-            name=task.name, args=(), kwargs={}, options=PublishOptions(), task=task, attributes=task.sending_options(), now=0.0
-        )
+        calling = Calling(name=task.name, args=(), kwargs={}, options=options, task=task, attributes=task.sending_options(), now=0.0)
         found = plan(self.sender, calling, version)
         if found is not None and found.to.queue is not None and not found.to.queue.no_declare:
             app.publisher.declare(found.to.queue)
@@ -118,31 +140,19 @@ class Outbox:
         prepared = self.prepare(name, args, kwargs, options, task)
         if self._expect is not None:
             self._expect((prepared.task_id,))
+        message, to = prepared.message, prepared.to
+        announcing.before(message, to, self._policy(options))
         with self._retrying(options):
-            self.publish(name, prepared.message, prepared.to, confirm=options.confirm, timeout=options.timeout)
+            self._app.publisher.publish(message, to, confirm=options.confirm, timeout=options.timeout)
+        announcing.after(message, to)
         self._remember(prepared.task_id, options)
         handle = self._app.handle(prepared.task_id, name)
         handle.ignored = prepared.ignored
         return handle
 
-    def publish(self, name: str, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:
-        """Publish one message and tell who listens."""
-        if hooks.before_task_publish.receivers:
-            hooks.before_task_publish.send(
-                name,
-                body=message.body,
-                exchange=to.exchange,
-                routing_key=to.routing_key,
-                headers=message.headers,
-                properties=message.properties,
-                declare=[to.queue] if to.queue else [],
-                retry_policy=self._app.conf.task_publish_retry_policy,
-            )
-        self._app.publisher.publish(message, to, confirm=confirm, timeout=timeout)
-        if hooks.after_task_publish.receivers:
-            hooks.after_task_publish.send(
-                name, body=message.body, headers=message.headers, exchange=to.exchange, routing_key=to.routing_key
-            )
+    def _policy(self, options: PublishOptions) -> dict[str, Any]:
+        """The ``retry_policy`` of a call, for those who listen."""
+        return {**(self._app.conf.task_publish_retry_policy or {}), **(options.retry_policy or {})}
 
     def send_many(self, task: Any, calls: Iterable[tuple[Any, ...]], options: PublishOptions) -> list[Any]:
         """Publish many calls of a task; returns their handles."""
@@ -156,7 +166,9 @@ class Outbox:
                 handle = self._app.handle(prepared.task_id, task.name)
                 handle.ignored = prepared.ignored
                 handles.append(handle)
+                announcing.before(prepared.message, prepared.to, self._policy(options))
                 yield prepared.task_id, prepared.message, prepared.to
+                announcing.after(prepared.message, prepared.to)
 
         with self._retrying(options):
             self._app.publisher.publish_many(self._expected(rendered()), confirm=options.confirm)

@@ -71,18 +71,14 @@ class Calling:
 def prepare(sender: Sender, calling: Calling) -> Prepared:
     """Render one call.
 
-    Precedence, from the strongest: calling options, route, the task's attributes, settings.
+    Precedence, from the strongest: calling options, the task's attributes, route, settings (Celery's user guide, "Routing tasks").
 
     Raises:
         EncodeError: the arguments cannot be written.
         QueueNotFound: the queue is unknown and may not be made.
         ValueError: a time cannot be understood.
     """
-    options = calling.options
-    if sender.router.rules and options.queue is None:
-        given = {"queue": None, "exchange": options.exchange, "routing_key": options.routing_key, "priority": options.priority}
-        options = options.over(sender.router.lookup(calling.name, calling.args, calling.kwargs, given, calling.task) or {})
-    options = options.over(calling.attributes)
+    options = _all_options(sender, calling)
     to = sender.router.destination(options)
     task = _task_message(sender, calling, options)
     expiration = timing.expiration(task.expires, calling.now, sender.zone) if task.expires else None
@@ -97,6 +93,16 @@ def prepare(sender: Sender, calling: Calling) -> Prepared:
     if options.properties:
         message.properties.update(options.properties)
     return Prepared(task.id, message, to, bool(task.ignore_result))
+
+
+def _all_options(sender: Sender, calling: Calling) -> PublishOptions:
+    """The options of a call, with those of its task and its route."""
+    options = calling.options.over(calling.attributes)
+    if not sender.router.rules:
+        return options
+    given = {name: getattr(options, name) for name in ("queue", "exchange", "routing_key", "priority")}
+    name = options.route_name or calling.name
+    return options.over(sender.router.lookup(name, calling.args, calling.kwargs, given, calling.task) or {})
 
 
 def _task_message(sender: Sender, calling: Calling, options: PublishOptions) -> TaskMessage:
@@ -161,7 +167,7 @@ def _delivery_mode(given: int | str | None, to: Destination, default: int) -> in
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What all plain calls of one task share: its stencil and address."""
+    """What all calls of one task share that differ in their arguments only: stencil and address."""
 
     #: The version of the settings it was made from.
     version: int
@@ -171,7 +177,7 @@ class Plan:
 
 
 def plan(sender: Sender, calling: Calling, version: int) -> Plan | None:
-    """The plan of a task's plain calls; ``None`` where calls differ in more than arguments and ids.
+    """The plan of calls with the same options; ``None`` where calls differ in more than arguments and ids.
 
     Args:
         calling: a call without arguments.
@@ -179,7 +185,7 @@ def plan(sender: Sender, calling: Calling, version: int) -> Plan | None:
     """
     if not sender.router.static or sender.inherit_priority or sender.protocol != 2:
         return None
-    options = PublishOptions().over(sender.router.lookup(calling.name, (), {}, {}, calling.task) or {}).over(calling.attributes)
+    options = _all_options(sender, calling)
     changing = options.expires is not None or options.countdown is not None or options.eta is not None
     if changing or options.compression or sender.compression or options.headers or options.stamped_headers:
         return None
@@ -194,8 +200,3 @@ def plan(sender: Sender, calling: Calling, version: int) -> Plan | None:
         delivery_mode=_delivery_mode(options.delivery_mode, to, sender.delivery_mode),
     )
     return Plan(version, stencil, to, serializer)
-
-
-def sender_options(task: Any, names: Sequence[str]) -> dict[str, Any]:
-    """The calling options that a task has as attributes."""
-    return {name: value for name in names if (value := getattr(task, name, None)) is not None}

@@ -15,7 +15,7 @@ class AmqpBroker:
         from umbel.brokers.amqp.addresses import addresses
 
         self.options = options
-        self.capabilities = Capabilities(higher_first=True, leases=False, in_process=False)
+        self.capabilities = Capabilities(higher_first=True)
         self._clients = addresses(options, heartbeat=0)
         self._publisher: Publisher | None = None
 

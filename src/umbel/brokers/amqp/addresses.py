@@ -65,25 +65,7 @@ def address(text: str, options: BrokerOptions, *, heartbeat: float) -> Address:
     """One node. Virtual hosts follow Celery: ``amqp://h``, ``amqp://h/`` and ``amqp://h//`` are ``/``; ``amqp://h/name`` is ``name``."""
     url = urls.parse(text)
     tls = _tls(url, options)
-    mechanism = (options.login_method or url.query.get("login_method") or url.query.get("auth_mechanism") or "PLAIN").upper()
-    if mechanism not in _METHODS:
-        raise ImproperlyConfigured(f"the login method {mechanism!r} is not known: expected {', '.join(_METHODS)}")
-    transport = options.transport
-    login = Login(
-        user="guest" if url.user is None else url.user,
-        password="guest" if url.user is None and url.password is None else url.password or "",
-        vhost=url.path if url.path not in ("", "/") else "/",
-        mechanism=mechanism,
-        heartbeat=max(0, round(_number(url.query.get("heartbeat"), "heartbeat", heartbeat))) if heartbeat else 0,
-        frame_max=min(max(4096, int(transport.get("frame_max") or DEFAULT_FRAME_MAX)), 16 * 1024 * 1024),
-        channel_max=int(transport.get("channel_max") or 2047),
-        properties={
-            "version": __version__,
-            "connection_name": options.name,
-            "information": f"{socket.gethostname()} {sys.argv[0] if sys.argv else ''}".strip(),
-            **dict(transport.get("client_properties") or {}),
-        },
-    )
+    login = _login(url, options, heartbeat)
     host = url.host or "localhost"
     return Address(
         host=host,
@@ -99,6 +81,28 @@ def address(text: str, options: BrokerOptions, *, heartbeat: float) -> Address:
             port=url.port,
             path="" if login.vhost == "/" else login.vhost,
         ).public(),
+    )
+
+
+def _login(url: urls.Url, options: BrokerOptions, heartbeat: float) -> Login:
+    mechanism = (options.login_method or url.query.get("login_method") or url.query.get("auth_mechanism") or "PLAIN").upper()
+    if mechanism not in _METHODS:
+        raise ImproperlyConfigured(f"the login method {mechanism!r} is not known: expected {', '.join(_METHODS)}")
+    transport = options.transport
+    return Login(
+        user="guest" if url.user is None else url.user,
+        password="guest" if url.user is None and url.password is None else url.password or "",
+        vhost=url.path if url.path not in ("", "/") else "/",
+        mechanism=mechanism,
+        heartbeat=max(0, round(_number(url.query.get("heartbeat"), "heartbeat", heartbeat))) if heartbeat else 0,
+        frame_max=min(max(4096, int(transport.get("frame_max") or DEFAULT_FRAME_MAX)), 16 * 1024 * 1024),
+        channel_max=int(transport.get("channel_max") or 2047),
+        properties={
+            "version": __version__,
+            "connection_name": options.name,
+            "information": f"{socket.gethostname()} {sys.argv[0] if sys.argv else ''}".strip(),
+            **dict(transport.get("client_properties") or {}),
+        },
     )
 
 

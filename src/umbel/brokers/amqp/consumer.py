@@ -15,12 +15,12 @@ from typing import Any
 from pamqp import base, commands
 
 from umbel.brokers.amqp.addresses import Address, in_order
-from umbel.brokers.amqp.begun import CHANNEL as HOLDING_CHANNEL
 from umbel.brokers.amqp.declaring import declare_queue
+from umbel.brokers.amqp.holding import CHANNEL as HOLDING_CHANNEL
 from umbel.brokers.amqp.session import Session
 from umbel.brokers.amqp.settlements import CHANNEL, Settlements
 from umbel.brokers.amqp.sockets import ChannelError
-from umbel.brokers.amqp.subscriptions import PER_CONSUMER, Subscriptions
+from umbel.brokers.amqp.subscriptions import PER_CONSUMER, Subscriptions, needs_consumer
 from umbel.brokers.base import BrokerOptions, ConnectionState, Delivery, DeliverySink
 from umbel.brokers.topology import Queue
 from umbel.errors import AccessRefused, OperationalError
@@ -34,6 +34,9 @@ logger = logging.getLogger("umbel.brokers.amqp")
 _MOST_PREFETCH = 0xFFFF
 #: Seconds before a missing queue is tried again; and before room that settling made is given to a new consumer of a quorum queue.
 _MISSING, _ROOM = 2.0, 0.02
+#: Seconds between two calls of `Settlements.renew`. No message is unacknowledged for more than two of them, so RabbitMQ's
+#: ``consumer_timeout`` must be longer than that.
+_RENEW = 15.0
 
 
 class AmqpConsumer:
@@ -48,7 +51,7 @@ class AmqpConsumer:
         self._queues = {queue.name: queue for queue in queues}
         self._window = window
         self._session: Session | None = None
-        self._settlements = Settlements(nodes, options, self._deliver, self._on_settled)
+        self._settlements = Settlements(nodes, options, self._deliver, self._on_settled, self._make_room)
         self._subscriptions = Subscriptions()
         self._prefetch = -1
         self._numbers = 0
@@ -59,7 +62,7 @@ class AmqpConsumer:
         self._reconciling: asyncio.Task[None] | None = None
         self._closed = self._beginning = False
 
-    # --- life
+    # life
 
     async def start(self) -> None:
         pauses = delays(0.2, 2.0, 10.0)
@@ -78,12 +81,14 @@ class AmqpConsumer:
                 self._sink.on_connection(ConnectionState.RETRYING, f"{error}; trying again in {pause:.1f} s")
                 await asyncio.sleep(pause)
             else:
+                self._spawn(self._renew())
                 return
 
     async def aclose(self) -> None:
         if self._closed:
             return
         self._closed = True
+        await self._settlements.exchanged()
         for task in (self._reconnecting, self._reconciling, *self._tasks):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
@@ -176,16 +181,20 @@ class AmqpConsumer:
 
     async def _reconnect(self) -> None:
         """Try for ever: a worker outlives its broker."""
-        for pause in delays(0.1, most=3.0):
+        pauses = delays(0.1, most=3.0)
+        pause = next(pauses)
+        while True:
             await asyncio.sleep(pause)
             try:
                 await self._connect()
             except Exception as error:
-                self._sink.on_connection(ConnectionState.RETRYING, f"{type(error).__name__}: {error}")
+                pause = next(pauses)
+                detail = str(error) if isinstance(error, OperationalError) else f"{type(error).__name__}: {error}"
+                self._sink.on_connection(ConnectionState.RETRYING, f"{detail}; trying again in {pause:.1f} s")
             else:
                 return
 
-    # --- deliveries and events
+    # deliveries and events
 
     def _on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Cancelled):
@@ -198,7 +207,6 @@ class AmqpConsumer:
             if self._settlements.holding is not None and self._session is not None:
                 self._session.drop(detail)  # what is held on one channel stands for what came on the other
                 return
-            logger.warning("%s; it is opened again", detail)
             self._end_epoch()
             self._spawn(self._reopen(detail))
 
@@ -208,7 +216,7 @@ class AmqpConsumer:
             return
         async with self._changing:
             self._new_epoch(session)
-            self._sink.on_connection(ConnectionState.RETRYING, detail)
+            self._sink.on_connection(ConnectionState.RETRYING, f"{detail}; it is opened again")
             try:
                 await session.open_channel(CHANNEL)
                 await self._apply(session)
@@ -217,7 +225,7 @@ class AmqpConsumer:
                 return
         self._sink.on_connection(ConnectionState.CONNECTED, f"connected to {session.address}")
 
-    # --- what is wanted
+    # what is wanted
 
     def set_window(self, size: int) -> None:
         if size != self._window:
@@ -260,13 +268,14 @@ class AmqpConsumer:
 
     async def _apply(self, session: Session) -> None:
         """Bring the broker's view in line with what is wanted. Called under the lock."""
-        window, per_consumer = min(self._window, _MOST_PREFETCH), self._per_consumer
+        window, per_consumer = min(max(self._window - self._settlements.renewed, 0), _MOST_PREFETCH), self._per_consumer
         subscriptions = self._subscriptions
         for name in subscriptions.to_cancel(self._queues, window, per_consumer=per_consumer):
             await self._cancel(session, name)
-        if not per_consumer and 0 < window != self._prefetch:
-            await session.ask(self._qos(window), CHANNEL)
-            self._prefetch = window
+        least = int(any(subscriptions.live.values()))  # 0 would be no limit at all
+        if not per_consumer and 0 < (prefetch := max(window, least)) != self._prefetch:
+            await session.ask(self._qos(prefetch), CHANNEL)
+            self._prefetch = prefetch
         for queue, prefetch in subscriptions.to_begin(self._queues, window, per_consumer=per_consumer):
             if not await self._declare(session, queue):
                 continue
@@ -279,7 +288,9 @@ class AmqpConsumer:
         """End all consumers of a queue; what they delivered stays ours."""
         tags = list(self._subscriptions.live.get(name, ()))
         await session.call_all([method(commands.Basic.Cancel, consumer_tag=tag) for tag in tags], CHANNEL)
-        unsettled = [each.tag for each in self._settlements.unsettled.values() if each.queue == name] if self._per_consumer else []
+        unsettled = (
+            [tag for tag, each in self._settlements.unsettled.items() if each.queue == name and tag > 0] if self._per_consumer else []
+        )
         self._subscriptions.cancelled(name, unsettled)
 
     async def _cancel_all(self) -> None:
@@ -325,7 +336,7 @@ class AmqpConsumer:
             method(commands.Basic.Consume, queue=queue.name, consumer_tag=tag, arguments=dict(queue.consumer_arguments)), CHANNEL
         )
 
-    # --- settling
+    # settling
 
     def ack(self, deliveries: Iterable[Delivery]) -> None:
         self._settlements.ack(deliveries)
@@ -339,8 +350,8 @@ class AmqpConsumer:
     async def blame(self, delivery: Delivery) -> None:
         await self._settlements.blame(delivery)
 
-    async def delay(self, delivery: Delivery, until: float) -> None:
-        await self._settlements.delay(delivery, until)
+    async def delay(self, moves: Sequence[tuple[Delivery, float]]) -> None:
+        await self._settlements.delay(moves)
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
         await self._settlements.dead_letter(delivery, reason, detail)
@@ -353,7 +364,24 @@ class AmqpConsumer:
         if self._subscriptions.left_over:
             made = [each for each in settled if self._subscriptions.settled(each.queue, each.tag)]
             if made and self._window > 0:
-                asyncio.get_running_loop().call_later(_ROOM, self._retry)
+                self._make_room()
+
+    def _make_room(self) -> None:
+        asyncio.get_running_loop().call_later(_ROOM, self._retry)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEW)
+            # Such a queue cannot do without a place in the window, so what came from it keeps its place.
+            fixed = {name for name, queue in self._queues.items() if needs_consumer(queue)}
+            try:
+                await self._settlements.renew(self._narrow, fixed)
+            except Exception:  # the next time must come
+                logger.exception("messages that have been here for long could not be exchanged")
+
+    async def _narrow(self) -> None:
+        with contextlib.suppress(OperationalError):  # lost: then there is nothing left to renew
+            await self._reconcile_now()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

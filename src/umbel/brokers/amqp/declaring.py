@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from pamqp import base, commands
@@ -121,7 +122,11 @@ def bind_delayed(queue: str) -> base.Frame:
 
 def delayed_key(queue: str, seconds: float) -> str:
     """The routing key on the highest level: the bits of whole seconds, rounded down, and the queue."""
-    whole = min(LONGEST_DELAY, max(0, int(seconds)))
+    return _delayed_key(queue, min(LONGEST_DELAY, max(0, int(seconds))))
+
+
+@lru_cache(maxsize=1024)
+def _delayed_key(queue: str, whole: int) -> str:
     return ".".join(f"{whole:0{LEVELS}b}") + "." + _delayed_name(queue)
 
 

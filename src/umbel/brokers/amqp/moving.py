@@ -17,7 +17,7 @@ from umbel.brokers.amqp.addresses import Address, in_order
 from umbel.brokers.amqp.declaring import bind_delayed, dead_queue, declare_delayed, declare_queue, delayed_key, entry_level, level_name
 from umbel.brokers.amqp.session import Session
 from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, BrokerOptions, Delivery
-from umbel.errors import BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
+from umbel.errors import EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.messages.model import Message
 from umbel.wire.amqp import events
 from umbel.wire.amqp.rendering import address_of, render_message, render_publish
@@ -29,7 +29,7 @@ _CHANNEL = 1
 _BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count", "x-opt-")
 #: Header: when a delayed message is due, seconds since the epoch. The store counts whole seconds; our consumer holds the rest.
 DUE = "x-umbel-due"
-#: Header: marks the copy of a message that is held while it runs; see `umbel.brokers.amqp.begun`.
+#: Header: marks the copy of a message that is held while it runs; see `umbel.brokers.amqp.holding`.
 HELD = "x-umbel-held"
 _DEAD_HEADERS = frozenset((DEAD_REASON, DEAD_DETAIL, DEAD_QUEUE, DEAD_AT))
 #: Characters of a dead letter's explanation.
@@ -78,6 +78,17 @@ def _bare(letter: Message) -> Message:
     return Message(letter.body, headers, letter.content_type, letter.content_encoding, letter.properties)
 
 
+def _letter(message: Message, queue: str, seconds: float) -> tuple[Message, str]:
+    """A message for the delayed store, and its routing key there.
+
+    Through an exchange of the store it would cost the broker a topic match over 28 words, which is more than all else that it does with a
+    message. So it goes straight to the queue of its highest level, by RabbitMQ's sender-selected distribution: the name in ``BCC``, which
+    the broker takes off, is a second routing key, and means nothing to the exchanges that the message comes to later.
+    """
+    message.headers["BCC"] = [level_name(entry_level(seconds))]
+    return message, delayed_key(queue, seconds)
+
+
 def _again(delivery: Delivery, extra: dict[str, Any], without: str = "") -> Message:
     headers = {name: value for name, value in delivery.headers.items() if not name.startswith(_BROKER_HEADERS)}
     headers.update(extra)
@@ -85,18 +96,40 @@ def _again(delivery: Delivery, extra: dict[str, Any], without: str = "") -> Mess
     return Message(delivery.body, headers, delivery.content_type, delivery.content_encoding, properties)
 
 
+class _Batch:
+    """Messages that are published together."""
+
+    __slots__ = ("errors", "known", "left")
+
+    def __init__(self, count: int) -> None:
+        #: What went wrong with each.
+        self.errors: list[Exception | None] = [None] * count
+        #: How many of them we know nothing of.
+        self.left = count
+        #: Done when there are none.
+        self.known: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def settle(self, place: int, error: Exception | None) -> None:
+        """What became of one."""
+        self.errors[place] = error
+        self.left -= 1
+        if not self.left and not self.known.done():
+            self.known.set_result(None)
+
+
 class Mover:
-    """Publishes one message at a time for each caller, and returns when the broker has it."""
+    """Publishes for each caller what it has, and returns when the broker has it."""
 
     def __init__(self, nodes: Sequence[Address], options: BrokerOptions) -> None:
         self._nodes = tuple(nodes)
         self._options = options
         self._session: Session | None = None
         self._opening = asyncio.Lock()
+        self._declaring = asyncio.Lock()
         self._tag = 0
         self._buffer: list[bytes] = []
-        #: Delivery tag → who waits for its confirm, and the frames.
-        self._unconfirmed: dict[int, tuple[asyncio.Future[None], bytes]] = {}
+        #: Delivery tag → the batch that waits for its confirm, the message's place there, and the frames.
+        self._unconfirmed: dict[int, tuple[_Batch, int, bytes]] = {}
         #: What was declared over this connection: names of dead-letter queues, "" for the delayed store, queues bound to it.
         self._declared: set[tuple[str, str]] = set()
         self._blocked: str | None = None
@@ -108,7 +141,7 @@ class Mover:
             MessageReturned: there is no such queue.
             OperationalError: the broker did not take it.
         """
-        await self._publish(message, "", queue)
+        await self._publish_one(message, queue)
 
     async def to_dead(self, message: Message, queue: str) -> None:
         """Put a message into ``<queue>.dead``."""
@@ -120,23 +153,32 @@ class Mover:
                 logger.warning("the queue %r exists with other arguments and is used as it is: %s", name, refusal)
             self._declared.add(("dead", name))
         try:
-            await self._publish(message, "", name)
+            await self._publish_one(message, name)
         except EncodeError:  # its headers filled their frame, and have become more
-            await self._publish(_bare(message), "", name)
+            await self._publish_one(_bare(message), name)
 
-    async def to_delayed(self, message: Message, queue: str, seconds: float) -> None:
-        """Put a message into the delayed store; it comes to the queue after whole seconds, rounded down."""
-        for last in (False, True):
-            await self._declare_delayed(queue)
-            try:
-                await self._publish(message, level_name(entry_level(seconds)), delayed_key(queue, seconds))
-            except MessageReturned:
-                # Somebody removed the exchanges since we declared them.
-                self._declared.clear()
-                if last:
-                    raise
-            else:
-                return
+    async def to_delayed(self, moves: Sequence[tuple[Message, str, float]]) -> list[Exception | None]:
+        """Put messages into the delayed store.
+
+        Args:
+            moves: message, queue, and the seconds after which it comes there: whole ones, rounded down.
+
+        Returns:
+            For each what went wrong with it.
+
+        Raises:
+            OperationalError: the broker cannot be reached, or refuses what is declared for it.
+        """
+        await self._declare_delayed({queue for _, queue, _ in moves})
+        letters = [_letter(*move) for move in moves]
+        errors = await self._publish(letters)
+        returned = [place for place, error in enumerate(errors) if isinstance(error, MessageReturned)]
+        if returned:  # somebody removed the queues since we declared them
+            self._declared.clear()
+            await self._declare_delayed({moves[place][1] for place in returned})
+            for place, error in zip(returned, await self._publish([letters[place] for place in returned]), strict=True):
+                errors[place] = error
+        return errors
 
     async def aclose(self) -> None:
         """Disconnect."""
@@ -144,14 +186,18 @@ class Mover:
         if session is not None:
             await session.aclose()
 
-    async def _declare_delayed(self, queue: str) -> None:
+    async def _declare_delayed(self, queues: set[str]) -> None:
         session = await self._ready()
-        if ("delayed", "") not in self._declared:
-            await self._declare_levels(session)
-            self._declared.add(("delayed", ""))
-        if ("delayed", queue) not in self._declared:
-            await session.declare([bind_delayed(queue)])
-            self._declared.add(("delayed", queue))
+        if {("delayed", queue) for queue in queues} <= self._declared:
+            return
+        async with self._declaring:  # a flood must not declare it once for each of its messages
+            if ("delayed", "") not in self._declared:
+                await self._declare_levels(session)
+                self._declared.add(("delayed", ""))
+            for queue in queues:
+                if ("delayed", queue) not in self._declared:
+                    await session.declare([bind_delayed(queue)])
+                    self._declared.add(("delayed", queue))
 
     async def _declare_levels(self, session: Session) -> None:
         """All levels; those that exist with other arguments (another fleet chose the other queue type) are used as they are."""
@@ -162,25 +208,46 @@ class Mover:
             for frame in group:
                 await session.declare([frame])
 
-    async def _publish(self, message: Message, exchange: str, routing_key: str) -> None:
+    async def _publish_one(self, message: Message, queue: str) -> None:
+        (error,) = await self._publish([(message, queue)])
+        if error is not None:
+            raise error
+
+    async def _publish(self, letters: Sequence[tuple[Message, str]]) -> list[Exception | None]:
+        """Publish to the default exchange, message and routing key; returns for each what went wrong with it."""
         session = await self._ready()
-        method = render_publish(_CHANNEL, exchange, routing_key, mandatory=True)
-        frames = render_message(_CHANNEL, method, message, session.core.frame_max)
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._tag += 1
-        tag = self._tag
-        self._unconfirmed[tag] = (future, frames)
-        self._write_soon(frames)
+        batch, first = _Batch(len(letters)), self._tag + 1
+        for place, (message, routing_key) in enumerate(letters):
+            method = render_publish(_CHANNEL, "", routing_key, mandatory=True)
+            try:
+                frames = render_message(_CHANNEL, method, message, session.core.frame_max)
+            except EncodeError as error:
+                batch.settle(place, error)
+                continue
+            self._tag += 1
+            self._unconfirmed[self._tag] = (batch, place, frames)
+            self._write_soon(frames)
         try:
-            async with asyncio.timeout(self._options.publish_timeout):
-                await future
-        except TimeoutError:
-            if self._blocked is not None:
-                raise BrokerBlocked(f"RabbitMQ takes no messages now: {self._blocked}") from None
-            session.drop("no confirm in time")
-            raise OperationalError(f"RabbitMQ did not confirm a message in {self._options.publish_timeout:g} s") from None
+            await self._all_known(batch, session)
         finally:
-            self._unconfirmed.pop(tag, None)
+            if batch.left:
+                for tag in range(first, first + len(letters)):
+                    if tag in self._unconfirmed and self._unconfirmed[tag][0] is batch:
+                        del self._unconfirmed[tag]
+        return batch.errors
+
+    async def _all_known(self, batch: _Batch, session: Session) -> None:
+        """Wait as long as confirms come; in an alarm for as long as it lasts: what was written will be taken then, and again would be twice."""
+        timeout = self._options.publish_timeout
+        while batch.left:
+            left = batch.left
+            await asyncio.wait([batch.known], timeout=timeout)
+            if batch.left < left:
+                continue
+            if self._blocked is None:
+                session.drop(f"no confirm in {timeout:g} s")
+            else:
+                logger.warning("RabbitMQ takes no messages now (%s); %d wait to be moved", self._blocked, batch.left)
 
     def _write_soon(self, frames: bytes) -> None:
         """Write with the next turn of the loop, together with what else moves: a write for each costs as much as the rest."""
@@ -231,19 +298,16 @@ class Mover:
                 self._settle(each, None)
 
     def _settle(self, tag: int, error: Exception | None) -> None:
-        future, _ = self._unconfirmed.pop(tag, (None, b""))
-        if future is None or future.done():
-            return
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
+        waiting = self._unconfirmed.pop(tag, None)
+        if waiting is not None:
+            batch, place, _ = waiting
+            batch.settle(place, error)
 
     def _on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Returned):
             address = (event.exchange, event.routing_key)
             error = MessageReturned(f"no queue is bound to exchange {event.exchange!r}, routing key {event.routing_key!r}: {event.text}")
-            for tag, (_, frames) in self._unconfirmed.items():
+            for tag, (_, _, frames) in self._unconfirmed.items():
                 if address_of(frames) == address and event.body in frames:
                     self._settle(tag, error)
                     return

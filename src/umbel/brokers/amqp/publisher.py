@@ -14,9 +14,7 @@ All of them hold the one lock while they touch the pipeline. Callbacks run witho
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
 import threading
 import time
 import weakref
@@ -26,12 +24,14 @@ from itertools import islice
 
 from umbel.brokers.amqp.addresses import Address
 from umbel.brokers.amqp.pipeline import CHANNEL, Pipeline
+from umbel.brokers.amqp.sockets import ChannelError
 from umbel.brokers.amqp.window import MOST_BYTES
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.retries import Retries
 from umbel.brokers.topology import Destination, Queue
-from umbel.errors import AccessRefused, BrokerBlocked, OperationalError
+from umbel.errors import AccessRefused, BrokerBlocked, OperationalError, PublishError
 from umbel.messages.model import Message, Stencil
+from umbel.runtime import lifetime
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
@@ -66,10 +66,7 @@ class AmqpPublisher:
         self._stencils: dict[Stencil, CompiledStencil] = {}
         self._methods: dict[tuple[str, str, bool], bytes] = {}
         self._reset()
-        me = weakref.ref(self)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=lambda: _forget(me))
-        atexit.register(_at_exit, me)
+        lifetime.attach(after_fork=self.forget, before_exit=self.at_exit)
 
     def _reset(self) -> None:
         """No connection, nothing in flight, no thread."""
@@ -91,7 +88,7 @@ class AmqpPublisher:
         self._reset()
         pipe.drop("the connection belongs to the parent process")
 
-    # --- publishing
+    # publishing
 
     def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:
         started = SYSTEM.monotonic()
@@ -168,7 +165,7 @@ class AmqpPublisher:
             with self._lock:
                 self._pipe.close()
 
-    # --- rendering
+    # rendering
 
     def _render(self, message: Message, to: Destination) -> bytes:
         key = (to.exchange, to.routing_key, to.mandatory)
@@ -189,7 +186,7 @@ class AmqpPublisher:
         compiled = self._stencils[stencil] = CompiledStencil(stencil, CHANNEL)
         return compiled
 
-    # --- what happens under the lock
+    # what happens under the lock
 
     def _put(self, frames: bytes, started: float, deadline: float) -> int:
         """Remember a message and write it, at once or with its successors; returns its number.
@@ -228,6 +225,8 @@ class AmqpPublisher:
             self._ensure(started, deadline)
             try:
                 self._pipe.declare(queue, deadline)
+            except ChannelError as error:
+                raise PublishError(f"the queue {queue.name!r} cannot be declared: {error}") from error
             except OperationalError:
                 if not self._pipe.is_lost or attempt >= retries or SYSTEM.monotonic() + pause >= deadline:
                     raise
@@ -320,7 +319,7 @@ class AmqpPublisher:
             raise type(error)(f"{error} (and {len(failures) - 1} more messages)")
         raise error
 
-    # --- without the lock
+    # without the lock
 
     def _await(self, number: int, deadline: float) -> None:
         """Return when the message with this number and all before it are confirmed or refused.
@@ -364,7 +363,7 @@ class AmqpPublisher:
             except Exception:
                 logger.exception("a callback of on_confirmed failed")
 
-    # --- the attendant
+    # the attendant
 
     def _attend(self, now: float) -> None:
         """Have the attendant look after what is in flight; called under the lock."""
@@ -416,6 +415,8 @@ class AmqpPublisher:
             self.close()
         except OperationalError as error:
             logger.error("messages may be lost at exit: %s", error)
+            with self._lock:
+                self._reset()  # the app closes this publisher once more, and must not wait for them as long again
 
 
 def _attendance(publisher: weakref.ref[AmqpPublisher], wake: threading.Event) -> None:
@@ -430,15 +431,3 @@ def _attendance(publisher: weakref.ref[AmqpPublisher], wake: threading.Event) ->
             me = publisher()
             pause = None if me is None else me.attend()
             del me
-
-
-def _forget(publisher: weakref.ref[AmqpPublisher]) -> None:
-    me = publisher()
-    if me is not None:
-        me.forget()
-
-
-def _at_exit(publisher: weakref.ref[AmqpPublisher]) -> None:
-    me = publisher()
-    if me is not None:
-        me.at_exit()

@@ -13,6 +13,7 @@ from pamqp import base, commands
 from umbel.brokers.amqp.addresses import Address, tls_context
 from umbel.brokers.amqp.sockets import PRECONDITION_FAILED, REFUSALS, ChannelError, tune_socket
 from umbel.brokers.base import ATTEMPTS, Delivery, MessageLimits
+from umbel.brokers.reaching import cause
 from umbel.errors import AccessRefused, OperationalError, ProtocolError
 from umbel.wire.amqp import events
 from umbel.wire.amqp.connection import Connection, State
@@ -72,13 +73,13 @@ class Session(asyncio.Protocol):
             session._lose("no answer in time")
             raise OperationalError(f"cannot connect to {address}: no answer in {address.connect_timeout:g} s") from error
         except OSError as error:
-            raise OperationalError(f"cannot connect to {address}: {error}") from error
+            raise OperationalError(f"cannot connect to {address}: {cause(error)}") from error
         except BaseException:
             session._lose("not opened")
             raise
         return session
 
-    # --- asyncio.Protocol
+    # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -112,7 +113,7 @@ class Session(asyncio.Protocol):
             self._ended.set_result(None)
         self._lose(str(exc) if exc else "the broker closed the connection")
 
-    # --- talking
+    # talking
 
     def write(self, data: bytes) -> None:
         """Send bytes that are frames already."""
@@ -191,7 +192,7 @@ class Session(asyncio.Protocol):
         """Give the connection up at once."""
         self._lose(reason)
 
-    # --- inside
+    # inside
 
     def _dispatch(self, event: events.Event) -> None:
         if isinstance(event, events.Replied):

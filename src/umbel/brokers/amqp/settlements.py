@@ -1,7 +1,7 @@
 """The unsettled deliveries of a consumer, and how each is settled.
 
 An *epoch* is the life of the delivery channel. When it ends, all that is unsettled goes back to the broker, and settlements that name the
-old epoch are ignored. Delivery tags are positive; those of held copies (see `umbel.brokers.amqp.begun`) are kept here as negative numbers.
+old epoch are ignored. Delivery tags are positive; those of held copies (see `umbel.brokers.amqp.holding`) are kept here as negative numbers.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pamqp import base
 
 from umbel.brokers.amqp.addresses import Address
-from umbel.brokers.amqp.begun import Holding
+from umbel.brokers.amqp.holding import Holding
 from umbel.brokers.amqp.moving import DUE, HELD, Mover, blamed, cleaned, dead, delayed, restored
 from umbel.brokers.amqp.session import Session
 from umbel.brokers.base import BrokerOptions, Delivery
-from umbel.errors import BrokerBlocked, OperationalError, PublishError
+from umbel.errors import OperationalError, PublishError
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
@@ -29,6 +29,10 @@ logger = logging.getLogger("umbel.brokers.amqp")
 
 #: The channel of deliveries.
 CHANNEL = 1
+#: Publishes messages anew; returns for each why the broker did not take it.
+_Publish = Callable[[list[Delivery]], Awaitable[list[Exception | None]]]
+#: Messages that are exchanged at a time.
+_AT_ONCE = 100
 #: Seconds that a delayed message may come early and is held here: the delayed store counts whole seconds.
 _MOST_EARLY = 2.0
 
@@ -39,6 +43,7 @@ class Settlements:
     Args:
         deliver: hands deliveries on.
         on_settled: told of deliveries that were settled, for windows made of consumers.
+        on_renewed: told that there are fewer `renewed`.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Settlements:
         options: BrokerOptions,
         deliver: Callable[[list[Delivery]], None],
         on_settled: Callable[[list[Delivery]], None],
+        on_renewed: Callable[[], None],
     ) -> None:
         self.epoch = 0
         self.unsettled: dict[int, Delivery] = {}
@@ -54,8 +60,15 @@ class Settlements:
         self.session: Session | None = None
         self.holding: Holding | None = None
         self._mover = Mover(nodes, options)
+        #: Seconds that closing waits for what is handed back.
+        self._patience = options.publish_timeout
         self._deliver = deliver
         self._on_settled = on_settled
+        self._on_renewed = on_renewed
+        #: The tags of what was here, and not new, when `renew` was last called.
+        self._old: list[int] = []
+        #: Those that are being exchanged → done when they are.
+        self._exchanging: dict[Delivery, asyncio.Future[None]] = {}
         self._settling = Settling()
         self._is_flushing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,6 +79,7 @@ class Settlements:
         self.session = session
         self.holding = None
         self._settling = Settling()
+        self._old = []
         session.core.receiver.epoch = self.epoch
         session.core.receiver.queues.clear()
 
@@ -98,6 +112,7 @@ class Settlements:
         """Whether a message came out of the delayed store early (it counts whole seconds); it is then handed on in time."""
         if DUE not in delivery.headers and HELD not in delivery.headers:
             return False
+        delivery.redelivered = delivery.redelivered or HELD in delivery.headers  # RabbitMQ does not say it of what it dead-letters
         due = cleaned(delivery)
         left = 0.0 if due is None else due - SYSTEM.now()
         if not 0.001 < left < _MOST_EARLY:
@@ -113,7 +128,7 @@ class Settlements:
         """Whether a delivery is unsettled, under the connection there is now."""
         return delivery.epoch == self.epoch and delivery.tag in self.unsettled
 
-    # --- acknowledging
+    # acknowledging
 
     def ack(self, deliveries: Iterable[Delivery]) -> None:
         """Done with these; leaves with the next turn of the loop."""
@@ -125,8 +140,15 @@ class Settlements:
         if self.holding is not None:
             self.holding.release([-tag for tag in tags if tag < 0])
             tags = [tag for tag in tags if tag > 0]
+            self._forget(self.holding, settled)
         self._acknowledge(tags)
         self._on_settled(settled)
+
+    def _forget(self, holding: Holding, settled: list[Delivery]) -> None:
+        renewed = len(holding.renewed)
+        holding.forget(settled)
+        if renewed != len(holding.renewed):
+            self._on_renewed()
 
     def _acknowledge(self, tags: list[int]) -> None:
         self._settling.acknowledge(tags)
@@ -157,7 +179,7 @@ class Settlements:
             with contextlib.suppress(OperationalError):  # lost: then there is nothing left to settle
                 await session.ask(question, CHANNEL)
 
-    # --- handing back
+    # handing back
 
     def requeue(self, deliveries: Iterable[Delivery]) -> None:
         """Hand these back; held ones as a copy with the old count."""
@@ -185,70 +207,153 @@ class Settlements:
         for task in list(self._tasks):
             task.cancel()
         held = [each for each in self.unsettled.values() if each.tag < 0] if self.session is not None else []
-        with contextlib.suppress(OperationalError):
-            await asyncio.gather(*(self._restore(each) for each in held))
+        with contextlib.suppress(OperationalError, TimeoutError):
+            async with asyncio.timeout(self._patience):
+                await asyncio.gather(*(self._restore(each) for each in held))
         self.write_acks()
         await self._mover.aclose()
 
-    # --- moving
+    # moving
+
+    @property
+    def renewed(self) -> int:
+        """How many messages are here that no longer count in the window of the delivery channel, because they have been here for long."""
+        return 0 if self.holding is None else len(self.holding.renewed)
 
     async def begin(self, delivery: Delivery, question: base.Frame) -> None:
-        """Exchange a redelivered message for a held copy; see `umbel.brokers.amqp.begun`."""
-        session, epoch = self.session, self.epoch
-        if session is None or not delivery.redelivered or delivery.tag < 0 or not self.owns(delivery):
+        """Exchange a redelivered message for a copy that says that it ran; see `umbel.brokers.amqp.holding`."""
+        if not delivery.redelivered:
             return
+        while (other := self._exchanging.get(delivery)) is not None:
+            await asyncio.wait([other])
+        if self.session is not None and self.owns(delivery):
+            holding = self._ensure_holding(self.session)
+            if delivery not in holding.begun:
+                holding.begun.add(delivery)
+                if await self._exchange(delivery, holding):
+                    await self.flush(question)  # else a death now would bring back both
+                else:
+                    holding.begun.discard(delivery)
+
+    async def renew(self, narrow: Callable[[], Awaitable[None]], fixed: set[str]) -> None:
+        """Exchange what has been here, unchanged, since the last call.
+
+        Args:
+            narrow: gives the delivery channel a window without what is `renewed`; else others would come for what is acknowledged there.
+            fixed: queues whose messages are left as they are.
+        """
+        session, fresh = self.session, set[Delivery]()
+        known = [each for tag in self._old if (each := self.unsettled.get(tag)) is not None]
+        old = [each for each in known if each.queue not in fixed and each not in self._exchanging]
+        if old and session is not None:
+            holding = self._ensure_holding(session)
+            holding.renewed.update(old)
+            await narrow()
+            for start in range(0, len(old), _AT_ONCE):
+                some = old[start : start + _AT_ONCE]
+                done = await asyncio.gather(*(self._exchange(each, holding) for each in some))
+                fresh.update(each for each, exchanged in zip(some, done, strict=True) if exchanged)
+            if len(fresh) < len(old):  # settled meanwhile, or not exchanged
+                holding.renewed.intersection_update(each for each in self.unsettled.values() if each.tag < 0)
+                self._on_renewed()
+        self._old = [tag for tag, each in self.unsettled.items() if each not in fresh]
+
+    async def exchanged(self) -> None:
+        """Return when nothing is between two queues: who closes then would leave it in both."""
+        while self._exchanging:
+            await asyncio.wait(list(self._exchanging.values()))
+
+    def _ensure_holding(self, session: Session) -> Holding:
         if self.holding is None:
             self.holding = Holding(session, self._mover.to_queue)
-        holding = self.holding
-        tag = await holding.hold(delivery)
-        if tag is None or epoch != self.epoch:
-            return
-        if not self.owns(delivery):  # settled meanwhile
-            holding.release([tag])
-            return
-        del self.unsettled[delivery.tag]
-        self._acknowledge([delivery.tag])
-        self._on_settled([delivery])
-        delivery.tag = -tag
-        self.unsettled[-tag] = delivery
-        await self.flush(question)  # else a death now would bring back both
+        return self.holding
+
+    async def _exchange(self, delivery: Delivery, holding: Holding) -> bool:
+        """Have a held copy stand for a message; returns whether one does."""
+        if delivery in self._exchanging or not self.owns(delivery):  # since the caller looked
+            return False
+        epoch, done = self.epoch, asyncio.get_running_loop().create_future()
+        self._exchanging[delivery] = done
+        try:
+            tag = await holding.hold(delivery)
+            if tag is None or epoch != self.epoch:
+                return False
+            if not self.owns(delivery):  # settled meanwhile
+                holding.release([tag])
+                return False
+            del self.unsettled[delivery.tag]
+            if delivery.tag < 0:
+                holding.release([-delivery.tag])
+            else:
+                self._acknowledge([delivery.tag])
+                self._on_settled([delivery])
+            delivery.tag = -tag
+            self.unsettled[-tag] = delivery
+            return True
+        finally:
+            del self._exchanging[delivery]
+            done.set_result(None)
 
     async def blame(self, delivery: Delivery) -> None:
         """Back to its queue, counted."""
-        await self._move(delivery, lambda: self._mover.to_queue(blamed(delivery), delivery.queue))
+        await self._move([delivery], lambda _: _alone(self._mover.to_queue(blamed(delivery), delivery.queue)))
 
-    async def delay(self, delivery: Delivery, until: float) -> None:
+    async def delay(self, moves: Sequence[tuple[Delivery, float]]) -> None:
         """Into the delayed store."""
-        await self._move(
-            delivery, lambda: self._mover.to_delayed(delayed(delivery, until), delivery.queue, until - SYSTEM.now()), "before_delay_settle"
-        )
+        due = dict(moves)
+
+        def publish(deliveries: list[Delivery]) -> Awaitable[list[Exception | None]]:
+            now = SYSTEM.now()
+            return self._mover.to_delayed([(delayed(each, due[each]), each.queue, due[each] - now) for each in deliveries])
+
+        await self._move(list(due), publish, "before_delay_settle")
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
         """To the dead letters."""
         await self._move(
-            delivery,
-            lambda: self._mover.to_dead(dead(delivery, reason, detail, SYSTEM.now()), delivery.queue),
+            [delivery],
+            lambda _: _alone(self._mover.to_dead(dead(delivery, reason, detail, SYSTEM.now()), delivery.queue)),
             "before_dead_letter_settle",
         )
 
-    async def _move(self, delivery: Delivery, publish: Callable[[], Awaitable[None]], failpoint: str = "") -> None:
-        """Publish a message in its new place, over as many connections as it takes, then acknowledge the old one.
+    async def _move(self, deliveries: list[Delivery], publish: _Publish, failpoint: str = "") -> None:
+        """Publish messages in their new place, over as many connections as it takes, then acknowledge the old ones.
 
         Raises:
-            PublishError: the broker refuses it.
+            PublishError: the broker refuses one; the others are moved.
         """
+        refusal: Exception | None = None
         for pause in delays(0.1, most=5.0):
-            if not self.owns(delivery):
-                return  # it will come again
+            deliveries = [each for each in deliveries if self.owns(each)]  # the others will come again
+            if not deliveries:
+                break
             try:
-                await publish()
+                errors = await publish(deliveries)
             except OperationalError as error:
-                if isinstance(error, PublishError) and not isinstance(error, BrokerBlocked):
-                    raise
-                logger.warning("a message of queue %r cannot be moved now; trying again in %.1f s: %s", delivery.queue, pause, error)
-                await asyncio.sleep(pause)
-            else:
+                errors = [error] * len(deliveries)
+            moved = [each for each, error in zip(deliveries, errors, strict=True) if error is None]
+            for _ in moved:
                 if ARMED:
                     hit(failpoint)
-                self.ack([delivery])
-                return
+            self.ack(moved)
+            again = [(each, error) for each, error in zip(deliveries, errors, strict=True) if error is not None and _may_pass(error)]
+            refusal = refusal or next((error for error in errors if error is not None and not _may_pass(error)), None)
+            if not again:
+                break
+            deliveries = [each for each, _ in again]
+            logger.warning(
+                "%d messages of queue %r cannot be moved now; trying again in %.1f s: %s", len(again), again[0][0].queue, pause, again[0][1]
+            )
+            await asyncio.sleep(pause)
+        if refusal is not None:
+            raise refusal
+
+
+async def _alone(publishing: Awaitable[None]) -> list[Exception | None]:
+    await publishing
+    return [None]
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether it makes sense to try again."""
+    return isinstance(error, OperationalError) and not isinstance(error, PublishError)

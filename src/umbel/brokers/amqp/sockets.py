@@ -14,6 +14,7 @@ from pamqp import base, commands
 
 from umbel.brokers.amqp.addresses import Address, in_order, tls_context
 from umbel.brokers.base import ATTEMPTS, Delivery, MessageLimits
+from umbel.brokers.reaching import cause
 from umbel.errors import AccessRefused, OperationalError, ProtocolError
 from umbel.runtime.clock import SYSTEM
 from umbel.wire.amqp import events
@@ -86,11 +87,11 @@ def connect_any(
             refused += 1
             failures.append(str(error))
         except (OperationalError, ProtocolError, OSError) as error:
-            failures.append(f"{node}: {str(error) or type(error).__name__}")
-    text = "; ".join(failures) or "no time was left to try"
+            failures.append(str(error) if str(node) in str(error) else f"cannot connect to {node}: {cause(error)}")
+    text = "; ".join(failures) or "cannot connect to RabbitMQ: no time was left to try"
     if failures and refused == len(failures):
         raise AccessRefused(text)
-    raise OperationalError(f"cannot connect to RabbitMQ: {text}")
+    raise OperationalError(text)
 
 
 class BlockingConnection:

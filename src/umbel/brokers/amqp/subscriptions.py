@@ -19,6 +19,11 @@ PER_CONSUMER = frozenset({"quorum", "stream"})
 _MOST = 8
 
 
+def needs_consumer(queue: Queue) -> bool:
+    """Whether RabbitMQ removes a queue, with its messages, because nobody consumes from it."""
+    return queue.auto_delete or "x-expires" in queue.arguments
+
+
 class Subscriptions:
     """The consumers of one channel in one epoch: queue → consumer tag → prefetch."""
 
@@ -30,13 +35,15 @@ class Subscriptions:
         self.left_over: dict[str, set[int]] = {}
 
     def to_cancel(self, queues: Mapping[str, Queue], window: int, *, per_consumer: bool) -> list[str]:
-        """Queues whose consumers must end."""
+        """Queues whose consumers must end. Without room, too, a queue that goes with its last consumer keeps one, and what is in it."""
         gone = []
         for name, consumers in self.live.items():
             if not consumers:
                 continue
-            too_wide = per_consumer and (sum(consumers.values()) > window or len(consumers) > _MOST)
-            if window <= 0 or name not in queues or too_wide:
+            queue = queues.get(name)
+            unwanted = queue is None or (window <= 0 and not needs_consumer(queue))
+            too_wide = per_consumer and (sum(consumers.values()) > max(window, 1) or len(consumers) > _MOST)
+            if unwanted or too_wide:
                 gone.append(name)
         return gone
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from umbel.brokers.reaching import cause
 from umbel.brokers.redis.address import Address, Sentinels
 from umbel.brokers.redis.replies import translate
 from umbel.errors import AccessRefused, OperationalError
@@ -103,7 +104,7 @@ class Connection:
         try:
             sock = open_socket(address)
         except OSError as error:
-            raise OperationalError(f"cannot connect to {address.public()}: {error}") from error
+            raise OperationalError(f"cannot connect to {address.public()}: {cause(error)}") from error
         connection = cls(sock, address, timeout)
         try:
             commands = address.login()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, Delivery, MessageLimits
+from umbel.brokers.base import ATTEMPTS, DEAD_SUFFIX, Delivery, MessageLimits
+from umbel.brokers.envelope import dead_headers
 from umbel.messages.model import Message
 from umbel.runtime.clock import SYSTEM
 from umbel.wire.redis import envelope
@@ -51,12 +51,7 @@ def read(raw: bytes, tag: bytes, queue: str, limits: MessageLimits) -> RedisDeli
 def dead_envelope(delivery: RedisDelivery, reason: str, detail: str) -> tuple[str, bytes]:
     """The queue and the list item of a dead letter."""
     queue = f"{delivery.queue}{DEAD_SUFFIX}"
-    headers = {
-        DEAD_REASON: reason,
-        DEAD_DETAIL: detail,
-        DEAD_QUEUE: delivery.queue,
-        DEAD_AT: datetime.fromtimestamp(SYSTEM.now(), UTC).isoformat(),
-    }
+    headers = dead_headers(delivery.queue, reason, detail, SYSTEM.now())
     raw = envelope.marked(delivery.raw, headers, redelivered=False)
     if raw is None:  # no envelope: it becomes the body of one
         message = Message(delivery.raw, headers, "application/data", "binary", {})

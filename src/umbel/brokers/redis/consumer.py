@@ -326,17 +326,28 @@ class RedisConsumer:
         if ours is not None:
             raw = envelope.marked(ours.raw, {ATTEMPTS: ours.attempts + 1}) or ours.raw
             list_key = self.keys.list_for(ours.queue, ours.properties.get("priority"))
-            await self._move(ours, scripts.load("move"), list_key, ["RPUSH", ours.tag, 1, raw])
+            await self._move([ours], scripts.load("move"), list_key, ["RPUSH", ours.tag, 1, raw])
             self._wake.set()
 
-    async def delay(self, delivery: Delivery, until: float) -> None:
-        ours = self._held.get(delivery.tag)
-        if ours is not None:
+    async def delay(self, moves: Sequence[tuple[Delivery, float]]) -> None:
+        queues: dict[str, list[tuple[RedisDelivery, float]]] = {}
+        for delivery, until in moves:
+            ours = self._held.get(delivery.tag)
+            if ours is not None:
+                queues.setdefault(ours.queue, []).append((ours, until))
+        await asyncio.gather(*(self._delay(queue, found) for queue, found in queues.items()))
+
+    async def _delay(self, queue: str, moves: list[tuple[RedisDelivery, float]]) -> None:
+        moves = [move for move in moves if move[0].tag in self._held]
+        if not moves:
+            return
+        arguments: list[Argument] = [envelope.tail(queue)]
+        for ours, until in moves:
             if ARMED:
                 hit("before_delay_settle")
-            member = b"%d %b" % (self.keys.step(ours.properties.get("priority")), ours.raw)
-            await self._move(ours, scripts.load("delay"), self.keys.delayed(ours.queue), [ours.tag, repr(float(until)), member])
-            self._housekeeping.expect(until)
+            arguments += ours.tag, repr(float(until)), self.keys.step(ours.properties.get("priority"))
+        await self._move([ours for ours, _ in moves], scripts.load("delay"), self.keys.delayed(queue), arguments)
+        self._housekeeping.expect(min(until for _, until in moves))
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
         ours = self._held.get(delivery.tag)
@@ -344,17 +355,19 @@ class RedisConsumer:
             if ARMED:
                 hit("before_dead_letter_settle")
             queue, raw = dead_envelope(ours, reason, detail)
-            await self._move(ours, scripts.load("move"), self.keys.list_at(queue, 0), ["LPUSH", ours.tag, 1, raw])
+            await self._move([ours], scripts.load("move"), self.keys.list_at(queue, 0), ["LPUSH", ours.tag, 1, raw])
 
-    async def _move(self, ours: RedisDelivery, script: Script, to: str, arguments: Sequence[Argument]) -> None:
-        self._moving[ours.tag] = self._held.pop(ours.tag)
+    async def _move(self, moving: list[RedisDelivery], script: Script, to: str, arguments: Sequence[Argument]) -> None:
+        for ours in moving:
+            self._moving[ours.tag] = self._held.pop(ours.tag)
         try:
             await self.link.until_done(script, [self.keys.unacked, self.keys.unacked_index, to], arguments)
         except BaseException:
-            self._held[ours.tag] = ours  # as far as we know nothing has happened: it can be settled in another way
+            self._held.update((ours.tag, ours) for ours in moving)  # as far as we know nothing has happened: settle it in another way
             raise
         finally:
-            del self._moving[ours.tag]
+            for ours in moving:
+                del self._moving[ours.tag]
             self._settled()
 
     # queues

@@ -6,18 +6,17 @@ import asyncio
 import logging
 import random
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import Protocol
 
 from umbel.brokers.redis.bindings import Table
-from umbel.brokers.redis.replies import is_transient
+from umbel.brokers.redis.link import Link
+from umbel.brokers.redis.replies import is_refusing_writes, is_transient
 from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
 from umbel.runtime.clock import SYSTEM
 from umbel.wire.redis import envelope, scripts
-from umbel.wire.redis.keys import TAG_PREFIX
+from umbel.wire.redis.keys import TAG_PREFIX, Keys
 from umbel.wire.redis.resp import Argument, ReplyError
-
-if TYPE_CHECKING:
-    from umbel.brokers.redis.consumer import RedisConsumer
 
 logger = logging.getLogger("umbel.brokers.redis")
 
@@ -25,6 +24,9 @@ logger = logging.getLogger("umbel.brokers.redis")
 _RENEW_MOST = 1.6
 #: Expired leases are looked for at least this often, seconds.
 _SWEEP_MOST = 3.0
+#: Seconds without restoring after the server could not be reached, or took no writes: others could not renew their leases either, and try
+#: again within three seconds.
+_HOLD_OFF = 5.0
 #: Delayed messages are looked at at least this often, seconds: another worker may have put some there.
 _DUE_MOST = 1.0
 #: Messages that other programs hold are restored no earlier than this many seconds, kombu's default visibility timeout.
@@ -36,10 +38,27 @@ _DECLARE_EVERY = 10.0
 _NUMBER = re.compile(rb"(\d+)$")
 
 
+class Leaseholder(Protocol):
+    """Whose leases are looked after; see `umbel.brokers.redis.consumer.RedisConsumer`."""
+
+    keys: Keys
+    link: Link
+    #: Seconds.
+    lease: float
+    visibility_timeout: float
+
+    @property
+    def queue_names(self) -> list[str]: ...
+    def held_tags(self) -> list[bytes]: ...
+    def lose(self, tags: Iterable[bytes]) -> None: ...
+    def wake(self) -> None: ...
+    async def declare_again(self) -> None: ...
+
+
 class Housekeeping:
     """The clockwork of one consumer."""
 
-    def __init__(self, consumer: RedisConsumer) -> None:
+    def __init__(self, consumer: Leaseholder) -> None:
         self._consumer = consumer
         self._wake = asyncio.Event()
         self._renew_every = min(consumer.lease / 3, _RENEW_MOST)
@@ -70,8 +89,10 @@ class Housekeeping:
             try:
                 await self._round()
             except ConnectionLost:
-                pass
+                self._hold_off()
             except ReplyError as error:
+                if is_refusing_writes(error):
+                    self._hold_off()
                 logger.warning("Redis refused a lease to be renewed or restored: %s", error)
             except Exception:
                 logger.exception("Looking after the leases failed and goes on")
@@ -82,6 +103,9 @@ class Housekeeping:
             finally:
                 timer.cancel()
             self._wake.clear()
+
+    def _hold_off(self) -> None:
+        self._next_sweep = max(self._next_sweep, asyncio.get_running_loop().time() + _HOLD_OFF)
 
     async def _round(self) -> None:
         loop = asyncio.get_running_loop()
@@ -163,7 +187,7 @@ class Housekeeping:
                 await self._consumer.link.run(scripts.load("restore"), [keys.unacked, keys.unacked_index, *lists], [tag, score, raw])
             )
         except ReplyError as error:
-            if is_transient(error):
+            if is_transient(error) or is_refusing_writes(error):
                 raise
             logger.error("a message that was held by %r cannot be put back: %s", tag, error)
             return 0

@@ -8,7 +8,7 @@ from typing import Any
 
 from umbel.brokers.base import ConnectionState
 from umbel.brokers.redis.address import Address
-from umbel.brokers.redis.replies import is_transient, translate
+from umbel.brokers.redis.replies import is_refusing_writes, is_transient, translate
 from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
 from umbel.errors import AccessRefused, OperationalError
 from umbel.runtime.backoff import delays
@@ -66,7 +66,7 @@ class Link:
                 attempt += 1
                 if most is not None and attempt > most:
                     raise
-                self._on_change(ConnectionState.RETRYING, str(error))
+                self._on_change(ConnectionState.RETRYING, f"{error}; trying again in {pause:.1f} s")
             await asyncio.sleep(pause)
 
     async def reopen(self) -> None:
@@ -76,7 +76,7 @@ class Link:
                 await self.connect()
                 return
             except OperationalError as error:
-                self._on_change(ConnectionState.RETRYING, str(error))
+                self._on_change(ConnectionState.RETRYING, f"{error}; trying again in {pause:.1f} s")
             await asyncio.sleep(pause)
 
     async def connect(self) -> None:
@@ -150,7 +150,7 @@ class Link:
             except ConnectionLost:
                 await asyncio.sleep(0)
             except ReplyError as error:
-                if not is_transient(error):
+                if not is_transient(error) and not is_refusing_writes(error):
                     raise translate(error, f"the script {script.name!r}") from error
                 self.drop(f"Redis cannot run {script.name!r} now: {error}")
 

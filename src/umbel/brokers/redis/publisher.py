@@ -7,18 +7,14 @@ leaves out those which can still be seen in their lists; one that a worker has a
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
-import os
 import socket
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any
 
 from umbel.brokers.base import BrokerOptions
@@ -32,6 +28,7 @@ from umbel.brokers.retries import Retries
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import AccessRefused, OperationalError, PublishError
 from umbel.messages.model import Message, Stencil
+from umbel.runtime import lifetime
 from umbel.runtime.backoff import delays
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.redis import scripts
@@ -63,9 +60,7 @@ class RedisPublisher:
         self._renderer = Renderer(keys, candidates[0].db, self._table)
         self._queues: dict[str, Queue] = {}
         self._reset()
-        ours = weakref.ref(self)
-        os.register_at_fork(after_in_child=partial(_forget_in_child, ours))
-        atexit.register(_flush_at_exit, ours)
+        lifetime.attach(after_fork=self.forget, before_exit=self.at_exit)
 
     def forget(self) -> None:
         """Start from nothing in a forked child: the parent's messages are the parent's business."""
@@ -307,7 +302,8 @@ class RedisPublisher:
             try:
                 connection.run(scripts.load("publish_again"), tuple(lists), arguments)
             except ReplyError as error:
-                raise PublishError(f"Redis refused messages that were unconfirmed when a connection was lost: {error}") from error
+                kind = OperationalError if is_transient(error) else PublishError
+                raise kind(f"Redis refused messages that were unconfirmed when a connection was lost: {error}") from error
 
     # replies
 
@@ -445,17 +441,11 @@ class RedisPublisher:
                 self._reader.stop()
                 self._reader = self._new_reader()
 
-
-def _forget_in_child(ours: weakref.ref[RedisPublisher]) -> None:
-    publisher = ours()
-    if publisher is not None:
-        publisher.forget()
-
-
-def _flush_at_exit(ours: weakref.ref[RedisPublisher]) -> None:
-    publisher = ours()
-    if publisher is not None:
+    def at_exit(self) -> None:
+        """Flush before the interpreter ends."""
         try:
-            publisher.close()
+            self.close()
         except OperationalError as error:
-            logger.error("At exit: %s", error)
+            logger.error("messages may be lost at exit: %s", error)
+            with self._lock:
+                self._reset()  # the app closes this publisher once more, and must not wait for them as long again

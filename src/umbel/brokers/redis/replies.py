@@ -7,12 +7,19 @@ from umbel.wire.redis.resp import ReplyError
 
 #: Another server, or the same a little later, will do it.
 TRANSIENT = frozenset({"READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "UNBLOCKED"})
+#: It takes no writes now: its disk or memory is full, or its replicas are away.
+_NO_WRITES = frozenset({"MISCONF", "NOREPLICAS", "OOM"})
 _REFUSED = frozenset({"NOAUTH", "WRONGPASS", "NOPERM"})
 
 
 def is_transient(error: ReplyError) -> bool:
     """Whether it is worth trying again on a new connection."""
     return error.code in TRANSIENT
+
+
+def is_refusing_writes(error: ReplyError) -> bool:
+    """Whether the server takes no writes now, from anybody."""
+    return error.code in _NO_WRITES
 
 
 def translate(error: ReplyError, doing: str) -> OperationalError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from umbel.brokers.redis.claiming import RedisDelivery
 from umbel.brokers.redis.link import Link
-from umbel.brokers.redis.replies import is_transient
+from umbel.brokers.redis.replies import is_refusing_writes, is_transient
 from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
 from umbel.wire.redis import envelope, scripts
 from umbel.wire.redis.keys import Keys
@@ -101,7 +101,7 @@ class Settlements:
     def _is_final(self, error: ConnectionLost | ReplyError, doing: str) -> bool:
         """Whether trying again is of no use."""
         if isinstance(error, ReplyError):
-            if not is_transient(error):
+            if not is_transient(error) and not is_refusing_writes(error):
                 logger.error("Redis refused %s: %s", doing, error)
                 return True
             self._link.drop(f"Redis refused {doing}: {error}")

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from umbel.brokers.reaching import cause
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.blocking import locate
 from umbel.brokers.redis.replies import translate
@@ -62,7 +63,7 @@ class StreamConnection(asyncio.Protocol):
                 await connection._log_in()
         except (OSError, TimeoutError) as error:
             connection.abort()
-            raise OperationalError(f"cannot connect to {address.public()}: {str(error) or 'no answer'}") from error
+            raise OperationalError(f"cannot connect to {address.public()}: {cause(error)}") from error
         except BaseException:
             connection.abort()
             raise

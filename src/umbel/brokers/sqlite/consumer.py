@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -30,15 +29,20 @@ from umbel.errors import OperationalError
 from umbel.runtime import backoff
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.runtime.failpoints import ARMED, hit
+from umbel.wire import kombu_json
 
 #: Messages in one claim: what keeps a turn under a millisecond.
 BATCH: Final = 64
 #: Seconds between upkeeps, at most.
 _UPKEEP: Final = 1.0
+#: Seconds without restoring after an upkeep that came too late: what kept us from the file kept others from renewing their leases, too,
+#: and they try again within five seconds.
+_HOLD_OFF: Final = 6.0
 #: Seconds between looks into the file where there is no doorbell.
 _POLL: Final = 0.05
-#: A turn tries this often at once, this many seconds apart, and then again after a longer pause.
-_TRIES, _SHORT_PAUSE, _LONG_PAUSE = 3, 0.00005, 0.001
+#: A turn that finds another writer at work comes again so many times at once, other callbacks of the loop in between: most transactions
+#: are over by then. After that it comes again after so many seconds.
+_TRIES, _PAUSE = 3, 0.001
 #: Pages of journal after which it is copied into the file, and what a commit and a changed row are reckoned to write.
 _CHECKPOINT, _PAGES_PER_COMMIT, _PAGES_PER_ROW = 4000.0, 4.0, 0.4
 #: Seconds that `aclose` tries to hand back.
@@ -84,7 +88,7 @@ class SqliteConsumer:
         self._holder = 0
         self._generation = -1
         self._upkeep_every = min(_UPKEEP, options.lease / 3)
-        self._upkeep_at = 0.0
+        self._upkeep_at = self._restore_at = 0.0
         self._listener = Listener(database.path, MESSAGES)
         self._listening = False
         self._bell = Bell(database.path, MESSAGES)
@@ -93,6 +97,7 @@ class SqliteConsumer:
         self._next_is_soon = False
         self._retries: Iterator[float] | None = None
         self._busy_since: float | None = None
+        self._tries = 0
         self._journal = 0.0
         self._checkpoint: asyncio.Future[None] | None = None
         self._closed = False
@@ -130,12 +135,13 @@ class SqliteConsumer:
             await self._step(lambda connection, holder: connection.execute(rows.BLAME, (delivery.tag, holder)))
             self._bell.ring()
 
-    async def delay(self, delivery: Delivery, until: float) -> None:
-        due = float(until)
-        if self._settle([delivery]):
-            if ARMED:
-                hit("before_delay_settle")
-            await self._step(lambda connection, holder: connection.execute(rows.DELAY, (due, delivery.tag, holder)))
+    async def delay(self, moves: Sequence[tuple[Delivery, float]]) -> None:
+        due = [(float(until), delivery.tag) for delivery, until in moves if self._settle([delivery])]
+        if due:
+            for _ in due:
+                if ARMED:
+                    hit("before_delay_settle")
+            await self._step(lambda connection, holder: connection.executemany(rows.DELAY, [(*each, holder) for each in due]))
             self._bell.ring()
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
@@ -143,7 +149,7 @@ class SqliteConsumer:
             return
         if ARMED:
             hit("before_dead_letter_settle")
-        extra = dead_headers(delivery.queue, reason, detail, self._clock.now())
+        extra = kombu_json.dumps(dead_headers(delivery.queue, reason, detail, self._clock.now()))
         grave = delivery.queue + DEAD_SUFFIX
 
         def move(connection: sqlite3.Connection, holder: int) -> None:
@@ -244,16 +250,20 @@ class SqliteConsumer:
             return
         try:
             if self._needs_writing():
-                done = self._attempt()
-                if done is None:
-                    self._wait_for_others()
-                else:
-                    self._busy_since = None
-                    self._finish(done)
-                return
-            self._rest()
+                self._attempt()
+            else:
+                self._rest()
         except OperationalError as error:
             self._fail(error)
+
+    def _attempt(self) -> None:
+        try:
+            done = self._database.attempt(self._work)
+        except Busy:
+            self._wait_for_others()
+        else:
+            self._busy_since, self._tries = None, 0
+            self._finish(done)
 
     def _wait_for_others(self) -> None:
         now = self._clock.monotonic()
@@ -261,7 +271,11 @@ class SqliteConsumer:
             self._busy_since = now
         if now - self._busy_since > BUSY_TIMEOUT:
             raise Busy(f"SQLite database {self._database.path} has been locked by another process for {BUSY_TIMEOUT:.0f} s")
-        self._later(_LONG_PAUSE)
+        self._tries += 1
+        if self._tries % _TRIES:
+            self._soon()
+        else:
+            self._later(_PAUSE)
 
     def _needs_writing(self) -> bool:
         if self._acks or self._requeues or self._steps or self._clock.monotonic() >= self._upkeep_at:
@@ -273,14 +287,6 @@ class SqliteConsumer:
 
     def _any_ready(self, connection: sqlite3.Connection) -> bool:
         return any(connection.execute(rows.ANY_READY, (name,)).fetchone() for name in self._order)
-
-    def _attempt(self) -> _Done | None:
-        for _ in range(_TRIES):
-            try:
-                return self._database.attempt(self._work)
-            except Busy:
-                time.sleep(_SHORT_PAUSE)
-        return None
 
     def _work(self, connection: sqlite3.Connection) -> _Done:
         holder, lost = self._holder, self._generation != self._database.generation
@@ -294,7 +300,10 @@ class SqliteConsumer:
                 for queue in self._queues.values():
                     if not queue.no_declare:
                         queues.declare(connection, queue, holder)
-            holders.restore_expired(connection, now)
+            if self._holder and now > self._upkeep_at + self._upkeep_every:
+                self._restore_at = now + _HOLD_OFF
+            if now >= self._restore_at:
+                holders.restore_expired(connection, now)
             connection.execute(rows.PROMOTE, (self._clock.now(),))
         room = min(BATCH, self._window if lost else self._room())
         found = rows.claim(connection, holder, self._order, room, self._options.limits, holder) if room > 0 else []
@@ -395,7 +404,7 @@ class SqliteConsumer:
                 if not isinstance(error, Busy) or self._clock.monotonic() > deadline:
                     returned = 0  # the lease will run out
                     break
-                await asyncio.sleep(_LONG_PAUSE)
+                await asyncio.sleep(_PAUSE)
         self._forget_settled()
         if returned:
             self._bell.ring()

@@ -39,13 +39,13 @@ BUSY_TIMEOUT: Final = 30.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.00005, 0.005
 
 _HINTS: Final = {
-    sqlite3.SQLITE_CANTOPEN: "the directory must exist and be writable",
+    sqlite3.SQLITE_CANTOPEN: "the path must name a file in a folder that exists and is writable",
     sqlite3.SQLITE_READONLY: "the file and its directory must be writable",
-    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_FULL: "make room on its disk",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: restore it from a backup, or move it away to start with an empty one",
-    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database",
+    sqlite3.SQLITE_NOTADB: "name another file, or move this one away",
     sqlite3.SQLITE_PERM: "the file and its directory must be writable",
-    sqlite3.SQLITE_IOERR: "the disk does not work, or the file is on a network share, which SQLite cannot use",
+    sqlite3.SQLITE_IOERR: "the disk is full or does not work, or the file is on a network share, which SQLite cannot use",
 }
 
 
@@ -221,7 +221,8 @@ class Database:
                     version = SCHEMA_VERSION
                 connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # a full disk has ended it already
+                    connection.execute("ROLLBACK")
                 raise
         if version != SCHEMA_VERSION:
             raise OperationalError(f"{self.path} has version {version!r} of the tables, this Umbel knows {SCHEMA_VERSION}: upgrade Umbel")

@@ -13,7 +13,7 @@ import click
 
 from umbel.cli.completing import complete_tasks
 from umbel.cli.loading import LoadedApp, load
-from umbel.cli.options import Command, GlobalOptions, Misuse, did_you_mean, json_option
+from umbel.cli.options import Command, GlobalOptions, Misuse, Number, WholeNumber, did_you_mean, json_option
 from umbel.cli.output import Output
 
 
@@ -29,7 +29,7 @@ def _parsed(text: str, option: str, kind: type, example: str) -> Any:
     except ValueError as error:
         raise click.BadParameter(f"not JSON: {error}. Write it like {example}", param_hint=option) from error
     if not isinstance(value, kind):
-        raise click.BadParameter(f"expected JSON like {example}, got {type(value).__name__}", param_hint=option)
+        raise click.BadParameter(f"expected JSON like {example}, got {text.strip()[:40]}", param_hint=option)
     return value
 
 
@@ -56,16 +56,16 @@ def _expiry(text: str | None) -> float | datetime | None:
 @click.argument("name", shell_complete=complete_tasks)
 @click.option("-a", "--args", "args_text", default="[]", metavar="JSON", help="Positional arguments: a JSON list, @FILE, or - for stdin.")
 @click.option("-k", "--kwargs", "kwargs_text", default="{}", metavar="JSON", help="Keyword arguments: a JSON object, @FILE, or -.")
-@click.option("--countdown", type=click.FloatRange(min=0), metavar="SECONDS", help="Run it after this time.")
+@click.option("--countdown", type=Number(min=0), metavar="SECONDS", help="Run it after this time.")
 @click.option("--eta", metavar="TIME", help="Run it at this time (ISO 8601; UTC unless it says otherwise).")
 @click.option("--expires", metavar="WHEN", help="Do not run it after this: seconds from now, or a time.")
-@click.option("--priority", type=click.IntRange(0, 255), help="Urgency, as the broker counts it.")
+@click.option("--priority", type=WholeNumber(0, 255), metavar="N", help="Urgency, as the broker counts it.")
 @click.option("--serializer", metavar="NAME", help="json, pickle, yaml, msgpack or raw.")
 @click.option("--queue", metavar="NAME", help="Send it to this queue.")
 @click.option("--exchange", metavar="NAME", help="Send it to this exchange.")
 @click.option("--routing-key", metavar="KEY", help="With this routing key.")
 @click.option("-w", "--wait", is_flag=True, help="Wait for the result and print it.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="With --wait: give up after this time.")
+@click.option("--timeout", type=Number(min=0), metavar="SECONDS", help="With --wait: give up after this time.")
 @click.option("-f", "--force", is_flag=True, help="Send it even when the name looks mistyped.")
 @json_option
 @click.pass_context
@@ -91,6 +91,7 @@ def command(
     options = _sending_options(given)
     loaded = load(GlobalOptions.of(context))
     _check_name(loaded, name, output, force=force)
+    output.remark(loaded.nameless())
     result = loaded.app.send_task(name, args=args, kwargs=kwargs, **options)
     loaded.app.publisher.flush()
     if wait:

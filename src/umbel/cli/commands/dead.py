@@ -12,9 +12,10 @@ import click
 
 from umbel.brokers.base import DEAD_DETAIL, DEAD_REASON, DEAD_SUFFIX, QueueClient
 from umbel.brokers.topology import Destination
+from umbel.cli.completing import queues_option
 from umbel.cli.dead_letters import DeadLetter, Selection, read, revived
 from umbel.cli.loading import LoadedApp, load
-from umbel.cli.options import GlobalOptions, Group, Misuse, json_option, queues_option
+from umbel.cli.options import GlobalOptions, Group, Misuse, WholeNumber, json_option
 from umbel.cli.output import Output, ago, confirm, count
 from umbel.results.model import sent
 from umbel.runtime.logs import escape
@@ -41,7 +42,7 @@ def selection(function: Callable[..., Any]) -> Callable[..., Any]:
 
     decorated: Callable[..., Any] = wrapper
     for option in (
-        click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many."),
+        click.option("--limit", type=WholeNumber(min=1), metavar="N", help="At most this many."),
         click.option("--task", metavar="NAME", help="Only those of this task."),
         click.option("--reason", metavar="WORD", help="Only those that died of this."),
         queues_option,
@@ -50,7 +51,7 @@ def selection(function: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
-@command.command("list")
+@command.command("list", short_help="List dead letters, oldest first.")
 @selection
 @json_option
 @click.pass_context
@@ -78,7 +79,7 @@ def _row(letter: DeadLetter) -> tuple[str | None, ...]:
     return letter.id or None, letter.task or None, letter.queue, None if age is None else ago(age), letter.reason, letter.detail
 
 
-@command.command("show")
+@command.command("show", short_help="Show one whole: why it died, its headers, its body.")
 @click.argument("task_id")
 @queues_option
 @json_option
@@ -105,7 +106,7 @@ def show_command(context: click.Context, task_id: str, queues: tuple[str, ...], 
     output.line(escape(body[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")) + ("…" if len(body) > _SHOWN_BYTES else ""))
 
 
-@command.command("replay")
+@command.command("replay", short_help="Send dead letters to their queues again.")
 @click.argument("task_ids", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 @selection
@@ -137,7 +138,7 @@ def replay(loaded: LoadedApp, client: QueueClient, letter: DeadLetter) -> None:
     client.ack(letter.delivery)
 
 
-@command.command("purge")
+@command.command("purge", short_help="Drop dead letters. There is no undo.")
 @click.argument("task_ids", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 @click.option("-f", "--force", "-y", "--yes", is_flag=True, help="Do not ask.")

@@ -6,15 +6,18 @@ import contextlib
 
 import click
 
+from umbel.cli.completing import complete_queues, queues_option
 from umbel.cli.loading import LoadedApp, load
-from umbel.cli.options import Command, GlobalOptions, json_option, names_list, queues_option
+from umbel.cli.options import Command, GlobalOptions, json_option, names_list
 from umbel.cli.output import Output, confirm, count
 
 
 @click.command(cls=Command)
 @click.option("-f", "--force", "-y", "--yes", is_flag=True, help="Do not ask.")
 @queues_option
-@click.option("-X", "--exclude-queues", multiple=True, callback=names_list, metavar="NAMES", help="All but these.")
+@click.option(
+    "-X", "--exclude-queues", multiple=True, callback=names_list, metavar="NAMES", shell_complete=complete_queues, help="All but these."
+)
 @json_option
 @click.pass_context
 def command(context: click.Context, force: bool, queues: tuple[str, ...], exclude_queues: tuple[str, ...], as_json: bool) -> None:
@@ -29,7 +32,7 @@ def command(context: click.Context, force: bool, queues: tuple[str, ...], exclud
         waiting = {name: client.length(name) or 0 for name in names}
         total = sum(waiting.values())
         if total and not force:
-            described = ", ".join(f"{name} ({waiting[name]:,})" for name in names)
+            described = names[0] if len(names) == 1 else ", ".join(f"{name} ({waiting[name]:,})" for name in names)
             confirm(f"Drop {count(total, 'message')} from {described} at {loaded.app.broker.public_url()}?", yes=force)
         purged = {name: client.purge(name) for name in names if waiting[name]}
     if as_json:

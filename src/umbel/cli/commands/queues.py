@@ -7,8 +7,9 @@ import contextlib
 import click
 
 from umbel.brokers.base import DEAD_SUFFIX
+from umbel.cli.completing import queues_option
 from umbel.cli.loading import load
-from umbel.cli.options import Command, GlobalOptions, json_option, queues_option
+from umbel.cli.options import Command, GlobalOptions, json_option
 from umbel.cli.output import Output
 
 
@@ -24,6 +25,7 @@ def command(context: click.Context, queues: tuple[str, ...], as_json: bool) -> N
     """
     output = Output.of(context, as_json=as_json)
     loaded = load(GlobalOptions.of(context))
+    output.remark(loaded.nameless())
     with contextlib.closing(loaded.app.broker.queue_client()) as client:
         names = loaded.check_queues(client, queues)
         rows = [(name, client.length(name), client.delayed(name), client.length(name + DEAD_SUFFIX) or 0) for name in names]

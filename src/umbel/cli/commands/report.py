@@ -14,7 +14,7 @@ from umbel.cli.loading import LoadedApp, load
 from umbel.cli.options import Command, GlobalOptions, json_option
 from umbel.cli.output import Output
 
-_LIBRARIES = ("click", "pamqp", "rich", "redis", "hiredis", "sqlalchemy", "msgpack", "pyyaml", "zstandard", "brotli")
+_LIBRARIES = ("click", "pamqp", "rich", "sqlalchemy", "msgpack", "pyyaml", "zstandard", "brotli")
 
 
 @click.command(cls=Command)

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from umbel import states
+from umbel.cli.completing import complete_tasks
 from umbel.cli.loading import load
-from umbel.cli.options import Command, GlobalOptions, json_option
+from umbel.cli.options import Command, GlobalOptions, Number, json_option
 from umbel.cli.output import Output
 from umbel.errors import ResultExpired, TimeoutError, UnknownTaskId
 from umbel.runtime.logs import escape_lines
@@ -21,8 +22,10 @@ EX_UNAVAILABLE = 69
 
 @click.command(cls=Command)
 @click.argument("task_id")
-@click.option("-t", "--task", metavar="NAME", help="Name of the task, for those that keep results elsewhere.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up after this time; 0 does not wait.")
+@click.option(
+    "-t", "--task", metavar="NAME", shell_complete=complete_tasks, help="Name of the task, for those that keep results elsewhere."
+)
+@click.option("--timeout", type=Number(min=0), metavar="SECONDS", help="Give up after this time; 0 does not wait.")
 @click.option("--traceback", is_flag=True, help="Print the traceback of a failure.")
 @json_option
 @click.pass_context
@@ -32,9 +35,11 @@ def command(context: click.Context, task_id: str, task: str | None, timeout: flo
     Exit code 0: it succeeded; 1: it failed, was revoked, or its result is gone; 69: it has not ended in time.
     """
     output = Output.of(context, as_json=as_json)
-    app = load(GlobalOptions.of(context)).app
+    loaded = load(GlobalOptions.of(context))
+    output.remark(loaded.nameless())
+    app = loaded.app
     if task is not None:
-        app.import_modules()
+        loaded.import_modules()
         app.finalize()
     result = app.tasks[task].AsyncResult(task_id) if task is not None and task in app.tasks else app.AsyncResult(task_id)
     context.exit(wait_and_print(output, result, timeout=timeout, traceback=traceback))

@@ -33,7 +33,7 @@ def command(context: click.Context, word: str | None, everything: bool, as_json:
     if as_json:
         output.data({name: value for name, value, _ in rows})
     elif rows:
-        output.columns(["SETTING", "VALUE", "MEANING"], [(name, repr(value), meaning) for name, value, meaning in rows])
+        output.columns(["SETTING", "VALUE", "MEANING"], [(name, repr(value), meaning) for name, value, meaning in rows], wrap=True)
     elif word is None:
         output.line("All settings have their defaults. (umbel settings --all)")
     else:

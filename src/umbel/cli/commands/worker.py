@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from umbel.cli.completing import complete_queues
+from umbel.cli.completing import complete_queues, one_of
 from umbel.cli.loading import LoadedApp, enter, load
-from umbel.cli.options import Command, GlobalOptions, did_you_mean, names_list
+from umbel.cli.options import Command, GlobalOptions, Misuse, Number, WholeNumber, did_you_mean, names_list
 from umbel.cli.output import Output, count, wants_color
 from umbel.cli.overrides import parse_overrides
 from umbel.cli.process import StopLadder, become, detach, dump_stacks_on_usr1, file_name, is_detached, pidfile, stop_signals
@@ -25,14 +25,14 @@ from umbel.worker.options import node_name
 _INITIALIZER = "umbel.runtime.logs:configure"
 _POOLS = ("prefork", "solo")
 _POOLS_TO_COME = ("threads", "gevent", "eventlet", "asyncio")
-_AT_LEAST_ONE = click.IntRange(min=1)
-_SECONDS = click.FloatRange(min=0, min_open=True)
+_AT_LEAST_ONE = WholeNumber(min=1)
+_SECONDS = Number(min=0, min_open=True)
 
 #: Options that Celery has and this version does not act on, with what it means to leave them out; "" means nothing.
 _LATER = {
     "task_events": "-E: task events come with a later version; none are sent.",
     "beat": "-B: the scheduler comes with a later version; no periodic task is sent.",
-    "autoscale": "--autoscale comes with a later version; this worker keeps the larger number of children.",
+    "autoscale": "--autoscale comes with a later version; the number of children stays as it is.",
     "statedb": "-S: a state file comes with a later version; nothing is written to it.",
 }
 
@@ -68,19 +68,33 @@ _QUEUES = (
         shell_complete=complete_queues,
         help="Consume from these, e.g. -Q fast,slow.",
     ),
-    click.option("-X", "--exclude-queues", multiple=True, callback=names_list, metavar="NAMES", help="Consume from all but these."),
+    click.option(
+        "-X",
+        "--exclude-queues",
+        multiple=True,
+        callback=names_list,
+        metavar="NAMES",
+        shell_complete=complete_queues,
+        help="Consume from all but these.",
+    ),
     click.option("--purge", "--discard", is_flag=True, help="Drop what waits in the queues first. There is no undo."),
     click.option("-I", "--include", multiple=True, callback=names_list, metavar="MODULES", help="Import these modules too."),
 )
 _POOL = (
     click.option(
-        "-c", "--concurrency", type=click.IntRange(1, 10_000), metavar="N", help="Tasks at a time. Default: the number of processors."
+        "-c", "--concurrency", type=WholeNumber(1, 10_000), metavar="N", help="Tasks at a time. Default: the number of processors."
     ),
-    click.option("-P", "--pool", metavar="NAME", help="prefork: child processes (the default); solo: this process, fit for a debugger."),
+    click.option(
+        "-P",
+        "--pool",
+        metavar="NAME",
+        shell_complete=one_of(*_POOLS),
+        help="prefork: child processes (the default); solo: this process, fit for a debugger.",
+    ),
     click.option("-O", "--optimization", type=click.Choice(["default", "fair"]), hidden=True),
     click.option(
         "--prefetch-multiplier",
-        type=click.IntRange(min=0),
+        type=WholeNumber(min=0),
         metavar="N",
         help="Messages held per slot. Default: as the task rate demands; 0 is no limit.",
     ),
@@ -100,7 +114,15 @@ _POOL = (
 )
 _PROCESS = (
     click.option("-n", "--hostname", metavar="NAME", help="Name of this worker: %h host, %n its first part, %d its domain."),
-    click.option("-l", "--loglevel", default="warning", callback=_level, metavar="LEVEL", help="debug, info, warning, error or critical."),
+    click.option(
+        "-l",
+        "--loglevel",
+        default="warning",
+        callback=_level,
+        metavar="LEVEL",
+        shell_complete=one_of("debug", "info", "warning", "error", "critical"),
+        help="debug, info, warning, error or critical.",
+    ),
     click.option("-f", "--logfile", metavar="FILE", help="Log to this file; %n is the worker's name, %h the host."),
     click.option("--pidfile", "pid_path", metavar="FILE", help="Write the process id here; refuse to start if its owner runs."),
     click.option("-D", "--detach", is_flag=True, help="Run in the background."),
@@ -118,7 +140,7 @@ _LATER_OPTIONS = (
     _accepted("--without-gossip", is_flag=True),
     _accepted("--without-mingle", is_flag=True),
     _accepted("--without-heartbeat", is_flag=True),
-    _accepted("--heartbeat-interval", type=click.IntRange(min=0)),
+    _accepted("--heartbeat-interval", type=WholeNumber(min=0)),
     _accepted("--executable"),
 )
 
@@ -129,7 +151,13 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=(
+        ("umbel -A tasks worker -l info -Q fast,slow -c 4", "two queues, four at a time"),
+        ("umbel -A tasks worker -- task_acks_late=false", "any setting, after --"),
+    ),
+)
 @_worker_options
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED, metavar="[-- SETTING=VALUE...]")
 @click.pass_context
@@ -137,8 +165,6 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     """Run the tasks of an app until told to stop.
 
     Ctrl-C or TERM: running tasks may end. Ctrl-C twice or QUIT: at once, and what was running goes back to its queue.
-
-    Settings may follow after --, e.g. -- worker_max_tasks_per_child=100 task_acks_late=false
     """
     options = GlobalOptions.of(context)
     output = Output.of(context)
@@ -175,6 +201,7 @@ def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node:
     from umbel.worker.options import WorkerOptions
     from umbel.worker.worker import Worker
 
+    loaded.import_modules()
     _check_queues(loaded, given["queues"])
     options = WorkerOptions(
         app_path=loaded.path,
@@ -194,6 +221,8 @@ def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node:
     )
     worker = Worker(loaded.app, options, on_ready=_say_ready)
     names = [queue.name for queue in worker.queues()]
+    if not names:
+        raise Misuse(f"-X leaves no queue to consume from. This app has: {', '.join(loaded.queue_names())}.")
     if not output.quiet:
         output.line(_banner(loaded, worker, names, output))
         sys.stdout.flush()
@@ -245,12 +274,13 @@ def _configure_logging(loaded: LoadedApp, given: Mapping[str, Any], node: str, o
     wanted = conf.worker_log_color
     color = wants_color(sys.stderr, no_color=options.no_color) if wanted is None else bool(wanted) and not options.no_color
     arguments = (given["loglevel"], file, conf.worker_log_format, conf.worker_task_log_format, color)
+    datefmts = (conf.worker_log_datefmt, conf.worker_task_log_datefmt)
     try:
-        configure(*arguments, hijack=conf.worker_hijack_root_logger)
+        configure(*arguments, hijack=conf.worker_hijack_root_logger, datefmts=datefmts)
     except OSError as error:
         raise click.ClickException(f"Cannot write the log file {file}: {error.strerror}.") from error
     redirect = level_of(conf.worker_redirect_stdouts_level) if conf.worker_redirect_stdouts else None
-    return (*arguments, redirect, conf.worker_hijack_root_logger)
+    return (*arguments, redirect, conf.worker_hijack_root_logger, datefmts)
 
 
 def _include(loaded: LoadedApp, modules: tuple[str, ...]) -> LoadedApp:

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from umbel.cli.options import Command
+from umbel.cli.options import Command, WholeNumber
 from umbel.cli.output import Output, count
 
 #: Seconds without a new tile after which the worker is taken for dead.
@@ -23,7 +23,7 @@ _WORKER = ("-A", "umbel.cli.demo.tasks", "worker", "-l", "info")
 
 
 @click.command(cls=Command)
-@click.option("-c", "--concurrency", type=click.IntRange(1, 64), default=4, metavar="N", help="Child processes. Default: 4.")
+@click.option("-c", "--concurrency", type=WholeNumber(1, 64), default=4, metavar="N", help="Child processes. Default: 4.")
 @click.pass_context
 def command(context: click.Context, concurrency: int) -> None:
     """Watch a worker draw a picture, one tile a task, with nothing but this package.

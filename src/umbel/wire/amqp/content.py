@@ -36,12 +36,6 @@ Content = tuple[str, str, dict[str, Any], dict[str, Any], MessageError | None]
 TableParser = Callable[[bytes, int, Limits], tuple[dict[str, Any], int]]
 
 
-def parse_size(data: bytes, at: int) -> int:
-    """The body size that a content header announces."""
-    size: int = U64(data, at + 4)[0]
-    return size
-
-
 def parse_content(data: bytes, at: int, end: int, limits: Limits, table: TableParser = parse_table) -> Content:  # noqa: C901, PLR0912 - one step for each property
     """Parse a content header payload between two places. Never raises for what a sender can put there: that is the flaw.
 

@@ -19,7 +19,6 @@ from umbel.wire.amqp.shapes import Shapes
 
 D = TypeVar("D")
 
-FRAME_METHOD, FRAME_HEADER, FRAME_BODY, FRAME_HEARTBEAT, FRAME_END = 1, 2, 3, 8, 0xCE
 BASIC_DELIVER: Final = 0x003C003C
 BASIC_RETURN: Final = 0x003C0032
 BASIC_GET_OK: Final = 0x003C0047
@@ -106,6 +105,7 @@ class Receiver(Generic[D]):
         at, end, most = 0, len(data), self.frame_max
         incoming = self._incoming
         while end - at >= 8:
+            # 1 method, 2 content header, 3 body, 8 heartbeat; 0xCE ends a frame. As numbers: this runs for every frame.
             kind, channel, size = _FRAME(data, at)
             stop = at + 7 + size
             if size + 8 > most:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Any, Protocol
@@ -221,8 +222,8 @@ def _entries(table: Mapping[str, Any], depth: int) -> list[bytes]:
         raise EncodeError("headers are nested too deeply, or contain themselves")
     parts: list[bytes] = []
     for name, value in table.items():
-        parts.append(render_name(name))
-        parts.append(render_value(value, name, depth))
+        parts.append(_recurring_name(name))
+        parts.append(b"V" if value is None else render_value(value, name, depth))
     return parts
 
 
@@ -236,6 +237,9 @@ def render_name(name: str) -> bytes:
     if len(raw) > 255:
         raise EncodeError(f"{name[:40]!r}… has {len(raw)} bytes; AMQP allows 255 for a name")
     return bytes((len(raw),)) + raw
+
+
+_recurring_name = lru_cache(maxsize=1024)(render_name)
 
 
 def render_text(text: str) -> bytes:

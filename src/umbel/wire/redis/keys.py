@@ -85,11 +85,6 @@ class Keys:
         """The set of those bindings that keep an exchange's table from being swept."""
         return f"{self.prefix}_kombu.binding_permanent.{exchange}"
 
-    @property
-    def binding_deadlines(self) -> str:
-        """Exchanges of expiring queues, scored by the millisecond until which their tables are kept."""
-        return f"{self.prefix}_kombu.binding_deadlines"
-
     def member(self, routing_key: str, pattern: str, queue: str) -> str:
         """One binding, as it stands in the set."""
         return self.separator.join((routing_key, pattern, queue))

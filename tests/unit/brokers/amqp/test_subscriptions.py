@@ -20,6 +20,14 @@ def test_classic_queues_have_one_consumer_whatever_the_window():
     assert subscriptions.to_cancel({"a": QUEUES["a"]}, 2, per_consumer=False) == ["b"]
 
 
+def test_a_queue_that_goes_with_its_last_consumer_keeps_it():
+    queues = {"a": Queue("a", auto_delete=True), "b": Queue("b", arguments={"x-expires": 1000}), "c": Queue("c")}
+    subscriptions = Subscriptions()
+    begin(subscriptions, queues, 5, per_consumer=False)
+    assert subscriptions.to_cancel(queues, 0, per_consumer=False) == ["c"]
+    assert subscriptions.to_cancel({}, 5, per_consumer=False) == ["a", "b", "c"]
+
+
 def test_a_quorum_queue_grows_by_one_more_consumer():
     subscriptions, queues = Subscriptions(), {"a": QUEUES["a"]}
     assert begin(subscriptions, queues, 2, per_consumer=True) == [("a", 2)]

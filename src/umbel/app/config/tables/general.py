@@ -12,6 +12,7 @@ from umbel.app.config.kinds import (
     SECONDS,
     TEXT,
     URLS,
+    ZONE,
     choice,
 )
 from umbel.app.config.setting import Setting
@@ -26,7 +27,7 @@ GENERAL = (
     Setting(
         "timezone",
         None,
-        TEXT,
+        ZONE,
         "IANA name of the zone in which times without a zone are meant; none means UTC.",
         ("CELERY_TIMEZONE",),
         used=True,
@@ -62,7 +63,7 @@ BROKER = (
         "broker_connection_retry_on_startup",
         None,
         FLAG,
-        "The same for the first connection; none follows `broker_connection_retry`.",
+        "Try again when the first connection fails, too; none follows `broker_connection_retry`.",
         ("BROKER_CONNECTION_RETRY_ON_STARTUP",),
         used=True,
     ),
@@ -174,8 +175,29 @@ MESSAGE = (
         used=True,
         own=True,
     ),
-    Setting("message_max_header_bytes", 64 * 1024, INTEGER, "The same for all headers together.", used=True, own=True),
-    Setting("message_max_header_count", 200, INTEGER, "The same for the number of headers.", used=True, own=True),
-    Setting("message_max_depth", 8, INTEGER, "The same for tables within tables in headers.", used=True, own=True),
+    Setting(
+        "message_max_header_bytes",
+        64 * 1024,
+        INTEGER,
+        "Bytes of all headers above which a received message goes to the dead letters.",
+        used=True,
+        own=True,
+    ),
+    Setting(
+        "message_max_header_count",
+        200,
+        INTEGER,
+        "Number of headers above which a received message goes to the dead letters.",
+        used=True,
+        own=True,
+    ),
+    Setting(
+        "message_max_depth",
+        8,
+        INTEGER,
+        "Depth of tables within tables in headers above which a received message goes to the dead letters.",
+        used=True,
+        own=True,
+    ),
     Setting("message_max_decompressed", 64 * 1024 * 1024, INTEGER, "Bytes that a compressed body may become.", used=True, own=True),
 )

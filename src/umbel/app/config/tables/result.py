@@ -27,6 +27,14 @@ RESULT = (
     ),
     Setting("result_cache_max", -1, INTEGER, "Celery's cache of results in clients.", ("CELERY_MAX_CACHED_RESULTS",), optional=True),
     Setting("result_compression", None, TEXT, "How results are compressed.", ("CELERY_RESULT_COMPRESSION",), used=True),
+    Setting("result_chord_expires", None, SECONDS, "How long what Celery keeps of chords is kept.", ("CELERY_RESULT_CHORD_EXPIRES",)),
+    Setting(
+        "result_failure_expires",
+        None,
+        SECONDS,
+        "How long Celery keeps failures; Umbel: `result_expires`.",
+        ("CELERY_RESULT_FAILURE_EXPIRES",),
+    ),
     Setting("result_exchange", "celeryresults", TEXT, "Exchange of a store that is gone from Celery.", ("CELERY_RESULT_EXCHANGE",)),
     Setting("result_exchange_type", "direct", TEXT, "Its type.", ("CELERY_RESULT_EXCHANGE_TYPE",)),
     Setting(

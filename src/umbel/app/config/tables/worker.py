@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from umbel.app.config.kinds import ANY, FLAG, INTEGER, MAPPING, SECONDS, TEXT, TEXT_OR_NUMBER
+from umbel.app.config.kinds import ANY, FLAG, INTEGER, MAPPING, SECONDS, TEXT, TEXT_OR_NUMBER, choice
 from umbel.app.config.setting import Setting
 
 _LOG = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
@@ -74,6 +74,9 @@ WORKER = (
         used=True,
     ),
     Setting("worker_log_color", None, FLAG, "Coloured logs; none asks the terminal.", ("CELERYD_LOG_COLOR",), used=True),
+    Setting(
+        "worker_log_datefmt", None, TEXT, "Format of the time in log lines, as for `time.strftime`.", ("CELERYD_LOG_DATEFMT",), used=True
+    ),
     Setting("worker_log_format", _LOG, TEXT, "Format of log lines.", ("CELERYD_LOG_FORMAT",), used=True),
     Setting(
         "worker_lost_wait",
@@ -94,6 +97,13 @@ WORKER = (
         "worker_max_tasks_per_child", None, INTEGER, "Tasks after which a child is replaced.", ("CELERYD_MAX_TASKS_PER_CHILD",), used=True
     ),
     Setting("worker_pool", "prefork", ANY, "Kind of pool: prefork, solo, threads, …", ("CELERYD_POOL",), used=True),
+    Setting(
+        "worker_pool_start_method",
+        "fork",
+        choice("fork", "spawn"),
+        "How Celery starts children. Umbel's come from a clean process that is forked where that can be.",
+        ("CELERYD_POOL_START_METHOD",),
+    ),
     Setting("worker_pool_putlocks", True, FLAG, "Celery's guard of its pool.", ("CELERYD_POOL_PUTLOCKS",)),
     Setting("worker_pool_restarts", False, FLAG, "Allow the remote command `pool_restart`.", ("CELERYD_POOL_RESTARTS",)),
     Setting(
@@ -131,6 +141,14 @@ WORKER = (
     Setting("worker_redirect_stdouts_level", "WARNING", TEXT_OR_NUMBER, "At this level.", ("CELERY_REDIRECT_STDOUTS_LEVEL",), used=True),
     Setting("worker_send_task_events", False, FLAG, "Publish events of tasks (`-E`).", ("CELERY_SEND_EVENTS",)),
     Setting("worker_state_db", None, TEXT, "File that keeps revoked ids.", ("CELERYD_STATE_DB",)),
+    Setting(
+        "worker_task_log_datefmt",
+        None,
+        TEXT,
+        "Form of the time in the log lines of tasks, as of `time.strftime`.",
+        ("CELERYD_TASK_LOG_DATEFMT",),
+        used=True,
+    ),
     Setting("worker_task_log_format", _TASK_LOG, TEXT, "Format of the log lines of tasks.", ("CELERYD_TASK_LOG_FORMAT",), used=True),
     Setting("worker_timer", None, ANY, "Celery's timer class.", ("CELERYD_TIMER",)),
     Setting("worker_timer_precision", 1.0, SECONDS, "Celery's timer precision. Umbel's timers are exact.", ("CELERYD_TIMER_PRECISION",)),
@@ -150,6 +168,14 @@ BEAT = (
     Setting("beat_scheduler", "celery.beat:PersistentScheduler", ANY, "Where the schedule is kept.", ("CELERYBEAT_SCHEDULER",)),
     Setting("beat_schedule_filename", "celerybeat-schedule", TEXT, "File of the schedule's state.", ("CELERYBEAT_SCHEDULE_FILENAME",)),
     Setting("beat_sync_every", 0, INTEGER, "Sent tasks between two writes of that state; 0 goes by time.", ("CELERYBEAT_SYNC_EVERY",)),
+    Setting("beat_enable_remote_control", False, FLAG, "Listen to remote control.", ("CELERYBEAT_ENABLE_REMOTE_CONTROL",)),
+    Setting(
+        "beat_remote_control_max_tick_age",
+        None,
+        SECONDS,
+        "Time without a look at the schedule after which beat counts as stuck.",
+        ("CELERYBEAT_REMOTE_CONTROL_MAX_TICK_AGE",),
+    ),
     Setting(
         "beat_cron_starting_deadline",
         None,

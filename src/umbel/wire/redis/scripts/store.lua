@@ -1,19 +1,20 @@
 -- Stores results and announces them, leaving out those whose task has ended already.
 -- KEYS: result...
 -- ARGV: milliseconds to keep (0: for ever), then per result: the text, and the digest of the text it may replace whatever that is, or ''.
--- Returns the numbers of those that were not stored because what is there is compressed, so that nobody can tell here.
+-- Returns the numbers of those that were not stored because what is there is compressed, or begins with something else than its state (YAML is
+-- sorted), so that nobody can tell here.
 local unclear = {}
 for i = 1, #KEYS do
   local text, replaces = ARGV[2 * i], ARGV[2 * i + 1]
   local old = redis.call('GET', KEYS[i])
   local keep = false
   if old and (replaces == '' or redis.sha1hex(old) ~= replaces) then
-    if string.byte(old, 1) == 0 then
+    -- In JSON, MessagePack and mostly in pickle alike the state and its name come first; other words may be anybody's.
+    local status = string.match(old, '^[^%w]*status[^%w]+(%u+)')
+    if string.byte(old, 1) == 0 or not status then
       unclear[#unclear + 1] = i
       keep = true
     else
-      -- In JSON, YAML, MessagePack and pickle alike the state follows its name after some bytes that are no letters.
-      local status = string.match(old, 'status[^%w]+(%u+)')
       keep = status == 'SUCCESS' or status == 'FAILURE' or status == 'REVOKED'
     end
   end

@@ -1,12 +1,16 @@
-"""Recording that a redelivered message is about to run.
+"""Holding queues: copies of messages that stand for them while a worker has them.
 
-RabbitMQ cannot write to a message that it has handed out, and does not say how often a classic queue has handed one out. So the message
-is exchanged for a copy whose count is one higher, and the copy is held in a queue of this consumer's own (*holding queue*), from which it
-is delivered to us alone. What then happens to the task happens to the copy:
+RabbitMQ cannot write to a message that it has handed out, does not say how often a classic queue has handed one out, and closes the channel
+of who keeps one for longer than its ``consumer_timeout`` (30 minutes, if nobody has changed it). So a message is exchanged for a copy, which
+is held in a queue of this consumer's own (*holding queue*), from which it is delivered to us alone:
+
+- before a redelivered message runs, for a copy whose count is one higher;
+- again and again, while a message is neither done nor handed back, for a copy that is new.
+
+What then happens to the task happens to the copy:
 
 - it ends: the copy is acknowledged, and nothing is left;
-- this worker dies: the copy is ready again, has outlived its time (two seconds), and RabbitMQ dead-letters it to the queue it came
-  from, with the higher count;
+- this worker dies: the copy is ready again, has outlived its time (two seconds), and RabbitMQ dead-letters it to the queue it came from;
 - it is handed back: a copy with the old count goes to the queue, then the held one is acknowledged.
 
 At each moment the message is in one of the two queues; a crash between two steps may double it, never lose it.
@@ -22,11 +26,11 @@ from collections.abc import Awaitable, Callable
 from pamqp import commands
 
 from umbel.brokers.amqp.declaring import declare_queue
-from umbel.brokers.amqp.moving import HELD, blamed
+from umbel.brokers.amqp.moving import HELD, blamed, restored
 from umbel.brokers.amqp.session import Session
 from umbel.brokers.base import Delivery
 from umbel.brokers.topology import Exchange, Queue
-from umbel.errors import OperationalError
+from umbel.errors import EncodeError, OperationalError
 from umbel.messages.model import Message
 from umbel.wire.amqp.methods import method
 from umbel.wire.amqp.rendering import render_acks
@@ -51,14 +55,18 @@ class Holding:
         self._arriving: dict[str, asyncio.Future[int]] = {}
         self._opening = asyncio.Lock()
         self._is_open = False
+        #: Those whose start is recorded.
+        self.begun: set[Delivery] = set()
+        #: Those that were exchanged because they had been here for long.
+        self.renewed: set[Delivery] = set()
 
     async def hold(self, delivery: Delivery) -> int | None:
-        """Put a copy with a higher count into a holding queue; returns its delivery tag, or ``None`` when that failed.
+        """Put a copy into a holding queue, with a higher count for one of `begun`; returns its delivery tag, or ``None`` when that failed.
 
         Once it has returned a tag, the original is to be acknowledged.
         """
         mark = uuid.uuid4().hex
-        message = blamed(delivery)
+        message = blamed(delivery) if delivery in self.begun else restored(delivery)
         message.headers[HELD] = mark
         message.properties.pop("expiration", None)
         arriving = self._arriving[mark] = asyncio.get_running_loop().create_future()
@@ -68,8 +76,11 @@ class Holding:
                 await self._publish(message, name)
                 tag: int = await arriving
                 return tag
-        except (OperationalError, TimeoutError) as error:
-            logger.warning("the start of a redelivered message of queue %r could not be recorded: %s", delivery.queue, error)
+        except (OperationalError, EncodeError, TimeoutError) as error:
+            if self._session.lost is None:
+                logger.warning(
+                    "a message of queue %r could not be put into a holding queue: %s", delivery.queue, str(error) or "no answer in time"
+                )
             return None
         finally:
             self._arriving.pop(mark, None)
@@ -81,13 +92,18 @@ class Holding:
         arriving = self._arriving.get(str(delivery.headers.get(HELD)))
         if arriving is not None and not arriving.done():
             arriving.set_result(delivery.tag)
-        else:  # too late: the original runs unrecorded, so the copy must not
+        else:  # too late: the original stands, so the copy must not
             self.release([delivery.tag])
         return True
 
     def release(self, tags: list[int]) -> None:
         """Acknowledge held copies."""
         self._session.write(render_acks(CHANNEL, 0, tags))
+
+    def forget(self, settled: list[Delivery]) -> None:
+        """Messages that are settled."""
+        self.begun.difference_update(settled)
+        self.renewed.difference_update(settled)
 
     async def _queue(self, queue: str) -> str:
         async with self._opening:
@@ -96,7 +112,7 @@ class Holding:
                 self._is_open = True
             name = self._names.get(queue)
             if name is None:
-                name = f"umbel.begun.{uuid.uuid4()}"
+                name = f"umbel.held.{uuid.uuid4()}"
                 arguments = {
                     "x-message-ttl": int(_BACK * 1000),
                     "x-expires": int(_UNUSED * 1000),

@@ -1,0 +1,21 @@
+"""Attributes of tasks whose values are settings until a task says otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class _FromSetting:
+    """An attribute whose value is a setting's until the task says otherwise."""
+
+    def __init__(self, setting: str) -> None:
+        self.setting = setting
+
+    def __get__(self, task: Any, owner: type[Any]) -> Any:
+        app = owner.app if task is None else task.app
+        return self if app is None else app.conf[self.setting]
+
+
+def from_setting(setting: str) -> Any:
+    """An attribute of `Task` that follows a setting."""
+    return _FromSetting(setting)

@@ -1,0 +1,3 @@
+"""The exceptions under the name of Celery's module, so that a project moves by changing one word; see `umbel.errors`."""
+
+from umbel.errors import *  # noqa: F403 - that is what this module is

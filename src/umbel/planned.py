@@ -1,0 +1,99 @@
+"""What Celery has and Umbel has not, or not yet: whoever reaches for it is told so, instead of being shown an attribute that is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+_CANVAS: Final = "canvas (signatures, chains, groups, chords)"
+_CONTROL: Final = "remote control"
+_PERIODIC: Final = "periodic tasks"
+_EVENTS: Final = "events"
+
+#: Names in the package itself.
+PACKAGE: Final = dict.fromkeys(
+    ("chain", "chord", "chunks", "group", "maybe_signature", "signature", "Signature", "subtask", "xmap", "xstarmap"), _CANVAS
+)
+#: … of a task.
+TASK: Final = {
+    **dict.fromkeys(
+        (
+            "add_to_chord", "chunks", "map", "on_replace", "replace", "s", "si", "signature", "signature_from_request", "starmap", "subtask",
+            "subtask_from_request",
+        ),
+        _CANVAS,
+    ),
+    "send_event": _EVENTS,
+}  # fmt: skip
+#: … of an app.
+APP: Final = {
+    **dict.fromkeys(("GroupResult", "ResultSet", "signature"), _CANVAS),
+    **dict.fromkeys(("Beat", "add_periodic_task"), _PERIODIC),
+    "events": _EVENTS,
+    "setup_security": "signing messages",
+}
+#: … of a result.
+RESULT: Final = {
+    **dict.fromkeys(("revoke", "revoke_by_stamped_headers"), _CONTROL),
+    **dict.fromkeys(("build_graph", "graph"), _CANVAS),
+}
+#: … of ``app.control``.
+REMOTE: Final = dict.fromkeys(
+    (
+        "add_consumer", "autoscale", "broadcast", "cancel_consumer", "disable_events", "enable_events", "election", "heartbeat", "inspect",
+        "mailbox", "ping", "pool_grow", "pool_restart", "pool_shrink", "rate_limit", "revoke", "revoke_by_stamped_headers", "shutdown",
+        "terminate", "time_limit",
+    ),
+    _CONTROL,
+)  # fmt: skip
+
+
+#: Parts of Celery's app that are another thing here: what to use in their place.
+APP_ELSEWHERE: Final = {
+    "amqp": "app.queues and app.router",
+    "bugreport": "`umbel report`",
+    "loader": "app.import_modules()",
+    "log": "the signals setup_logging and after_setup_logger",
+    "select_queues": "the worker's option -Q",
+    "steps": "the signals worker_init, worker_ready and worker_shutdown",
+    "user_options": "a click command of your own around app.worker_main()",
+    "WorkController": "app.Worker",
+    **dict.fromkeys(
+        (
+            "broker_connection", "connection", "connection_for_read", "connection_for_write", "connection_or_acquire", "default_connection",
+            "default_producer", "pool", "producer_or_acquire", "producer_pool",
+        ),
+        "the app as it is: its connections are kept, shared and renewed for you",
+    ),
+}  # fmt: skip
+
+
+def sentence(owner: str, name: str, names: Mapping[str, str]) -> str:
+    """That there is no such thing yet.
+
+    Args:
+        owner: whose it would be, in words.
+        name: what was asked for.
+        names: one of the tables above, which has this name.
+    """
+    return f"{owner} has no {name} yet: {names[name]} will come with a later version"
+
+
+def teller(owner: str, names: Mapping[str, str], elsewhere: Mapping[str, str] | None = None) -> Callable[[object, str], Any]:
+    """A ``__getattr__`` that tells of what is planned, and for other names raises what the look-up raised.
+
+    Args:
+        owner: whose it would be, in words.
+        names: one of the tables above.
+        elsewhere: what stands in the place of names that will not come.
+    """
+    instead = elsewhere or {}
+
+    def look_up(thing: object, name: str) -> Any:
+        if name in names:
+            raise AttributeError(sentence(owner, name, names), name=name, obj=thing)
+        if name in instead:
+            raise AttributeError(f"{owner} has no {name}: use {instead[name]}", name=name, obj=thing)
+        return object.__getattribute__(thing, name)
+
+    return look_up

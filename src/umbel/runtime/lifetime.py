@@ -1,0 +1,61 @@
+"""Fork and exit: what happens to objects whose connections and threads belong to one process.
+
+The interpreter keeps what it is given for such moments until it ends, and a fork hook cannot be taken back. So it is given one function
+for each moment, here; the objects are held weakly, and nothing is left of one that is gone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import logging
+import os
+import weakref
+from collections.abc import Callable
+from typing import Final
+
+logger = logging.getLogger("umbel.runtime")
+
+
+class _Moment:
+    """Bound methods to be called at one moment: of the newest object first, because it may rest on older ones."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._methods: dict[int, weakref.WeakMethod[Callable[[], None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._methods)
+
+    def add(self, method: Callable[[], None]) -> None:
+        number = next(self._numbers)
+        self._methods[number] = weakref.WeakMethod(method, lambda _: self._methods.pop(number, None))
+
+    def come(self) -> None:
+        for reference in reversed(list(self._methods.values())):
+            method = reference()
+            if method is not None:
+                try:
+                    method()
+                except Exception:  # the next one must be called too
+                    logger.exception("%s failed", method.__qualname__)
+
+
+_FORKED: Final = _Moment()
+_EXITING: Final = _Moment()
+
+
+def attach(*, after_fork: Callable[[], None], before_exit: Callable[[], None]) -> None:
+    """Have methods of an object called, as long as it lives.
+
+    Args:
+        after_fork: in each forked child. It must not wait for a lock: the thread that holds it stayed in the parent.
+        before_exit: when the interpreter ends.
+    """
+    _FORKED.add(after_fork)
+    _EXITING.add(before_exit)
+
+
+atexit.register(_EXITING.come)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_FORKED.come)

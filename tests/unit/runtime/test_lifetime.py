@@ -1,0 +1,103 @@
+"""Fork and exit."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from umbel import Umbel
+from umbel.runtime.lifetime import _Moment, attach
+
+
+class Resident:
+    def __init__(self, name, calls, error=None):
+        self.name, self.calls, self.error = name, calls, error
+
+    def act(self):
+        self.calls.append(self.name)
+        if self.error is not None:
+            raise self.error
+
+    def rest(self):
+        pass
+
+
+def test_the_newest_is_called_first():
+    moment, calls = _Moment(), []
+    residents = [Resident(name, calls) for name in "abc"]
+    for resident in residents:
+        moment.add(resident.act)
+    moment.come()
+    moment.come()
+    assert calls == [*"cba", *"cba"]
+
+
+def test_nothing_is_left_of_what_is_gone():
+    moment, calls = _Moment(), []
+    kept = Resident("kept", calls)
+    for resident in (kept, *(Resident("gone", calls) for _ in range(100))):
+        moment.add(resident.act)
+    del resident
+    gc.collect()
+    assert len(moment) == 1
+    moment.come()
+    assert calls == ["kept"]
+
+
+def test_one_that_fails_is_logged_and_the_next_is_called(caplog):
+    moment, calls = _Moment(), []
+    residents = [Resident("first", calls), Resident("second", calls, OSError("gone wrong"))]
+    for resident in residents:
+        moment.add(resident.act)
+    moment.come()
+    assert calls == ["second", "first"]
+    (line,) = caplog.records
+    assert line.getMessage() == "Resident.act failed"
+    assert str(line.exc_info[1]) == "gone wrong"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_is_told_and_the_parent_is_not():
+    calls = []
+    resident = Resident("x", calls)
+    attach(after_fork=resident.act, before_exit=resident.rest)
+    child = os.fork()
+    if child == 0:
+        os._exit(len(calls))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert not calls
+
+
+def test_at_exit():
+    program = """
+        from umbel.runtime.lifetime import attach
+
+        class Resident:
+            def say(self):
+                print("the end", flush=True)
+
+        resident, other = Resident(), Resident()
+        for each in resident, other:
+            attach(after_fork=each.say, before_exit=each.say)
+        del other, each
+    """
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=30, check=True)
+    assert ended.stdout == "the end\n"
+
+
+@pytest.mark.parametrize(("broker", "backend"), [("amqp://", "rpc://"), ("redis://", "redis://"), ("sqlite:///{}/x.db", None)])
+def test_the_interpreter_keeps_nothing_of_apps_that_are_gone(tmp_path, broker, backend):
+    known = atexit._ncallbacks()
+    for _ in range(10):
+        app = Umbel("x", broker=broker.format(tmp_path), backend=backend, set_as_current=False)
+        assert app.publisher is not None
+        app.store
+        app.close()
+    assert atexit._ncallbacks() == known

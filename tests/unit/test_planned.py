@@ -1,0 +1,58 @@
+"""Who reaches for what is not there yet is told so."""
+
+import pickle
+
+import pytest
+
+import umbel
+from umbel import Umbel, planned
+
+
+@pytest.fixture
+def app():
+    with Umbel("proj", broker="memory://", backend="cache+memory://", set_as_current=False) as app:
+        yield app
+
+
+def test_names_of_the_package_that_come_later():
+    with pytest.raises(
+        ImportError, match=r"umbel has no group yet: canvas \(signatures, chains, groups, chords\) will come with a later version"
+    ):
+        from umbel import group  # noqa: F401
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = umbel.nonsense
+
+
+def test_attributes_that_come_later(app):
+    @app.task
+    def job(): ...
+
+    things = [(job, planned.TASK), (app, planned.APP), (app.AsyncResult("x"), planned.RESULT), (app.control, planned.REMOTE)]
+    for thing, names in things:
+        for name in names:
+            assert not hasattr(thing, name)
+            with pytest.raises(AttributeError, match=f"has no {name} yet: .* will come with a later version"):
+                getattr(thing, name)
+        with pytest.raises(AttributeError, match="object has no attribute 'nonsense'"):
+            _ = thing.nonsense
+    assert pickle.loads(pickle.dumps(app.AsyncResult("x"))).id == "x"
+
+
+def test_what_stands_elsewhere_is_named(app):
+    for name, instead in planned.APP_ELSEWHERE.items():
+        with pytest.raises(AttributeError) as caught:
+            getattr(app, name)
+        assert str(caught.value) == f"the app has no {name}: use {instead}"
+
+
+def test_what_a_property_raises_is_not_hidden(app):
+    class Task(umbel.Task):
+        @property
+        def client(self):
+            return self.no_such_thing
+
+    @app.task(base=Task)
+    def job(): ...
+
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        _ = job.client

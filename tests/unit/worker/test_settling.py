@@ -1,0 +1,84 @@
+"""How messages end whose tasks did not run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from umbel import hooks
+from umbel.brokers.base import Delivery
+from umbel.errors import WorkerLostError
+from umbel.worker.narrating import Narrator
+from umbel.worker.settling import Settlement
+from unit.worker.stand_ins import FakeConsumer, FakeStore
+
+
+def bury(headers, properties=None):
+    """Bury a message; returns the records that were stored."""
+
+    async def story():
+        consumer, store, chores = FakeConsumer(), FakeStore(), []
+        settlement = Settlement(store, Narrator(), lambda chore: chores.append(asyncio.ensure_future(chore)))
+        settlement.attach(consumer)
+        delivery = Delivery(b"", headers, "", "", properties or {}, 1, 0, "q", "", "q", False, 0)
+        settlement.bury(delivery, "too_many_deliveries", "", WorkerLostError("signal 9"))
+        await asyncio.gather(*chores)
+        assert len(consumer.dead) == 1
+        return store.records
+
+    return asyncio.run(story())
+
+
+def test_a_failure_is_stored_with_what_the_message_says():
+    (record,) = bury({"id": "a", "group": "g", "parent_id": "p"}, {"reply_to": "r", "correlation_id": "other"})
+    assert (record.task_id, record.status, record.group_id, record.parent_id, record.reply_to) == ("a", "FAILURE", "g", "p", "r")
+    assert record.result == {"exc_type": "WorkerLostError", "exc_message": ["signal 9"], "exc_module": "billiard.exceptions"}
+
+
+def test_a_message_of_protocol_1_has_its_id_among_the_properties():
+    (record,) = bury({}, {"correlation_id": "a"})
+    assert (record.task_id, record.status) == ("a", "FAILURE")
+
+
+@pytest.mark.parametrize("task_id", ["", None, 3, ["a"], "x" * 256])
+def test_without_a_usable_id_nothing_is_stored(task_id):
+    assert not bury({"id": task_id}, {"correlation_id": task_id})
+
+
+def test_fields_that_are_no_text_are_left_out():
+    (record,) = bury({"id": "a", "group": 3, "parent_id": ["p"]}, {"reply_to": {}})
+    assert (record.group_id, record.parent_id, record.reply_to) == (None, None, None)
+
+
+def test_a_listener_that_takes_long_holds_neither_its_message_nor_others():
+    heard, may_end = [], threading.Event()
+
+    def listen(task_id, **_named):
+        heard.append(task_id)
+        assert may_end.wait(20)
+
+    async def story():
+        consumer, store, chores = FakeConsumer(), FakeStore(), []
+        settlement = Settlement(store, Narrator(), lambda chore: chores.append(asyncio.ensure_future(chore)))
+        settlement.attach(consumer)
+        try:
+            for number in range(50):  # more than there are threads in the loop's pool
+                delivery = Delivery(b"", {"id": str(number)}, "", "", {}, 1, 0, "q", "", "q", False, 0)
+                settlement.bury(delivery, "too_many_deliveries", "", WorkerLostError("signal 9"))
+            async with asyncio.timeout(20):
+                while len(consumer.dead) < 50:
+                    await asyncio.sleep(0)
+            assert not any(chore.done() for chore in chores)
+        finally:
+            may_end.set()
+            await asyncio.gather(*chores)
+        assert len(store.records) == 50
+
+    hooks.task_failure.connect(listen)
+    try:
+        asyncio.run(story())
+    finally:
+        hooks.task_failure.disconnect(listen)
+    assert sorted(heard, key=int) == [str(number) for number in range(50)]
