@@ -99,7 +99,7 @@ def decode(row: Stored, limits: MessageLimits, epoch: int) -> Delivery:
         fields = _parse(envelope, limits)
         flaw = flaw or _excess(fields["headers"], envelope, limits)
     except MessageError as error:
-        flaw = error
+        flaw = error.with_traceback(None)  # which would keep the message, and itself, in memory
         fields = {"headers": {}, "content_type": "", "content_encoding": "", "properties": {}, "exchange": "", "routing_key": queue}
     headers = fields["headers"]
     if extra is not None:

@@ -235,15 +235,15 @@ class RpcStore:
 
     def _on_delivery(self, delivery: Delivery) -> None:
         task_id = str(delivery.properties.get("correlation_id") or "")
-        try:
-            if delivery.flaw is not None:
-                raise delivery.flaw
-            value = serializers.loads(delivery.body, delivery.content_type, delivery.content_encoding, self._accept)
-            record = from_meta(value, task_id)
-        except (MessageError, DecodeError) as error:
-            logger.warning("a result of task %s cannot be read and is dropped: %s", task_id or "unknown", error)
-            return
-        self._inbox.put(record)
+        flaw: Exception | None = delivery.flaw
+        if flaw is None:
+            try:
+                value = serializers.loads(delivery.body, delivery.content_type, delivery.content_encoding, self._accept)
+                self._inbox.put(from_meta(value, task_id))
+            except (MessageError, DecodeError) as error:
+                flaw = error.with_traceback(None)
+        if flaw is not None:
+            logger.warning("a result of task %s cannot be read and is dropped: %s", task_id or "unknown", flaw)
 
 
 class _Reader:

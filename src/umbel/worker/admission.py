@@ -92,9 +92,9 @@ def admit(message: Message, *, attempts: int, flaw: MessageError | None, house: 
         now: seconds since the epoch.
         near: seconds; due times closer than this are held.
     """
+    if flaw is not None:
+        return Bury(flaw.reason, str(flaw))  # raised, it would keep the message in memory: its traceback leads here
     try:
-        if flaw is not None:
-            raise flaw
         fields = check_fields(message.headers, message.properties, (), {})
         eta, expires = _epoch(fields["eta"], house.zone), _epoch(fields["expires"], house.zone)
     except MessageError as error:

@@ -45,6 +45,7 @@ def changed(**fields):
 def test_an_untrusted_file_gives_flaws_and_no_exceptions(stored, flaw):
     found = decode(stored, LIMITS, 0)
     assert isinstance(found.flaw, DecodeError)
+    assert found.flaw.__traceback__ is None, "it keeps the message in memory"
     assert flaw in str(found.flaw)
     assert found.headers == ({"id": "1"} if stored[6] == PLAIN else {})
     assert type(found.body) is bytes
@@ -63,6 +64,7 @@ def test_an_untrusted_file_gives_flaws_and_no_exceptions(stored, flaw):
 def test_limits(stored, flaw):
     found = decode(stored, LIMITS, 0)
     assert isinstance(found.flaw, MessageTooLarge)
+    assert found.flaw.__traceback__ is None, "it keeps the message in memory"
     assert flaw in str(found.flaw)
     envelope = stored[6]
     assert found.headers == (json.loads(envelope)["headers"] if len(envelope) < 4 * LIMITS.header_bytes else {})

@@ -1,3 +1,4 @@
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -49,6 +50,13 @@ def test_an_unknown_task_is_buried_by_name():
 
 def test_a_flaw_is_its_reason():
     assert decide(flaw=MessageTooLarge("17 MiB")) == Bury("too_large", "17 MiB")
+
+
+def test_a_flawed_message_is_not_kept_in_memory():
+    message, flaw = Message(b"x" * 1000, {"task": "t", "id": "i"}), MessageTooLarge("17 MiB")
+    before = sys.getrefcount(message)
+    admit(message, attempts=0, flaw=flaw, house=HOUSE, now=0.0)
+    assert sys.getrefcount(message) == before
 
 
 def test_too_many_deaths():

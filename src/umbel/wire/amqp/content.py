@@ -61,7 +61,7 @@ def parse_content(data: bytes, at: int, end: int, limits: Limits, table: TablePa
             try:
                 headers, at = table(data, at, limits)
             except MessageTooLarge as error:
-                flaw = error
+                flaw = error.with_traceback(None)  # which would keep the bytes, and itself, in memory
                 headers, at = _parse_large(data, at)
         if flags & _DELIVERY_MODE:
             properties["delivery_mode"] = data[at]
@@ -80,7 +80,7 @@ def parse_content(data: bytes, at: int, end: int, limits: Limits, table: TablePa
         if at > end:
             raise DecodeError("the properties are longer than their frame")
     except MessageError as error:
-        return content_type, content_encoding, {}, properties, flaw or error
+        return content_type, content_encoding, {}, properties, flaw or error.with_traceback(None)
     except (StructError, IndexError, ValueError, OverflowError, OSError) as error:
         return content_type, content_encoding, headers, properties, flaw or DecodeError(f"the properties are malformed: {error}")
     if size > limits.body:

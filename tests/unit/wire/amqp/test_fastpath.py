@@ -173,6 +173,7 @@ def test_bad_headers_are_a_flaw_of_the_message_only(raw, kind):
     made = receiver()
     flawed, fine = take(made, deliver(1) + frame(2, raw) + message(2, BASIC.content_header, b"fine"))
     assert isinstance(flawed.flaw, kind)
+    assert flawed.flaw.__traceback__ is None, "it keeps the message in memory"
     assert flawed.headers == {}
     assert (fine.flaw, fine.body) == (None, b"fine")
 
@@ -197,6 +198,7 @@ def test_headers_over_a_limit_are_read_as_far_as_they_can_be_written_again(limit
         raw = content(nested)
     flawed, fine = take(made, message(1, raw, b"x") + message(2, render_content(1, "", "", {}, {}), b"y"))
     assert isinstance(flawed.flaw, MessageTooLarge)
+    assert flawed.flaw.__traceback__ is None, "it keeps the message in memory"
     if not readable:
         assert flawed.headers == {}
     elif depth:
