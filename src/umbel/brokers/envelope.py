@@ -24,6 +24,8 @@ Encoded = tuple[int, int, str, bytes]
 Stored = Sequence[Any]
 
 _HIGHEST_PRIORITY: Final = 255
+#: Characters of a dead letter's explanation.
+_LONGEST_DETAIL: Final = 2000
 #: Headers of up to so many times the limit are read, so that a dead letter and a stored failure can name the task.
 _READ: Final = 4
 
@@ -81,7 +83,7 @@ def dead_headers(queue: str, reason: str, detail: str, now: float) -> dict[str, 
     """The headers that a dead letter gets."""
     return {
         DEAD_REASON: reason,
-        DEAD_DETAIL: detail.encode(errors="replace").decode(),
+        DEAD_DETAIL: detail[:_LONGEST_DETAIL].encode(errors="replace").decode(),
         DEAD_QUEUE: queue,
         DEAD_AT: datetime.fromtimestamp(now, UTC).isoformat(),
     }

@@ -61,14 +61,13 @@ def complete_queues(_context: click.Context, _parameter: click.Parameter, incomp
     return _items(_names("queues"), incomplete)
 
 
-def queues_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: ``-Q`` names queues."""
+def queues_option(*names: str, text: str = "Only these, e.g. -Q fast,slow.") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option that names queues; ``-Q`` unless others are given."""
     return click.option(
-        "-Q",
-        "--queues",
+        *(names or ("-Q", "--queues")),
         multiple=True,
         callback=names_list,
         metavar="NAMES",
         shell_complete=complete_queues,
-        help="Only these, e.g. -Q fast,slow.",
-    )(function)
+        help=text,
+    )

@@ -19,7 +19,6 @@ import click
 from umbel.cli.options import Group, Misuse
 
 EX_FAILURE: Final = 1
-EX_USAGE: Final = 2
 EX_UNAVAILABLE: Final = 69
 EX_INTERRUPTED: Final = 130
 

@@ -15,7 +15,7 @@ from umbel.brokers import urls
 from umbel.brokers.base import Publisher
 from umbel.brokers.redis.address import addresses
 from umbel.brokers.redis.blocking import Connection
-from umbel.errors import BackendStoreError, DecodeError, ImproperlyConfigured
+from umbel.errors import BackendStoreError, DecodeError, EncodeError, ImproperlyConfigured, OperationalError
 from umbel.results.base import StoreOptions
 from umbel.results.meta import MetaCodec, is_terminal
 from umbel.results.model import Record, sent
@@ -32,6 +32,8 @@ _READ_PATIENCE = 5.0
 _BATCH = 500
 #: Times that an older value that the script cannot read is compared anew.
 _ROUNDS = 5
+#: How Redis refuses a value of more than proto-max-bulk-len (512 MB unless set), before it hangs up.
+_TOO_LONG = "invalid bulk length"
 #: What looks like the state in a value that cannot be decoded.
 _STATUS = re.compile(rb"status[^0-9A-Za-z]+([A-Z]+)")
 
@@ -70,7 +72,12 @@ class RedisStore:
         encoded = [(self._key(record.task_id), self._codec.encode(record)) for record in records]
         for first in range(0, len(encoded), _BATCH):
             batch = encoded[first : first + _BATCH]
-            self._connections.use(partial(self._store, batch), _STORE_PATIENCE)
+            try:
+                self._connections.use(partial(self._store, batch), _STORE_PATIENCE)
+            except OperationalError as error:
+                if _TOO_LONG in str(error):
+                    raise EncodeError(f"a result is larger than Redis takes: {max(len(data) for _, data in batch):,} bytes") from error
+                raise
 
     def _store(self, batch: Sequence[tuple[str, bytes]], connection: Connection) -> None:
         """Store; where the script cannot read the older value, read it, and store only over that very value."""

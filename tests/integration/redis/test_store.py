@@ -7,7 +7,7 @@ import time
 import pytest
 import redis
 
-from umbel.errors import OperationalError
+from umbel.errors import EncodeError, OperationalError
 from umbel.messages.ids import uuid7
 from umbel.results import redis_watch
 from umbel.results.base import StoreOptions
@@ -34,6 +34,19 @@ def record(task_id, status="SUCCESS", result=None):
 
 def new():
     return uuid7(time.time())
+
+
+def test_a_result_that_redis_does_not_take(private):
+    with redis.Redis.from_url(private.url()) as client:
+        client.config_set("proto-max-bulk-len", 1 << 20)
+        try:
+            store = connect(StoreOptions(url=private.url(), expires=60))
+            with pytest.raises(EncodeError, match="larger than Redis takes: 2,000,"):
+                store.store([record("small", result=1), record("large", result="x" * 2_000_000)])
+            assert store.fetch(["small", "large"]) == {}
+            store.close()
+        finally:
+            client.config_set("proto-max-bulk-len", 512 << 20)
 
 
 def test_the_key_and_its_value_are_celerys(store, redis_store_url):

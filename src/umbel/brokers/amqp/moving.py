@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any
 
@@ -17,6 +16,7 @@ from umbel.brokers.amqp.addresses import Address, in_order
 from umbel.brokers.amqp.declaring import bind_delayed, dead_queue, declare_delayed, declare_queue, delayed_key, entry_level, level_name
 from umbel.brokers.amqp.session import Session
 from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, BrokerOptions, Delivery
+from umbel.brokers.envelope import dead_headers
 from umbel.errors import EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.messages.model import Message
 from umbel.wire.amqp import events
@@ -32,8 +32,6 @@ DUE = "x-umbel-due"
 #: Header: marks the copy of a message that is held while it runs; see `umbel.brokers.amqp.holding`.
 HELD = "x-umbel-held"
 _DEAD_HEADERS = frozenset((DEAD_REASON, DEAD_DETAIL, DEAD_QUEUE, DEAD_AT))
-#: Characters of a dead letter's explanation.
-_LONGEST_DETAIL = 2000
 
 
 def restored(delivery: Delivery) -> Message:
@@ -61,9 +59,7 @@ def delayed(delivery: Delivery, until: float) -> Message:
 
 def dead(delivery: Delivery, reason: str, detail: str, now: float) -> Message:
     """The message as a dead letter: it stays until somebody removes it."""
-    at = datetime.fromtimestamp(now, UTC).isoformat()
-    extra = {DEAD_REASON: reason, DEAD_DETAIL: detail[:_LONGEST_DETAIL], DEAD_QUEUE: delivery.queue, DEAD_AT: at}
-    message = _again(delivery, extra, without="expiration")
+    message = _again(delivery, dead_headers(delivery.queue, reason, detail, now), without="expiration")
     message.properties["delivery_mode"] = 2
     return message
 

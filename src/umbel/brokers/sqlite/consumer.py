@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from umbel.runtime import backoff
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire import kombu_json
+
+logger = logging.getLogger("umbel.brokers.sqlite")
 
 #: Messages in one claim: what keeps a turn under a millisecond.
 BATCH: Final = 64
@@ -255,6 +258,9 @@ class SqliteConsumer:
                 self._rest()
         except OperationalError as error:
             self._fail(error)
+        except Exception as error:  # not one that is known; without another turn, the worker would stand still
+            logger.exception("the queues in %s could not be worked on", self._database.path)
+            self._fail(OperationalError(f"{type(error).__name__}: {error}"))
 
     def _attempt(self) -> None:
         try:

@@ -45,7 +45,7 @@ def selection(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--limit", type=WholeNumber(min=1), metavar="N", help="At most this many."),
         click.option("--task", metavar="NAME", help="Only those of this task."),
         click.option("--reason", metavar="WORD", help="Only those that died of this."),
-        queues_option,
+        queues_option(),
     ):
         decorated = option(decorated)
     return decorated
@@ -81,7 +81,7 @@ def _row(letter: DeadLetter) -> tuple[str | None, ...]:
 
 @command.command("show", short_help="Show one whole: why it died, its headers, its body.")
 @click.argument("task_id")
-@queues_option
+@queues_option()
 @json_option
 @click.pass_context
 def show_command(context: click.Context, task_id: str, queues: tuple[str, ...], as_json: bool) -> None:

@@ -6,18 +6,16 @@ import contextlib
 
 import click
 
-from umbel.cli.completing import complete_queues, queues_option
+from umbel.cli.completing import queues_option
 from umbel.cli.loading import LoadedApp, load
-from umbel.cli.options import Command, GlobalOptions, json_option, names_list
+from umbel.cli.options import Command, GlobalOptions, json_option
 from umbel.cli.output import Output, confirm, count
 
 
 @click.command(cls=Command)
 @click.option("-f", "--force", "-y", "--yes", is_flag=True, help="Do not ask.")
-@queues_option
-@click.option(
-    "-X", "--exclude-queues", multiple=True, callback=names_list, metavar="NAMES", shell_complete=complete_queues, help="All but these."
-)
+@queues_option()
+@queues_option("-X", "--exclude-queues", text="All but these.")
 @json_option
 @click.pass_context
 def command(context: click.Context, force: bool, queues: tuple[str, ...], exclude_queues: tuple[str, ...], as_json: bool) -> None:

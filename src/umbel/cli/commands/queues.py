@@ -14,7 +14,7 @@ from umbel.cli.output import Output
 
 
 @click.command(cls=Command)
-@queues_option
+@queues_option()
 @json_option
 @click.pass_context
 def command(context: click.Context, queues: tuple[str, ...], as_json: bool) -> None:

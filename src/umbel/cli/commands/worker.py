@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from umbel.cli.completing import complete_queues, one_of
+from umbel.cli.completing import one_of, queues_option
 from umbel.cli.loading import LoadedApp, enter, load
 from umbel.cli.options import Command, GlobalOptions, Misuse, Number, WholeNumber, did_you_mean, names_list
 from umbel.cli.output import Output, count, wants_color
@@ -59,24 +59,8 @@ def _accepted(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], 
 
 
 _QUEUES = (
-    click.option(
-        "-Q",
-        "--queues",
-        multiple=True,
-        callback=names_list,
-        metavar="NAMES",
-        shell_complete=complete_queues,
-        help="Consume from these, e.g. -Q fast,slow.",
-    ),
-    click.option(
-        "-X",
-        "--exclude-queues",
-        multiple=True,
-        callback=names_list,
-        metavar="NAMES",
-        shell_complete=complete_queues,
-        help="Consume from all but these.",
-    ),
+    queues_option(text="Consume from these, e.g. -Q fast,slow."),
+    queues_option("-X", "--exclude-queues", text="Consume from all but these."),
     click.option("--purge", "--discard", is_flag=True, help="Drop what waits in the queues first. There is no undo."),
     click.option("-I", "--include", multiple=True, callback=names_list, metavar="MODULES", help="Import these modules too."),
 )
