@@ -133,6 +133,21 @@ class TestBusy:
         theirs.close()
         assert BUSY_TIMEOUT == 30
 
+    @pytest.mark.parametrize("new", [True, False])
+    def test_a_long_wait_is_told_once(self, path, monkeypatch, caplog, new):
+        monkeypatch.setattr("umbel.brokers.sqlite.database._SILENCE", 0.05)
+        if not new:
+            count(Database(str(path)))
+        theirs = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        theirs.execute("BEGIN EXCLUSIVE")
+        timer = threading.Timer(0.3, theirs.execute, ["COMMIT"])
+        timer.start()
+        assert Database(str(path)).write(lambda connection: "done") == "done"
+        timer.join()
+        theirs.close()
+        (told,) = caplog.messages
+        assert told == f"SQLite database {path} is locked by another process; waiting for up to 30 s"
+
     def test_what_fails_is_taken_back(self, database):
         def work(connection):
             connection.execute("INSERT INTO umbel_queues (name) VALUES ('q')")

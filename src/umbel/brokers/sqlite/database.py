@@ -17,6 +17,7 @@ the inode first and opens what is now at the path; `Database.generation` tells i
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import threading
@@ -37,6 +38,10 @@ SCHEMA_VERSION: Final = 1
 BUSY_TIMEOUT: Final = 30.0
 #: Seconds between its attempts: the first, and the most.
 _FIRST_WAIT, _LONGEST_WAIT = 0.00005, 0.005
+#: Seconds after which it says that it waits.
+_SILENCE = 2.0
+
+logger = logging.getLogger("umbel.brokers.sqlite")
 
 _HINTS: Final = {
     sqlite3.SQLITE_CANTOPEN: "the path must name a file in a folder that exists and is writable",
@@ -84,12 +89,19 @@ def synchronous_of(url: str, transport: object = None) -> str:
     return value.upper()
 
 
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def translate(path: str, error: sqlite3.Error) -> OperationalError:
     """The same error in our words."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if _is_busy(error):
         return Busy(f"SQLite database {path} is locked by another process")
-    hint = _HINTS.get(code)
+    hint = _HINTS.get(_code(error))
     return OperationalError(f"SQLite database {path}: {error}" + (f" ({hint})" if hint else ""))
 
 
@@ -157,17 +169,13 @@ class Database:
 
     def write(self, work: Callable[[sqlite3.Connection], R], timeout: float | None = None) -> R:
         """`attempt`, waiting up to ``timeout`` seconds for other writers."""
-        pause, deadline = _FIRST_WAIT, 0.0
+        wait = _Wait(self.path, BUSY_TIMEOUT if timeout is None else timeout)
         while True:
             try:
                 return self.attempt(work)
             except Busy:
-                now = SYSTEM.monotonic()
-                deadline = deadline or now + (BUSY_TIMEOUT if timeout is None else timeout)
-                if now >= deadline:
+                if not wait.goes_on():
                     raise
-                time.sleep(pause)
-                pause = min(_LONGEST_WAIT, pause * 1.5)
 
     def read(self, work: Callable[[sqlite3.Connection], R]) -> R:
         """Run queries outside a transaction; in WAL mode these never wait for writers."""
@@ -193,22 +201,30 @@ class Database:
     def _open(self) -> None:
         if sqlite3.sqlite_version_info < (3, 35):
             raise ImproperlyConfigured(f"SQLite {sqlite3.sqlite_version} is too old: Umbel needs 3.35 or newer")
-        # The long timeout is for the first moments, when several processes may create the file at once.
-        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         self._connection = connection
         self.opened += 1
+        wait = _Wait(self.path, BUSY_TIMEOUT)  # in the first moments several processes may create the file at once
+        while True:
+            try:
+                self._prepare(connection)
+                break
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or not wait.goes_on():
+                    raise
+        found = os.stat(self.path)  # noqa: PTH116
+        if (found.st_ino, found.st_dev) != self._inode:
+            self._inode = (found.st_ino, found.st_dev)
+            self.generation += 1
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
         # The file may come from anywhere: its schema may not call functions with side effects.
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
         if not self._autocheckpoint:
             connection.execute("PRAGMA wal_autocheckpoint=0")
-        _use_wal(connection)
+        connection.execute("PRAGMA journal_mode=WAL")
         self._migrate(connection)
-        connection.execute("PRAGMA busy_timeout=0")
-        found = os.stat(self.path)  # noqa: PTH116
-        if (found.st_ino, found.st_dev) != self._inode:
-            self._inode = (found.st_ino, found.st_dev)
-            self.generation += 1
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         version = _version(connection)
@@ -228,18 +244,30 @@ class Database:
             raise OperationalError(f"{self.path} has version {version!r} of the tables, this Umbel knows {SCHEMA_VERSION}: upgrade Umbel")
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
-    # Changing the journal mode does not wait for others by itself.
-    deadline = SYSTEM.monotonic() + BUSY_TIMEOUT
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-            if not busy or SYSTEM.monotonic() > deadline:
-                raise
-            time.sleep(_LONGEST_WAIT)
+class _Wait:
+    """For other writers, in small steps. What takes long is said once."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._since: float | None = None
+        self._pause = _FIRST_WAIT
+        self._told = False
+
+    def goes_on(self) -> bool:
+        """Wait a moment; whether there is time left for another attempt."""
+        now = SYSTEM.monotonic()
+        if self._since is None:
+            self._since = now
+        waited = now - self._since
+        if waited >= self._timeout:
+            return False
+        if waited >= _SILENCE and not self._told:
+            self._told = True
+            logger.warning("SQLite database %s is locked by another process; waiting for up to %.0f s", self._path, self._timeout)
+        time.sleep(self._pause)
+        self._pause = min(_LONGEST_WAIT, self._pause * 1.5)
+        return True
 
 
 def _version(connection: sqlite3.Connection) -> object:
