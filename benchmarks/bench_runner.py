@@ -37,7 +37,7 @@ def prepared(backend):
     """An app with a task that does nothing, and a job for it."""
     app = Umbel("bench", broker="memory://", backend=backend, set_as_current=False)
     publisher = NoPublisher()
-    app.links.use(publisher, None)
+    app.connections.use(publisher, None)
 
     @app.task(name="noop")
     def noop(x=None):

@@ -91,7 +91,7 @@ class FakeApp(Umbel):
         super().__init__(main, clock=options.pop("clock", FakeClock()), set_as_current=False, **options)
         self.fake = FakePublisher()
         self.records = FakeStore()
-        self.links.use(self.fake, self.records)
+        self.connections.use(self.fake, self.records)
 
     def job(self, message: Message | None = None, to: Destination | None = None, **headers: Any) -> Job:
         """The last message published, or this one, as a worker receives it."""

@@ -15,7 +15,7 @@ from umbel.app import eager, importing, running
 from umbel.app.annotations import annotate
 from umbel.app.config import sources
 from umbel.app.config.settings import Settings, zone_of
-from umbel.app.connections import Links
+from umbel.app.connections import AppConnections
 from umbel.app.registry import SHARED, TaskRegistry
 from umbel.app.sending import announcing
 from umbel.app.sending.options import PublishOptions, arguments
@@ -98,7 +98,7 @@ class Umbel:
         self._tasks = TaskRegistry()
         self._shared_seen = 0
         self._discoveries: list[Callable[[], Iterable[str]]] = []
-        self.links = Links(self.conf)
+        self.connections = AppConnections(self.conf)
         #: Renders and publishes this app's messages.
         self.outbox = Outbox(self)
         self._forget_process()
@@ -306,29 +306,29 @@ class Umbel:
     @property
     def broker(self) -> Broker:
         """The broker that workers read from."""
-        return self.links.broker
+        return self.connections.broker
 
     @property
     def publisher(self) -> Publisher:
         """Publishes for this process."""
-        return self.links.publisher
+        return self.connections.publisher
 
     @property
     def store(self) -> ResultStore | None:
         """Where results are kept; ``None`` when they are not."""
-        return self.links.store
+        return self.connections.store
 
     backend = store
 
     @property
     def answers_by_message(self) -> bool:
         """Results come back as messages to this client (``rpc://``)."""
-        return (self.links.store_url() or "").startswith("rpc")
+        return (self.connections.store_url() or "").startswith("rpc")
 
     @property
     def oid(self) -> str:
         """The id of this client process."""
-        return self.links.oid
+        return self.connections.oid
 
     @property
     def thread_oid(self) -> str:
@@ -355,14 +355,14 @@ class Umbel:
         """
         current.forget_app(self)
         try:
-            self.links.close()
+            self.connections.close()
         finally:
             self._forget_process()
 
     def _after_fork(self) -> None:
         """In a forked child: connections are the parent's."""
         self._lock = threading.RLock()
-        self.links.forget()
+        self.connections.forget()
         self._forget_process()
         self.conf.version += 1
         self.on_after_fork.send(self)
@@ -375,7 +375,7 @@ class Umbel:
         Args:
             hostname: the worker's name.
         """
-        return TaskRunner(running.environment(self, hostname or self.hostname, stores=self.links.store_url() is not None))
+        return TaskRunner(running.environment(self, hostname or self.hostname, stores=self.connections.store_url() is not None))
 
     def eager_runner(self, *, stores: bool) -> TaskRunner:
         """Executes tasks in their caller."""

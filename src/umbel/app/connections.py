@@ -1,4 +1,4 @@
-"""`Links`: what an app is connected to; and from settings to the options of broker and store, the one place where both are known."""
+"""`AppConnections`: what an app is connected to; and from settings to the options of broker and store, the one place where both are known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from umbel.results import registry as store_registry
 from umbel.results.base import ResultStore, StoreOptions
 
 
-class Links:
+class AppConnections:
     """What an app is connected to. Thread-safe; after a fork, `forget`."""
 
     def __init__(self, conf: Settings) -> None:
