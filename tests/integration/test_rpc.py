@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from umbel import Umbel
 from umbel.brokers.amqp import connect as connect_broker
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.topology import Destination, Exchange, Queue
@@ -160,6 +161,21 @@ def test_a_result_that_waits_for_its_reader(make):
     for thread in threads:
         thread.join()
     assert found == {number: number for number in range(0, 200, 20)}
+
+
+def test_after_a_close_results_go_to_the_new_reply_queue(rabbitmq_url, broker, unique):
+    app = Umbel(broker=rabbitmq_url, backend="rpc://", task_default_queue=unique("tasks"), set_as_current=False)
+    job = app.task(lambda: 1, name="job")
+    client = broker.queue_client()
+    job.delay()
+    app.close()
+    job.delay()
+    reply_to = app.store.reply_to
+    app.close()
+    before, after = (client.get(unique("tasks")).properties["reply_to"] for _ in range(2))
+    client.delete(unique("tasks"))
+    client.close()
+    assert after == reply_to != before
 
 
 def test_no_broker(make):

@@ -108,7 +108,8 @@ class Umbel:
         self.on_init()
 
     def _forget_process(self) -> None:
-        """Forget what was made for one process."""
+        """Forget what was made for one process or one connection; the tasks' plans are made anew, too."""
+        self.conf.version += 1
         self.outbox.forget()
         self._queues: tuple[int, Queues] | None = None
         self._router: tuple[int, Router] | None = None
@@ -364,7 +365,6 @@ class Umbel:
         self._lock = threading.RLock()
         self.connections.forget()
         self._forget_process()
-        self.conf.version += 1
         self.on_after_fork.send(self)
 
     # executing

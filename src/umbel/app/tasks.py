@@ -109,7 +109,9 @@ class Task(Generic[P, R]):
     #: The decorator's ``bind=True``.
     bound: bool = False
 
+    #: The plan of plain calls, ``None`` where there is none, and the version of the settings it was made from.
     _plan: Plan | None = None
+    _plan_version: int | None = None
     #: Options → the plan of calls with them; none are kept from before `_plan` was made.
     _plans: dict[tuple[tuple[str, Any], ...], Plan | None]
     _check: Any = None
@@ -117,7 +119,7 @@ class Task(Generic[P, R]):
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         if name[0] != "_":
-            object.__setattr__(self, "_plan", None)
+            object.__setattr__(self, "_plan_version", None)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         token = current.request.set(self._entered(Request.outside(self, args, kwargs)))
@@ -158,10 +160,9 @@ class Task(Generic[P, R]):
 
     def _plain_plan(self) -> Plan | None:
         """What plain calls share, unless somebody must see or change each."""
-        plan = self._plan
-        if plan is None or plan.version != self.app.conf.version:
-            plan = self._make_plan()
-        return None if hooks.before_task_publish.receivers or hooks.after_task_publish.receivers else plan
+        if self._plan_version != self.app.conf.version:
+            self._make_plan()
+        return None if hooks.before_task_publish.receivers or hooks.after_task_publish.receivers else self._plan
 
     def _plan_for(self, options: dict[str, Any]) -> Plan | None:
         """What calls with these options share; made at the first of them."""
@@ -429,20 +430,21 @@ class Task(Generic[P, R]):
         return request
 
     def check_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._plan is None:
+        if self._plan_version != self.app.conf.version:
             self._make_plan()
         if self._check is not None:
             self._check(args, kwargs)
 
-    def _make_plan(self) -> Plan | None:
+    def _make_plan(self) -> None:
         app = self.app
         annotate((self,), app.conf.task_annotations)  # a program that only sends need not finalize the app
+        version = app.conf.version
         strict = app.strict_typing if self.typing is None else self.typing
         self._check = checking.argument_check(self.run, skip_first=False) if strict else None
         plain = type(self).apply_async is Task.apply_async and type(self).shadow_name is Task.shadow_name
         self._plans = {}
         self._plan = app.outbox.plan(self, PublishOptions()) if plain else None
-        return self._plan
+        self._plan_version = version
 
     def _eager(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
         PublishOptions.parse(options)

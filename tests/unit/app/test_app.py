@@ -138,6 +138,24 @@ def test_close_lets_go_and_the_app_works_again(make):
         assert other.oid == other.oid
 
 
+def test_what_was_declared_before_a_close_is_declared_again(make):
+    app = make("x")
+    job = app.task(lambda: 1)
+    job.delay()
+    app.close()
+    job.delay()
+    assert app.control.purge() == 1
+
+
+def test_what_is_sent_after_a_close_is_still_known_to_the_store(make, tmp_path):
+    app = make("x", broker=f"sqlite:///{tmp_path}/queues.db", task_store_queued=True)
+    job = app.task(lambda: 1)
+    assert job.delay().state == "PENDING"
+    app.close()
+    results = [job.delay(), job.apply_async(countdown=1), *job.delay_many([()])]
+    assert [result.state for result in results] == ["PENDING"] * 3
+
+
 def test_pickling(make):
     copy = pickle.loads(pickle.dumps(make("x", timezone="UTC")))
     assert (copy.main, copy.conf.timezone, copy.conf.broker_url) == ("x", "UTC", "memory://")

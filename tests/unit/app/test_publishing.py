@@ -447,6 +447,22 @@ def test_adelay_raises_when_the_broker_did_not_take_it(app, add):
         asyncio.run(send())
 
 
+@pytest.mark.parametrize(("setting", "value"), [("task_compression", "gzip"), ("task_inherit_parent_priority", True)])
+def test_that_calls_have_nothing_in_common_is_found_out_once(app, add, setting, value, monkeypatch):
+    plans = []
+    monkeypatch.setattr(app.outbox, "plan", lambda *given, plan=app.outbox.plan: plans.append(plan(*given)) or plans[-1])
+    app.conf[setting] = value
+    for number in range(3):
+        add.delay(number)
+    add.apply_async((3,), countdown=1)
+    assert plans == [None]
+    del app.conf[setting]
+    add.delay(4)
+    assert len(plans) == 2
+    assert plans[1] is not None
+    assert len(app.fake.sent) == 5
+
+
 def test_with_task_store_queued_an_id_has_a_record_before_its_message_is_published(app, add):
     app.conf.task_store_queued = True
     store = app.records

@@ -76,20 +76,21 @@ class Outbox:
         return sender
 
     def forget(self) -> None:
-        """After a fork: another process, another origin."""
+        """After a fork or a close: another process, another origin, another store."""
         self._sender = None
+        self._expect = None
         self._lock = threading.RLock()
 
     def _compile(self) -> Sender:
         app = self._app
         conf = app.conf
-        reply_to = None
-        self._expect = None
+        reply_to = expect = None
         store = app.store if app.answers_by_message or conf.task_store_queued else None
         if store is not None:
             reply_to = store.reply_to
             announce = functools.partial(store.announce, publisher=app.publisher)
-            self._expect = announce if store.shared else functools.partial(_expect, store)
+            expect = announce if store.shared else functools.partial(_expect, store)
+        self._expect = expect
         return Sender(
             router=app.router,
             serializer=conf.task_serializer,
@@ -108,9 +109,8 @@ class Outbox:
         app = self._app
         if app.conf.task_always_eager:
             return None
-        version = app.conf.version
         calling = Calling(name=task.name, args=(), kwargs={}, options=options, task=task, attributes=task.sending_options(), now=0.0)
-        found = plan(self.sender, calling, version)
+        found = plan(self.sender, calling)
         if found is not None and found.to.queue is not None and not found.to.queue.no_declare:
             app.publisher.declare(found.to.queue)
         return found

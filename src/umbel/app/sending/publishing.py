@@ -169,19 +169,16 @@ def _delivery_mode(given: int | str | None, to: Destination, default: int) -> in
 class Plan:
     """What all calls of one task share that differ in their arguments only: stencil and address."""
 
-    #: The version of the settings it was made from.
-    version: int
     stencil: Stencil
     to: Destination
     serializer: str
 
 
-def plan(sender: Sender, calling: Calling, version: int) -> Plan | None:
+def plan(sender: Sender, calling: Calling) -> Plan | None:
     """The plan of calls with the same options; ``None`` where calls differ in more than arguments and ids.
 
     Args:
         calling: a call without arguments.
-        version: of the settings.
     """
     if not sender.router.static or sender.inherit_priority or sender.protocol != 2:
         return None
@@ -199,4 +196,4 @@ def plan(sender: Sender, calling: Calling, version: int) -> Plan | None:
         serializer=serializer,
         delivery_mode=_delivery_mode(options.delivery_mode, to, sender.delivery_mode),
     )
-    return Plan(version, stencil, to, serializer)
+    return Plan(stencil, to, serializer)
