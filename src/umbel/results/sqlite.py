@@ -33,7 +33,8 @@ _UPSERT: Final = """
     WHERE umbel_results.final = 0 OR umbel_results.expires <= ?"""
 _FORGET: Final = "DELETE FROM umbel_results WHERE task_id IN (SELECT value FROM json_each(?))"
 _CLEAN: Final = "DELETE FROM umbel_results WHERE rowid IN (SELECT rowid FROM umbel_results WHERE expires <= ? LIMIT ?)"
-#: Expired records dropped in one transaction, and seconds between the times that `store` does so by itself.
+#: Expired records dropped in one transaction (other writers wait for it, a few milliseconds), and seconds between the looks for such that
+#: the store takes by itself; where there are more, every next call drops as many until none are left.
 _CLEAN_COUNT: Final = 1000
 _CLEAN_EVERY: Final = 60.0
 
@@ -52,7 +53,7 @@ class SqliteStore:
         self._bell = Bell(self.path, RESULTS)
         self._watch = Watch(self.path, clock)
         self._waiting: Waiting[Packed] = Waiting(self._watch, lambda packed: unpack(packed, self._accept), clock)
-        self._clean_at = clock.monotonic() + _CLEAN_EVERY
+        self._clean_at = clock.monotonic()  # at once: many processes do not live for long
 
     @property
     def reply_to(self) -> str | None:
@@ -66,6 +67,7 @@ class SqliteStore:
         if isinstance(publisher, SqlitePublisher) and publisher.path == self.path:
             rows = self._rows(records)
             publisher.carry(lambda connection: connection.executemany(_UPSERT, rows))
+            self._clean_when_due()
         else:
             self.store(records)
 
@@ -73,9 +75,7 @@ class SqliteStore:
         rows = self._rows(records)
         self._database.write(lambda connection: connection.executemany(_UPSERT, rows))
         self._bell.ring()
-        if self._clock.monotonic() >= self._clean_at:
-            self._clean_at = self._clock.monotonic() + _CLEAN_EVERY
-            self._clean()
+        self._clean_when_due()
 
     def fetch(self, task_ids: Sequence[str]) -> dict[str, Record]:
         found = self._database.read(lambda connection: select(connection, task_ids, self._clock.now()))
@@ -116,6 +116,10 @@ class SqliteStore:
             task_id, status, content_type, content_encoding, compression, data = pack(record, self.options)
             rows.append((task_id, status, status in states.READY_STATES, content_type, content_encoding, compression, data, expires, now))
         return rows
+
+    def _clean_when_due(self) -> None:
+        if self._clock.monotonic() >= self._clean_at and self._clean() < _CLEAN_COUNT:
+            self._clean_at = self._clock.monotonic() + _CLEAN_EVERY
 
     def _clean(self) -> int:
         def drop(connection: sqlite3.Connection) -> int:

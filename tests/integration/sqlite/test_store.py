@@ -1,3 +1,4 @@
+import contextlib
 import resource
 import socket
 import sqlite3
@@ -12,7 +13,8 @@ from umbel.errors import ContentDisallowed, DecodeError, MessageReturned, Operat
 from umbel.messages.model import Message
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record
-from umbel.results.sqlite import connect
+from umbel.results.sqlite import SqliteStore
+from umbel.runtime.clock import SYSTEM, FakeClock
 
 
 @pytest.fixture
@@ -24,8 +26,8 @@ def path(tmp_path):
 def make(path):
     made = []
 
-    def make(**options):
-        made.append(connect(StoreOptions(url=f"sqlite:///{path}", **options)))
+    def make(clock=SYSTEM, **options):
+        made.append(SqliteStore(StoreOptions(url=f"sqlite:///{path}", **options), clock))
         return made[-1]
 
     yield make
@@ -45,12 +47,50 @@ def test_broker_and_store_share_a_file(path, make):
 
 
 def test_cleanup_counts(make):
-    brief, lasting = make(expires=0.001), make(expires=None)
+    clock = FakeClock()
+    brief, lasting = make(clock, expires=60), make(clock, expires=None)
     brief.store([Record(task_id=str(number), status="SUCCESS") for number in range(2500)])
     lasting.store([Record(task_id="kept", status="SUCCESS")])
+    clock.advance(61)
     assert lasting.cleanup() == 2500
     assert lasting.cleanup() == 0
     assert set(lasting.fetch(["1", "kept"])) == {"kept"}
+
+
+def count(path):
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        return file.execute("SELECT count(*) FROM umbel_results").fetchone()[0]
+
+
+def test_expired_records_go_as_fast_as_others_come(path, make):
+    clock = FakeClock()
+    store = make(clock, expires=60)
+    for minute in range(4):
+        for number in range(50):
+            store.store([Record(task_id=f"{minute}-{number}-{each}", status="SUCCESS") for each in range(100)])
+        assert count(path) == 5000
+        clock.advance(61)
+
+
+def test_a_process_that_stores_once_drops_what_has_expired(path, make):
+    clock = FakeClock()
+    for task_id in "abc":
+        make(clock, expires=60).store([Record(task_id=task_id, status="SUCCESS")])
+        clock.advance(61)
+    assert count(path) == 1
+
+
+def test_expired_announcements_are_dropped(path, make):
+    broker = connect_broker(BrokerOptions(urls=(f"sqlite:///{path}",)))
+    publisher = broker.publisher()
+    publisher.declare(Queue("celery"))
+    clock = FakeClock()
+    for task_id in "abc":
+        make(clock, expires=60).announce([task_id], publisher)
+        publisher.publish(Message(b"", {}), Destination("", "celery"))
+        clock.advance(61)
+    broker.close()
+    assert count(path) == 1
 
 
 @pytest.mark.parametrize("options", [{"serializer": "pickle", "accept": frozenset({"pickle"})}, {"compression": "gzip"}])
