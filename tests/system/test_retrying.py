@@ -75,3 +75,13 @@ def test_a_retry_leaves_nothing_behind(stage):
     assert worker.stop() == 0
     assert [len(stage.runs(result.id)) for result in results] == [3] * 50
     assert stage.length() == 0
+
+
+def test_a_retry_that_cannot_be_encoded_is_a_dead_letter_and_a_failure(stage):
+    stage.worker("-c", "1")
+    result = stage.send("retry_with_a_set")
+    (letter,) = stage.dead()
+    assert (letter.headers["id"], letter.headers["x-umbel-dead-reason"]) == (result.id, "unencodable")
+    assert result.get(timeout=10, propagate=False).__class__.__name__ == "EncodeError"
+    (start,) = stage.runs(result.id)
+    assert stage.send("whoami").get(timeout=10)["pid"] == start["pid"]  # the child lives on

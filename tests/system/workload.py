@@ -143,6 +143,13 @@ def retry_until(self, attempt, countdown=0.1):
         return self.request.retries
 
 
+@task()
+def retry_with_a_set(self):
+    """Ask for another attempt by a message that no broker can carry."""
+    with recorded(self):
+        raise self.retry(countdown=0, headers={"x": {1, 2}})
+
+
 @task(max_retries=2, default_retry_delay=0.1)
 def retry_in_vain(self, with_cause=True):
     with recorded(self):

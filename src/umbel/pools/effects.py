@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from dataclasses import replace
 from typing import Protocol
 
 from umbel import states
@@ -12,9 +13,11 @@ from umbel.app.sending import announcing
 from umbel.brokers.base import Publisher
 from umbel.errors import BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.execution.base import Execution, Verdict
+from umbel.execution.completion import iso
 from umbel.results.base import ResultStore
 from umbel.results.model import Record
 from umbel.runtime.backoff import delays
+from umbel.runtime.clock import SYSTEM
 from umbel.wire import failures
 
 logger = logging.getLogger("umbel.child")
@@ -66,33 +69,47 @@ class AppEffects:
     def publish(self, execution: Execution) -> None:
         """Publish what follows an execution; return when the broker has it.
 
-        What cannot be delivered turns the message into a dead letter: it may be replayed when the queue is there.
+        What cannot be delivered or encoded turns the message into a dead letter: it may be replayed when that is cured.
         """
         publisher = self._app.publisher
-        left, refusals = list(execution.publications), 0
+        messages = list(execution.publications)
+        left, refusals = list(messages), 0
         for delay in delays(first=0.5, most=10.0):
             try:
                 while left:
                     message, to = left[0]
-                    publisher.publish(message, to)
-                    del left[0]  # the publisher has it now: to publish it again would be to run it twice
-                    announcing.after(message, to)
+                    try:
+                        publisher.publish(message, to)
+                    except EncodeError as error:  # the others follow all the same
+                        del left[0]
+                        messages.remove((message, to))
+                        self._give_up(execution, error.reason, "encoded", error)
+                    else:
+                        del left[0]  # the publisher has it now: to publish it again would be to run it twice
+                        announcing.after(message, to)
                 publisher.flush()
             except MessageReturned as error:
-                execution.verdict, execution.reason = Verdict.DEAD, "unroutable"
-                execution.detail = f"what follows it cannot be delivered: {error}"
+                self._give_up(execution, "unroutable", "delivered", error)
                 return
             except OperationalError as error:
                 logger.error("what follows task %s waits for the broker: %s", execution.task_id, error)
                 if isinstance(error, PublishError) and not isinstance(error, BrokerBlocked):
-                    left, refusals = list(execution.publications), refusals + 1  # one was refused; which one, nobody knows
+                    left, refusals = list(messages), refusals + 1  # one was refused; which one, nobody knows
                     if refusals > _REFUSALS:
-                        execution.verdict, execution.reason = Verdict.DEAD, "refused"
-                        execution.detail = f"what follows it cannot be published: {error}"
+                        self._give_up(execution, "refused", "published", error)
                         return
                 time.sleep(delay)
             else:
                 return
+
+    def _give_up(self, execution: Execution, reason: str, what: str, error: Exception) -> None:
+        """Make a dead letter of the message; a task that was to be tried again has failed."""
+        detail = f"what follows it cannot be {what}: {error}"
+        logger.error("task %s: %s", execution.task_id, detail)
+        execution.verdict, execution.reason, execution.detail = Verdict.DEAD, reason, detail
+        if execution.state == states.RETRY and execution.record is not None:
+            record = replace(execution.record, status=states.FAILURE, result=failures.render(error), date_done=iso(SYSTEM.now()))
+            self.store([record])
 
 
 def _keep(store: ResultStore, records: list[Record]) -> None:

@@ -150,21 +150,29 @@ class Executor:
         with self._lock:
             if self._pending:
                 self._settle(self._pending)
-                self._pending = []
 
     def _settle(self, burst: list[Execution]) -> None:
+        """Make a burst's outcomes true and report them. What is settled leaves it at once, so that a second try settles nothing twice."""
         records = [record for execution in burst for record in (execution.record, *execution.more_records) if record is not None]
         if records:
             self._effects.store(records)
             self._learn_what_failed(burst)
-        for execution in burst:
-            if execution.publications or execution.has_sent:
-                self._effects.publish(execution)
-            if execution.finish is not None:
-                execution.finish()
-        if ARMED:
-            hit("after_commit_before_report")
-        self._channel.report([outcome_of(execution) for execution in burst])
+        settled = 0
+        try:
+            for execution in burst:
+                if execution.publications or execution.has_sent:
+                    self._effects.publish(execution)
+                    execution.publications, execution.has_sent = (), False
+                if execution.finish is not None:
+                    execution.finish()
+                settled += 1
+        finally:
+            done = burst[:settled]
+            del burst[:settled]
+            if done:
+                if ARMED:
+                    hit("after_commit_before_report")
+                self._channel.report([outcome_of(execution) for execution in done])
 
     def _learn_what_failed(self, burst: list[Execution]) -> None:
         """A result that could not be written was stored as a failure: its task's callbacks, handlers and log say so, too."""

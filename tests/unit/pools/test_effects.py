@@ -61,6 +61,31 @@ def test_what_is_refused_again_and_again_makes_a_dead_letter():
     assert len(bodies) == 6
 
 
+class Choosy(Troubled):
+    """Cannot encode the first message."""
+
+    def publish(self, message, to, **options):
+        if message.body == b"0":
+            raise EncodeError("the header 'x' is a set, which AMQP cannot carry")
+        super().publish(message, to, **options)
+
+
+def test_what_cannot_be_encoded_makes_a_dead_letter_and_the_rest_follows():
+    ran, bodies = publish(Choosy(PublishError("nack")), 3)
+    assert (ran.verdict, ran.reason) == (Verdict.DEAD, "unencodable")
+    assert ran.detail == "what follows it cannot be encoded: the header 'x' is a set, which AMQP cannot carry"
+    assert bodies == [b"1", b"2", b"1", b"2"]
+
+
+def test_a_retry_that_cannot_be_sent_is_a_failure_for_who_waits():
+    store, ran = FakeStore(), execution(1)
+    ran.state, ran.record = "RETRY", Record(task_id="id", status="RETRY")
+    AppEffects(SimpleNamespace(publisher=Choosy(), store=store)).publish(ran)
+    (record,) = store.records
+    assert (record.task_id, record.status, record.result["exc_type"]) == ("id", "FAILURE", "EncodeError")
+    assert record.date_done
+
+
 def test_a_broker_in_alarm_is_waited_for():
     ran, bodies = publish(Troubled(*[BrokerBlocked("memory")] * 12), 1)
     assert ran.verdict is Verdict.ACK

@@ -7,7 +7,7 @@ import pytest
 from fakes.publishing import FakeApp
 from umbel import Task
 from umbel.errors import EncodeError
-from umbel.execution.base import Execution, Verdict
+from umbel.execution.base import Execution, Job, Verdict
 from umbel.pools.board import Board, private
 from umbel.pools.executor import Executor
 from umbel.results.model import Record
@@ -150,3 +150,38 @@ def test_a_result_that_cannot_be_stored_is_a_failure_for_its_handlers_and_callba
     assert told == ["EncodeError('no JSON')"]
     assert line.reported == [("FAILURE", "EncodeError('no JSON')")]
     assert effects.stored == [["i"], ["next"]]  # and nothing was published
+
+
+class Following(Runner):
+    """Each job is followed by a message of its number."""
+
+    def execute(self, job):
+        execution = super().execute(job)
+        execution.publications = [(job.number, None)]
+        return execution
+
+
+class Breaking(Effects):
+    """Breaks once, at the second publication."""
+
+    def __init__(self):
+        super().__init__()
+        self.published = []
+        self.broke = threading.Event()
+
+    def publish(self, execution):
+        if len(self.published) == 1 and not self.broke.is_set():
+            self.broke.set()
+            raise RuntimeError("broken")
+        self.published.append(execution.job.number)
+
+
+def test_what_was_settled_before_a_commit_broke_is_not_settled_again():
+    effects, runner = Breaking(), Following()
+    executor = Executor(runner, Board(private(), threading.Lock()), Line([]), effects)
+    executor._pending = [runner.execute(Job(*job(number))) for number in (1, 2, 3)]
+    with pytest.raises(RuntimeError, match="broken"):
+        executor._commit()
+    executor._commit()
+    assert effects.published == [1, 2, 3]
+    assert executor._channel.reported == [[1], [2, 3]]
