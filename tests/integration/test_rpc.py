@@ -15,6 +15,7 @@ from umbel.brokers.base import BrokerOptions
 from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.errors import ImproperlyConfigured, OperationalError
 from umbel.messages.model import Message
+from umbel.results import rpc
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record
 from umbel.results.rpc import connect
@@ -161,6 +162,28 @@ def test_a_result_that_waits_for_its_reader(make):
     for thread in threads:
         thread.join()
     assert found == {number: number for number in range(0, 200, 20)}
+
+
+def test_what_was_read_makes_room_for_what_was_not(make, monkeypatch, caplog):
+    monkeypatch.setattr(rpc, "_MOST_KEPT", 5)
+    reader, writer = make(), make()
+    writer.store([record("unread", reader, "kept")])
+    for number in range(10):
+        writer.store([record(f"waited-{number}", reader, number), record(f"asked-{number}", reader, number)])
+        assert reader.wait(f"waited-{number}", 5).result == number
+        assert reader.wait(f"asked-{number}", 5).result == reader.fetch([f"asked-{number}"])[f"asked-{number}"].result == number
+    assert reader.fetch(["unread"])["unread"].result == "kept"
+    assert "is dropped" not in caplog.text
+
+
+def test_when_nothing_was_read_the_oldest_is_dropped(monkeypatch, caplog):
+    monkeypatch.setattr(rpc, "_MOST_KEPT", 5)
+    inbox, names = rpc._Inbox(), [str(number) for number in range(7)]
+    for name in names:
+        inbox.put(Record(task_id=name, status="STARTED"))
+        inbox.put(Record(task_id=name, status="SUCCESS"))
+    assert list(inbox.find(names)) == names[2:]
+    assert caplog.text.count("is dropped") == 2
 
 
 def test_after_a_close_results_go_to_the_new_reply_queue(rabbitmq_url, broker, unique):

@@ -47,7 +47,7 @@ from umbel.wire.amqp.rendering import render_ack
 logger = logging.getLogger("umbel.results.rpc")
 
 _CHANNEL, _TOPOLOGY_CHANNEL = 1, 2
-#: Records kept that nobody has asked for; the oldest are dropped.
+#: Records kept. Those that somebody has read are dropped first, then those nobody has asked for; of each the oldest.
 _MOST_KEPT = 10_000
 #: Seconds to write an acknowledgement.
 _WRITE = 10.0
@@ -63,22 +63,42 @@ class _Inbox:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._records: OrderedDict[str, Record] = OrderedDict()
+        self._unread: OrderedDict[str, Record] = OrderedDict()
+        #: What has ended and was told to somebody, who may ask again.
+        self._read: OrderedDict[str, Record] = OrderedDict()
         self._watchers: dict[str, list[Tell]] = {}
 
     def put(self, record: Record) -> None:
         """A record has come. What comes after the end is dropped."""
         with self._lock:
-            known = self._records.get(record.task_id)
+            task_id = record.task_id
+            known = self._known(task_id)
             if known is not None and is_terminal(known):
                 return
-            self._records[record.task_id] = record
-            self._records.move_to_end(record.task_id)
-            if len(self._records) > _MOST_KEPT:
-                dropped, _ = self._records.popitem(last=False)
-                logger.warning("more than %d results wait to be read; that of task %s is dropped", _MOST_KEPT, dropped)
-            for tell in self._watchers.get(record.task_id, ()):
+            self._unread[task_id] = record
+            self._unread.move_to_end(task_id)
+            watchers = self._watchers.get(task_id, ())
+            for tell in watchers:
                 tell(record)
+            if watchers:
+                self._mark_read(record)
+            self._make_room()
+
+    def _known(self, task_id: str) -> Record | None:
+        return self._unread.get(task_id) or self._read.get(task_id)
+
+    def _mark_read(self, record: Record) -> None:
+        if is_terminal(record) and self._unread.pop(record.task_id, None) is not None:
+            self._read[record.task_id] = record
+
+    def _make_room(self) -> None:
+        if len(self._unread) + len(self._read) <= _MOST_KEPT:
+            return
+        if self._read:
+            self._read.popitem(last=False)
+            return
+        dropped, _ = self._unread.popitem(last=False)
+        logger.warning("more than %d results wait to be read; that of task %s is dropped", _MOST_KEPT, dropped)
 
     def fail(self, error: OperationalError) -> None:
         """There is no broker to hear from."""
@@ -90,21 +110,26 @@ class _Inbox:
     def find(self, task_ids: Sequence[str]) -> dict[str, Record]:
         """What has come of these."""
         with self._lock:
-            return {task_id: self._records[task_id] for task_id in task_ids if task_id in self._records}
+            found = {task_id: record for task_id in task_ids if (record := self._known(task_id)) is not None}
+            for record in found.values():
+                self._mark_read(record)
+            return found
 
     def forget(self, task_ids: Sequence[str]) -> None:
         """Drop records."""
         with self._lock:
             for task_id in task_ids:
-                self._records.pop(task_id, None)
+                self._unread.pop(task_id, None)
+                self._read.pop(task_id, None)
 
     def add(self, task_id: str, tell: Tell) -> None:
         """Call back with each state of a task that has come or comes, and when there is no broker to hear from."""
         with self._lock:
             self._watchers.setdefault(task_id, []).append(tell)
-            known = self._records.get(task_id)
+            known = self._known(task_id)
             if known is not None:
                 tell(known)
+                self._mark_read(known)
 
     def remove(self, task_id: str, tell: Tell) -> None:
         """Call back no more."""
