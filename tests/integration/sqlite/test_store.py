@@ -155,6 +155,17 @@ def test_an_announced_task_is_recorded_in_the_transaction_of_its_message(path, m
         broker.close()
 
 
+def test_all_that_was_announced_goes_with_the_next_message(path, make):
+    store, broker = make(), connect_broker(BrokerOptions(urls=(f"sqlite:///{path}",)))
+    publisher = broker.publisher()
+    publisher.declare(Queue("celery"))
+    store.announce(["a", "b"], publisher)
+    store.announce(["c"], publisher)
+    publisher.publish(Message(b"", {}), Destination("", "celery"))
+    assert store.fetch(["a", "b", "c"]).keys() == {"a", "b", "c"}
+    broker.close()
+
+
 def test_waiting_in_a_process_with_many_descriptors(make):
     usual = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, usual[1]), usual[1]))

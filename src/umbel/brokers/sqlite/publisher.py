@@ -54,7 +54,7 @@ class SqlitePublisher:
 
     def carry(self, work: Callable[[sqlite3.Connection], object]) -> None:
         """Do this, too, in the transaction of the message that this thread publishes next."""
-        self._carried.work = work
+        self._carried.__dict__.setdefault("works", []).append(work)
 
     def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:  # noqa: ARG002
         row = encode(message, to.exchange, to.routing_key)
@@ -103,11 +103,11 @@ class SqlitePublisher:
         self._bell.close()
 
     def _insert(self, messages: list[_Addressed], timeout: float) -> None:
-        carried = self._carried.__dict__.pop("work", None)
+        carried = self._carried.__dict__.pop("works", ())
 
         def insert(connection: sqlite3.Connection) -> None:
-            if carried is not None:
-                carried(connection)
+            for work in carried:
+                work(connection)
             self._insert_in(connection, messages)
 
         self._database.write(insert, timeout)
