@@ -50,6 +50,13 @@ class Line:
                 self._drop(sock)
             return count
 
+    def say(self, data: bytes) -> None:
+        """Send every client bytes that the server did not."""
+        with self._lock:
+            for sock in self._peers:
+                if sock.getsockname()[1] == self.port:
+                    sock.sendall(data)
+
     def _drop(self, sock: socket.socket) -> None:
         with self._lock:
             peer = self._peers.pop(sock, None)

@@ -11,6 +11,7 @@ import redis
 
 from chaos.servers import PrivateRedis
 from contracts.kit import Kit, Sink
+from integration.broken_line import Line
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,14 @@ def own_kit(private):
     kit = Kit("redis", private.url())
     yield kit
     kit.close()
+
+
+@pytest.fixture
+def line(private):
+    """A line to the private server; ``line.url`` leads through it."""
+    with Line(("127.0.0.1", private.port)) as made:
+        made.url = private.url(made.port)
+        yield made
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from umbel.brokers import urls
 from umbel.brokers.urls import Url
-from umbel.errors import ImproperlyConfigured
+from umbel.errors import ImproperlyConfigured, OperationalError
 
 DEFAULT_PORT, SENTINEL_PORT = 6379, 26379
 _TLS_SCHEMES = ("rediss", "valkeys")
@@ -65,10 +65,17 @@ class Address:
         return f"{scheme}://{who}{self.host}:{self.port}/{self.db}"
 
     def login(self) -> list[tuple[str, ...]]:
-        """The commands that let us in, in order: AUTH (when there is a password), SELECT, CLIENT SETNAME."""
+        """The commands that let us in, in order: AUTH (when there is a password), SELECT, CLIENT SETNAME.
+
+        Raises:
+            OperationalError: the user's own credential provider failed; it may do better the next time.
+        """
         commands: list[tuple[str, ...]] = []
         if self.credentials is not None:
-            commands.append(("AUTH", *self.credentials.get_credentials()))
+            try:
+                commands.append(("AUTH", *self.credentials.get_credentials()))
+            except Exception as error:
+                raise OperationalError(f"no credentials for {self.public()}: {type(error).__name__}: {error}") from error
         elif self.password is not None:
             commands.append(("AUTH", self.user, self.password) if self.user else ("AUTH", self.password))
         if self.db:

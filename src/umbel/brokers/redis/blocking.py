@@ -13,7 +13,7 @@ from typing import Any
 from umbel.brokers.reaching import cause
 from umbel.brokers.redis.address import Address, Sentinels
 from umbel.brokers.redis.replies import translate
-from umbel.errors import AccessRefused, OperationalError
+from umbel.errors import AccessRefused, OperationalError, ProtocolError
 from umbel.wire.redis.resp import Argument, Parser, ReplyError, pack_all
 from umbel.wire.redis.scripts import Script
 
@@ -177,7 +177,10 @@ class Connection:
                 raise OperationalError(f"the connection to {self.address.public()} is lost: {error}") from error
             if not data:
                 raise OperationalError(f"{self.address.public()} closed the connection")
-            replies += self._parser.feed(data)
+            try:
+                replies += self._parser.feed(data)
+            except ProtocolError as error:
+                raise OperationalError(f"the connection to {self.address.public()} is lost: {error}") from error
             if len(data) < _CHUNK and self.address.tls is None:  # TLS may hold back more than the socket shows
                 return replies
 

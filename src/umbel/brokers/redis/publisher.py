@@ -13,15 +13,14 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.bindings import Table, binding_commands
 from umbel.brokers.redis.blocking import Connection, Session, wait_ready
-from umbel.brokers.redis.reading import Reader
+from umbel.brokers.redis.reading import Reader, Verdicts, Watcher, tell
 from umbel.brokers.redis.rendering import Item, Renderer
 from umbel.brokers.redis.replies import is_transient
 from umbel.brokers.retries import Retries
@@ -33,7 +32,7 @@ from umbel.runtime.backoff import delays
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.redis import scripts
 from umbel.wire.redis.keys import Keys
-from umbel.wire.redis.resp import ReplyError, pack_all
+from umbel.wire.redis.resp import Argument, ReplyError, pack_all
 
 logger = logging.getLogger("umbel.brokers.redis")
 
@@ -82,9 +81,7 @@ class RedisPublisher:
         self._sent = 0
         self._confirmed = 0
         self._unread = 0
-        #: Refused messages by their number, until someone was told.
-        self._refused: dict[int, PublishError] = {}
-        self._waiters: list[tuple[int, Callable[[BaseException | None], None]]] = []
+        self._verdicts = Verdicts()
         self._reader = self._new_reader()
         #: When the server last gave a sign of life, or had no reason to (monotonic).
         self._progress = 0.0
@@ -192,7 +189,8 @@ class RedisPublisher:
         window = self._window
         if connection is None or (not window and connection.is_stale()):
             connection = self._establish(deadline)
-        self._raise_refused()
+        if self._verdicts.refused:
+            self._verdicts.raise_refused()
         if len(window) + len(items) > self._options.window and window:
             self._make_room(len(items), deadline)
             connection = self._connection or self._establish(deadline)
@@ -280,7 +278,7 @@ class RedisPublisher:
             connection.pipeline(commands)
             while self._window:
                 batch = [self._window[i] for i in range(min(_REPLAY_BATCH, len(self._window)))]
-                self._replay(connection, [item for item in batch if item is not None])
+                _publish_again(connection, [item for item in batch if item is not None])
                 for _ in batch:
                     self._window.popleft()
                 self._confirmed += len(batch)
@@ -292,18 +290,6 @@ class RedisPublisher:
         self._unread = 0
         self._connection = connection
         return connection
-
-    def _replay(self, connection: Connection, items: Sequence[tuple[bytes, bytes]]) -> None:
-        lists = {key: number for number, key in enumerate(dict.fromkeys(key for key, _ in items), 1)}
-        arguments: list[Any] = [_LOOK_BACK]
-        for key, raw in items:
-            arguments += lists[key], raw
-        if items:
-            try:
-                connection.run(scripts.load("publish_again"), tuple(lists), arguments)
-            except ReplyError as error:
-                kind = OperationalError if is_transient(error) else PublishError
-                raise kind(f"Redis refused messages that were unconfirmed when a connection was lost: {error}") from error
 
     # replies
 
@@ -321,8 +307,12 @@ class RedisPublisher:
             return
         if replies:
             self._progress = time.monotonic()
+        if len(replies) > len(self._window):
+            logger.warning("%s answered what nobody asked; %d messages will be published again", self._where, len(self._window))
+            self._drop()
+            return
         for reply in replies:
-            item = self._window[0]  # there is one: the server only answers
+            item = self._window[0]
             if isinstance(reply, ReplyError):
                 if is_transient(reply):
                     logger.warning("Redis takes no messages now (%s); %d will be published again", reply, len(self._window))
@@ -336,14 +326,7 @@ class RedisPublisher:
         if item is None:
             self._declared.clear()
         where = f"a message to list {item[0].decode()!r}" if item else "a binding or broadcast"
-        self._refused[self._confirmed + 1] = PublishError(f"Redis refused {where}: {reply}")
-
-    def _raise_refused(self, number: int | None = None) -> None:
-        """Raise what was refused, the command of this number before all; nobody is told twice."""
-        if self._refused:
-            refused, self._refused = self._refused, {}
-            error = refused.get(number or 0) or next(iter(refused.values()))
-            raise PublishError(f"{error} (and {len(refused) - 1} more)") if len(refused) > 1 else error
+        self._verdicts.refused[self._confirmed + 1] = PublishError(f"Redis refused {where}: {reply}")
 
     def _wait_confirmed(self, number: int, deadline: float) -> None:
         """Wait, without holding the lock, until the command of a number is confirmed."""
@@ -355,7 +338,7 @@ class RedisPublisher:
                     else:
                         self._read_now()
                 if self._confirmed >= number:
-                    self._raise_refused(number)
+                    self._verdicts.raise_refused(number)
                     return
                 connection = self._connection
                 left = len(self._window)
@@ -372,56 +355,50 @@ class RedisPublisher:
             number = self._sent
         self._wait_confirmed(number, deadline)
         with self._lock:
-            self._raise_refused()
+            self._verdicts.raise_refused()
 
-    def on_confirmed(self, callback: Callable[[BaseException | None], None]) -> None:
+    def on_confirmed(self, callback: Watcher) -> None:
         with self._lock:
-            if self._window and not self._refused:
-                self._waiters.append((self._sent, callback))
+            self._verdicts.watch(self._sent, callback)
+            due = self._verdicts.take_due(self._confirmed)
+            if not due:
                 self._reader.hurry()
-                return
-        self._tell([callback])
-
-    def _tell(self, callbacks: Iterable[Callable[[BaseException | None], None]]) -> None:
-        problem: BaseException | None = None
-        with self._lock:
-            try:
-                self._raise_refused()
-            except PublishError as error:
-                problem = error
-        for callback in callbacks:
-            callback(problem)
+        tell(due)
 
     # what the reading thread does
 
     def _look(self) -> bool:
-        """Read replies, or mend the connection; whether that went well."""
-        mended = True
+        """Read replies, or mend the connection; whether that went well. It never raises: nobody else looks after what is unconfirmed."""
         with self._lock:
-            if self._connection is None and self._window:
-                mended = self._mend()
-            else:
-                self._read_now()
-                if self._window and time.monotonic() - self._progress > self._options.publish_timeout:
-                    logger.warning("%s does not answer; %d messages will be published again", self._where, len(self._window))
-                    self._drop()
-            due = [callback for number, callback in self._waiters if number <= self._confirmed or self._refused]
-            if due:
-                self._waiters = [waiter for waiter in self._waiters if waiter[1] not in due]
-        if due:
-            self._tell(due)
-        return mended
+            try:
+                well = self._look_once()
+            except Exception:
+                logger.exception("%d messages are unconfirmed and will be published again", len(self._window))
+                self._drop()
+                well = False
+            due = self._verdicts.take_due(self._confirmed)
+        tell(due)
+        return well
+
+    def _look_once(self) -> bool:
+        if self._connection is None and self._window:
+            return self._mend()
+        self._read_now()
+        if self._window and time.monotonic() - self._progress > self._options.publish_timeout:
+            logger.warning("%s does not answer; %d messages will be published again", self._where, len(self._window))
+            self._drop()
+        return True
 
     def _hurried(self) -> socket.socket | None:
         connection = self._connection
-        return connection.sock if self._waiters and connection is not None else None
+        return connection.sock if self._verdicts.is_watched and connection is not None else None
 
     def _mend(self) -> bool:
         try:
             self._establish_once(self._options.publish_timeout)
         except PublishError as error:
             # The server is there and says no to what we hold: nobody can be asked to wait for that.
-            self._refused[self._confirmed + 1] = error
+            self._verdicts.refused[self._confirmed + 1] = error
             self._confirmed += len(self._window)
             self._window.clear()
         except OperationalError as error:
@@ -449,3 +426,17 @@ class RedisPublisher:
             logger.error("messages may be lost at exit: %s", error)
             with self._lock:
                 self._reset()  # the app closes this publisher once more, and must not wait for them as long again
+
+
+def _publish_again(connection: Connection, items: Sequence[tuple[bytes, bytes]]) -> None:
+    """Put messages into their lists, without those that can still be seen there."""
+    lists = {key: number for number, key in enumerate(dict.fromkeys(key for key, _ in items), 1)}
+    arguments: list[Argument] = [_LOOK_BACK]
+    for key, raw in items:
+        arguments += lists[key], raw
+    if items:
+        try:
+            connection.run(scripts.load("publish_again"), tuple(lists), arguments)
+        except ReplyError as error:
+            kind = OperationalError if is_transient(error) else PublishError
+            raise kind(f"Redis refused messages that were unconfirmed when a connection was lost: {error}") from error

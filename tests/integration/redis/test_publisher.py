@@ -1,0 +1,102 @@
+"""The Redis publisher and what goes wrong behind its back."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from contracts.kit import Kit
+from umbel.brokers.topology import Destination
+from umbel.messages.model import Message
+
+pytestmark = pytest.mark.redis
+
+
+def told(publisher):
+    """An event: what was published so far is confirmed."""
+    confirmed = threading.Event()
+    publisher.on_confirmed(lambda error: confirmed.set() if error is None else None)
+    return confirmed
+
+
+class TestReader:
+    """Its thread goes on, whatever happens."""
+
+    @pytest.fixture
+    def kit(self, line):
+        made = Kit("redis", line.url)
+        yield made
+        line.refusing = line.deaf = False
+        made.close()
+
+    @pytest.fixture
+    def queue(self, kit):
+        made = kit.queue()
+        kit.publisher.declare(made)
+        kit.publisher.flush()
+        return made
+
+    def leave_one_unconfirmed(self, kit, queue, line):
+        line.deaf = True
+        kit.publisher.publish(Message(b"1", {}), Destination.of(queue))
+
+    def test_a_callback_that_raises_harms_nobody_else(self, kit, queue, line, caplog):
+        self.leave_one_unconfirmed(kit, queue, line)
+
+        def fail(_):
+            raise RuntimeError("a callback of the user")
+
+        kit.publisher.on_confirmed(fail)
+        first = told(kit.publisher)
+        line.deaf = False
+        line.cut()
+        assert first.wait(5)
+        kit.publisher.publish(Message(b"2", {}), Destination.of(queue))
+        assert told(kit.publisher).wait(5)
+        assert "a callback of the user" in caplog.text
+
+    def test_bytes_that_are_not_resp_are_a_lost_connection(self, kit, queue, line):
+        self.leave_one_unconfirmed(kit, queue, line)
+        confirmed = told(kit.publisher)
+        line.deaf = False
+        line.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        assert confirmed.wait(5)
+        assert kit.length(queue) == 1
+
+    def test_an_answer_that_nobody_asked_for_is_a_lost_connection(self, kit, queue, line):
+        self.leave_one_unconfirmed(kit, queue, line)
+        line.deaf = False
+        line.say(b":1\r\n:2\r\n:3\r\n")
+        assert told(kit.publisher).wait(5)
+        kit.publisher.publish(Message(b"2", {}), Destination.of(queue))
+        assert told(kit.publisher).wait(5)
+        assert kit.length(queue) == 2
+
+    def test_credentials_that_cannot_be_had_are_asked_for_again(self, private, line, unique):
+        class Provider:
+            asked = threading.Event()
+            fails = False
+
+            def get_credentials(self):
+                if self.fails:
+                    self.asked.set()
+                    raise ValueError("the vault is closed")
+                return "vault", "pw"
+
+        with private.client() as client:
+            client.acl_setuser("vault", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all"])
+        provider = Provider()
+        kit = Kit("redis", line.url, transport={"credential_provider": provider})
+        queue = kit.queue()
+        kit.publisher.declare(queue)
+        kit.publisher.flush()
+        self.leave_one_unconfirmed(kit, queue, line)
+        confirmed = told(kit.publisher)
+        provider.fails = True
+        line.deaf = False
+        line.cut()
+        assert provider.asked.wait(5)
+        provider.fails = False
+        assert confirmed.wait(5)
+        kit.close()
