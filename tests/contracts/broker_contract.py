@@ -1,7 +1,7 @@
 """What every broker does, by the contract in `umbel.brokers.base`. ``test_brokers.py`` runs these classes on each broker.
 
 A class attribute ``needs`` leaves brokers out for which the question does not arise: ``processes`` (memory:// has one), ``leases``,
-``priorities``.
+``priorities``, ``rules`` (RabbitMQ has every type of exchange).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from contracts.kit import SOON, Kit, on_loop
 from umbel.brokers.base import DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, ConnectionState, MessageLimits
 from umbel.brokers.topology import Binding, Destination, Exchange
-from umbel.errors import MessageReturned, MessageTooLarge
+from umbel.errors import ImproperlyConfigured, MessageReturned, MessageTooLarge
 from umbel.messages.model import Message, Stencil
 
 HEADERS = {
@@ -594,6 +594,24 @@ class TestQueues:
             left = [client.get(queue.name) for _ in range(2)]
             assert [delivery and delivery.body for delivery in left] == [b"2", b"3"]
             assert client.get(queue.name) is None
+
+
+class TestExchanges:
+    needs = "rules"
+
+    @on_loop
+    async def test_a_type_that_there_is_not_is_refused_at_once(self, kit: Kit):
+        queue, foreign = kit.queue(), kit.queue("foreign", exchange=Exchange(f"contract-{kit.mark}", "headers"))
+        with pytest.raises(ImproperlyConfigured, match="headers"):
+            async with kit.consuming(queue, foreign):
+                pass
+        async with kit.consuming(queue) as sink:
+            with pytest.raises(ImproperlyConfigured, match="headers"):
+                await asyncio.wait_for(sink.consumer.add_queue(foreign), SOON)
+            kit.publish(queue, b"x")
+            assert (await sink.one()).body == b"x"
+            assert ConnectionState.LOST not in sink.states
+            assert foreign.name not in sink.consumer._queues
 
 
 class TestProcesses:

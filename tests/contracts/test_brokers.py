@@ -7,6 +7,7 @@ import pytest
 from contracts.broker_contract import (
     TestDeadLetters,
     TestDelay,
+    TestExchanges,
     TestLeases,
     TestPriorities,
     TestProcesses,
@@ -21,6 +22,7 @@ from contracts.kit import Kit
 __all__ = [
     "TestDeadLetters",
     "TestDelay",
+    "TestExchanges",
     "TestLeases",
     "TestPriorities",
     "TestProcesses",
@@ -33,9 +35,9 @@ __all__ = [
 
 #: Each broker, and what `needs` it answers.
 BROKERS = {
-    "memory": {"priorities"},
-    "sqlite": {"priorities", "processes", "leases"},
-    "redis": {"priorities", "processes", "leases"},
+    "memory": {"priorities", "rules"},
+    "sqlite": {"priorities", "processes", "leases", "rules"},
+    "redis": {"priorities", "processes", "leases", "rules"},
     "rabbitmq-classic": {"priorities", "processes"},
     "rabbitmq-quorum": {"processes"},
 }

@@ -27,6 +27,13 @@ def rules_of(queue: Queue) -> Iterator[Rule]:
             yield exchange.name, _checked(exchange), key, queue.name
 
 
+def check(queue: Queue) -> None:
+    """Raise `ImproperlyConfigured` where a queue that is to be declared needs an exchange of a type that only RabbitMQ has."""
+    if not queue.no_declare:
+        for _ in rules_of(queue):
+            pass
+
+
 def _checked(exchange: Exchange) -> str:
     if exchange.type not in ("direct", "topic", "fanout"):
         raise ImproperlyConfigured(f"exchange {exchange.name!r} is of type {exchange.type!r}: this broker knows direct, topic and fanout")

@@ -20,6 +20,7 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 
+from umbel.brokers import exchanges
 from umbel.brokers.base import ATTEMPTS, BrokerOptions, ConnectionState, Delivery, DeliverySink
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.bindings import binding_commands
@@ -378,6 +379,7 @@ class RedisConsumer:
         return list(self._queues)
 
     async def add_queue(self, queue: Queue) -> None:
+        exchanges.check(queue)
         self._queues[queue.name] = queue
         self._order = None
         with contextlib.suppress(ConnectionLost):  # declared with the next connection

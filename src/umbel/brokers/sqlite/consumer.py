@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from umbel.brokers import exchanges
 from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, ConnectionState, Delivery, DeliverySink
 from umbel.brokers.envelope import dead_headers
 from umbel.brokers.sqlite import holders, queues, rows
 from umbel.brokers.sqlite.database import BUSY_TIMEOUT, Busy, Database
 from umbel.brokers.sqlite.doorbell import MESSAGES, Bell, Listener
 from umbel.brokers.topology import Queue
-from umbel.errors import OperationalError
+from umbel.errors import ImproperlyConfigured, OperationalError
 from umbel.runtime import backoff
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.runtime.failpoints import ARMED, hit
@@ -108,8 +109,10 @@ class SqliteConsumer:
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         try:
+            for queue in self._queues.values():
+                exchanges.check(queue)
             await asyncio.to_thread(self._database.write, lambda _: None)
-        except OperationalError:
+        except (ImproperlyConfigured, OperationalError):
             self._database.close()
             self._closed = True
             raise
@@ -166,6 +169,7 @@ class SqliteConsumer:
             await self._step(lambda _connection, _holder: None)
 
     async def add_queue(self, queue: Queue) -> None:
+        exchanges.check(queue)
         await self._step(lambda connection, holder: queues.declare(connection, queue, holder))
         if queue.name not in self._queues:
             self._order.append(queue.name)
