@@ -33,6 +33,21 @@ class Verdict(enum.IntEnum):
     DEAD = 2
 
 
+class SoftLimit:
+    """When a soft time limit may raise: while the task's own code runs. Anywhere else it would end the child, and blame the task for it.
+
+    A signal's handler runs between any two bytecodes. So a runner sets `may_raise` as the first thing inside a ``try`` and resets it in its
+    ``finally``, all inside the ``try`` that turns exceptions into outcomes.
+    """
+
+    __slots__ = ("due", "may_raise")
+
+    def __init__(self) -> None:
+        self.may_raise = False
+        #: The job whose limit passed while this could not be raised: its code has yet to begin, or has ended.
+        self.due = 0
+
+
 @dataclass(slots=True)
 class Job:
     """One message on its way to an executor, as plain values: it crosses a process boundary by `marshal`."""

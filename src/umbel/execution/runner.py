@@ -16,9 +16,9 @@ from typing import Any
 
 from umbel import current, hooks, states
 from umbel.brokers.topology import Destination
-from umbel.errors import Ignore, MessageError, NotRegistered, Reject, Retry
+from umbel.errors import Ignore, MessageError, NotRegistered, Reject, Retry, SoftTimeLimitExceeded
 from umbel.execution import completion, retrying
-from umbel.execution.base import Execution, Job, Verdict
+from umbel.execution.base import Execution, Job, SoftLimit, Verdict
 from umbel.execution.decoding import Call, decode, reason_of, task_id_of
 from umbel.execution.einfo import ExceptionInfo, format_exception
 from umbel.execution.request import Request
@@ -63,6 +63,7 @@ class TaskRunner:
         self._env = environment
         self._traits: dict[str, Traits] = {}
         self._loops = threading.local()
+        self.soft_limit = SoftLimit()
 
     def execute(self, job: Job) -> Execution:
         """Run one job. What the task raises is an outcome; only what ends the process passes through."""
@@ -85,16 +86,22 @@ class TaskRunner:
 
     def _run(self, job: Job, request: Request, traits: Traits) -> Execution:
         token = current.request.set(request)
-        started = perf_counter()
+        started, limit = perf_counter(), self.soft_limit
         try:
             if hooks.task_prerun.receivers:
                 hooks.task_prerun.send(traits.task, task_id=request.id, task=traits.task, args=request.args, kwargs=request.kwargs)
-            if traits.before_start is not None:
-                traits.before_start(request.id, request.args, request.kwargs)
-            started = perf_counter()
-            value = traits.call(*request.args, **request.kwargs)
-            if traits.is_async:
-                value = self._await(value)
+            try:
+                limit.may_raise = True
+                if limit.due == job.number != 0:
+                    raise SoftTimeLimitExceeded
+                if traits.before_start is not None:
+                    traits.before_start(request.id, request.args, request.kwargs)
+                started = perf_counter()
+                value = traits.call(*request.args, **request.kwargs)
+                if traits.is_async:
+                    value = self._await(value)
+            finally:
+                limit.may_raise = False
             runtime = perf_counter() - started
             request.result = value
             execution = self._succeeded(job, request, traits, value, runtime)

@@ -12,7 +12,7 @@ cell     written meaning
 ======== ======= =========== ==========================================
 CURRENT  child   job running now, 0 when idle
 STARTED  child   highest job number ever started
-SINCE    child   when CURRENT was started, monotonic seconds
+SINCE    child   since when CURRENT runs, monotonic seconds
 BARRIER  parent  jobs up to this number that have not started are taken back
 SOFT     parent  job whose soft time limit has passed
 ======== ======= =========== ==========================================
@@ -70,6 +70,11 @@ class Board:
         """No job is running."""
         self._numbers[_CURRENT] = 0
 
+    def resume(self, number: int) -> None:
+        """A claimed job runs, after a pause that does not count."""
+        self._times[_SINCE] = SYSTEM.monotonic()
+        self._numbers[_CURRENT] = number
+
     @property
     def soft_target(self) -> int:
         """The job whose soft time limit has passed, 0 when none has."""
@@ -89,7 +94,7 @@ class Board:
 
     @property
     def since(self) -> float:
-        """When the current job was started, monotonic seconds; means something only while `current` is not 0."""
+        """Since when the current job runs, monotonic seconds; means something only while `current` is not 0."""
         return self._times[_SINCE]
 
     def take_back(self, last: int) -> int | None:

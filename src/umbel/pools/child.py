@@ -20,6 +20,7 @@ from typing import Any
 
 from umbel.app.discovery import find_app
 from umbel.errors import SoftTimeLimitExceeded
+from umbel.execution.base import SoftLimit
 from umbel.hooks import worker_process_init, worker_process_shutdown
 from umbel.pools import framing
 from umbel.pools.base import ChildOptions, JobTuple, Outcome
@@ -79,10 +80,12 @@ def main(line: socket.socket, board_path: str, lock: Any, options: ChildOptions)
     die_with_parent()
     board = Board(attach(board_path), lock)
     leave_signals_to_parent()
-    watch_soft_limit(board)
+    limit = SoftLimit()
+    watch_soft_limit(board, limit)
     try:
         app = load(options)
         runner = app.runner(options.hostname)
+        runner.soft_limit = limit
     except Exception as error:
         logger.exception("the app cannot be loaded")
         line.sendall(framing.render(framing.FAILED, f"{type(error).__name__}: {error}"))
@@ -131,14 +134,18 @@ def leave_signals_to_parent() -> None:
             signal.signal(getattr(signal, name), nothing)
 
 
-def watch_soft_limit(board: Board) -> None:
-    """Turn SIGUSR1 into SoftTimeLimitExceeded in the job that the board names."""
+def watch_soft_limit(board: Board, limit: SoftLimit) -> None:
+    """Turn SIGUSR1 into SoftTimeLimitExceeded in the code of the job that the board names."""
 
     def soft_limit(_number: int, frame: FrameType | None) -> None:
         target = board.soft_target
         if not target or target != board.current:
             return
         board.pass_soft_limit(0)
+        if not limit.may_raise:
+            limit.due = target
+            return
+        limit.may_raise = False  # once is enough: this may hit the runner's `finally` before it has done so
         coroutines = sys.modules.get("umbel.execution.coroutines")  # not loaded: no coroutine runs here
         if coroutines is None or not coroutines.interrupt(frame, SoftTimeLimitExceeded()):
             raise SoftTimeLimitExceeded

@@ -115,7 +115,9 @@ class Executor:
             job = Job(*fields)
             started = runner.started_record(job)
             if started is not None:
+                board.clear()  # it does not run yet: no time limit counts the time that a store is away
                 self._effects.store([started])
+                board.resume(fields[0])
             if ARMED:
                 hit("before_exec")
             try:

@@ -85,9 +85,10 @@ def run_solo(worker: SoloWorker) -> int:
     seat = seating.seat
     try:
         if seat is not None:
+            runner = worker.app.runner(worker.hostname)
             if in_main:
-                watch_soft_limit(seat.board)
-            Executor(worker.app.runner(worker.hostname), seat.board, seat, AppEffects(worker.app)).run()
+                watch_soft_limit(seat.board, runner.soft_limit)
+            Executor(runner, seat.board, seat, AppEffects(worker.app)).run()
     except BaseException:
         worker.request_stop()
         raise

@@ -185,3 +185,34 @@ def test_what_was_settled_before_a_commit_broke_is_not_settled_again():
     executor._commit()
     assert effects.published == [1, 2, 3]
     assert executor._channel.reported == [[1], [2, 3]]
+
+
+class StartedRunner(Runner):
+    """Wants each start recorded, and notes what the board says of its runs."""
+
+    def __init__(self, board):
+        super().__init__()
+        self.board = board
+        self.seen = []
+
+    def started_record(self, job):
+        return Record(task_id=str(job.number), status="STARTED")
+
+    def execute(self, job):
+        self.seen.append((self.board.current, self.board.since))
+        return super().execute(job)
+
+
+def test_a_job_does_not_run_while_its_start_is_stored():
+    board = Board(private(), threading.Lock())
+    runner, stored = StartedRunner(board), []
+
+    class Away(Effects):
+        def store(self, records):
+            stored.append((records[0].status, board.current, board.started, time.monotonic()))
+
+    run(Line([[job(7)]]), runner, Away(), board)
+    assert [(status, current, started) for status, current, started, _ in stored] == [("STARTED", 0, 7), ("SUCCESS", 0, 7)]
+    ((current, since),) = runner.seen
+    assert current == 7
+    assert since >= stored[0][3]
