@@ -16,11 +16,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from umbel.cli.options import Group, Misuse
-
-EX_FAILURE: Final = 1
-EX_UNAVAILABLE: Final = 69
-EX_INTERRUPTED: Final = 130
+from umbel.cli.options import EX_FAILURE, EX_INTERRUPTED, EX_UNAVAILABLE, Group, Misuse
 
 #: Command → (module, what it does). A module is imported when its command is used.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {

@@ -8,11 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from umbel._version import __version__
+
+#: Exit codes; `umbel.cli.main` tells what they mean.
+EX_FAILURE: Final = 1
+EX_UNAVAILABLE: Final = 69
+EX_INTERRUPTED: Final = 130
 
 _META = "umbel.globals"
 

@@ -24,10 +24,10 @@ def iso(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).isoformat()
 
 
-def is_ignored(request: Request, traits: Traits) -> bool:
+def is_ignored(headers: Mapping[str, Any], by_default: bool) -> bool:
     """Whether no result is wanted: the call decides, where it says anything, else the task."""
-    said = request.fields.get("ignore_result")
-    return said if said is True or said is False else traits.ignore_result
+    said = headers.get("ignore_result")
+    return said if said is True or said is False else by_default
 
 
 def record_of(

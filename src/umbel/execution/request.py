@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from umbel.messages.v2 import HEADERS
+from umbel.messages.v2 import own_headers
 
-#: Headers that are not the user's.
-_OURS: Final = frozenset(HEADERS) | {"compression", "redelivered", "clock", "properties", "delivery_info", "logfile", "loglevel"}
-_TRANSPORT_PREFIXES: Final = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-", "x-acquired-", "x-umbel-")
+#: Names that mean something else in a request than a header of the user's.
+_TAKEN: Final = frozenset({"clock", "properties", "delivery_info", "logfile", "loglevel"})
 
 
 class Request:
@@ -206,7 +205,7 @@ def _delivery_info(request: Request) -> dict[str, Any]:
 
 
 def _headers(request: Request) -> dict[str, Any]:
-    return {name: value for name, value in request.fields.items() if name not in _OURS and not name.startswith(_TRANSPORT_PREFIXES)}
+    return {name: value for name, value in own_headers(request.fields).items() if name not in _TAKEN}
 
 
 _LAZY: Final[Mapping[str, Callable[[Request], Any]]] = {

@@ -127,7 +127,7 @@ class TaskRunner:
             return None
         address = (job.exchange, job.routing_key, job.redelivered)
         request = Request(traits.task, task_id, (), {}, job.headers, None, job.properties, address, self._env.hostname)
-        if completion.is_ignored(request, traits):
+        if completion.is_ignored(request.fields, traits.ignore_result):
             return None
         result = {"pid": os.getpid(), "hostname": self._env.hostname}
         return completion.record_of(request, states.STARTED, result)
@@ -193,7 +193,7 @@ class TaskRunner:
         if request.embed is not None or request.planned_retry is not None:
             publications = self._successors(request, traits, value)
         record = None
-        if self._env.stores and not completion.is_ignored(request, traits):
+        if self._env.stores and not completion.is_ignored(request.fields, traits.ignore_result):
             record = completion.record_of(request, states.SUCCESS, value, now=self._env.clock.now(), extended=self._env.extended)
         execution = Execution(
             job,
@@ -251,7 +251,7 @@ class TaskRunner:
         verdict, reason = completion.verdict_of_reject(error)
         execution = self._ended(job, request, traits, states.REJECTED, error, runtime)
         execution.verdict, execution.reason, execution.detail = verdict, reason, str(error.reason)
-        if verdict is Verdict.DEAD and self._env.stores and not completion.is_ignored(request, traits):
+        if verdict is Verdict.DEAD and self._env.stores and not completion.is_ignored(request.fields, traits.ignore_result):
             execution.record = completion.failure_record(request, error, None, self._env.clock.now(), extended=self._env.extended)
         return execution
 
@@ -263,7 +263,7 @@ class TaskRunner:
         publications = self._planned(request)
         einfo = ExceptionInfo(error)
         record = None
-        if self._env.stores and not completion.is_ignored(request, traits):
+        if self._env.stores and not completion.is_ignored(request.fields, traits.ignore_result):
             result = failures.render(error.exc or error)
             request.children.append([[request.id, None], None])
             record = completion.record_of(request, states.RETRY, result, traceback=einfo.traceback, extended=self._env.extended)
@@ -321,7 +321,7 @@ class TaskRunner:
             return []
         now = self._env.clock.now()
         records = []
-        if not completion.is_ignored(request, traits) or traits.store_errors:
+        if not completion.is_ignored(request.fields, traits.ignore_result) or traits.store_errors:
             records.append(completion.failure_record(request, error, traceback, now, extended=self._env.extended))
         if request.embed is not None:
             records += completion.abandoned_records(request, error, traceback, now)

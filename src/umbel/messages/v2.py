@@ -38,10 +38,10 @@ HEADERS: Final = (
     "stamped_headers",
     "stamps",
 )
-#: What brokers add on the way; it describes one delivery, not the call.
-_TRANSPORT: Final = frozenset({"compression", "redelivered", "x-death", "x-delivery-count", "x-acquired-count"})
-_TRANSPORT_PREFIXES: Final = ("x-first-death-", "x-last-death-")
-_KNOWN: Final = frozenset(HEADERS) | _TRANSPORT
+#: How the headers begin that a broker adds to what it dead-letters or redelivers: they describe one delivery, not the call.
+BROKER_PREFIXES: Final = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count", "x-opt-")
+_FOREIGN_PREFIXES: Final = (*BROKER_PREFIXES, "x-umbel-")
+_KNOWN: Final = frozenset(HEADERS) | {"compression", "redelivered"}
 
 _NO_EMBED: Final = Embed()
 _EMPTY_TAIL: Final = b', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
@@ -199,7 +199,7 @@ def own_headers(found: Mapping[str, Any]) -> dict[str, Any]:
     """The user's own among a message's headers."""
     if _KNOWN.issuperset(found):
         return {}
-    return {name: value for name, value in found.items() if name not in _KNOWN and not name.startswith(_TRANSPORT_PREFIXES)}
+    return {name: value for name, value in found.items() if name not in _KNOWN and not name.startswith(_FOREIGN_PREFIXES)}
 
 
 def _embed(embed: Any) -> Embed:

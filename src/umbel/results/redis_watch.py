@@ -19,7 +19,7 @@ from typing import Any
 
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.blocking import Connection, wait_ready
-from umbel.brokers.redis.replies import translate
+from umbel.brokers.redis.replies import is_transient, translate
 from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
 from umbel.errors import AccessRefused, OperationalError
 from umbel.runtime.backoff import delays
@@ -111,7 +111,7 @@ class Connections:
                 self.give(connection)
                 return done
             except ReplyError as error:
-                if error.code not in ("READONLY", "LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN") or time.monotonic() + pause > end:
+                if not is_transient(error) or time.monotonic() + pause > end:
                     raise translate(error, "a command to the result store") from error
             except AccessRefused:
                 raise

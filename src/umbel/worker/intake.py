@@ -15,7 +15,7 @@ from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.worker.admission import NEAR, Bury, Decision, Expire, Hold, House, Postpone, Run, admit
 from umbel.worker.dispatching import Dispatcher
-from umbel.worker.jobs import Entry
+from umbel.worker.jobs import Entry, run_of
 from umbel.worker.narrating import Narrator
 from umbel.worker.settling import Settlement
 
@@ -130,7 +130,7 @@ class Intake:
         withdrawn, running = self._dispatcher.withdraw(lost), set(self._dispatcher.running())
         self._adrift = {key: entry for key, entry in self._adrift.items() if entry in running}
         for entry in withdrawn:
-            self._adrift[_key(entry.delivery)] = entry
+            self._adrift[run_of(entry.delivery)] = entry
 
     def on_connection(self, state: ConnectionState, detail: str) -> None:
         """The connection changed."""
@@ -210,7 +210,7 @@ class Intake:
 
     def _is_known(self, delivery: Delivery) -> bool:
         """Whether a redelivered message is one that runs here, or has run here: then only its acknowledgement was lost."""
-        running = self._adrift.pop(_key(delivery), None)
+        running = self._adrift.pop(run_of(delivery), None)
         if running is not None and running.seat is not None and running in self._dispatcher.running():
             running.delivery = delivery
             running.lost = False
@@ -268,10 +268,6 @@ class Intake:
             self._timer.cancel()
         held, self._held = [item[2] for item in self._held], []
         return held
-
-
-def _key(delivery: Delivery) -> tuple[Any, Any]:
-    return str(delivery.headers.get("id")), delivery.headers.get("retries")
 
 
 def _error_for(delivery: Delivery, reason: str, detail: str) -> BaseException | None:

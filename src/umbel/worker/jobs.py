@@ -9,6 +9,11 @@ from umbel.brokers.base import Delivery
 from umbel.pools.base import JobTuple, Seat
 
 
+def run_of(delivery: Delivery) -> tuple[str, Any]:
+    """What a message has in common with its redeliveries, but not with the next attempt: id and retries."""
+    return str(delivery.headers.get("id")), delivery.headers.get("retries")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSpec:
     """The options of one task that the consumer process decides by."""

@@ -17,7 +17,7 @@ from umbel import hooks, states
 from umbel.brokers.base import Consumer, Delivery
 from umbel.errors import InvalidTaskError, MessageError, NotRegistered, OperationalError, TaskRevokedError
 from umbel.execution.base import Verdict
-from umbel.execution.completion import unexecuted_record
+from umbel.execution.completion import is_ignored, unexecuted_record
 from umbel.execution.decoding import task_id_of
 from umbel.execution.einfo import ExceptionInfo
 from umbel.execution.request import Request
@@ -26,7 +26,7 @@ from umbel.results.base import ResultStore
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
-from umbel.worker.jobs import Entry
+from umbel.worker.jobs import Entry, run_of
 from umbel.worker.narrating import Narrator
 
 logger = logging.getLogger("umbel.worker")
@@ -51,7 +51,7 @@ class Settlement:
         self._spawn = spawn
         #: Tasks that have ended in children.
         self.completed = 0
-        #: (id, retries) of what ended after its delivery was lost, so that it is not run again when it comes back.
+        #: Runs that ended after their delivery was lost, so that they are not repeated when it comes back.
         self.done_but_unsettled: dict[tuple[str, Any], None] = {}
 
     def attach(self, consumer: Consumer) -> None:
@@ -87,7 +87,7 @@ class Settlement:
             self._spawn(self._bury(entry.delivery, outcome.reason or "rejected", outcome.detail))
 
     def _remember(self, entry: Entry) -> None:
-        self.done_but_unsettled[entry.id, entry.delivery.headers.get("retries")] = None
+        self.done_but_unsettled[run_of(entry.delivery)] = None
         while len(self.done_but_unsettled) > 10_000:
             del self.done_but_unsettled[next(iter(self.done_but_unsettled))]
 
@@ -95,7 +95,7 @@ class Settlement:
         """Whether this is a message that was run to its end here, but whose acknowledgement was lost."""
         if not self.done_but_unsettled:
             return False
-        key = (str(delivery.headers.get("id")), delivery.headers.get("retries"))
+        key = run_of(delivery)
         if key not in self.done_but_unsettled:
             return False
         del self.done_but_unsettled[key]
@@ -134,7 +134,7 @@ class Settlement:
         await self._consumer.dead_letter(delivery, reason, detail)
 
     async def _fail(self, delivery: Delivery, error: BaseException, state: str, *, ignore: bool, ack: bool) -> None:
-        if not _asked(delivery, ignore):
+        if not is_ignored(delivery.headers, ignore):
             await self._keep(delivery, error, state)
         if ack:
             self._consumer.ack([delivery])
@@ -154,12 +154,6 @@ class Settlement:
                 await asyncio.sleep(delay)
             else:
                 return
-
-
-def _asked(delivery: Delivery, ignore: bool) -> bool:
-    """Whether no result is wanted: the call decides, where it says anything."""
-    said = delivery.headers.get("ignore_result")
-    return said if isinstance(said, bool) else ignore
 
 
 async def _tell(delivery: Delivery, error: BaseException, state: str) -> None:

@@ -326,8 +326,15 @@ def test_command_line_words():
         ["broker.heartbeat=10", "worker.prefetch_multiplier=(int)1", "task_serializer=yaml", "task_acks_late=False"]
     )
     assert found == {"broker_heartbeat": 10, "worker_prefetch_multiplier": 1, "task_serializer": "yaml", "task_acks_late": False}
-    with pytest.raises(ImproperlyConfigured, match="name=value"):
-        sources.from_arguments(["nonsense"])
+    assert sources.from_arguments(["task.acks-late=true", "result_expires=none"]) == {"task_acks_late": True, "result_expires": None}
+    assert sources.from_arguments(["include=['a', 'b']", 'imports=(list)["a"]', "x=(tuple)a, b"]) == {
+        "include": ["a", "b"],
+        "imports": ["a"],
+        "x": ["a", "b"],
+    }
+    for nonsense in ("nonsense", "=1", "x=(int)ten", "x=(bool)maybe", "x=(json){"):
+        with pytest.raises(ImproperlyConfigured):
+            sources.from_arguments([nonsense])
 
 
 def test_a_zone_may_be_an_object():

@@ -11,8 +11,8 @@ import pytest
 
 from umbel._version import __version__
 from umbel.cli import main
-from umbel.cli.main import COMMANDS, EX_FAILURE, EX_INTERRUPTED, EX_UNAVAILABLE, cli
-from umbel.cli.options import Command, GlobalOptions, did_you_mean
+from umbel.cli.main import COMMANDS, cli
+from umbel.cli.options import EX_FAILURE, EX_INTERRUPTED, EX_UNAVAILABLE, Command, GlobalOptions, did_you_mean
 from umbel.errors import ImproperlyConfigured, OperationalError
 
 

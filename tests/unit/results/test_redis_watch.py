@@ -10,6 +10,7 @@ from umbel.brokers.redis.address import Address
 from umbel.errors import OperationalError
 from umbel.results import redis_watch
 from umbel.results.redis_watch import Connections
+from umbel.wire.redis.resp import ReplyError
 
 
 @pytest.fixture
@@ -27,6 +28,21 @@ def test_it_is_told_once(away, caplog):
     (told,) = caplog.messages
     assert "connection refused" in told
     assert "The result store is away" in told
+
+
+@pytest.mark.parametrize("code", ["CLUSTERDOWN", "LOADING"])
+def test_a_server_that_will_soon_do_it_is_asked_again(code):
+    replies = [ReplyError(f"{code} not now"), None]
+
+    def work(_connection):
+        if (reply := replies.pop(0)) is not None:
+            raise reply
+        return "done"
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connections = Connections([Address(host="127.0.0.1", port=server.getsockname()[1])], 1.0, 1)
+        assert connections.use(work, patience=2.0) == "done"
+        connections.close()
 
 
 def test_a_hiccup_is_not_told(away, caplog):

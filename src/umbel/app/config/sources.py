@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from umbel.app.config import schema
@@ -97,27 +98,49 @@ def import_object(path: str) -> Any:
 
 
 def from_arguments(words: Iterable[str]) -> dict[str, Any]:
-    """Settings from words such as ``broker.heartbeat=10``, ``task_serializer=json`` or ``worker.concurrency=(int)4``."""
+    """Settings from words such as ``worker.prefetch_multiplier=4`` or ``task_serializer=json``; nobody has looked whether there are such settings.
+
+    A dot or hyphen in a name is an underscore. A value may tell its kind, ``(int)10``; otherwise true, false, none and what Python would write
+    are taken as such, and anything else is text.
+
+    Raises:
+        ImproperlyConfigured: a word is not of this form.
+    """
     found: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")
-        if not equals:
-            raise ImproperlyConfigured(f"{word!r} is not a setting: expected name=value, e.g. worker.prefetch_multiplier=1")
         name = key.strip().lstrip(".").replace(".", "_").replace("-", "_")
-        found[name] = _typed(text.strip())
-    return normalized(found)
+        if not equals or not name.isidentifier():
+            raise ImproperlyConfigured(f"{word!r} is not a setting: expected SETTING=VALUE, e.g. worker_prefetch_multiplier=4")
+        found[name] = _typed(name, text.strip())
+    return found
 
 
-def _typed(text: str) -> Any:
-    kind, closing, rest = text.partition(")")
-    if text.startswith("(") and closing and kind[1:] in {"int", "float", "bool", "string", "str", "list", "tuple", "dict", "json"}:
-        text = rest.strip()
-        if kind[1:] in {"string", "str"}:
-            return text
+def _typed(name: str, text: str) -> Any:
+    kind, closing, rest = text[1:].partition(")")
+    if text.startswith("(") and closing and kind in _KINDS:
+        try:
+            return _KINDS[kind](rest.strip())
+        except (ValueError, KeyError) as error:
+            raise ImproperlyConfigured(f"{name}: {rest!r} is not of kind {kind}") from error
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
+
+
+def _items(text: str) -> Any:
+    return json.loads(text) if text.startswith("[") else [part.strip() for part in text.split(",") if part.strip()]
+
+
+_WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "none": None, "null": None}
+_BOOLEANS: Mapping[str, bool] = {**dict.fromkeys(("true", "yes", "on", "1"), True), **dict.fromkeys(("false", "no", "off", "0"), False)}
+_KINDS: Mapping[str, Callable[[str], Any]] = {
+    "int": int, "float": float, "str": str, "string": str, "bool": lambda text: _BOOLEANS[text.lower()],
+    "list": _items, "tuple": _items, "dict": json.loads, "json": json.loads,
+}  # fmt: skip
 
 
 def _attributes(source: Any) -> dict[str, Any]:

@@ -19,14 +19,13 @@ from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_
 from umbel.brokers.envelope import dead_headers
 from umbel.errors import EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.messages.model import Message
+from umbel.messages.v2 import BROKER_PREFIXES
 from umbel.wire.amqp import events
 from umbel.wire.amqp.rendering import address_of, render_message, render_publish
 
 logger = logging.getLogger("umbel.brokers.amqp")
 
 _CHANNEL = 1
-#: Headers that a broker adds to what it dead-letters or redelivers; a message that is published anew has no such past.
-_BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count", "x-opt-")
 #: Header: when a delayed message is due, seconds since the epoch. The store counts whole seconds; our consumer holds the rest.
 DUE = "x-umbel-due"
 #: Header: marks the copy of a message that is held while it runs; see `umbel.brokers.amqp.holding`.
@@ -42,7 +41,7 @@ def restored(delivery: Delivery) -> Message:
 def cleaned(delivery: Delivery) -> float | None:
     """Take our own marks, and the broker's traces of the queues that they name, off a delivery; returns when it is due."""
     due = delivery.headers.pop(DUE, None)
-    for name in [name for name in delivery.headers if name == HELD or name.startswith(_BROKER_HEADERS)]:
+    for name in [name for name in delivery.headers if name == HELD or name.startswith(BROKER_PREFIXES)]:
         del delivery.headers[name]
     return float(due) if isinstance(due, (int, float)) else None
 
@@ -86,7 +85,7 @@ def _letter(message: Message, queue: str, seconds: float) -> tuple[Message, str]
 
 
 def _again(delivery: Delivery, extra: dict[str, Any], without: str = "") -> Message:
-    headers = {name: value for name, value in delivery.headers.items() if not name.startswith(_BROKER_HEADERS)}
+    headers = {name: value for name, value in delivery.headers.items() if not name.startswith(BROKER_PREFIXES)}  # a past it has no more
     headers.update(extra)
     properties = {name: value for name, value in delivery.properties.items() if name not in (without, "user_id")}
     return Message(delivery.body, headers, delivery.content_type, delivery.content_encoding, properties)

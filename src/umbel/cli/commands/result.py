@@ -11,13 +11,10 @@ import click
 from umbel import states
 from umbel.cli.completing import complete_tasks
 from umbel.cli.loading import load
-from umbel.cli.options import Command, GlobalOptions, Number, json_option
+from umbel.cli.options import EX_UNAVAILABLE, Command, GlobalOptions, Number, json_option
 from umbel.cli.output import Output
 from umbel.errors import ResultExpired, TimeoutError, UnknownTaskId
 from umbel.runtime.logs import escape_lines
-
-#: Nobody answered in time.
-EX_UNAVAILABLE = 69
 
 
 @click.command(cls=Command)
