@@ -544,6 +544,37 @@ class TestBegin:
         assert bench.client.get(queue.name).attempts == 0
 
     @on_loop
+    async def test_handing_back_outlives_the_connection_that_carries_it(self, bench, line, caplog):
+        queue = bench.queue()
+        bench.publish(queue, b"x")
+        sink, delivery = await self.hold(bench, line, queue)
+        await sink.consumer.begin(delivery)
+        sink.consumer.requeue([delivery])
+        await asyncio.sleep(0)
+        sink.consumer._settlements._mover._session.drop("cut")
+        again = await sink.one()
+        assert (again.body, again.attempts) == (b"x", 0)
+        assert "trying again" in caplog.text
+        sink.consumer.ack([again])
+        await sink.consumer.aclose()
+        assert bench.client.length(queue.name) == 0
+
+    @on_loop
+    async def test_closing_waits_for_what_is_being_handed_back(self, bench, line):
+        queue = bench.queue()
+        bench.publish(queue, b"x")
+        sink, delivery = await self.hold(bench, line, queue)
+        await sink.consumer.begin(delivery)
+        await sink.consumer.cancel_queue(queue.name)
+        sink.consumer.requeue([delivery])
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it is written now, and not confirmed
+        sink.consumer.requeue([delivery])
+        await sink.consumer.aclose()
+        await asyncio.sleep(2.5)  # the time to live in the holding queue
+        assert bench.client.length(queue.name) == 1
+
+    @on_loop
     async def test_blame_and_dead_letter_after_begin(self, bench, line):
         queue = bench.queue()
         bench.publish(queue, b"x")

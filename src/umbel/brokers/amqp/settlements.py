@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
@@ -71,7 +72,8 @@ class Settlements:
         self._exchanging: dict[Delivery, asyncio.Future[None]] = {}
         self._settling = Settling()
         self._is_flushing = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        #: Held messages that are being put back into their queues.
+        self._restoring: dict[Delivery, asyncio.Task[None]] = {}
 
     def begin_epoch(self, session: Session) -> None:
         """A new channel: tags start again."""
@@ -191,25 +193,40 @@ class Settlements:
         if plain and self.session is not None:
             self.session.write(b"".join([render_requeue(CHANNEL, each.tag) for each in plain]))
             self._on_settled(plain)
-        for each in ours:
-            if each.tag < 0:
-                task = asyncio.get_running_loop().create_task(self._restore(each))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+        self._restore([each for each in ours if each.tag < 0])
 
-    async def _restore(self, delivery: Delivery) -> None:
-        if self.owns(delivery):
-            await self._mover.to_queue(restored(delivery), delivery.queue)
-            self.ack([delivery])
+    def _restore(self, held: list[Delivery]) -> None:
+        """Put held messages back into their queues, those that are not on their way there already."""
+        for each in held:
+            if each not in self._restoring:
+                task = self._restoring[each] = asyncio.get_running_loop().create_task(self._restore_one(each))
+                task.add_done_callback(functools.partial(self._on_restored, each))
+
+    async def _restore_one(self, delivery: Delivery) -> None:
+        """As often as it takes: nobody else knows any more that this message is here."""
+        for pause in delays(0.1, most=5.0):
+            if not self.owns(delivery) or self.session is None or self.session.lost is not None:
+                return  # it goes back with the connection
+            try:
+                await self._mover.to_queue(restored(delivery), delivery.queue)
+            except Exception as error:
+                logger.warning("a message of queue %r cannot be handed back now; trying again in %.1f s: %s", delivery.queue, pause, error)
+                await asyncio.sleep(pause)
+            else:
+                self.ack([delivery])
+                return
+
+    def _on_restored(self, delivery: Delivery, _: asyncio.Task[None]) -> None:
+        del self._restoring[delivery]
 
     async def aclose(self) -> None:
         """Hand back what is held; the rest goes back with the connection."""
-        for task in list(self._tasks):
-            task.cancel()
-        held = [each for each in self.unsettled.values() if each.tag < 0] if self.session is not None else []
-        with contextlib.suppress(OperationalError, TimeoutError):
-            async with asyncio.timeout(self._patience):
-                await asyncio.gather(*(self._restore(each) for each in held))
+        if self.session is not None:
+            self._restore([each for each in self.unsettled.values() if each.tag < 0])
+        if self._restoring:
+            _, late = await asyncio.wait(list(self._restoring.values()), timeout=self._patience)
+            for task in late:
+                task.cancel()
         self.write_acks()
         await self._mover.aclose()
 
