@@ -27,6 +27,8 @@ class Line:
         self.refusing = False
         #: Nothing from the server is handed on.
         self.deaf = False
+        #: Bytes of a client at which its connection is cut, before they arrive.
+        self.cut_at: bytes | None = None
         self.connections = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -93,7 +95,7 @@ class Line:
             return
         try:
             data = sock.recv(1 << 16)
-            if not data:
+            if not data or (side == "client" and self.cut_at is not None and self.cut_at in data):
                 self._drop(sock)
             elif not (self.deaf and side == "server"):
                 peer.sendall(data)

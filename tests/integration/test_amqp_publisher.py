@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import socket
 import threading
 import time
+import weakref
 
 import pytest
 
+from system.processes import eventually
 from umbel.brokers.amqp import connect
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.topology import Destination, Exchange, Queue
@@ -153,6 +157,67 @@ def test_a_broker_that_is_not_there(make):
         publisher.publish(Message(b"x", {}), Destination("", "q"))
     assert time.monotonic() - started < 2
     assert "secret" not in str(caught.value)
+
+
+def test_a_failure_keeps_nothing_of_who_was_told(make):
+    publisher = make("amqp://127.0.0.1:1", publish_retries=0).publisher()
+
+    class Order:
+        pass
+
+    def send():
+        order = Order()
+        with contextlib.suppress(OperationalError):
+            publisher.publish(Message(b"", {}), Destination("", "q"))
+        return weakref.ref(order)
+
+    order = send()
+    gc.collect()
+    assert order() is None
+
+
+def test_who_waits_while_declaring_again_is_refused_fails_too(make, line, unique):
+    publisher, other = make(line.url).publisher(), make().publisher()
+    queue = Queue(unique("exclusive"), exclusive=True)
+    publisher.declare(queue)
+    line.cut()
+    eventually(lambda: _declares(other, queue), what="the queue to go with its connection")
+    errors, ready = [], threading.Barrier(3)
+
+    def publish():
+        ready.wait()
+        try:
+            publisher.publish(Message(b"", {}), Destination.of(queue))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=publish) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [str(error) for error in errors] == [str(errors[0])] * 3
+    assert all(isinstance(error, OperationalError) for error in errors)
+    assert "RESOURCE_LOCKED" in str(errors[0])
+
+
+def _declares(publisher, queue):
+    try:
+        publisher.declare(queue)
+    except OperationalError:
+        return False
+    return True
+
+
+def test_declaring_tries_as_often_as_the_call_may(make, line, queue):
+    publisher = make(line.url, publish_retries=2).publisher()
+    line.cut_at = queue.name.encode()
+    with publisher.retrying(0), pytest.raises(OperationalError):
+        publisher.declare(queue)
+    assert line.connections == 1
+    with pytest.raises(OperationalError):
+        publisher.declare(queue)
+    assert line.connections == 4
 
 
 def test_a_broker_that_says_nothing(make):

@@ -220,8 +220,8 @@ class AmqpConsumer:
             try:
                 await session.open_channel(CHANNEL)
                 await self._apply(session)
-            except OperationalError as error:
-                session.drop(str(error))
+            except Exception as error:  # nobody waits for this task, and a new connection begins anew
+                session.drop(str(error) if isinstance(error, OperationalError) else f"{type(error).__name__}: {error}")
                 return
         self._sink.on_connection(ConnectionState.CONNECTED, f"connected to {session.address}")
 
@@ -256,6 +256,9 @@ class AmqpConsumer:
                 await self._reconcile_now()
             except OperationalError as error:
                 logger.warning("changing the consumers failed: %s", error)
+                return
+            except Exception:  # nobody waits for this task
+                logger.exception("changing the consumers failed")
                 return
             if wanted == (self._window, tuple(self._queues)):
                 return

@@ -74,8 +74,8 @@ class AmqpPublisher:
         self._pipe = Pipeline(self._nodes, self._options, self._declared)
         self._wrote = 0.0
         self._put_at = self._tight_at = 0.0
-        #: When connecting last failed, and how.
-        self._failed: tuple[float, OperationalError] | None = None
+        #: When connecting last failed, and how: not the exception, whose traceback would keep the caller's variables.
+        self._failed: tuple[float, type[OperationalError], str] | None = None
         self._pauses = delays(most=3.0)
         self._attendant: threading.Thread | None = None
         #: The attendant is at work; and looks every few milliseconds, so that messages may wait for it.
@@ -220,7 +220,7 @@ class AmqpPublisher:
 
     def _declare(self, queue: Queue, started: float, deadline: float) -> None:
         """Declare a queue, over as many connections as the retries allow."""
-        retries = self._options.publish_retries or 0
+        retries = self._retries.allowed
         for attempt, pause in enumerate(delays(0.05, 2.0, 1.0)):
             self._ensure(started, deadline)
             try:
@@ -247,7 +247,7 @@ class AmqpPublisher:
             OperationalError: after the retries, or a little later than the connect timeout.
         """
         if self._failed is not None and self._failed[0] >= started:
-            raise type(self._failed[1])(*self._failed[1].args)
+            raise self._failed[1](self._failed[2])
         deadline = min(deadline, SYSTEM.monotonic() + self._options.connect_timeout * len(self._nodes) + 0.5)
         retries = self._retries.allowed
         for attempt, pause in enumerate(delays(0.05, 2.0, 1.0)):
@@ -255,12 +255,16 @@ class AmqpPublisher:
                 self._pipe.connect(deadline)
             except OperationalError as error:
                 if isinstance(error, AccessRefused) or attempt >= retries or SYSTEM.monotonic() + pause >= deadline:
-                    self._failed = (SYSTEM.monotonic(), error)
+                    self._remember(error)
                     raise
                 time.sleep(pause)
             else:
                 self._failed = None
                 return
+
+    def _remember(self, error: OperationalError) -> None:
+        # Of a channel error, which is made of a code and a text, the text will do.
+        self._failed = (SYSTEM.monotonic(), OperationalError if isinstance(error, ChannelError) else type(error), str(error))
 
     def _make_room(self, started: float, deadline: float) -> None:
         """Wait until the window has room and the broker takes messages.
@@ -285,7 +289,7 @@ class AmqpPublisher:
                 if self._has_room(1.0):
                     return
                 error = self._full()
-                self._failed = (SYSTEM.monotonic(), error)
+                self._remember(error)
                 raise error
             if pipe.connection is not None and pipe.connection.readable(min(left, _LONGEST_LOOK)):
                 time.sleep(_LOOK)  # confirms come one by one: take many at a time
@@ -314,10 +318,7 @@ class AmqpPublisher:
             if not failures:
                 return
             window.failures = [failure for failure in window.failures if failure not in failures]
-        error = failures[0].error
-        if len(failures) > 1:
-            raise type(error)(f"{error} (and {len(failures) - 1} more messages)")
-        raise error
+        raise failures[0].raised(len(failures) - 1)
 
     # without the lock
 
@@ -327,7 +328,7 @@ class AmqpPublisher:
         Raises:
             OperationalError: they are not in time.
         """
-        cause: OperationalError | None = None
+        cause = ""
         while True:
             with self._lock:
                 pipe = self._pipe
@@ -339,11 +340,11 @@ class AmqpPublisher:
                     try:
                         self._connect(SYSTEM.monotonic(), deadline)
                     except OperationalError as error:
-                        cause = error
+                        cause = f": {error}"
                 waiting, connection = len(pipe.window), pipe.connection
             left = deadline - SYSTEM.monotonic()
             if left <= 0:
-                reason = f": {pipe.blocked}" if pipe.blocked else f": {cause}" if cause else ""
+                reason = f": {pipe.blocked}" if pipe.blocked else cause
                 kind = BrokerBlocked if pipe.blocked else OperationalError
                 raise kind(f"{waiting} messages are not confirmed by RabbitMQ{reason}")
             if connection is None or connection.broken is not None:

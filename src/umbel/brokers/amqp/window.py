@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from umbel.errors import PublishError
+
 #: Bytes of unconfirmed messages beyond which the window is full, however few they are.
 MOST_BYTES = 64 * 1024 * 1024
 
@@ -17,7 +19,12 @@ class Failure:
 
     #: The message's number, counted over all connections.
     number: int
-    error: BaseException
+    #: Its class is made of a text. One may stand for many messages, so it is never raised itself: its traceback would stay with the others.
+    error: PublishError
+
+    def raised(self, more: int = 0) -> PublishError:
+        """A new exception to raise, for this message and so many more."""
+        return type(self.error)(f"{self.error} (and {more} more messages)" if more else str(self.error))
 
 
 class Window:
@@ -68,7 +75,7 @@ class Window:
                 self.bytes -= len(entry[1])
         self._low = max(self._low, min(tag, self.tag) + 1)
 
-    def refuse(self, tag: int, multiple: bool, error: BaseException) -> None:
+    def refuse(self, tag: int, multiple: bool, error: PublishError) -> None:
         """The broker did not take a message, or all up to it."""
         tags = range(self._low, tag + 1) if multiple else range(tag, tag + 1)
         for each in tags:
@@ -77,11 +84,11 @@ class Window:
                 self.bytes -= len(entry[1])
                 self.failures.append(Failure(entry[0], error))
 
-    def fail(self, number: int, error: BaseException) -> None:
+    def fail(self, number: int, error: PublishError) -> None:
         """A message that was taken out was refused."""
         self.failures.append(Failure(number, error))
 
-    def refuse_where(self, test: Callable[[bytes], bool], error: BaseException) -> int:
+    def refuse_where(self, test: Callable[[bytes], bool], error: PublishError) -> int:
         """Drop the messages whose bytes pass a test; returns how many."""
         tags = [tag for tag, (_, frames) in self._entries.items() if test(frames)]
         for tag in tags:
@@ -142,7 +149,7 @@ class Window:
         for number, watcher in self._watchers:
             failure = next((failure for failure in self.failures if failure.number <= number), None)
             if failure is not None:
-                due.append((watcher, failure.error))
+                due.append((watcher, failure.raised()))
                 told = max(told, number)
             elif oldest is None or oldest > number:
                 due.append((watcher, None))

@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.brokers.amqp.window import Window
+from umbel.errors import MessageReturned, PublishError
 
 
 def filled(count):
@@ -36,10 +37,11 @@ def test_a_refused_message_is_told_once():
     window.watch(told.append)
     window.add(b"2")
     window.watch(told.append)
-    error = ValueError()
+    error = MessageReturned("no queue")
     window.refuse(2, False, error)
     ((watcher, found),) = window.take_watchers()
-    assert found is error
+    assert (type(found), str(found)) == (MessageReturned, "no queue")
+    assert found is not error, "raising it would leave a traceback with what stays in the window"
     assert window.failures == []
     watcher(found)
     window.confirm(1, 0)
@@ -49,7 +51,7 @@ def test_a_refused_message_is_told_once():
 
 def test_a_refused_message_that_nobody_watches_is_kept():
     window = filled(3)
-    window.refuse(2, True, ValueError("no"))
+    window.refuse(2, True, PublishError("no"))
     assert [failure.number for failure in window.failures] == [1, 2]
     assert window.oldest() == 3
 
