@@ -275,7 +275,10 @@ class RedisPublisher:
             commands = [
                 command for queue in self._queues.values() if not queue.no_declare for command in binding_commands(self._keys, queue)
             ]
-            connection.pipeline(commands)
+            refusals = [reply for reply in connection.pipeline(commands) if isinstance(reply, ReplyError)]
+            for refusal in refusals:
+                if is_transient(refusal):
+                    raise OperationalError(f"Redis takes no declarations now: {refusal}")
             while self._window:
                 batch = [self._window[i] for i in range(min(_REPLAY_BATCH, len(self._window)))]
                 _publish_again(connection, [item for item in batch if item is not None])
@@ -289,6 +292,8 @@ class RedisPublisher:
         self._declared = set(self._queues)
         self._unread = 0
         self._connection = connection
+        for refusal in refusals:
+            self._refuse(refusal, None)
         return connection
 
     # replies
