@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -152,10 +153,12 @@ class Connection:
         while view:
             try:
                 view = view[self.sock.send(view) :]
-            except (BlockingIOError, TimeoutError):
+            except (BlockingIOError, TimeoutError, ssl.SSLWantWriteError):
                 self._wait(deadline, write=True)
+            except ssl.SSLWantReadError:
+                self._wait(deadline)
             except OSError as error:
-                self._on_tls_wait(error, deadline, write=True)
+                raise OperationalError(f"the connection to {self.address.public()} is lost: {error}") from error
 
     def receive(self, deadline: float) -> list[Any]:
         """Wait for at least one whole reply."""
@@ -169,11 +172,9 @@ class Connection:
         while True:
             try:
                 data = self.sock.recv(_CHUNK)
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return replies
             except OSError as error:
-                if type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError"):
-                    return replies
                 raise OperationalError(f"the connection to {self.address.public()} is lost: {error}") from error
             if not data:
                 raise OperationalError(f"{self.address.public()} closed the connection")
@@ -225,15 +226,6 @@ class Connection:
             raise OperationalError(f"the connection to {self.address.public()} is lost: {error}") from error
         if not ready:
             raise OperationalError(f"{self.address.public()} does not answer")
-
-    def _on_tls_wait(self, error: OSError, deadline: float, *, write: bool) -> None:
-        kind = type(error).__name__
-        if kind == "SSLWantReadError":
-            self._wait(deadline)
-        elif kind == "SSLWantWriteError":
-            self._wait(deadline, write=write)
-        else:
-            raise OperationalError(f"the connection to {self.address.public()} is lost: {error}") from error
 
 
 class Session:

@@ -177,11 +177,6 @@ class Housekeeping:
         queues = await self._queues_of(held)
         raw = envelope.marked(held.raw) or held.raw
         lists = [keys.list_for(queue, held.priority) for queue in queues]
-        if not lists:
-            logger.error(
-                "a message that was held by %r has no queue to go back to: no binding of %r takes %r", tag, held.exchange, held.routing_key
-            )
-            return 0
         try:
             return int(
                 await self._consumer.link.run(scripts.load("restore"), [keys.unacked, keys.unacked_index, *lists], [tag, score, raw])

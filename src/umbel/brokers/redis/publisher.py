@@ -222,11 +222,10 @@ class RedisPublisher:
     def _rewrite(self, count: int, deadline: float) -> None:
         """The connection broke under the last ``count`` commands: write the window again, or take them back and raise."""
         self._drop()
-        sent = self._sent
         try:
             self._establish(deadline)
         except OperationalError:
-            if self._sent - self._confirmed >= count and sent == self._sent:
+            if self._sent - self._confirmed >= count:
                 for _ in range(count):
                     self._window.pop()
                 self._sent -= count

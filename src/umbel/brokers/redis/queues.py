@@ -74,8 +74,7 @@ class RedisQueueClient:
 
     def purge(self, name: str) -> int:
         lists = self._keys.lists(name)
-        script = "local n = 0 for _, key in ipairs(KEYS) do n = n + redis.call('LLEN', key) redis.call('DEL', key) end return n"
-        count: int = self._session.use(lambda connection: connection.call("EVAL", script, len(lists), *lists))
+        count: int = self._session.use(lambda connection: connection.run(scripts.load("purge"), lists))
         return count
 
     def get(self, name: str) -> Delivery | None:
