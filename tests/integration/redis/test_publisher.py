@@ -8,6 +8,7 @@ import pytest
 
 from contracts.kit import Kit
 from umbel.brokers.topology import Destination
+from umbel.errors import PublishError
 from umbel.messages.model import Message
 
 pytestmark = pytest.mark.redis
@@ -18,6 +19,23 @@ def told(publisher):
     confirmed = threading.Event()
     publisher.on_confirmed(lambda error: confirmed.set() if error is None else None)
     return confirmed
+
+
+def test_a_declaration_that_a_new_connection_refuses_is_told_and_tried_again(own_kit, private):
+    queue = own_kit.queue()
+    publisher = own_kit.publisher
+    publisher.declare(queue)
+    publisher.flush()
+    binding = f"_kombu.binding.{queue.name}"
+    with private.client() as client:
+        client.set(binding, "no set")
+        private.drop_connections()
+        with pytest.raises(PublishError, match="WRONGTYPE"):
+            publisher.publish(Message(b"1", {}), Destination.of(queue))
+        client.delete(binding)
+        publisher.publish(Message(b"2", {}), Destination.of(queue), confirm=True)
+        assert client.scard(binding) == 1
+        assert own_kit.length(queue) == 1
 
 
 class TestReader:
