@@ -61,7 +61,8 @@ class Queue:
     consumer_arguments: Mapping[str, Any] = field(default_factory=dict)
     no_declare: bool = False
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     def resolved(self) -> Queue:
         """The same queue with its exchange and routing key spelled out."""
