@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from fakes.clock import FakeClock
 from umbel import Umbel
 from umbel.brokers.topology import Destination, Queue
 from umbel.execution.base import Execution, Job
 from umbel.messages.model import Message, Stencil
 from umbel.results.model import Record, sent
-from umbel.runtime.clock import FakeClock
 
 
 class FakePublisher:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -14,8 +13,6 @@ from umbel.execution.request import Request
 from umbel.messages.ids import uuid7
 from umbel.results.handles import EagerResult
 from umbel.wire import serializers
-
-logger = logging.getLogger("umbel.app")
 
 #: Retries without a pause that are certainly a mistake.
 _MOST_RETRIES = 1000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import threading
 from collections.abc import Callable
@@ -48,11 +47,6 @@ class TaskRegistry(dict[str, Any]):
     def regular(self) -> dict[str, Any]:
         """All tasks."""
         return dict(self)
-
-    def suggest(self, name: str) -> str | None:
-        """The registered name that is most like this one."""
-        close = difflib.get_close_matches(name, self, n=1)
-        return close[0] if close else None
 
 
 class SharedTasks:

@@ -170,9 +170,7 @@ def too_deep(values: Iterable[Any], most: int) -> bool:
     return True
 
 
-def _readable(extra: bytes | None) -> dict[str, Any]:
-    if extra is None:
-        return {}
+def _readable(extra: bytes) -> dict[str, Any]:
     try:
         found = kombu_json.loads(extra.decode())
     except (MessageError, UnicodeDecodeError):

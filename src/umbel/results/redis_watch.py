@@ -12,7 +12,6 @@ import builtins
 import contextlib
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -48,7 +47,6 @@ class Connections:
         self._most = most
         self._pushes = pushes
         self._idle: list[Connection] = []
-        self._lock = threading.Lock()
 
     def take(self) -> Connection:
         """A connection that works as far as one can see; give it back or close it.

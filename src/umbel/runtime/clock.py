@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -22,25 +21,6 @@ class SystemClock:
 
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
-
-
-@dataclass
-class FakeClock:
-    """A clock that stands still until it is told to move."""
-
-    wall: float = 1_893_456_000.0
-    ticks: float = 0.0
-
-    def now(self) -> float:
-        return self.wall
-
-    def monotonic(self) -> float:
-        return self.ticks
-
-    def advance(self, seconds: float) -> None:
-        """Move both clocks forward."""
-        self.wall += seconds
-        self.ticks += seconds
 
 
 SYSTEM = SystemClock()

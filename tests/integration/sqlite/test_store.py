@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from fakes.clock import FakeClock
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.registry import connect as connect_broker
 from umbel.brokers.topology import Destination, Queue
@@ -14,7 +15,7 @@ from umbel.messages.model import Message
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record
 from umbel.results.sqlite import SqliteStore
-from umbel.runtime.clock import SYSTEM, FakeClock
+from umbel.runtime.clock import SYSTEM
 
 
 @pytest.fixture

@@ -316,7 +316,7 @@ class SqliteConsumer:
                 holders.restore_expired(connection, now)
             connection.execute(rows.PROMOTE, (self._clock.now(),))
         room = min(BATCH, self._window if lost else self._room())
-        found = rows.claim(connection, holder, self._order, room, self._options.limits, holder) if room > 0 else []
+        found = rows.claim(connection, holder, self._order, room, self._options.limits) if room > 0 else []
         return _Done(holder, found, lost)
 
     def _finish(self, done: _Done) -> None:

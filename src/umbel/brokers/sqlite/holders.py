@@ -30,14 +30,12 @@ def renew(connection: sqlite3.Connection, holder: int, now: float) -> bool:
     return connection.execute("UPDATE umbel_holders SET until = ? + lease WHERE id = ?", (now, holder)).rowcount == 1
 
 
-def restore_expired(connection: sqlite3.Connection, now: float) -> int:
-    """Give up the holders whose lease is over, and put their messages back; returns how many messages."""
+def restore_expired(connection: sqlite3.Connection, now: float) -> None:
+    """Give up the holders whose lease is over, and put their messages back."""
     over = connection.execute("SELECT id FROM umbel_holders WHERE until < ?1 OR until - lease > ?1 + 1", (now,)).fetchall()
-    count = 0
     for (holder,) in over:
-        count += connection.execute(_RESTORE, (holder,)).rowcount
+        connection.execute(_RESTORE, (holder,))
         _forget(connection, holder)
-    return count
 
 
 def release(connection: sqlite3.Connection, holder: int) -> int:

@@ -59,7 +59,7 @@ class SqliteQueueClient:
             connection.execute(rows.PROMOTE, (self._clock.now(),))
             if self._holder is None or not holders.renew(connection, self._holder, now):
                 self._holder = holders.register(connection, f"{self._options.name} client", self._options.lease, now)
-            return rows.claim(connection, self._holder, [name], 1, INSPECTION, self._holder)
+            return rows.claim(connection, self._holder, [name], 1, INSPECTION)
 
         found = self._database.write(take)
         return found[0] if found else None

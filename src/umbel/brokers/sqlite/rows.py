@@ -37,16 +37,14 @@ NEXT_DUE: Final = "SELECT min(due) FROM umbel_messages WHERE holder = -1"
 ANY_READY: Final = "SELECT 1 FROM umbel_messages WHERE holder = 0 AND queue = ? LIMIT 1"
 
 
-def claim(
-    connection: sqlite3.Connection, holder: int, queues: Sequence[str], count: int, limits: MessageLimits, epoch: int
-) -> list[Delivery]:
+def claim(connection: sqlite3.Connection, holder: int, queues: Sequence[str], count: int, limits: MessageLimits) -> list[Delivery]:
     """Take up to ``count`` ready messages: from each queue in turn, the highest priority first, then the oldest."""
     found: list[Delivery] = []
     for queue in queues:
         arguments = {"holder": holder, "queue": queue, "count": count - len(found), "limit": limits.body}
         rows = connection.execute(CLAIM, arguments).fetchall()
         rows.sort(key=_order)  # RETURNING promises none
-        found += [decode(row, limits, epoch) for row in rows]
+        found += [decode(row, limits, holder) for row in rows]
         if len(found) >= count:
             break
     return found
