@@ -11,6 +11,7 @@ import io
 import logging
 import sys
 import threading
+from dataclasses import dataclass
 from typing import Final
 
 from umbel import current, hooks
@@ -150,44 +151,53 @@ class LogStream(io.TextIOBase):
         return True
 
 
-def configure(
-    level: int,
-    file: str | None = None,
-    format: str = FORMAT,
-    task_format: str = TASK_FORMAT,
-    color: bool = False,
-    redirect: int | None = None,
-    hijack: bool = True,
-    datefmts: tuple[str | None, str | None] = (None, None),
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOptions:
+    """How a process logs. A worker sends it to its children."""
+
+    #: The lowest level shown.
+    level: int
+    #: Path; ``None`` is stderr.
+    file: str | None = None
+    #: Of the worker's lines, and of those of tasks.
+    format: str = FORMAT
+    task_format: str = TASK_FORMAT
+    #: Of the time, in the worker's lines and in those of tasks.
+    datefmt: str | None = None
+    task_datefmt: str | None = None
+    #: Only ever used on stderr.
+    color: bool = False
+    #: Log what is printed to stdout and stderr at this level.
+    redirect: int | None = None
+    #: Replace the handlers that are there; else they stay, and go on alone.
+    hijack: bool = True
+
+
+def configure(options: LogOptions) -> None:
     """Send the root logger's records to stderr or a file, in place of where they went before.
 
     Listeners of ``setup_logging`` do it in their own way instead; those of ``after_setup_logger`` and ``after_setup_task_logger`` add to it.
-
-    Plain positional values, because a worker has its children call this too.
-
-    Args:
-        level: the lowest level shown.
-        file: path; ``None`` is stderr.
-        color: only ever used on stderr.
-        redirect: log what is printed to stdout and stderr at this level.
-        hijack: replace the handlers that are there; else they stay, and go on alone.
-        datefmts: of the time, in the worker's lines and in those of tasks.
     """
-    told = {"loglevel": level, "logfile": file, "colorize": color}
-    if not hooks.setup_logging.send(None, format=format, **told):
+    file, task_format = options.file, options.task_format
+    told = {"loglevel": options.level, "logfile": file, "colorize": options.color}
+    if not hooks.setup_logging.send(None, format=options.format, **told):
         root = logging.getLogger()
-        if hijack or not root.handlers:
-            own, of_tasks = datefmts
-            formatter = LineFormatter(format, task_format=task_format, color=color and not file, datefmt=own, task_datefmt=of_tasks)
+        if options.hijack or not root.handlers:
+            formatter = LineFormatter(
+                options.format,
+                task_format=task_format,
+                color=options.color and not file,
+                datefmt=options.datefmt,
+                task_datefmt=options.task_datefmt,
+            )
             _replace_handlers(root, file, formatter)
-        root.setLevel(level)
-        hooks.after_setup_logger.send(None, logger=root, format=format, **told)
+        root.setLevel(options.level)
+        hooks.after_setup_logger.send(None, logger=root, format=options.format, **told)
         hooks.after_setup_task_logger.send(None, logger=TASKS, format=task_format, **told)
-    if redirect is not None:
+    if options.redirect is not None:
         printed = logging.getLogger("umbel_redirected")
-        sys.stdout = LogStream(printed, redirect)
-        sys.stderr = LogStream(printed, redirect)
+        sys.stdout = LogStream(printed, options.redirect)
+        sys.stderr = LogStream(printed, options.redirect)
 
 
 def _replace_handlers(root: logging.Logger, file: str | None, formatter: logging.Formatter) -> None:

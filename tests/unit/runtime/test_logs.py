@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from umbel import current, hooks
-from umbel.runtime.logs import TASKS, LineFormatter, LogStream, configure, escape, get_task_logger, level_of
+from umbel.runtime.logs import TASKS, LineFormatter, LogOptions, LogStream, configure, escape, get_task_logger, level_of
 
 
 def record(message, name="umbel.worker", level=logging.INFO):
@@ -70,7 +70,7 @@ def test_printed_lines_become_records(caplog):
 
 
 def test_a_file_gets_no_colour(tmp_path, root):
-    configure(logging.INFO, str(tmp_path / "log"), "%(message)s", color=True)
+    configure(LogOptions(level=logging.INFO, file=str(tmp_path / "log"), format="%(message)s", color=True))
     logging.getLogger("umbel.worker").error("broke")
     assert (tmp_path / "log").read_text() == "broke\n"
 
@@ -86,7 +86,7 @@ class FullAtTimes(io.StringIO):
 
 def test_a_full_disk_costs_lines_and_is_told_once(tmp_path, root, monkeypatch):
     monkeypatch.setattr(sys, "__stderr__", told := io.StringIO())
-    configure(logging.INFO, str(tmp_path / "log"), "%(message)s")
+    configure(LogOptions(level=logging.INFO, file=str(tmp_path / "log"), format="%(message)s"))
     root.handlers[0].setStream(disk := FullAtTimes()).close()
     logger = logging.getLogger("umbel.worker")
     for disk.full, text in [(False, "one"), (True, "two"), (True, "three"), (False, "four"), (False, "five")]:
@@ -96,14 +96,14 @@ def test_a_full_disk_costs_lines_and_is_told_once(tmp_path, root, monkeypatch):
 
 
 def test_redirect(tmp_path, root):
-    configure(logging.INFO, str(tmp_path / "log"), "%(levelname)s %(message)s", redirect=logging.WARNING)
+    configure(LogOptions(level=logging.INFO, file=str(tmp_path / "log"), format="%(levelname)s %(message)s", redirect=logging.WARNING))
     print("from a task")
     assert (tmp_path / "log").read_text() == "WARNING from a task\n"
 
 
 def test_handlers_that_must_stay_go_on_alone(tmp_path, root):
-    configure(logging.INFO, str(tmp_path / "first"), "%(message)s")
-    configure(logging.INFO, str(tmp_path / "second"), "%(message)s", hijack=False)
+    configure(LogOptions(level=logging.INFO, file=str(tmp_path / "first"), format="%(message)s"))
+    configure(LogOptions(level=logging.INFO, file=str(tmp_path / "second"), format="%(message)s", hijack=False))
     logging.getLogger("umbel.worker").info("line")
     assert (tmp_path / "first").read_text() == "line\n"
     assert not (tmp_path / "second").exists()
@@ -133,10 +133,10 @@ def test_listeners_set_logging_up_or_add_to_it(root):
     hooks.after_setup_task_logger.connect(more)
     hooks.setup_logging.connect(own)
     try:
-        configure(logging.INFO, None, "%(message)s")
+        configure(LogOptions(level=logging.INFO, format="%(message)s"))
         assert (seen, root.handlers) == ([(logging.INFO, None, "%(message)s", False)], before)
         hooks.setup_logging.disconnect(own)
-        configure(logging.INFO, None, "%(message)s")
+        configure(LogOptions(level=logging.INFO, format="%(message)s"))
         assert seen[1:] == [root, TASKS]
     finally:
         for signal, receiver in [(hooks.after_setup_logger, more), (hooks.after_setup_task_logger, more), (hooks.setup_logging, own)]:
@@ -151,7 +151,11 @@ def test_loggers_of_tasks_have_one_above_them():
 
 
 def test_the_time_can_be_written_otherwise(root):
-    configure(logging.INFO, None, "%(asctime)s %(message)s", "%(asctime)s %(message)s", datefmts=("%Y", "%d/%m"))
+    configure(
+        LogOptions(
+            level=logging.INFO, format="%(asctime)s %(message)s", task_format="%(asctime)s %(message)s", datefmt="%Y", task_datefmt="%d/%m"
+        )
+    )
     formatter = root.handlers[0].formatter
     assert re.fullmatch(r"\d{4} hi", formatter.format(record("hi")))
     token = current.request.set(SimpleNamespace(task="shop.add", id="77"))

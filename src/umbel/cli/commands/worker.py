@@ -6,7 +6,8 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from umbel.cli.options import Command, GlobalOptions, Misuse, Number, WholeNumbe
 from umbel.cli.output import Output, count, wants_color
 from umbel.cli.overrides import parse_overrides
 from umbel.cli.process import StopLadder, become, detach, dump_stacks_on_usr1, file_name, is_detached, pidfile, stop_signals
-from umbel.runtime.logs import configure, level_of
+from umbel.runtime.logs import LogOptions, configure, level_of
 from umbel.worker.options import node_name
 
 #: Children call it before they load the app.
@@ -161,11 +162,11 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     become(given["uid"], given["gid"], given["umask"])
     _refuse_root_with_pickle(loaded)
     node = node_name(given["hostname"])
-    initializer = _configure_logging(loaded, given, node, options)
+    log_options = _configure_logging(loaded, given, node, options)
     loaded = _include(loaded, given["include"])
     _remark_on_what_comes_later(given)
     with _pid(given["pid_path"] or loaded.app.conf.worker_pidfile, node):
-        context.exit(_run(loaded, given, pool=pool, node=node, initializer=initializer, output=output))
+        context.exit(_run(loaded, given, pool=pool, node=node, log_options=log_options, output=output))
 
 
 def _warm_up(options: GlobalOptions, given: Mapping[str, Any], pool: str | None) -> None:
@@ -181,7 +182,7 @@ def _warm_up(options: GlobalOptions, given: Mapping[str, Any], pool: str | None)
     warm_up(options.app)
 
 
-def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node: str, initializer: Sequence[Any], output: Output) -> int:
+def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node: str, log_options: LogOptions, output: Output) -> int:
     from umbel.worker.options import WorkerOptions
     from umbel.worker.worker import Worker
 
@@ -201,7 +202,7 @@ def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node:
         max_tasks_per_child=given["max_tasks_per_child"],
         max_memory_per_child=given["max_memory_per_child"],
         changes=dict(loaded.changes),
-        child_initializer=(_INITIALIZER, tuple(initializer)),
+        child_initializer=(_INITIALIZER, (log_options,)),
     )
     worker = Worker(loaded.app, options, on_ready=_say_ready)
     names = [queue.name for queue in worker.queues()]
@@ -250,21 +251,29 @@ def _pool(name: str | None) -> str | None:
     raise click.BadParameter(f"there is no pool {name!r}. {hint}", param_hint="-P")
 
 
-def _configure_logging(loaded: LoadedApp, given: Mapping[str, Any], node: str, options: GlobalOptions) -> tuple[Any, ...]:
-    """Set this process's logging up; returns the arguments with which children do the same."""
+def _configure_logging(loaded: LoadedApp, given: Mapping[str, Any], node: str, options: GlobalOptions) -> LogOptions:
+    """Set this process's logging up; returns how children do the same."""
     conf = loaded.app.conf
     path = given["logfile"] or conf.worker_logfile
     file = file_name(path, node) if path else None
     wanted = conf.worker_log_color
     color = wants_color(sys.stderr, no_color=options.no_color) if wanted is None else bool(wanted) and not options.no_color
-    arguments = (given["loglevel"], file, conf.worker_log_format, conf.worker_task_log_format, color)
-    datefmts = (conf.worker_log_datefmt, conf.worker_task_log_datefmt)
+    chosen = LogOptions(
+        level=given["loglevel"],
+        file=file,
+        format=conf.worker_log_format,
+        task_format=conf.worker_task_log_format,
+        datefmt=conf.worker_log_datefmt,
+        task_datefmt=conf.worker_task_log_datefmt,
+        color=color,
+        redirect=level_of(conf.worker_redirect_stdouts_level) if conf.worker_redirect_stdouts else None,
+        hijack=conf.worker_hijack_root_logger,
+    )
     try:
-        configure(*arguments, hijack=conf.worker_hijack_root_logger, datefmts=datefmts)
+        configure(replace(chosen, redirect=None))  # here nothing is printed but by us
     except OSError as error:
         raise click.ClickException(f"Cannot write the log file {file}: {error.strerror}.") from error
-    redirect = level_of(conf.worker_redirect_stdouts_level) if conf.worker_redirect_stdouts else None
-    return (*arguments, redirect, conf.worker_hijack_root_logger, datefmts)
+    return chosen
 
 
 def _include(loaded: LoadedApp, modules: tuple[str, ...]) -> LoadedApp:
