@@ -104,11 +104,14 @@ class FakeApp(Umbel):
 
     def run(self, job: Job | None = None) -> Execution:
         """Run a job as a child does: execute, store, publish, finish."""
-        execution = self.runner("w1@host").execute(job or self.job())
+        runner = self.runner("w1@host")
+        execution = runner.execute(job or self.job())
+        runner.close()
         if execution.record:
             self.records.store([execution.record, *execution.more_records])
         for message, to in execution.publications:
             self.fake.publish(message, to)
         if execution.finish:
             execution.finish()
+            execution.finish = None
         return execution

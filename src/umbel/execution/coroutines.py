@@ -70,6 +70,7 @@ class TaskLoop(asyncio.SelectorEventLoop):
             if not task.done():
                 task.cancel()
                 self.run_until_complete(asyncio.wait([task]))
+            wrapped.task = None  # a circle, which would keep what the task returned
 
 
 def interrupt(frame: FrameType | None, error: BaseException) -> bool:

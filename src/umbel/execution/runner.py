@@ -245,6 +245,8 @@ class TaskRunner:
         )
         if hooks.task_postrun.receivers:
             execution.finish = lambda: self._postrun(request, traits, error, state)
+        else:
+            _let_go(request, error)
         return execution
 
     def _rejected(self, job: Job, request: Request, traits: Traits, error: Reject, runtime: float) -> Execution:
@@ -281,6 +283,8 @@ class TaskRunner:
         )
         if traits.on_retry is not None or hooks.task_retry.receivers or hooks.task_postrun.receivers:
             execution.finish = lambda: self._finish_retry(request, traits, error, einfo)
+        else:
+            _let_go(request, error)
         return execution
 
     def _failed(self, job: Job, request: Request, traits: Traits, error: Exception, runtime: float) -> Execution:
@@ -313,6 +317,8 @@ class TaskRunner:
             or hooks.task_postrun.receivers
         ):
             execution.finish = lambda: self._finish_failure(request, traits, error, inline)
+        else:
+            _let_go(request, error)
         return execution
 
     def _failure_records(self, request: Request, traits: Traits, error: Exception, traceback: str) -> list[Record]:
@@ -429,6 +435,8 @@ class TaskRunner:
         hooks.task_postrun.send(
             traits.task, task_id=request.id, task=traits.task, args=request.args, kwargs=request.kwargs, retval=value, state=state
         )
+        if state != states.SUCCESS:
+            _let_go(request, value)
 
 
 class _Entered:
@@ -462,6 +470,21 @@ def _guard(traits: Traits, request: Request, handler: Callable[..., Any], *args:
             traceback=error.__traceback__,
             einfo=ExceptionInfo(error),
         )
+
+
+def _let_go(request: Request, error: BaseException) -> None:
+    """Drop the tracebacks of an error, and of what led to it, that nobody will look at any more.
+
+    Their frames and all that called those lead back to the error: it would keep whatever the task had in its hands until a garbage collection.
+    """
+    if request.is_eager:  # its caller will look
+        return
+    left: list[BaseException | None] = [error]
+    while left:
+        one = left.pop()
+        if one is not None and one.__traceback__ is not None:
+            one.__traceback__ = None
+            left += one.__cause__, one.__context__
 
 
 def _when(error: Retry) -> dict[str, Any]:

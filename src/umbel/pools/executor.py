@@ -167,6 +167,7 @@ class Executor:
                     execution.publications, execution.has_sent = (), False
                 if execution.finish is not None:
                     execution.finish()
+                    execution.finish = None
                 settled += 1
         finally:
             done = burst[:settled]

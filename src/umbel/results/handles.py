@@ -397,7 +397,7 @@ class AsyncResult(Generic[R]):
         error = value if isinstance(value, BaseException) else Exception(value)
         if traceback and not getattr(error, "__notes__", None):
             error.add_note(f"\nOn the worker:\n{traceback.rstrip()}")
-        raise error
+        raise error.with_traceback(None)  # that of the last time it was raised has nothing to do with this one
 
     def then(
         self, callback: Callable[[Any], object], on_error: Callable[[Any], object] | None = None, weak: bool = False

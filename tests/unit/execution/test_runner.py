@@ -1,10 +1,12 @@
 import asyncio
+import gc
 import logging
+import weakref
 
 import pytest
 
 from fakes.publishing import FakeApp
-from umbel import hooks, states
+from umbel import Task, hooks, states
 from umbel.errors import Ignore, Reject, Retry, SoftTimeLimitExceeded
 from umbel.execution.base import Verdict
 
@@ -665,3 +667,96 @@ def test_logs_are_quiet_on_the_way(app, caplog):
     app.task(lambda: 1).delay()
     app.run()
     assert caplog.text == ""
+
+
+class Large:
+    """Something that a task has in its hands; it can be referred to weakly."""
+
+
+def fails():
+    raise ValueError("no")
+
+
+async def fails_later():
+    await asyncio.sleep(0)
+    raise ValueError("no")
+
+
+def fails_wrapped():
+    try:
+        fails()
+    except ValueError as error:
+        raise KeyError("worse") from error
+
+
+def ignores():
+    raise Ignore("not now")
+
+
+def rejects():
+    raise Reject("not here")
+
+
+def retries():
+    raise Retry(when=1)
+
+
+@pytest.mark.parametrize("body", [fails, fails_later, fails_wrapped, ignores, rejects, retries])
+@pytest.mark.parametrize("options", [{}, {"autoretry_for": (ValueError,)}, {"handled": True}])
+def test_what_a_failed_task_held_is_freed_at_once(app, body, options):
+    held, seen = [], []
+
+    class Handling(Task):
+        def on_failure(self, exc, task_id, args, kwargs, einfo):
+            assert exc.__traceback__ is not None
+            seen.append(einfo.traceback)
+
+        def on_retry(self, exc, task_id, args, kwargs, einfo):
+            seen.append(einfo.traceback)
+
+    if asyncio.iscoroutinefunction(body):
+
+        async def work(self):
+            large = Large()
+            held.append(weakref.ref(large))
+            await body()
+    else:
+
+        def work(self):
+            large = Large()
+            held.append(weakref.ref(large))
+            body()
+
+    options = {"base": Handling} if options.get("handled") else options
+    app.task(work, name="proj.work", bind=True, **options).delay()
+    gc.collect()
+    gc.disable()
+    try:
+        app.run()
+        assert [found() for found in held] == [None]
+    finally:
+        gc.enable()
+    assert bool(seen) is ("base" in options and body not in {ignores, rejects})
+
+
+@pytest.mark.parametrize("options", [{}, {"exc": ValueError("x")}, {"headers": {"x": 1}, "eta": "no time"}])
+def test_what_a_task_held_that_asks_for_another_attempt_is_freed_at_once(app, options):
+    held = []
+
+    @app.task(bind=True)
+    def work(self):
+        large = Large()
+        held.append(weakref.ref(large))
+        try:
+            fails()
+        except ValueError:
+            raise self.retry(**options)
+
+    work.delay()
+    gc.collect()
+    gc.disable()
+    try:
+        app.run()
+        assert [found() for found in held] == [None]
+    finally:
+        gc.enable()

@@ -75,6 +75,16 @@ def test_a_failure(store):
         result.maybe_throw()
 
 
+def test_its_traceback_does_not_grow_with_each_look(store):
+    put(store, "t", states.FAILURE, FAILED, traceback="Traceback: …")
+    result, depths = AsyncResult("t", store), []
+    for _ in range(3):
+        with pytest.raises(ValueError) as caught:
+            result.get(timeout=1)
+        depths.append(len(caught.traceback))
+    assert len(set(depths)) == 1
+
+
 def test_a_revoked_one(store):
     put(
         store,
