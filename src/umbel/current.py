@@ -1,6 +1,6 @@
 """What runs here and now: the current app and the request of the current task.
 
-The only ambient state there is. Context variables follow threads, coroutines and greenlets; an app that was made in one thread is
+Context variables follow threads, coroutines and greenlets; an app that was made in one thread is
 also the fallback of every other thread, so that a web server's workers find it.
 """
 

@@ -244,7 +244,7 @@ class Umbel:
 
     @property
     def timezone(self) -> tzinfo:
-        """In which times are written; a time without a zone is meant in it."""
+        """In which times are written. One that a caller writes without a zone goes as it is, and workers take it for UTC, as Celery's do."""
         return zone_of(self.conf)
 
     def now(self) -> datetime:

@@ -11,7 +11,8 @@ from typing import Any
 class Message:
     """One message as brokers move it: an opaque body with headers and properties.
 
-    Not frozen, because one is made for each delivery and a frozen dataclass costs three times as much to make; nobody changes one.
+    Not frozen, because one is made for each delivery and a frozen dataclass costs three times as much to make. The publisher's listeners (``before_task_publish``)
+    and the worker, which brings protocol 1 to protocol 2, change theirs before anybody else sees it.
     """
 
     #: Serialized, perhaps compressed; opaque to brokers and to the worker's consumer process.

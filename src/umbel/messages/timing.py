@@ -1,7 +1,7 @@
 """When a task may start and when it is too late, between what callers write and what messages carry: ISO 8601 text.
 
 As Celery (5.7): a countdown or a number of seconds becomes a time with offset, in the app's zone; a caller's time keeps its own offset, and
-a naive one stays naive: its reader takes it for its own zone. The time is always an argument here.
+a naive one stays naive, and its reader takes it for UTC, whatever the reader's own zone. The time is always an argument here.
 """
 
 from __future__ import annotations
@@ -70,18 +70,17 @@ def expires_text(expires: float | dt.datetime | str | None, now: float, zone: dt
     return _iso(expires) if isinstance(expires, (dt.datetime, str)) else after(expires, now, zone)
 
 
-def expiration(expires: str, now: float, zone: dt.tzinfo = UTC) -> str:
+def expiration(expires: str, now: float) -> str:
     """The AMQP ``expiration`` property: whole milliseconds until ``expires``, as text; ``0`` when it has passed."""
     # Rounded to microseconds first: a float's last bit must not cost a millisecond.
-    return str(max(0, int(round(epoch(expires, zone) - now, 6) * 1000)))
+    return str(max(0, int(round(epoch(expires) - now, 6) * 1000)))
 
 
-def epoch(text: str, zone: dt.tzinfo = UTC) -> float:
+def epoch(text: str) -> float:
     """Read a message's time.
 
     Args:
-        text: ISO 8601 with date and time.
-        zone: of a time without offset.
+        text: ISO 8601 with date and time; without an offset it is UTC.
 
     Returns:
         Seconds since the epoch.
@@ -92,7 +91,7 @@ def epoch(text: str, zone: dt.tzinfo = UTC) -> float:
     if type(text) is str and 16 <= len(text) <= _LONGEST and text[7] == "-" and text[10] in "T ":
         try:
             when = dt.datetime.fromisoformat(text)
-            return (when if when.tzinfo else when.replace(tzinfo=zone)).timestamp()
+            return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
             pass
     raise MessageError(f"Expected an ISO 8601 date and time, not {ascii(text)[:80]}.")

@@ -1,4 +1,4 @@
-"""What is stored of a task: the record, and its form as Celery's task meta."""
+"""What is stored of a task: the record. Its form as Celery's task meta is made in `umbel.results.meta`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two clocks, as one object that tests can replace. The only place that reads the time."""
+"""The two clocks, as one object that tests can replace. What need not be tested at other times may ask the `time` module itself."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
 
 from umbel.errors import MessageError
 from umbel.messages.checks import check_fields
@@ -77,8 +76,6 @@ class House:
     max_deliveries: int = 5
     time_limit: float | None = None
     soft_time_limit: float | None = None
-    #: Of times that carry no offset.
-    zone: tzinfo = UTC
 
 
 def admit(message: Message, *, attempts: int, flaw: MessageError | None, house: House, now: float, near: float = NEAR) -> Decision:
@@ -96,7 +93,7 @@ def admit(message: Message, *, attempts: int, flaw: MessageError | None, house: 
         return Bury(flaw.reason, str(flaw))  # raised, it would keep the message in memory: its traceback leads here
     try:
         fields = check_fields(message.headers, message.properties, (), {})
-        eta, expires = _epoch(fields["eta"], house.zone), _epoch(fields["expires"], house.zone)
+        eta, expires = _epoch(fields["eta"]), _epoch(fields["expires"])
     except MessageError as error:
         return Bury(error.reason, str(error))
     name = fields["task"]
@@ -117,5 +114,5 @@ def admit(message: Message, *, attempts: int, flaw: MessageError | None, house: 
     )
 
 
-def _epoch(text: str | None, zone: tzinfo) -> float | None:
-    return None if text is None else epoch(text, zone)
+def _epoch(text: str | None) -> float | None:
+    return None if text is None else epoch(text)

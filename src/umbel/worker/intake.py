@@ -65,7 +65,7 @@ class Intake:
         self._far: list[tuple[Delivery, float]] = []
         #: Messages on their way there. They need no slot, so they must not use up the window.
         self.moving = 0
-        #: Messages that have arrived there.
+        #: Messages whose way there has ended; those that did not arrive come again.
         self.postponed = 0
         #: Runs whose delivery was lost, by (id, retries): when the message comes again, the run takes it over.
         self._adrift: dict[tuple[Any, Any], Entry] = {}

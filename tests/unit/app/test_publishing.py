@@ -138,6 +138,13 @@ def test_times(app, add):
     assert sent(app)[0].headers["eta"] == "2030-05-01T12:00:00"
 
 
+def test_a_naive_expiry_is_utc_for_the_broker_as_for_workers_whatever_the_zone(app, add):
+    app.conf.update(timezone="Europe/Berlin")
+    add.apply_async((1,), expires=dt.datetime(2030, 1, 1, 1))
+    message, _, _ = sent(app)
+    assert (message.headers["expires"], message.properties["expiration"]) == ("2030-01-01T01:00:00", "3600000")
+
+
 def test_options_land_where_celery_puts_them(app, add):
     add.apply_async(
         (1,), task_id="my-id", time_limit=10, soft_time_limit=5, shadow="s", headers={"tenant": "t"}, argsrepr="(***)", reply_to="r", retries=2,

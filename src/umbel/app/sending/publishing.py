@@ -81,7 +81,7 @@ def prepare(sender: Sender, calling: Calling) -> Prepared:
     options = _all_options(sender, calling)
     to = sender.router.destination(options)
     task = _task_message(sender, calling, options)
-    expiration = timing.expiration(task.expires, calling.now, sender.zone) if task.expires else None
+    expiration = timing.expiration(task.expires, calling.now) if task.expires else None
     render = v1.render if sender.protocol == 1 else v2.render
     message = render(
         task,

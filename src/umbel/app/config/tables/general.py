@@ -28,7 +28,7 @@ GENERAL = (
         "timezone",
         None,
         ZONE,
-        "IANA name of the zone in which times without a zone are meant; none means UTC.",
+        "IANA name of the zone in which times are written; none means UTC.",
         ("CELERY_TIMEZONE",),
         used=True,
     ),
