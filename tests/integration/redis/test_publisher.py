@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from contracts.kit import Kit
 from umbel.brokers.topology import Destination
-from umbel.errors import PublishError
-from umbel.messages.model import Message
+from umbel.errors import OperationalError, PublishError
+from umbel.messages.model import Message, Stencil
 
 pytestmark = pytest.mark.redis
 
@@ -36,6 +37,28 @@ def test_a_declaration_that_a_new_connection_refuses_is_told_and_tried_again(own
         publisher.publish(Message(b"2", {}), Destination.of(queue), confirm=True)
         assert client.scard(binding) == 1
         assert own_kit.length(queue) == 1
+
+
+def test_threads_that_wait_for_one_that_cannot_connect_fail_with_it(unique):
+    away = Kit("redis", "redis://127.0.0.1:1/0")
+    publisher = away.broker(publish_timeout=1.0, publish_retries=10).publisher()
+    stencil = Stencil({"task": "t", "id": None}, {}, "application/json", "utf-8", "", unique("q"))
+    taken, ready = [], threading.Barrier(5)
+
+    def publish():
+        ready.wait()
+        begun = time.monotonic()
+        with pytest.raises(OperationalError, match=r"127\.0\.0\.1:1"):
+            publisher.publish_stencil(stencil, "id", "id", None, "()", "{}", b"")
+        taken.append(time.monotonic() - begun)
+
+    threads = [threading.Thread(target=publish) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 5
+    assert max(taken) < 1.5
 
 
 class TestReader:

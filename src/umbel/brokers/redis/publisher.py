@@ -83,6 +83,8 @@ class RedisPublisher:
         self._unread = 0
         self._verdicts = Verdicts()
         self._reader = self._new_reader()
+        #: When connecting last failed (monotonic), and how: not the exception, whose traceback would keep the caller's variables.
+        self._failed: tuple[float, type[OperationalError], str] | None = None
         #: When the server last gave a sign of life, or had no reason to (monotonic).
         self._progress = 0.0
 
@@ -95,10 +97,7 @@ class RedisPublisher:
         deadline = time.monotonic() + (self._options.publish_timeout if timeout is None else timeout)
         if to.queue is not None:
             self._declare(to.queue, deadline)
-        data, items = self._renderer.render(message, to)
-        with self._lock:
-            self._write(data, items, deadline)
-            number = self._sent
+        number = self._write(*self._renderer.render(message, to), deadline)
         if confirm:
             self._wait_confirmed(number, deadline)
 
@@ -113,8 +112,22 @@ class RedisPublisher:
             return
         template, head, key = compiled
         raw = template.render(task_id, root_id, parent_id, argsrepr, kwargsrepr, body, self._renderer.tag())
-        with self._lock:
-            self._write(b"%b%d\r\n%b\r\n" % (head, len(raw), raw), ((key, raw),), 0.0)
+        self._write(b"%b%d\r\n%b\r\n" % (head, len(raw), raw), ((key, raw),), 0.0)
+
+    def _queue_up(self, lock: threading.Lock, deadline: float) -> float:
+        """Take the lock that another thread has; returns the deadline. Who waited while that one failed to connect fails with it.
+
+        Raises:
+            OperationalError: the server could not be reached; the lock is not held.
+        """
+        began = time.monotonic()
+        deadline = deadline or began + self._options.publish_timeout
+        if not lock.acquire(timeout=max(0.1, deadline - began)):
+            raise OperationalError(f"{self._where} could not be reached in time: another thread is still trying")
+        if self._failed is not None and self._failed[0] >= began and self._connection is None:
+            lock.release()
+            raise self._failed[1](self._failed[2])
+        return deadline
 
     def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
         count = 0
@@ -129,12 +142,10 @@ class RedisPublisher:
             items += more
             count += 1
             if len(items) >= _BATCH:
-                with self._lock:
-                    self._write(b"".join(pieces), items, 0.0)
+                self._write(b"".join(pieces), items, 0.0)
                 pieces, items = [], []
         if items:
-            with self._lock:
-                self._write(b"".join(pieces), items, 0.0)
+            self._write(b"".join(pieces), items, 0.0)
         if confirm:
             self.flush()
         return count
@@ -176,42 +187,50 @@ class RedisPublisher:
             self._declared.add(queue.name)
             return
         commands = binding_commands(self._keys, queue)
+        self._write(pack_all(commands), [None] * len(commands), deadline)
         with self._lock:
-            self._write(pack_all(commands), [None] * len(commands), deadline)
             self._declared.add(queue.name)
             self._routes.clear()
 
     # the window
 
-    def _write(self, data: bytes, items: Sequence[Item], deadline: float) -> None:
-        """Write commands and remember them; the lock is held. A deadline of 0 is the default timeout from now."""
-        connection = self._connection
-        window = self._window
-        if connection is None or (not window and connection.is_stale()):
-            connection = self._establish(deadline)
-        if self._verdicts.refused:
-            self._verdicts.raise_refused()
-        if len(window) + len(items) > self._options.window and window:
-            self._make_room(len(items), deadline)
-            connection = self._connection or self._establish(deadline)
-        window.extend(items)
-        self._sent += len(items)
+    def _write(self, data: bytes, items: Sequence[Item], deadline: float) -> int:
+        """Write commands and remember them; returns the number of the last. A deadline of 0 is the default timeout from now."""
+        lock = self._lock
+        # The clock is asked only by those who have to wait.
+        if not lock.acquire(blocking=False):
+            deadline = self._queue_up(lock, deadline)
         try:
-            sent = connection.sock.send(data)
-            if sent != len(data):
-                connection.send(data[sent:], deadline or time.monotonic() + self._options.publish_timeout)
-        except OSError:  # full, or TLS, or lost: the slow way finds out
-            self._write_slowly(connection, data, len(items), deadline)
-        except OperationalError:
-            self._rewrite(len(items), deadline)
-        self._unread += len(items)
-        if ARMED:
-            hit("after_write_before_confirm")
-        if self._unread >= _READ_EVERY:
-            self._read_now()
-        if self._reader.idle:
-            self._progress = time.monotonic()
-            self._reader.start()
+            connection = self._connection
+            window = self._window
+            if connection is None or (not window and connection.is_stale()):
+                connection = self._establish(deadline)
+            if self._verdicts.refused:
+                self._verdicts.raise_refused()
+            if len(window) + len(items) > self._options.window and window:
+                self._make_room(len(items), deadline)
+                connection = self._connection or self._establish(deadline)
+            window.extend(items)
+            self._sent += len(items)
+            try:
+                sent = connection.sock.send(data)
+                if sent != len(data):
+                    connection.send(data[sent:], deadline or time.monotonic() + self._options.publish_timeout)
+            except OSError:  # full, or TLS, or lost: the slow way finds out
+                self._write_slowly(connection, data, len(items), deadline)
+            except OperationalError:
+                self._rewrite(len(items), deadline)
+            self._unread += len(items)
+            if ARMED:
+                hit("after_write_before_confirm")
+            if self._unread >= _READ_EVERY:
+                self._read_now()
+            if self._reader.idle:
+                self._progress = time.monotonic()
+                self._reader.start()
+            return self._sent
+        finally:
+            lock.release()
 
     def _write_slowly(self, connection: Connection, data: bytes, count: int, deadline: float) -> None:
         try:
@@ -259,10 +278,9 @@ class RedisPublisher:
             self._drop()
             try:
                 return self._establish_once(end - time.monotonic())
-            except AccessRefused:
-                raise
-            except OperationalError:
-                if attempt >= attempts or time.monotonic() + pause >= end:
+            except OperationalError as error:
+                if isinstance(error, AccessRefused) or attempt >= attempts or time.monotonic() + pause >= end:
+                    self._failed = (time.monotonic(), type(error), str(error))
                     raise
             time.sleep(pause)
         raise AssertionError
