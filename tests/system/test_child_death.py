@@ -210,8 +210,10 @@ def test_a_copy_of_the_process_that_a_task_forked_ends_with_the_task(stage):
 
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_a_stopped_child_holds_nothing_for_ever(stage):
-    stage.worker("-c", "1")
-    stopped = stage.send("whoami").get(timeout=10)["pid"]
+    worker = stage.worker("-c", "1", "-l", "info")
+    result = stage.send("whoami")
+    stopped = result.get(timeout=10)["pid"]
+    worker.wait_log(rf"{result.id}.* succeeded")  # stopped before it has said so, it would be taken for a child that still runs the task
     os.kill(stopped, signal.SIGSTOP)
     assert stage.send("whoami").get(timeout=60)["pid"] != stopped
     with pytest.raises(ProcessLookupError):

@@ -95,12 +95,13 @@ def test_many_signals_are_one(stage):
     assert result.get(timeout=5) == 2
 
 
-def test_rolling_restart_loses_and_doubles_nothing(stage):
-    stage.settings.update(LATE)
+@pytest.mark.parametrize("late", [False, True])
+def test_rolling_restart_loses_and_doubles_nothing(stage, late):
+    stage.settings["task_acks_late"] = late
     results = [stage.send("nap", 0.01) for _ in range(400)]
     worker = stage.worker("-c", "2")
-    for _ in range(4):
-        stage.await_runs(results[10].id)
+    for place in (10, 80, 150, 220):
+        stage.await_runs(results[place].id)
         following = stage.worker("-c", "2")
         assert worker.stop() == 0
         worker = following

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from umbel.execution.runner import Environment
-from umbel.runtime import plugins
+from umbel.runtime import importing, plugins
 from umbel.wire import serializers
 
 #: These stand above the app and know it. `Umbel.start` and `Umbel.Worker` must find them after no more than ``import umbel``, which loads
@@ -42,10 +42,15 @@ def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
 def start(app: Any, argv: Sequence[str] | None = None) -> int:
     """Run a command line for this app, as ``umbel`` does; returns the exit code.
 
+    In a script that a worker's child imports, a worker is not run.
+
     Args:
         argv: its words; those of this process when not given.
     """
-    code: int = plugins.load(_COMMAND_LINE, "app.start()")(sys.argv[1:] if argv is None else argv, app)
+    words = sys.argv[1:] if argv is None else argv
+    if "worker" in words and importing.is_for_child():
+        return 0
+    code: int = plugins.load(_COMMAND_LINE, "app.start()")(words, app)
     return code
 
 

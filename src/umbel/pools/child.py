@@ -27,6 +27,7 @@ from umbel.pools.base import ChildOptions, JobTuple, Outcome
 from umbel.pools.board import Board, attach
 from umbel.pools.effects import AppEffects
 from umbel.pools.executor import Executor
+from umbel.runtime import importing
 
 logger = logging.getLogger("umbel.child")
 
@@ -78,12 +79,14 @@ def main(line: socket.socket, board_path: str, lock: Any, options: ChildOptions)
         options: what to load and how to be called.
     """
     die_with_parent()
+    importing.begin_for_child()
     board = Board(attach(board_path), lock)
     leave_signals_to_parent()
     limit = SoftLimit()
     watch_soft_limit(board, limit)
     try:
         app = load(options)
+        importing.end_for_child()
         runner = app.runner(options.hostname)
         runner.soft_limit = limit
     except Exception as error:

@@ -12,8 +12,10 @@ import os
 
 from umbel.app.discovery import find_app
 from umbel.pools.template import VARIABLE, ignore_stop_signals
+from umbel.runtime import importing
 
 if os.environ.get(VARIABLE):
+    importing.begin_for_child()
     ignore_stop_signals()
     with contextlib.suppress(Exception, SystemExit):
         _app = find_app(os.environ.pop(VARIABLE)).app

@@ -38,6 +38,17 @@ class Station:
         #: What it runs takes longer than such jobs should: nothing is queued behind it.
         self.is_stalled = False
 
+    @property
+    def reserved(self) -> Entry | None:
+        """The job around which nothing is queued, if it has such a one."""
+        first = next(iter(self.given.values()), None)  # it was given to an idle seat
+        return first if first is not None and (first.early or first.careful) else None
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether it may be given jobs."""
+        return self.seat.is_ready and not self.is_spent and not self.is_stalled
+
 
 class Dispatcher:
     """Gives ready entries to seats.
@@ -116,13 +127,14 @@ class Dispatcher:
     # giving
 
     def pump(self) -> None:
-        """Give out what can be given."""
+        """Give out what can be given; once closed, only what is acknowledged and cannot be handed back."""
         ready = self.ready
-        if not ready or not self.is_open:
+        if not ready:
             return
-        stations = sorted(
-            (one for one in self.stations.values() if one.seat.is_ready and not one.is_spent and not one.is_stalled), key=_load
-        )
+        stations = sorted((one for one in self.stations.values() if one.takes_more), key=_load)
+        if not self.is_open:
+            self._give_acknowledged(stations)
+            return
         left = len(stations)
         for station in stations:
             if not ready:
@@ -141,7 +153,7 @@ class Dispatcher:
         if self._max_tasks:
             count = min(count, self._max_tasks - station.served - waiting)
         if waiting:
-            if count < _LEAST:
+            if count < _LEAST or station.reserved is not None:
                 return
         elif head.early or head.careful:
             self._give_carefully(station, ready.popleft())
@@ -168,6 +180,12 @@ class Dispatcher:
         if jobs:
             seat.send(jobs)
 
+    def _give_acknowledged(self, stations: Iterable[Station]) -> None:
+        idle = [station for station in stations if not station.given]
+        for station, entry in zip(idle, [entry for entry in self.ready if entry.acked], strict=False):
+            self.ready.remove(entry)
+            self._give_carefully(station, entry)
+
     def _give_carefully(self, station: Station, entry: Entry) -> None:
         """Reserve the seat, prepare, then send."""
         self._number += 1
@@ -178,13 +196,20 @@ class Dispatcher:
 
     async def _send_prepared(self, station: Station, entry: Entry) -> None:
         number = entry.number
+
+        def is_there() -> bool:
+            return station.given.get(number) is entry and self.stations.get(station.seat) is station
+
         try:
-            await self._prepare(entry)
+            if not entry.acked:
+                await self._prepare(entry)
         except Exception:
-            if station.given.pop(number, None) is not None and not entry.lost:
-                self.put_back([entry])
+            if is_there():
+                del station.given[number]
+                if not entry.lost:
+                    self.put_back([entry])
             raise
-        if station.given.get(number) is not entry:
+        if not is_there():
             return
         if entry.lost:  # it will come again; to run it now as well would be once too often
             del station.given[number]
@@ -210,34 +235,45 @@ class Dispatcher:
         self.pump()
 
     def reclaim_all(self) -> list[Entry]:
-        """Take back everything that has not started, everywhere; it is ready again."""
+        """Take back everything that has not started, everywhere, and return what may be handed back; it is the caller's now."""
         for station in self.stations.values():
             self._reclaim(station)
-        return list(self.ready)
+        return self._surrender()
 
-    def _reclaim(self, station: Station) -> list[Entry]:
+    def _surrender(self) -> list[Entry]:
+        surrendered = [entry for entry in self.ready if not entry.acked]
+        self.ready = deque(entry for entry in self.ready if entry.acked)
+        return surrendered
+
+    def _reclaim(self, station: Station) -> None:
+        reserved = station.reserved
+        if reserved is not None and reserved.early:
+            return  # acknowledged, or as good as
         started = station.seat.take_back(station.last)
         if started is None:
-            return []
+            return
         entries = [entry for number, entry in station.given.items() if number > started]
         for entry in entries:
             del station.given[entry.number]
         self.put_back(entries)
-        return entries
 
     def reclaim_waiting(self) -> list[Entry]:
-        """Take back what waits behind a running job.
+        """`reclaim_all`, but only what waits behind a running job.
 
         A seat that runs nothing is about to begin: its first job may be large, and would be taken away for ever again.
         """
         for station in self.stations.values():
             if station.seat.current()[0]:
                 self._reclaim(station)
-        return list(self.ready)
+        return self._surrender()
 
     def withdraw(self, lost: set[Delivery]) -> list[Entry]:
         """Forget entries whose deliveries are lost, unless they run already; returns those that run."""
-        self.reclaim_all()
+        for station in self.stations.values():
+            self._reclaim(station)
+            entry = station.reserved
+            if entry is not None and entry.early and not entry.acked and entry.delivery in lost:
+                del station.given[entry.number]  # it has yet to be acknowledged, and to be sent
         self.ready = deque(entry for entry in self.ready if entry.delivery not in lost)
         running = []
         for entry in self.running():
@@ -262,6 +298,11 @@ class Dispatcher:
     def early(self) -> int:
         """How many of them were acknowledged before they ran."""
         return sum(entry.early for entry in self.running())
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left that must end here."""
+        return not self.outstanding and not any(entry.acked for entry in self.ready)
 
     @property
     def is_full(self) -> bool:

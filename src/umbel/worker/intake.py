@@ -150,6 +150,8 @@ class Intake:
         if losses != self._losses and not self._leases:
             entry.lost = True
             self._narrator.unsure(entry)
+        else:
+            entry.acked = True
 
     # one delivery
 
@@ -159,7 +161,7 @@ class Intake:
             return self._consider(delivery, now)
         except Exception:
             logger.exception("a message of queue %r could not be judged", delivery.queue)
-            self._spawn(self._consumer.blame(delivery))
+            self._spawn(self._settlement.moved(self._consumer.blame(delivery), [delivery]))
             return None
 
     def _consider(self, delivery: Delivery, now: float) -> Entry | None:
@@ -203,7 +205,7 @@ class Intake:
         moves, self._far = self._far, []
         self.moving += len(moves)
         try:
-            await self._consumer.delay(moves)
+            await self._settlement.moved(self._consumer.delay(moves), [delivery for delivery, _ in moves])
         finally:
             self.moving -= len(moves)
             self.postponed += len(moves)

@@ -34,7 +34,22 @@ class TaskSpec:
 class Entry:
     """One admitted message, from delivery to settlement."""
 
-    __slots__ = ("careful", "delivery", "early", "expires", "hard", "id", "lost", "number", "seat", "soft", "spec", "task", "timed_out")
+    __slots__ = (
+        "acked",
+        "careful",
+        "delivery",
+        "early",
+        "expires",
+        "hard",
+        "id",
+        "lost",
+        "number",
+        "seat",
+        "soft",
+        "spec",
+        "task",
+        "timed_out",
+    )
 
     def __init__(self, delivery: Delivery, task: str, task_id: str, spec: TaskSpec, hard: float | None, soft: float | None) -> None:
         self.delivery = delivery
@@ -46,6 +61,8 @@ class Entry:
         self.soft = soft
         #: Acknowledged before it runs.
         self.early = not spec.acks_late
+        #: That has happened: the broker has it no more, so it must run here, whatever comes.
+        self.acked = False
         #: When it may not be started any more, seconds since the epoch.
         self.expires: float | None = None
         #: It was out before under a lease: its start is recorded, and it runs with nothing queued around it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -31,6 +31,8 @@ from umbel.worker.narrating import Narrator
 
 logger = logging.getLogger("umbel.worker")
 
+#: Seconds after which a message that cannot be moved goes back to its queue.
+_PAUSE = 5.0
 #: Where listeners of signals run: one after the other, and apart from the threads that store results, which must never wait for them.
 _LISTENERS = ThreadPoolExecutor(1, thread_name_prefix="umbel-signals")
 
@@ -82,7 +84,7 @@ class Settlement:
             return
         if outcome.verdict == Verdict.REQUEUE:
             # A task that rejects for ever must not spin for ever: each time counts.
-            self._spawn(self._consumer.blame(entry.delivery))
+            self.redeliver(entry)
         else:
             self._spawn(self._bury(entry.delivery, outcome.reason or "rejected", outcome.detail))
 
@@ -120,7 +122,16 @@ class Settlement:
 
     def redeliver(self, entry: Entry) -> None:
         """Put a message back, counted: whoever ran it died."""
-        self._spawn(self._consumer.blame(entry.delivery))
+        self._spawn(self.moved(self._consumer.blame(entry.delivery), [entry.delivery]))
+
+    async def moved(self, move: Awaitable[None], deliveries: Sequence[Delivery]) -> None:
+        """Wait for deliveries to be moved to another place. What the broker refuses to move goes back to its queue, after a pause."""
+        try:
+            await move
+        except Exception:
+            count, queue = len(deliveries), deliveries[0].queue
+            logger.exception("%d of the messages of queue %r cannot be moved; back to the queue in %g s", count, queue, _PAUSE)
+            asyncio.get_running_loop().call_later(_PAUSE, self._consumer.requeue, deliveries)
 
     async def _fail_and_bury(self, delivery: Delivery, reason: str, detail: str, error: BaseException | None) -> None:
         if error is not None:
@@ -131,7 +142,7 @@ class Settlement:
 
     async def _bury(self, delivery: Delivery, reason: str, detail: str) -> None:
         self._narrator.buried(delivery, reason, detail)
-        await self._consumer.dead_letter(delivery, reason, detail)
+        await self.moved(self._consumer.dead_letter(delivery, reason, detail), [delivery])
 
     async def _fail(self, delivery: Delivery, error: BaseException, state: str, *, ignore: bool, ack: bool) -> None:
         if not is_ignored(delivery.headers, ignore):

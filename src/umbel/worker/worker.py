@@ -19,6 +19,7 @@ from umbel.app.sending.queues import worker_direct
 from umbel.brokers.topology import Queue
 from umbel.errors import ImproperlyConfigured, OperationalError
 from umbel.pools.template import warm_up
+from umbel.runtime import importing
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.serializers import content_types
@@ -97,6 +98,8 @@ class Worker:
         Raises:
             OperationalError: the broker cannot be reached, or does not let us in.
         """
+        if importing.is_for_child():
+            return 0
         if self.pool == "solo":
             from umbel.worker.solo import run_solo
 
@@ -257,7 +260,6 @@ class Worker:
     def _hand_back(self) -> None:
         """Every seat is busy with long tasks, or has yet to come: let other workers have what waits here, and fetch no more of it."""
         waiting = self.dispatcher.reclaim_waiting()
-        self.dispatcher.ready.clear()
         self.consumer.set_window(self.dispatcher.outstanding - self.dispatcher.early + self._waiting())
         if waiting:
             self.consumer.requeue(entry.delivery for entry in waiting if not entry.lost)
@@ -282,7 +284,7 @@ class Worker:
     def _chore_done(self, task: asyncio.Task[None]) -> None:
         self._chores.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error("A message could not be settled; it will come again", exc_info=task.exception())
+            logger.error("A message is left as it is until its lease or connection ends", exc_info=task.exception())
 
     # stopping
 
@@ -296,11 +298,11 @@ class Worker:
         with contextlib.suppress(TimeoutError, OperationalError):
             await asyncio.wait_for(self.consumer.flush(), _HURRY)
         waiting = self.dispatcher.reclaim_all()
-        self.dispatcher.ready.clear()
         if ARMED:
             hit("during_shutdown_handback")
         self.consumer.requeue([entry.delivery for entry in waiting if not entry.lost] + self.intake.let_go())
         await self._drain()
+        self.consumer.requeue(entry.delivery for entry in self.dispatcher.reclaim_all() if not entry.lost)
         if self._is_cold:
             running = [entry for entry in self.dispatcher.running() if not entry.early and not entry.lost]
             for seat in list(self.dispatcher.stations):
@@ -325,10 +327,10 @@ class Worker:
         """Wait for what runs; time limits still hold."""
         assert self._wake is not None
         deadline = None if self.options.grace is None else SYSTEM.monotonic() + self.options.grace
-        while self.dispatcher.outstanding and not self._is_cold:
+        while not self.dispatcher.is_done and not self._is_cold:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK if self.dispatcher.outstanding else 0)
+                await asyncio.wait_for(self._wake.wait(), LOOK)
             now = SYSTEM.monotonic()
             self.limits.look(now)
             if deadline is not None and now >= deadline:

@@ -89,8 +89,7 @@ def test_numbers_are_never_used_twice():
     one = dispatcher(seats=1)
     make_quick(one)
     one.offer(entries(3))
-    one.reclaim_all()
-    one.pump()
+    one.offer(one.reclaim_all())
     sent = [number for batch in one.seats[0].sent for number in batch]
     assert len(sent) == len(set(sent))
     assert sent == sorted(sent)
@@ -107,6 +106,67 @@ def test_early_and_careful_entries_are_prepared_first_and_run_alone():
     assert one.prepared == ["t0"]
     assert one.seats[0].sent == [[1]]
     assert len(one.ready) == 2
+
+
+@pytest.mark.parametrize("kind", ["early", "careful"])
+def test_nothing_is_queued_behind_what_is_prepared(kind):
+    one = dispatcher(seats=1)
+    make_quick(one)
+    first = entries(1)
+    setattr(first[0], kind, True)
+    one.offer(first)
+    one.offer(entries(50, "u"))
+    assert one.seats[0].sent == []
+    asyncio.run(one.spawned.pop())
+    one.pump()
+    assert one.seats[0].sent == [[1]]
+
+
+def test_what_is_acknowledged_is_not_handed_back():
+    one = dispatcher(seats=1)
+    batch = entries(3)
+    batch[0].early = True
+    one.offer(batch)
+    one.is_open = False
+    assert [each.id for each in one.reclaim_all()] == ["t1", "t2"]
+    batch[0].acked = True  # as whoever prepares it sees to
+    assert not one.is_done
+    asyncio.run(one.spawned.pop())
+    assert one.seats[0].sent == [[1]]
+    assert one.reclaim_all() == []
+    list(one.finished(one.seats[0], [outcome(1)]))
+    assert one.is_done
+
+
+def test_what_is_acknowledged_outlives_its_seat_and_the_stop():
+    one = dispatcher(seats=1)
+    batch = entries(1)
+    batch[0].early = batch[0].acked = True
+    one.offer(batch)
+    one.is_open = False
+    one.remove_seat(one.seats[0])
+    one.put_back(batch)
+    asyncio.run(one.spawned.pop())
+    assert one.seats[0].sent == []
+    assert one.reclaim_all() == []
+    assert not one.is_done
+    other = FakeSeat(2)
+    one.add_seat(other)
+    asyncio.run(one.spawned.pop())
+    assert other.sent == [[2]]
+    assert one.prepared == []
+
+
+def test_a_preparation_that_fails_after_its_seat_died_does_not_run_it_twice():
+    one = dispatcher(seats=1, trouble=OperationalError("away"))
+    batch = entries(1)
+    batch[0].early = True
+    one.offer(batch)
+    one.remove_seat(one.seats[0])
+    one.put_back(batch)
+    with pytest.raises(OperationalError):
+        asyncio.run(one.spawned.pop())
+    assert list(one.ready) == batch
 
 
 def test_a_delivery_lost_while_it_is_prepared_is_not_sent():

@@ -9,7 +9,7 @@ import pytest
 
 from umbel import hooks
 from umbel.brokers.base import Delivery
-from umbel.errors import WorkerLostError
+from umbel.errors import PublishError, WorkerLostError
 from umbel.worker.narrating import Narrator
 from umbel.worker.settling import Settlement
 from unit.worker.stand_ins import FakeConsumer, FakeStore
@@ -50,6 +50,34 @@ def test_without_a_usable_id_nothing_is_stored(task_id):
 def test_fields_that_are_no_text_are_left_out():
     (record,) = bury({"id": "a", "group": 3, "parent_id": ["p"]}, {"reply_to": {}})
     assert (record.group_id, record.parent_id, record.reply_to) == (None, None, None)
+
+
+def test_what_cannot_be_moved_goes_back_to_its_queue(monkeypatch, caplog):
+    class Refusing(FakeConsumer):
+        back: asyncio.Event
+
+        def requeue(self, deliveries):
+            super().requeue(deliveries)
+            self.back.set()
+
+        async def dead_letter(self, delivery, reason, detail):
+            raise PublishError("the queue q.dead is full")
+
+    async def story():
+        consumer, chores = Refusing(), []
+        consumer.back = asyncio.Event()
+        settlement = Settlement(None, Narrator(), lambda chore: chores.append(asyncio.ensure_future(chore)))
+        settlement.attach(consumer)
+        settlement.bury(Delivery(b"", {"id": "a"}, "", "", {}, 1, 0, "q", "", "q", False, 0), "unregistered", "")
+        await asyncio.gather(*chores)
+        assert consumer.requeued == []
+        await asyncio.wait_for(consumer.back.wait(), 10)
+        assert consumer.requeued == ["a"]
+
+    monkeypatch.setattr("umbel.worker.settling._PAUSE", 0.01)
+    asyncio.run(story())
+    assert "cannot be moved" in caplog.text
+    assert "the queue q.dead is full" in caplog.text
 
 
 def test_a_listener_that_takes_long_holds_neither_its_message_nor_others():
