@@ -158,6 +158,7 @@ class Worker:
         app, options, conf = self.app, self.options, self.app.conf
         app.import_modules()
         app.finalize()
+        _tell_of_rate_limits(app)
         hooks.worker_init.send(self)
         hooks.celeryd_after_setup.send(self.hostname, instance=self, conf=conf)
         fixed = options.prefetch_multiplier
@@ -335,6 +336,18 @@ class Worker:
             self.limits.look(now)
             if deadline is not None and now >= deadline:
                 self._is_cold = True
+
+
+def _tell_of_rate_limits(app: Umbel) -> None:
+    """Warn once of limits that nobody keeps."""
+    if app.conf.worker_disable_rate_limits:
+        return
+    limited = sorted(name for name, task in app.tasks.items() if task.rate_limit not in (None, ""))
+    if limited:
+        shown = ", ".join(limited[:10]) + (f" and {len(limited) - 10} more" if len(limited) > 10 else "")
+        logger.warning(
+            "Rate limits come with a later version; these tasks run without theirs (rate_limit, task_default_rate_limit): %s", shown
+        )
 
 
 def make_worker(app: Umbel, options: Mapping[str, Any]) -> Worker:

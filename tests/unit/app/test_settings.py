@@ -342,3 +342,26 @@ def test_a_zone_may_be_an_object():
 
     conf = Settings({"timezone": ZoneInfo("Asia/Shanghai")})
     assert zone_of(conf) is conf.timezone
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("worker_concurrency", -1, "at least 0"),
+        ("task_time_limit", -4, "at least 0"),
+        ("task_soft_time_limit", timedelta(seconds=-1), "at least 0"),
+        ("worker_prefetch_multiplier", "-2", "at least 0"),
+        ("broker_publish_window", 0, "at least 1"),
+        ("broker_port", 65536, "from 0 to 65535"),
+        ("task_default_priority", 256, "from 0 to 255"),
+        ("broker_lease", float("nan"), "at least 0"),
+    ],
+)
+def test_a_number_out_of_its_range_is_refused_by_the_settings_name(name, value, expected):
+    with pytest.raises(ImproperlyConfigured, match=f"setting {name}: expected .*{expected}"):
+        settings(arguments={name: value})
+
+
+def test_what_celery_takes_for_no_limit_is_taken():
+    conf = settings(arguments={"worker_concurrency": 0, "task_time_limit": 0, "result_expires": 0, "broker_heartbeat": 0})
+    assert (conf.worker_concurrency, conf.task_time_limit, conf.result_expires) == (0, 0, 0)

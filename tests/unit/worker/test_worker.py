@@ -51,3 +51,22 @@ def test_what_passes_through_to_the_delayed_store_gets_room():
         return seen
 
     assert asyncio.run(windows()) == [2, 8, 82, 2, 1002, 1002]
+
+
+def test_rate_limits_that_nobody_keeps_are_named_once(caplog):
+    made = worker()
+    made.app.task(rate_limit="1/m", name="mail")(print)
+    made.app.task(name="free")(print)
+    assembled(made)
+    (told,) = [record.getMessage() for record in caplog.records if "Rate limits" in record.getMessage()]
+    assert told.endswith(": mail")
+
+
+def test_rate_limits_that_were_switched_off_are_not_missed(caplog):
+    made = worker({"worker_disable_rate_limits": True, "task_default_rate_limit": "5/s"})
+    assembled(made)
+    assert not [record for record in caplog.records if "Rate limits" in record.getMessage()]
+    told = worker({"task_default_rate_limit": "5/s"})
+    told.app.task(name="mail")(print)
+    assembled(told)
+    assert [record for record in caplog.records if "(rate_limit, task_default_rate_limit): " in record.getMessage()]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
+from math import inf
 from typing import Any
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -123,10 +124,28 @@ def choice(*allowed: Any) -> Kind:
     return Kind("one of " + ", ".join(repr(word) for word in allowed), convert)
 
 
+def between(kind: Kind, least: float, most: float | None = None) -> Kind:
+    """Numbers of a kind from ``least`` to ``most``; durations in seconds."""
+
+    def convert(value: Any) -> Any:
+        kept = kind.convert(value)
+        number = kept.total_seconds() if isinstance(kept, timedelta) else kept
+        if not least <= number <= (inf if most is None else most):
+            raise ValueError
+        return kept
+
+    return Kind(f"{kind.name}, at least {least}" if most is None else f"{kind.name} from {least} to {most}", convert)
+
+
 FLAG = Kind("True or False", _flag)
 INTEGER = Kind("whole number", _integer)
 NUMBER = Kind("number", _number)
+COUNT = between(INTEGER, 0)
+POSITIVE = between(INTEGER, 1)
+PRIORITY = between(INTEGER, 0, 255)
+PORT = between(INTEGER, 0, 65535)
 SECONDS = Kind("number of seconds or timedelta", _seconds)
+DURATION = between(SECONDS, 0)
 TEXT = Kind("text", _string)
 ZONE = Kind("name of a zone or tzinfo", _zone)
 TEXT_OR_NUMBER = Kind("text or whole number", _text_or_number)

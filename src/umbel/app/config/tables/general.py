@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from umbel.app.config.kinds import (
+    COUNT,
+    DURATION,
     FLAG,
     FLAG_OR_MAPPING,
     INTEGER,
     MAPPING,
     NAMES,
     NUMBER,
+    PORT,
+    POSITIVE,
     SECONDS,
     TEXT,
     URLS,
@@ -56,7 +60,7 @@ BROKER = (
         used=True,
     ),
     Setting(
-        "broker_connection_timeout", 4.0, SECONDS, "How long one attempt to connect may take.", ("BROKER_CONNECTION_TIMEOUT",), used=True
+        "broker_connection_timeout", 4.0, DURATION, "How long one attempt to connect may take.", ("BROKER_CONNECTION_TIMEOUT",), used=True
     ),
     Setting("broker_connection_retry", True, FLAG, "Connect again after a lost connection.", ("BROKER_CONNECTION_RETRY",), used=True),
     Setting(
@@ -94,7 +98,7 @@ BROKER = (
     Setting(
         "broker_heartbeat",
         60.0,
-        SECONDS,
+        DURATION,
         "AMQP heartbeat of a worker's connection; 0 turns it off.",
         ("BROKER_HEARTBEAT",),
         used=True,
@@ -142,14 +146,14 @@ BROKER = (
         optional=True,
     ),
     Setting("broker_host", None, TEXT, "Replaces the URL's host.", ("BROKER_HOST",), used=True),
-    Setting("broker_port", None, INTEGER, "Replaces the URL's port.", ("BROKER_PORT",), used=True),
+    Setting("broker_port", None, PORT, "Replaces the URL's port.", ("BROKER_PORT",), used=True),
     Setting("broker_user", None, TEXT, "Replaces the URL's user.", ("BROKER_USER",), used=True),
     Setting("broker_password", None, TEXT, "Replaces the URL's password.", ("BROKER_PASSWORD",), used=True, secret=True),
     Setting("broker_vhost", None, TEXT, "Replaces the URL's virtual host.", ("BROKER_VHOST",), used=True),
     Setting(
         "broker_lease",
         30.0,
-        SECONDS,
+        DURATION,
         "How long a broker with leases (Redis, SQLite) keeps a message for a worker that gives no sign of life.",
         used=True,
         own=True,
@@ -157,20 +161,20 @@ BROKER = (
     Setting(
         "broker_publish_window",
         4096,
-        INTEGER,
+        POSITIVE,
         "Messages that may wait for their confirmation before publishing blocks.",
         used=True,
         own=True,
     ),
-    Setting("broker_publish_timeout", 10.0, SECONDS, "How long publishing may block before it raises.", used=True, own=True),
-    Setting("visibility_timeout", None, SECONDS, "The same as the key of this name in `broker_transport_options`.", used=True),
+    Setting("broker_publish_timeout", 10.0, DURATION, "How long publishing may block before it raises.", used=True, own=True),
+    Setting("visibility_timeout", None, DURATION, "The same as the key of this name in `broker_transport_options`.", used=True),
 )
 
 MESSAGE = (
     Setting(
         "message_max_body",
         16 * 1024 * 1024,
-        INTEGER,
+        COUNT,
         "Bytes of body above which a received message goes to the dead letters.",
         used=True,
         own=True,
@@ -178,7 +182,7 @@ MESSAGE = (
     Setting(
         "message_max_header_bytes",
         64 * 1024,
-        INTEGER,
+        COUNT,
         "Bytes of all headers above which a received message goes to the dead letters.",
         used=True,
         own=True,
@@ -186,7 +190,7 @@ MESSAGE = (
     Setting(
         "message_max_header_count",
         200,
-        INTEGER,
+        COUNT,
         "Number of headers above which a received message goes to the dead letters.",
         used=True,
         own=True,
@@ -194,10 +198,10 @@ MESSAGE = (
     Setting(
         "message_max_depth",
         8,
-        INTEGER,
+        COUNT,
         "Depth of tables within tables in headers above which a received message goes to the dead letters.",
         used=True,
         own=True,
     ),
-    Setting("message_max_decompressed", 64 * 1024 * 1024, INTEGER, "Bytes that a compressed body may become.", used=True, own=True),
+    Setting("message_max_decompressed", 64 * 1024 * 1024, COUNT, "Bytes that a compressed body may become.", used=True, own=True),
 )

@@ -5,7 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 from math import inf
 
-from umbel.app.config.kinds import ANY, FLAG, FLAG_OR_MAPPING, INTEGER, MAPPING, NAMES, NUMBER, SECONDS, TEXT, TEXT_OR_NUMBER
+from umbel.app.config.kinds import (
+    ANY,
+    COUNT,
+    DURATION,
+    FLAG,
+    FLAG_OR_MAPPING,
+    INTEGER,
+    MAPPING,
+    NAMES,
+    NUMBER,
+    PORT,
+    SECONDS,
+    TEXT,
+    TEXT_OR_NUMBER,
+)
 from umbel.app.config.setting import Setting
 
 RESULT = (
@@ -40,7 +54,7 @@ RESULT = (
     Setting(
         "result_expires",
         timedelta(days=1),
-        SECONDS,
+        DURATION,
         "How long results are kept; none is for ever.",
         ("CELERY_TASK_RESULT_EXPIRES",),
         used=True,
@@ -121,15 +135,15 @@ REDIS = (
         used=True,
     ),
     Setting(
-        "redis_max_connections", None, INTEGER, "Connections of the result store per process.", ("CELERY_REDIS_MAX_CONNECTIONS",), used=True
+        "redis_max_connections", None, COUNT, "Connections of the result store per process.", ("CELERY_REDIS_MAX_CONNECTIONS",), used=True
     ),
     Setting("redis_username", None, TEXT, "User, beside `redis_host`.", ("CELERY_REDIS_USERNAME",), used=True),
     Setting("redis_password", None, TEXT, "Password, beside `redis_host`.", ("CELERY_REDIS_PASSWORD",), used=True, secret=True),
-    Setting("redis_port", None, INTEGER, "Port, beside `redis_host`.", ("CELERY_REDIS_PORT",), used=True),
+    Setting("redis_port", None, PORT, "Port, beside `redis_host`.", ("CELERY_REDIS_PORT",), used=True),
     Setting(
         "redis_socket_timeout",
         120.0,
-        SECONDS,
+        DURATION,
         "How long one operation of the result store may take.",
         ("CELERY_REDIS_SOCKET_TIMEOUT",),
         used=True,
@@ -138,7 +152,7 @@ REDIS = (
     Setting(
         "redis_socket_connect_timeout",
         None,
-        SECONDS,
+        DURATION,
         "How long connecting to it may take.",
         ("CELERY_REDIS_SOCKET_CONNECT_TIMEOUT",),
         used=True,

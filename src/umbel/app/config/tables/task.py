@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from umbel.app.config.kinds import ANY, FLAG, INTEGER, MAPPING, RATE, SECONDS, TEXT, choice
+from umbel.app.config.kinds import ANY, COUNT, DURATION, FLAG, INTEGER, MAPPING, PRIORITY, RATE, TEXT, choice
 from umbel.app.config.setting import Setting
 
 _POLICY = {"max_retries": 3, "interval_start": 0, "interval_max": 1, "interval_step": 0.2}
@@ -126,9 +126,15 @@ TASK = (
         ("CELERY_DEFAULT_ROUTING_KEY",),
         used=True,
     ),
-    Setting("task_default_rate_limit", None, RATE, "Rate limit of tasks that set none.", ("CELERY_DEFAULT_RATE_LIMIT",), used=True),
     Setting(
-        "task_default_priority", None, INTEGER, "Priority of messages that get none otherwise.", ("CELERY_DEFAULT_PRIORITY",), used=True
+        "task_default_rate_limit",
+        None,
+        RATE,
+        "Rate limit of tasks that set none. Not there yet: a worker warns.",
+        ("CELERY_DEFAULT_RATE_LIMIT",),
+    ),
+    Setting(
+        "task_default_priority", None, PRIORITY, "Priority of messages that get none otherwise.", ("CELERY_DEFAULT_PRIORITY",), used=True
     ),
     Setting(
         "task_eager_propagates",
@@ -165,7 +171,7 @@ TASK = (
     Setting(
         "task_queue_max_priority",
         None,
-        INTEGER,
+        PRIORITY,
         "`x-max-priority` of RabbitMQ queues that set none.",
         ("CELERY_QUEUE_MAX_PRIORITY",),
         used=True,
@@ -203,7 +209,7 @@ TASK = (
     Setting(
         "task_soft_time_limit",
         None,
-        SECONDS,
+        DURATION,
         "After this a running task gets `SoftTimeLimitExceeded`.",
         ("CELERYD_TASK_SOFT_TIME_LIMIT",),
         used=True,
@@ -211,7 +217,7 @@ TASK = (
     Setting(
         "task_time_limit",
         None,
-        SECONDS,
+        DURATION,
         "After this a running task's process is ended.",
         ("CELERYD_TASK_TIME_LIMIT", "CELERY_TASK_TIME_LIMIT"),
         used=True,
@@ -242,7 +248,7 @@ TASK = (
     Setting(
         "task_max_deliveries",
         5,
-        INTEGER,
+        COUNT,
         "How many processes a message may bring down before it goes to the dead letters.",
         used=True,
         own=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from umbel.app.config.kinds import ANY, FLAG, INTEGER, MAPPING, SECONDS, TEXT, TEXT_OR_NUMBER, choice
+from umbel.app.config.kinds import ANY, COUNT, FLAG, INTEGER, MAPPING, SECONDS, TEXT, TEXT_OR_NUMBER, choice
 from umbel.app.config.setting import Setting
 
 _LOG = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
@@ -46,7 +46,9 @@ WORKER = (
         "Wait that time even when nothing runs.",
         ("CELERYD_ENABLE_SOFT_SHUTDOWN_ON_IDLE",),
     ),
-    Setting("worker_concurrency", None, INTEGER, "Tasks at a time; none is the number of processors.", ("CELERYD_CONCURRENCY",), used=True),
+    Setting(
+        "worker_concurrency", None, COUNT, "Tasks at a time; none or 0 is the number of processors.", ("CELERYD_CONCURRENCY",), used=True
+    ),
     Setting("worker_consumer", "celery.worker.consumer:Consumer", ANY, "Celery's consumer class.", ("CELERYD_CONSUMER",)),
     Setting(
         "worker_direct",
@@ -56,7 +58,14 @@ WORKER = (
         ("CELERY_WORKER_DIRECT",),
         used=True,
     ),
-    Setting("worker_disable_rate_limits", False, FLAG, "Ignore rate limits.", ("CELERY_DISABLE_RATE_LIMITS",)),
+    Setting(
+        "worker_disable_rate_limits",
+        False,
+        FLAG,
+        "Ignore rate limits. They are not there yet: this silences the worker's warning.",
+        ("CELERY_DISABLE_RATE_LIMITS",),
+        used=True,
+    ),
     Setting(
         "worker_deduplicate_successful_tasks",
         False,
@@ -88,13 +97,13 @@ WORKER = (
     Setting(
         "worker_max_memory_per_child",
         None,
-        INTEGER,
+        COUNT,
         "KiB of memory above which a child is replaced after its task.",
         ("CELERYD_MAX_MEMORY_PER_CHILD",),
         used=True,
     ),
     Setting(
-        "worker_max_tasks_per_child", None, INTEGER, "Tasks after which a child is replaced.", ("CELERYD_MAX_TASKS_PER_CHILD",), used=True
+        "worker_max_tasks_per_child", None, COUNT, "Tasks after which a child is replaced.", ("CELERYD_MAX_TASKS_PER_CHILD",), used=True
     ),
     Setting("worker_pool", "prefork", ANY, "Kind of pool: prefork, solo, threads, …", ("CELERYD_POOL",), used=True),
     Setting(
@@ -116,7 +125,7 @@ WORKER = (
     Setting(
         "worker_prefetch_multiplier",
         None,
-        INTEGER,
+        COUNT,
         "Messages fetched ahead per slot. None: as many as the measured rate of tasks needs; 0: no bound.",
         ("CELERYD_PREFETCH_MULTIPLIER",),
         used=True,
