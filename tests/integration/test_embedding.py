@@ -1,5 +1,8 @@
 """A worker inside somebody else's program, and a program that is its own command line."""
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 
@@ -60,6 +63,33 @@ def test_a_script_is_the_command_line_of_its_app(run):
     done = run("queues", "--json")
     assert done.returncode == 0, done.stderr
     assert '"celery"' in done.stdout
+
+
+def test_a_script_without_a_guard_runs_one_worker(tmp_path):
+    (tmp_path / "bare.py").write_text(
+        "from umbel import Umbel\n"
+        "app = Umbel('bare', broker='sqlite:///here.db')\n"
+        "@app.task\n"
+        "def add(x, y):\n"
+        "    return x + y\n"
+        "print('imported', flush=True)\n"
+        "app.worker_main(['worker', '-c', '1'])\n"
+    )
+    script = subprocess.Popen(
+        [sys.executable, "bare.py"], cwd=tmp_path, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        client = Umbel("client", broker=f"sqlite:///{tmp_path}/here.db", set_as_current=False)
+        assert client.send_task("bare.add", (1, 2)).get(timeout=20) == 3
+        client.close()
+        script.terminate()
+        out, _ = script.communicate(timeout=20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(script.pid, signal.SIGKILL)
+    assert script.returncode == 0, out
+    assert out.count("imported") <= 4, out  # the main program, the template, the child, and the child's copy of the main program
+    assert out.count("broker ") == 1, out
 
 
 def test_worker_main_runs_workers_only():
