@@ -39,7 +39,7 @@ def test_every_row_is_quarantined(stage, tmp_path):
     assert pids <= set(worker.members()), "a child died"
     assert not canary.exists()
     assert len([result for result in results if len(stage.runs(result.id)) == 1]) == len(results)
-    assert proportional_memory(worker.members()) - before <= 100
+    assert proportional_memory(worker.members()) - before <= 50
     assert max(map(len, worker.log)) <= 4096
     assert not any(re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e]", re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in worker.log)
     assert worker.stop() == 0

@@ -13,10 +13,12 @@ import os
 from umbel.app.discovery import find_app
 from umbel.pools.template import VARIABLE, ignore_stop_signals
 from umbel.runtime import importing
+from umbel.runtime.allocation import return_large_blocks
 
 if os.environ.get(VARIABLE):
     importing.begin_for_child()
     ignore_stop_signals()
+    return_large_blocks()
     with contextlib.suppress(Exception, SystemExit):
         _app = find_app(os.environ.pop(VARIABLE)).app
         _app.import_modules()

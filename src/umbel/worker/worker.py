@@ -20,6 +20,7 @@ from umbel.brokers.topology import Queue
 from umbel.errors import ImproperlyConfigured, OperationalError
 from umbel.pools.template import warm_up
 from umbel.runtime import importing
+from umbel.runtime.allocation import return_large_blocks
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.serializers import content_types
@@ -110,6 +111,7 @@ class Worker:
                 "children cannot find the app: bind it to a name in a module that can be imported, or use the pool solo"
             )
         warm_up(path)
+        return_large_blocks()
         return asyncio.run(self.main(PreforkSeating(self.options, path, self.hostname)))
 
     start = run
