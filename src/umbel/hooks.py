@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import MethodType
 from typing import Any, TypeVar, overload
 
 logger = logging.getLogger("umbel.hooks")
@@ -95,7 +96,11 @@ class Signal:
     def _reference(self, receiver: Callable[..., Any], key: object) -> Callable[[], Callable[..., Any] | None]:
         # The callback must not keep the signal's lock busy: garbage may be collected while it is held.
         forget: Callable[[Any], None] = lambda _: self._drop(key)  # noqa: E731
-        return weakref.WeakMethod(receiver, forget) if inspect.ismethod(receiver) else weakref.ref(receiver, forget)
+        if not inspect.ismethod(receiver):
+            return weakref.ref(receiver, forget)
+        # Not WeakMethod: it stumbles when one garbage collection takes an object before its method's function.
+        owner, function = weakref.ref(receiver.__self__, forget), weakref.ref(receiver.__func__, forget)
+        return lambda: _bound(function(), owner())
 
     def _drop(self, key: object) -> None:
         self.receivers = tuple(kept for kept in self.receivers if kept.key != key or kept.find() is not None)
@@ -130,6 +135,10 @@ class Signal:
         return responses
 
     send_robust = send
+
+
+def _bound(function: Callable[..., Any] | None, owner: object) -> Callable[..., Any] | None:
+    return None if function is None or owner is None else MethodType(function, owner)
 
 
 def _strong(receiver: Callable[..., Any]) -> Callable[[], Callable[..., Any]]:

@@ -12,7 +12,8 @@ import logging
 import os
 import weakref
 from collections.abc import Callable
-from typing import Final
+from types import MethodType
+from typing import Any, Final
 
 logger = logging.getLogger("umbel.runtime")
 
@@ -22,23 +23,25 @@ class _Moment:
 
     def __init__(self) -> None:
         self._numbers = itertools.count()
-        self._methods: dict[int, weakref.WeakMethod[Callable[[], None]]] = {}
+        # Not WeakMethod: it stumbles, and says so at exit, when one garbage collection takes an object before its method's function.
+        self._methods: dict[int, tuple[weakref.ref[Any], Callable[[Any], None]]] = {}
 
     def __len__(self) -> int:
         return len(self._methods)
 
     def add(self, method: Callable[[], None]) -> None:
+        assert isinstance(method, MethodType)
         number = next(self._numbers)
-        self._methods[number] = weakref.WeakMethod(method, lambda _: self._methods.pop(number, None))
+        self._methods[number] = weakref.ref(method.__self__, lambda _: self._methods.pop(number, None)), method.__func__
 
     def come(self) -> None:
-        for reference in reversed(list(self._methods.values())):
-            method = reference()
-            if method is not None:
+        for find, function in reversed(list(self._methods.values())):
+            owner = find()
+            if owner is not None:
                 try:
-                    method()
+                    function(owner)
                 except Exception:  # the next one must be called too
-                    logger.exception("%s failed", method.__qualname__)
+                    logger.exception("%s failed", function.__qualname__)
 
 
 _FORKED: Final = _Moment()

@@ -12,6 +12,7 @@ import textwrap
 import pytest
 
 from umbel import Umbel
+from umbel.hooks import Signal
 from umbel.runtime.lifetime import _Moment, attach
 
 
@@ -101,3 +102,27 @@ def test_the_interpreter_keeps_nothing_of_apps_that_are_gone(tmp_path, broker, b
         app.store
         app.close()
     assert atexit._ncallbacks() == known
+
+
+def test_one_collection_may_take_an_object_and_its_class(monkeypatch):
+    complaints = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    moment, signal = _Moment(), Signal("something")
+
+    def live():
+        class Owner:
+            pass
+
+        owner = Owner()
+
+        def act(self, **_):
+            pass
+
+        Owner.act, owner.itself = act, owner  # the function is younger: a collection comes to it after the object
+        moment.add(owner.act)
+        signal.connect(owner.act)
+
+    live()
+    gc.collect()
+    assert not complaints
+    assert (len(moment), signal.receivers) == (0, ())
