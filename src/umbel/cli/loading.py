@@ -118,7 +118,25 @@ def load(options: GlobalOptions, changes: Mapping[str, Any] | None = None, *, ne
 def _laid_over(app: Any, path: str | None, changes: Mapping[str, Any]) -> LoadedApp:
     if changes:
         app.conf.update(changes)
+    _read_settings(app, path)
     return LoadedApp(app, path or None, changes)
+
+
+def _read_settings(app: Any, path: str | None) -> None:
+    try:
+        app.conf.load()
+    except UmbelError:
+        raise
+    except Exception as error:
+        source = app.conf.unread
+        if not isinstance(source, str):
+            raise
+        if not isinstance(error, ModuleNotFoundError) or not f"{source}.".startswith(f"{error.name}."):
+            _show_their_error(error)
+        raise AppNotFound(
+            f"{path or 'the app'} takes its settings from {source}, which cannot be imported "
+            f"(looked in {Path.cwd()} and on the module search path): {type(error).__name__}: {error}"
+        ) from error
 
 
 def _find(text: str) -> tuple[Any, str]:

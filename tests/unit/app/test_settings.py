@@ -365,3 +365,15 @@ def test_a_number_out_of_its_range_is_refused_by_the_settings_name(name, value, 
 def test_what_celery_takes_for_no_limit_is_taken():
     conf = settings(arguments={"worker_concurrency": 0, "task_time_limit": 0, "result_expires": 0, "broker_heartbeat": 0})
     assert (conf.worker_concurrency, conf.task_time_limit, conf.result_expires) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Beijing", "../zone", "Europe"])
+def test_a_zone_that_does_not_exist_is_refused_at_once(zone):
+    with pytest.raises(ImproperlyConfigured, match="setting timezone: expected name of a zone such as Europe/Berlin") as raised:
+        settings(arguments={"timezone": zone})
+    assert raised.value.__suppress_context__
+
+
+def test_zones():
+    for zone in ("UTC", "utc", "", "Asia/Shanghai", None):
+        assert settings(arguments={"timezone": zone}).timezone == zone

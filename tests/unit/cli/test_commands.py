@@ -329,3 +329,18 @@ def test_completion_knows_tasks_and_queues(umbel, module, monkeypatch, capsys):
 
 def test_fish_takes_commas_as_part_of_the_word(umbel):
     assert 'split --max 1 ","' in umbel("completion", "fish").out
+
+
+@pytest.mark.parametrize(("text", "told"), [(None, "No module named 'shopconfig'"), ("1 / 0", "ZeroDivisionError: division by zero")])
+@pytest.mark.parametrize("command", [("report",), ("worker",)])
+def test_settings_that_cannot_be_imported_are_one_line(umbel, module, tmp_path, text, told, command):
+    (tmp_path / f"{module}.py").write_text("from umbel import Umbel\napp = Umbel()\napp.config_from_object('shopconfig')\n")
+    if text:
+        (tmp_path / "shopconfig.py").write_text(text)
+    ended = umbel("-A", module, *command)
+    last = ended.err.splitlines()[-1]
+    assert ended.code == 2
+    assert last.startswith(f"Error: {module}:app takes its settings from shopconfig, which cannot be imported (looked in {tmp_path} ")
+    assert last.endswith(told)
+    assert ("Traceback" in ended.err) == bool(text)
+    assert "umbel/" not in ended.err

@@ -71,9 +71,16 @@ def _string(value: Any) -> str:
 
 
 def _zone(value: Any) -> Any:
-    if isinstance(value, (str, tzinfo)):
+    if isinstance(value, tzinfo):
         return value
-    raise TypeError
+    if value and _string(value).upper() != "UTC":
+        from zoneinfo import ZoneInfo
+
+        try:
+            ZoneInfo(value)
+        except (KeyError, OSError) as error:
+            raise ValueError from error
+    return value
 
 
 def _text_or_number(value: Any) -> Any:
@@ -147,7 +154,7 @@ PORT = between(INTEGER, 0, 65535)
 SECONDS = Kind("number of seconds or timedelta", _seconds)
 DURATION = between(SECONDS, 0)
 TEXT = Kind("text", _string)
-ZONE = Kind("name of a zone or tzinfo", _zone)
+ZONE = Kind("name of a zone such as Europe/Berlin, or tzinfo", _zone)
 TEXT_OR_NUMBER = Kind("text or whole number", _text_or_number)
 NAMES = Kind("list of names", _names)
 URLS = Kind("URL, a ;-separated list of URLs, or a list of them", _urls)

@@ -71,6 +71,6 @@ class Setting:
             return None
         try:
             return self.kind.convert(value)
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, OverflowError):
             shown = "the given value" if self.secret else repr(value)[:80]
-            raise ImproperlyConfigured(f"setting {self.name}: expected {self.kind.name}, got {shown} ({type(value).__name__})") from error
+            raise ImproperlyConfigured(f"setting {self.name}: expected {self.kind.name}, got {shown} ({type(value).__name__})") from None

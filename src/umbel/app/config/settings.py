@@ -187,6 +187,11 @@ class Settings(MutableMapping[str, Any]):
     # looking
 
     @property
+    def unread(self) -> Any:
+        """The source that has not been read: not yet, or because that failed."""
+        return self._pending[0][0] if self._pending else None
+
+    @property
     def changes(self) -> Mapping[str, Any]:
         """What was assigned."""
         return self._layers[_ASSIGNED]
@@ -257,19 +262,12 @@ def _public(url: str) -> str:
 
 
 def zone_of(conf: Settings) -> tzinfo:
-    """The zone of ``timezone`` and ``enable_utc``.
-
-    Raises:
-        ImproperlyConfigured: there is no such zone.
-    """
+    """The zone of ``timezone`` and ``enable_utc``."""
     name = conf.timezone
     if isinstance(name, tzinfo):
         return name
-    if not name or (conf.enable_utc and name.upper() == "UTC"):
+    if not name or name.upper() == "UTC":
         return UTC if conf.enable_utc or name else datetime.now().astimezone().tzinfo or UTC  # noqa: TID251 - the machine's own zone
     from zoneinfo import ZoneInfo
 
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ImproperlyConfigured(f"setting timezone: there is no zone {name!r}; expected a name such as Europe/Berlin") from error
+    return ZoneInfo(name)
