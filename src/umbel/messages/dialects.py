@@ -16,7 +16,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-from umbel.errors import UnsupportedProtocol
+from umbel.errors import DecodeError, UnsupportedProtocol
 from umbel.messages import v1, v2
 from umbel.messages.model import Message, TaskMessage
 from umbel.wire import compression, serializers
@@ -68,7 +68,10 @@ def parse(message: Message, *, accept: frozenset[str], limit: int = compression.
         MessageError: a field is missing or not of its type.
     """
     payload = v2.decode(message, accept, limit)
-    dialect = detect(message, payload)
+    return _read(message, payload, detect(message, payload))
+
+
+def _read(message: Message, payload: Any, dialect: Dialect) -> TaskMessage:
     if dialect is Dialect.V2:
         return v2.parse(message, payload)
     if dialect is Dialect.V1:
@@ -79,15 +82,31 @@ def parse(message: Message, *, accept: frozenset[str], limit: int = compression.
 def upgrade(message: Message, *, accept: frozenset[str], limit: int = compression.MAX_DECOMPRESSED) -> Message:
     """Bring a message to the form of protocol 2; one that has it comes back as it is, after its body was checked.
 
-    The body is encoded again with its own serializer, not compressed. The arguments and errors are those of `parse`.
+    The body is encoded again with its own serializer, not compressed. The arguments and errors are those of `parse`, but no code of an
+    app is run: nothing that one registered is used, and a pickle with a class in it is a `DecodeError`.
     """
-    payload = v2.decode(message, accept, limit)
-    if detect(message, payload) is Dialect.V2:
-        v2.parse(message, payload)
+    payload = _decode_plainly(message, accept, limit)
+    dialect = detect(message, payload)
+    task = _read(message, payload, dialect)
+    if dialect is Dialect.V2:
         return message
-    task = parse(message, accept=accept, limit=limit)
-    content_type, content_encoding, body = v2.body(task.args, task.kwargs, task.embed, serializers.find(message.content_type).name)
+    call = (task.args, task.kwargs, v2.embed_dict(task.embed))
+    content_type, content_encoding, body = serializers.plain.dumps(call, message.content_type)
     return Message(body, v2.headers(task), content_type, content_encoding, {**message.properties, "correlation_id": task.id})
+
+
+def _decode_plainly(message: Message, accept: frozenset[str], limit: int) -> Any:
+    """`v2.decode` without a line of an app's code."""
+    serializers.accepted(message.content_type, accept)
+    data, method = message.body, message.headers.get("compression")
+    try:
+        if method:
+            data = compression.plain.decompress(data, str(method), limit)
+        return serializers.plain.loads(data, message.content_type, message.content_encoding, accept)
+    except DecodeError as error:
+        if type(error) is not DecodeError:
+            raise
+        raise DecodeError(f"{error} Protocol 1 is read without classes and without what an app registers: send protocol 2.") from error
 
 
 def _shape(payload: Any) -> str:

@@ -218,6 +218,8 @@ def _unzstd(body: bytes, limit: int) -> bytes:
 
 
 _shared: Final = Methods()
+#: Those that are built in, whatever an app registers.
+plain: Final = Methods()
 register = _shared.register
 find = _shared.find
 compress = _shared.compress

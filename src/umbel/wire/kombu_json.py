@@ -195,7 +195,7 @@ def _writer(default: Callable[[Any], Any]) -> Callable[[Any, int], Any]:
     return write
 
 
-_shared: Final = TaggedJson()
-dumps = _shared.dumps
-loads = _shared.loads
-register_type = _shared.register_type
+shared: Final = TaggedJson()
+dumps = shared.dumps
+loads = shared.loads
+register_type = shared.register_type

@@ -11,11 +11,13 @@ raw        application/data                  binary    bytes, as they are
 =========  ================================  ========  ==================
 
 Names, content types and encodings are Kombu's (5.7). YAML is read with the safe loader only. Pickle runs whatever its sender wants:
-it is decoded only where ``accept`` names it.
+it is decoded only where ``accept`` names it. `plain` is a second table, for a process that must run no code of an app: nothing is
+registered there, and its pickles hold no classes.
 """
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -49,11 +51,11 @@ class Serializer:
 class Serializers:
     """A table of serializers. One is made when this module is imported; its methods are this module's functions."""
 
-    def __init__(self) -> None:
+    def __init__(self, json: kombu_json.TaggedJson = kombu_json.shared, unpickle: Callable[[bytes], Any] = pickle.loads) -> None:
         self._by_name: dict[str, Serializer] = {}
         self._by_type: dict[str, Serializer] = {}
-        self.register("json", kombu_json.dumps, kombu_json.loads, "application/json", "utf-8")
-        self.register("pickle", _pickle, pickle.loads, "application/x-python-serialize", "binary")
+        self.register("json", json.dumps, json.loads, "application/json", "utf-8")
+        self.register("pickle", _pickle, unpickle, "application/x-python-serialize", "binary")
         self.register("yaml", _yaml_dump, _yaml_load, "application/x-yaml", "utf-8")
         self.register("msgpack", _msgpack_pack, _msgpack_unpack, "application/x-msgpack", "binary")
         self.register("raw", _raw, bytes, "application/data", "binary")
@@ -182,6 +184,17 @@ def _pickle(value: Any) -> bytes:
     return pickle.dumps(value, protocol=_PICKLE_PROTOCOL)
 
 
+class _PlainUnpickler(pickle.Unpickler):
+    """Reads containers, text, bytes and numbers. Whatever can be called has to be found first, and nothing is."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise DecodeError(f"The pickle holds {ascii(f'{module}.{name}')[1:-1][:80]}, which only a child may load.")
+
+
+def _unpickle_plain(body: bytes) -> Any:
+    return _PlainUnpickler(io.BytesIO(body)).load()
+
+
 def _raw(value: Any) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
@@ -230,6 +243,7 @@ def _msgpack_unpack(body: bytes) -> Any:
 
 
 registry: Final = Serializers()
+plain: Final = Serializers(kombu_json.TaggedJson(), _unpickle_plain)
 register = registry.register
 find = registry.find
 content_types = registry.content_types

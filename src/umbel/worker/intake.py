@@ -10,7 +10,7 @@ from typing import Any
 
 from umbel.brokers.base import ConnectionState, Consumer, Delivery
 from umbel.errors import MessageError, NotRegistered, WorkerLostError
-from umbel.messages import dialects
+from umbel.messages.model import Message
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.worker.admission import NEAR, Bury, Decision, Expire, Hold, House, Postpone, Run, admit
@@ -32,7 +32,7 @@ class Intake:
         house: what admission goes by.
         careful: whether a redelivered message's start must be recorded (brokers that outlive this process).
         leases: whether messages are held by leases; else by a connection, and what was on its way when it was lost may not have arrived.
-        accept: content types that protocol-1 bodies may have, for they must be opened to be understood.
+        upgrade: brings a message of protocol 1 to protocol 2 (`dialects.upgrade`); its body must be opened to be understood.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Intake:
         *,
         careful: bool,
         leases: bool,
-        accept: frozenset[str],
+        upgrade: Callable[[Message], Message],
     ) -> None:
         self._consumer: Consumer
         self._house = house
@@ -57,7 +57,7 @@ class Intake:
         self._leases = leases
         #: How often the connection was lost.
         self._losses = 0
-        self._accept = accept
+        self._to_protocol_2 = upgrade
         self._held: list[tuple[float, int, Delivery]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._order = 0
@@ -227,7 +227,7 @@ class Intake:
     def _upgrade(self, delivery: Delivery) -> bool:
         """Turn a message of protocol 1 into one of protocol 2."""
         try:
-            message = dialects.upgrade(delivery, accept=self._accept)
+            message = self._to_protocol_2(delivery)
         except MessageError as error:
             self._settlement.bury(delivery, error.reason, str(error))
             return False

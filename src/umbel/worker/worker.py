@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from umbel import hooks
@@ -18,6 +19,7 @@ from umbel.app.app import Umbel
 from umbel.app.sending.queues import worker_direct
 from umbel.brokers.topology import Queue
 from umbel.errors import ImproperlyConfigured, OperationalError
+from umbel.messages import dialects
 from umbel.pools.template import warm_up
 from umbel.runtime import importing
 from umbel.runtime.allocation import return_large_blocks
@@ -191,7 +193,7 @@ class Worker:
             self._spawn,
             careful=not broker.capabilities.in_process,
             leases=broker.capabilities.leases,
-            accept=content_types(conf.accept_content),
+            upgrade=partial(dialects.upgrade, accept=content_types(conf.accept_content), limit=conf.message_max_decompressed),
         )
         first = window(self.concurrency, 0.0, multiplier=self._multiplier, held=0)
         self.consumer = broker.consumer(self.queues(), self.intake, window=first)

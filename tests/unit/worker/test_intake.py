@@ -1,11 +1,15 @@
 import asyncio
 import json
+import pickle
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from umbel.brokers.base import ConnectionState
 from umbel.errors import MessageTooLarge
+from umbel.messages import dialects, v1
+from umbel.messages.model import TaskMessage
 from umbel.wire.serializers import content_types
 from umbel.worker.admission import House
 from umbel.worker.dispatching import Dispatcher
@@ -31,7 +35,7 @@ class Bench:
             self.spawn,
             careful=careful,
             leases=leases,
-            accept=content_types(["json"]),
+            upgrade=partial(dialects.upgrade, accept=content_types(["json", "pickle"]), limit=1000),
         )
         self.settlement.attach(self.consumer)
         self.intake.attach(self.consumer)
@@ -151,6 +155,58 @@ def test_a_message_of_protocol_1_is_understood():
         bench.intake.on_deliveries([one])
         assert ready(bench) == ["old"]
         assert one.headers["task"] == "t"
+
+    asyncio.run(story())
+
+
+def of_protocol_1(args, **options):
+    sent, one = v1.render(TaskMessage(task="t", id="old", args=args), **options), delivery("x")
+    one.body, one.headers, one.content_type, one.content_encoding = sent.body, sent.headers, sent.content_type, sent.content_encoding
+    return one
+
+
+class Gadget:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_a_pickle_of_protocol_1_with_plain_values_runs():
+    async def story():
+        bench, plain = Bench(), [1, 2.5, "x", b"y", None, True, (1,), {2}, {"k": [10**30]}]
+        one = of_protocol_1(plain, serializer="pickle")
+        bench.intake.on_deliveries([one])
+        assert ready(bench) == ["old"]
+        assert pickle.loads(one.body)[0] == plain
+
+    asyncio.run(story())
+
+
+def test_a_pickle_of_protocol_1_with_a_class_is_buried_unopened(tmp_path):
+    async def story():
+        bench, details = Bench(), []
+        bench.settlement.bury = lambda _delivery, reason, detail: details.append((reason, detail))
+        bench.intake.on_deliveries([of_protocol_1([Gadget(tmp_path / "canary")], serializer="pickle")])
+        assert not (tmp_path / "canary").exists()
+        [(reason, detail)] = details
+        assert reason == "undecodable"
+        assert "io.open" in detail
+        assert "send protocol 2" in detail
+
+    asyncio.run(story())
+
+
+def test_a_body_of_protocol_1_may_become_no_larger_than_the_setting_says():
+    async def story():
+        bench = Bench()
+        bench.intake.on_deliveries([of_protocol_1(["x" * 2000], compression="zlib"), of_protocol_1(["x" * 500], compression="zlib")])
+        await bench.calm()
+        assert [reason for _, reason in bench.consumer.dead] == ["too_large"]
+        assert ready(bench) == ["old"]
 
     asyncio.run(story())
 
