@@ -516,6 +516,30 @@ class TestBegin:
         assert (await sink.one(timeout=8)).attempts == 3
         await sink.consumer.aclose()
 
+    @pytest.mark.parametrize("arguments", [{}, {"x-queue-type": "quorum"}], ids=["classic", "quorum"])
+    @on_loop
+    async def test_it_keeps_its_place_in_the_window(self, bench, arguments):
+        queue = bench.queue(arguments=arguments)
+        bench.publish(queue, b"1", b"2", b"3", b"4")
+        first = await bench.start(queue)
+        await first.take(4)
+        await first.consumer.aclose()
+        sink = await bench.start(queue, window=2)
+        some = await sink.take(2)
+        for delivery in some:
+            await sink.consumer.begin(delivery)
+        await sink.quiet(0.5)
+        assert bench.client.length(queue.name) == 2
+        sink.consumer.ack(some[:1])
+        third = await sink.one()
+        await sink.quiet(0.3)
+        sink.consumer.requeue([third])
+        await sink.one()  # it has a place, and may come again
+        sink.consumer.set_window(1)
+        await sink.quiet(0.3)
+        assert (bench.client.length(queue.name), sink.lost) == (1, [])
+        await sink.consumer.aclose()
+
     @on_loop
     async def test_what_ends_leaves_nothing(self, bench, line):
         queue = bench.queue()
@@ -523,7 +547,8 @@ class TestBegin:
         sink, delivery = await self.hold(bench, line, queue)
         await sink.consumer.begin(delivery)
         await sink.consumer.begin(delivery)
-        sink.consumer.ack([delivery, await sink.one()])
+        sink.consumer.ack([delivery])
+        sink.consumer.ack([await sink.one()])
         await sink.consumer.flush()
         await sink.consumer.aclose()
         await asyncio.sleep(2.5)

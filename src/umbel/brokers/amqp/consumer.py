@@ -51,7 +51,7 @@ class AmqpConsumer:
         self._queues = {queue.name: queue for queue in queues}
         self._window = window
         self._session: Session | None = None
-        self._settlements = Settlements(nodes, options, self._deliver, self._on_settled, self._make_room)
+        self._settlements = Settlements(nodes, options, self._deliver, self._on_settled, self._narrow, self._make_room)
         self._subscriptions = Subscriptions()
         self._prefetch = -1
         self._numbers = 0
@@ -271,20 +271,20 @@ class AmqpConsumer:
 
     async def _apply(self, session: Session) -> None:
         """Bring the broker's view in line with what is wanted. Called under the lock."""
-        window, per_consumer = min(max(self._window - self._settlements.renewed, 0), _MOST_PREFETCH), self._per_consumer
+        window, per_consumer = min(max(self._window - self._settlements.apart, 0), _MOST_PREFETCH), self._per_consumer
         subscriptions = self._subscriptions
         for name in subscriptions.to_cancel(self._queues, window, per_consumer=per_consumer):
             await self._cancel(session, name)
         least = int(any(subscriptions.live.values()))  # 0 would be no limit at all
         if not per_consumer and 0 < (prefetch := max(window, least)) != self._prefetch:
+            self._prefetch = prefetch  # at once: a question may be asked before this is answered
             await session.ask(self._qos(prefetch), CHANNEL)
-            self._prefetch = prefetch
         for queue, prefetch in subscriptions.to_begin(self._queues, window, per_consumer=per_consumer):
             if not await self._declare(session, queue):
                 continue
             if per_consumer:
-                await session.ask(self._qos(prefetch), CHANNEL)
                 self._prefetch = prefetch
+                await session.ask(self._qos(prefetch), CHANNEL)
             await self._consume(session, queue, prefetch)
 
     async def _cancel(self, session: Session, name: str) -> None:
@@ -306,6 +306,10 @@ class AmqpConsumer:
     def _qos(self, window: int) -> base.Frame:
         """Celery's own arguments: one window for the channel, or for each consumer where quorum queues know no other."""
         return method(commands.Basic.Qos, prefetch_size=0, prefetch_count=window, global_=not self._per_consumer)
+
+    def _question(self) -> base.Frame:
+        """A method that changes nothing and is answered."""
+        return self._qos(max(self._prefetch, 1))
 
     async def _declare(self, session: Session, queue: Queue) -> bool:
         """Whether the queue is there to consume from."""
@@ -348,7 +352,7 @@ class AmqpConsumer:
         self._settlements.requeue(deliveries)
 
     async def begin(self, delivery: Delivery) -> None:
-        await self._settlements.begin(delivery, self._qos(max(self._prefetch, 1)))
+        await self._settlements.begin(delivery, self._question)
 
     async def blame(self, delivery: Delivery) -> None:
         await self._settlements.blame(delivery)
@@ -360,7 +364,7 @@ class AmqpConsumer:
         await self._settlements.dead_letter(delivery, reason, detail)
 
     async def flush(self) -> None:
-        await self._settlements.flush(self._qos(max(self._prefetch, 1)))
+        await self._settlements.flush(self._question)
 
     def _on_settled(self, settled: list[Delivery]) -> None:
         """Where cancelled consumers had delivered these, there is room for a new consumer."""
@@ -378,12 +382,12 @@ class AmqpConsumer:
             # Such a queue cannot do without a place in the window, so what came from it keeps its place.
             fixed = {name for name, queue in self._queues.items() if needs_consumer(queue)}
             try:
-                await self._settlements.renew(self._narrow, fixed)
+                await self._settlements.renew(fixed)
             except Exception:  # the next time must come
                 logger.exception("messages that have been here for long could not be exchanged")
 
     async def _narrow(self) -> None:
-        with contextlib.suppress(OperationalError):  # lost: then there is nothing left to renew
+        with contextlib.suppress(OperationalError):  # lost: then there is nothing left to exchange
             await self._reconcile_now()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

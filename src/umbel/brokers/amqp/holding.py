@@ -57,8 +57,8 @@ class Holding:
         self._is_open = False
         #: Those whose start is recorded.
         self.begun: set[Delivery] = set()
-        #: Those that were exchanged because they had been here for long.
-        self.renewed: set[Delivery] = set()
+        #: Those for which copies stand, or are about to: they do not count in the window of the delivery channel.
+        self.apart: set[Delivery] = set()
 
     async def hold(self, delivery: Delivery) -> int | None:
         """Put a copy into a holding queue, with a higher count for one of `begun`; returns its delivery tag, or ``None`` when that failed.
@@ -103,7 +103,7 @@ class Holding:
     def forget(self, settled: list[Delivery]) -> None:
         """Messages that are settled."""
         self.begun.difference_update(settled)
-        self.renewed.difference_update(settled)
+        self.apart.difference_update(settled)
 
     async def _queue(self, queue: str) -> str:
         async with self._opening:

@@ -44,7 +44,8 @@ class Settlements:
     Args:
         deliver: hands deliveries on.
         on_settled: told of deliveries that were settled, for windows made of consumers.
-        on_renewed: told that there are fewer `renewed`.
+        narrow: gives the delivery channel a window without those that are `apart`; else others would come for what is acknowledged there.
+        on_fewer_apart: told that the window may be wider again.
     """
 
     def __init__(
@@ -53,7 +54,8 @@ class Settlements:
         options: BrokerOptions,
         deliver: Callable[[list[Delivery]], None],
         on_settled: Callable[[list[Delivery]], None],
-        on_renewed: Callable[[], None],
+        narrow: Callable[[], Awaitable[None]],
+        on_fewer_apart: Callable[[], None],
     ) -> None:
         self.epoch = 0
         self.unsettled: dict[int, Delivery] = {}
@@ -65,7 +67,8 @@ class Settlements:
         self._patience = options.publish_timeout
         self._deliver = deliver
         self._on_settled = on_settled
-        self._on_renewed = on_renewed
+        self._narrow = narrow
+        self._on_fewer_apart = on_fewer_apart
         #: The tags of what was here, and not new, when `renew` was last called.
         self._old: list[int] = []
         #: Those that are being exchanged → done when they are.
@@ -147,10 +150,10 @@ class Settlements:
         self._on_settled(settled)
 
     def _forget(self, holding: Holding, settled: list[Delivery]) -> None:
-        renewed = len(holding.renewed)
+        apart = len(holding.apart)
         holding.forget(settled)
-        if renewed != len(holding.renewed):
-            self._on_renewed()
+        if apart != len(holding.apart):
+            self._on_fewer_apart()
 
     def _acknowledge(self, tags: list[int]) -> None:
         self._settling.acknowledge(tags)
@@ -169,17 +172,17 @@ class Settlements:
             if upto or singles:
                 self.session.write(render_acks(CHANNEL, upto, singles))
 
-    async def flush(self, question: base.Frame) -> None:
+    async def flush(self, question: Callable[[], base.Frame]) -> None:
         """Return when the broker has all settlements.
 
         Args:
-            question: a harmless method. The broker handles a channel's methods in order, so an answer means that the acks are with it.
+            question: makes a harmless method. The broker handles a channel's methods in order, so an answer means that the acks are with it.
         """
         session = self.session
         if session is not None:
             self.write_acks()
             with contextlib.suppress(OperationalError):  # lost: then there is nothing left to settle
-                await session.ask(question, CHANNEL)
+                await session.ask(question(), CHANNEL)
 
     # handing back
 
@@ -192,6 +195,8 @@ class Settlements:
             self._settling.settled(each.tag)
         if plain and self.session is not None:
             self.session.write(b"".join([render_requeue(CHANNEL, each.tag) for each in plain]))
+            if self.holding is not None:
+                self._forget(self.holding, plain)
             self._on_settled(plain)
         self._restore([each for each in ours if each.tag < 0])
 
@@ -233,30 +238,31 @@ class Settlements:
     # moving
 
     @property
-    def renewed(self) -> int:
-        """How many messages are here that no longer count in the window of the delivery channel, because they have been here for long."""
-        return 0 if self.holding is None else len(self.holding.renewed)
+    def apart(self) -> int:
+        """How many messages are here that do not count in the window of the delivery channel: copies stand for them, or are about to."""
+        return 0 if self.holding is None else len(self.holding.apart)
 
-    async def begin(self, delivery: Delivery, question: base.Frame) -> None:
+    async def begin(self, delivery: Delivery, question: Callable[[], base.Frame]) -> None:
         """Exchange a redelivered message for a copy that says that it ran; see `umbel.brokers.amqp.holding`."""
-        if not delivery.redelivered:
+        if not delivery.redelivered or self.session is None or not self.owns(delivery):
             return
+        holding = self._ensure_holding(self.session)
+        holding.apart.add(delivery)
+        await self._narrow()
         while (other := self._exchanging.get(delivery)) is not None:
             await asyncio.wait([other])
-        if self.session is not None and self.owns(delivery):
-            holding = self._ensure_holding(self.session)
-            if delivery not in holding.begun:
-                holding.begun.add(delivery)
-                if await self._exchange(delivery, holding):
-                    await self.flush(question)  # else a death now would bring back both
-                else:
-                    holding.begun.discard(delivery)
+        if self.owns(delivery) and delivery not in holding.begun:
+            holding.begun.add(delivery)
+            if await self._exchange(delivery, holding):
+                await self.flush(question)  # else a death now would bring back both
+            else:
+                holding.begun.discard(delivery)
+                self._keep(holding, [delivery])
 
-    async def renew(self, narrow: Callable[[], Awaitable[None]], fixed: set[str]) -> None:
+    async def renew(self, fixed: set[str]) -> None:
         """Exchange what has been here, unchanged, since the last call.
 
         Args:
-            narrow: gives the delivery channel a window without what is `renewed`; else others would come for what is acknowledged there.
             fixed: queues whose messages are left as they are.
         """
         session, fresh = self.session, set[Delivery]()
@@ -264,16 +270,20 @@ class Settlements:
         old = [each for each in known if each.queue not in fixed and each not in self._exchanging]
         if old and session is not None:
             holding = self._ensure_holding(session)
-            holding.renewed.update(old)
-            await narrow()
+            holding.apart.update(old)
+            await self._narrow()
             for start in range(0, len(old), _AT_ONCE):
                 some = old[start : start + _AT_ONCE]
                 done = await asyncio.gather(*(self._exchange(each, holding) for each in some))
                 fresh.update(each for each, exchanged in zip(some, done, strict=True) if exchanged)
             if len(fresh) < len(old):  # settled meanwhile, or not exchanged
-                holding.renewed.intersection_update(each for each in self.unsettled.values() if each.tag < 0)
-                self._on_renewed()
+                self._keep(holding, old)
         self._old = [tag for tag, each in self.unsettled.items() if each not in fresh]
+
+    def _keep(self, holding: Holding, deliveries: list[Delivery]) -> None:
+        """Those for which no copy stands after all count in the window again."""
+        holding.apart.difference_update([each for each in deliveries if each.tag > 0 and each not in self._exchanging])
+        self._on_fewer_apart()
 
     async def exchanged(self) -> None:
         """Return when nothing is between two queues: who closes then would leave it in both."""
@@ -305,6 +315,7 @@ class Settlements:
                 self._acknowledge([delivery.tag])
                 self._on_settled([delivery])
             delivery.tag = -tag
+            holding.apart.add(delivery)
             self.unsettled[-tag] = delivery
             return True
         finally:
