@@ -73,6 +73,23 @@ def test_cold_hands_late_work_back_at_once(stage, signals):
     assert stage.length(stage.queue + ".dead") == 0
 
 
+def test_cold_again_and_again_hands_one_message_back_once(stage):
+    stage.settings.update(LATE)
+    gate = stage.gate()
+    running = stage.send("wait_for", gate)
+    for times in (1, 2, 3):
+        worker = stage.worker("-c", "1")
+        stage.await_runs(running.id, times)
+        worker.stop(signal.SIGQUIT)
+        assert stage.length() == 1
+    worker = stage.worker("-c", "1")
+    last = stage.await_runs(running.id, 4)[3]
+    open_gate(gate)
+    assert running.get(timeout=10) == last["pid"]
+    worker.stop()
+    assert (stage.length(), len(stage.runs(running.id))) == (0, 4)
+
+
 def test_cold_hands_back_what_is_reserved(stage):
     stage.settings.update(LATE)
     worker = stage.worker("-c", "1", "--prefetch-multiplier", "8")
