@@ -46,7 +46,24 @@ REMOTE: Final = dict.fromkeys(
     ),
     _CONTROL,
 )  # fmt: skip
-
+#: Result stores, by the first word of their URLs.
+STORES: Final = {
+    "arangodb": "ArangoDB",
+    "azureblockblob": "Azure Blob Storage",
+    **dict.fromkeys(("cache", "memcached"), "Memcached"),
+    "cassandra": "Cassandra",
+    "consul": "Consul",
+    "cosmosdbsql": "Cosmos DB",
+    "couchbase": "Couchbase",
+    "couchdb": "CouchDB",
+    **dict.fromkeys(("database", "db"), "SQL databases"),
+    "dynamodb": "DynamoDB",
+    "elasticsearch": "Elasticsearch",
+    **dict.fromkeys(("file", "filesystem"), "files"),
+    "gs": "Google Cloud Storage",
+    **dict.fromkeys(("mongodb", "mongodb+srv"), "MongoDB"),
+    "s3": "S3",
+}
 
 #: Parts of Celery's app that are another thing here: what to use in their place.
 APP_ELSEWHERE: Final = {

@@ -69,8 +69,14 @@ class AppConnections:
         return self._store
 
     def store_url(self) -> str | None:
-        """The result store's URL, or ``None``."""
-        return store_url(self._conf, urls.split(self._conf.broker_url or ()))
+        """The result store's URL, or ``None``.
+
+        Raises:
+            ImproperlyConfigured: there is no store for such a URL. A sender asks before it sends.
+        """
+        url = store_url(self._conf, urls.split(self._conf.broker_url or ()))
+        store_registry.check(url)
+        return url
 
     @property
     def oid(self) -> str:

@@ -49,10 +49,16 @@ class GlobalOptions:
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    if value == "" and not context.resilient_parsing:  # most often a variable that is not set: -b "$BROKER"
-        raise click.BadParameter("it is empty", context, parameter)
+    not_empty(context, parameter, value)
     if value not in (None, False) and parameter.name is not None:
         context.meta.setdefault(_META, {})[parameter.name] = value
+    return value
+
+
+def not_empty(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Callback: refuse ``''``, most often a variable that is not set: ``-b "$BROKER"``."""
+    if value == "" and not context.resilient_parsing:
+        raise click.BadParameter("it is empty", context, parameter)
     return value
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from umbel import planned
 from umbel.brokers.urls import masked
 from umbel.errors import ImproperlyConfigured
 from umbel.results.base import ResultStore, StoreFactory, StoreOptions
@@ -57,12 +58,42 @@ def connect(options: StoreOptions) -> ResultStore | None:
     scheme, separator, _ = url.partition("://")
     if not separator:
         return _made_by(url, options)
-    factory: StoreFactory = plugins.load(plugins.target(scheme.lower(), BUILT_IN, group=GROUP, what="result store"), f"{scheme}://")
+    factory: StoreFactory = plugins.load(_target(scheme), f"{scheme}://")
     return factory(replace(options, url=url))
+
+
+def check(url: str | None) -> None:
+    """See whether somebody serves a URL's scheme; imports nothing.
+
+    Raises:
+        ImproperlyConfigured: nobody does.
+    """
+    scheme, separator, _ = (url or "").partition("://")
+    if separator:
+        _target(scheme)
+
+
+def _target(scheme: str) -> str:
+    try:
+        return plugins.target(scheme.lower(), BUILT_IN, group=GROUP, what="result store")
+    except ImproperlyConfigured:
+        if scheme.lower() in ("amqp", "amqps", "pyamqp"):
+            raise ImproperlyConfigured(f"no result store for {scheme}:// URLs; to send results through RabbitMQ, use rpc://") from None
+        _refuse_planned(scheme)
+        raise
+
+
+def _refuse_planned(scheme: str) -> None:
+    kind = planned.STORES.get(scheme.lower().partition("+")[0])
+    if kind is not None:
+        raise ImproperlyConfigured(
+            f"result_backend {scheme}: Celery's results in {kind} are not there yet. There are: {', '.join(_SHORT)}."
+        )
 
 
 def _made_by(path: str, options: StoreOptions) -> ResultStore:
     """The store that a factory, named by its import path, makes of the options."""
+    _refuse_planned(path)
     module, _, name = path.replace(":", ".").rpartition(".")
     if not module or not path.replace(":", "").replace(".", "").isidentifier():
         raise ImproperlyConfigured(

@@ -344,3 +344,32 @@ def test_settings_that_cannot_be_imported_are_one_line(umbel, module, tmp_path, 
     assert last.endswith(told)
     assert ("Traceback" in ended.err) == bool(text)
     assert "umbel/" not in ended.err
+
+
+@pytest.mark.parametrize("command", ["call", "result"])
+def test_an_empty_name_or_id_is_misuse(umbel, module, command):
+    ended = umbel("-A", module, command, "")
+    assert ended.code == 2
+    assert "it is empty" in ended.err
+
+
+def test_waiting_for_a_task_that_ignores_its_result(umbel, module, tmp_path):
+    with (tmp_path / f"{module}.py").open("a") as file:
+        file.write("\n@app.task(ignore_result=True)\ndef ign(): pass\n")
+    ended = umbel("-A", module, "call", f"{module}.ign", "--wait")
+    assert ended.code == 0
+    assert f"{module}.ign ignores its result" in ended.err
+    ended = umbel("-A", module, "call", f"{module}.ign", "--wait", "--json")
+    assert (ended.code, json.loads(ended.out)["ignored"]) == (0, True)
+
+
+def test_a_wrong_result_store_is_noticed_before_anything_is_sent(umbel, module, app):
+    ended = umbel("-A", module, "call", f"{module}.add", "-a", "[1, 2]", "-w", "--result-backend", "amqp://guest:guest@localhost")
+    assert ended.code == 1
+    assert "use rpc://" in ended.err
+    assert "Sent" not in ended.err
+    client = app.broker.queue_client()
+    try:
+        assert not client.length("celery")
+    finally:
+        client.close()

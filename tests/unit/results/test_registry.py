@@ -54,3 +54,31 @@ def test_the_path_of_a_factory():
 def test_paths_that_lead_to_no_store(path, text):
     with pytest.raises(ImproperlyConfigured, match=text):
         registry.connect(StoreOptions(url=path))
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("amqp://guest@localhost", "use rpc://"),
+        ("db+postgresql://h/d", "Celery's results in SQL databases are not there yet; known are cache.memory, memory, redis, rpc, sqlite"),
+        ("mongodb://h", "MongoDB are not there yet"),
+        ("cache+memcached://h", "Memcached are not there yet"),
+        ("file:///tmp", "files are not there yet"),
+        ("zz://", "known are"),
+    ],
+)
+def test_celerys_other_stores_are_told_apart_from_unknown_ones(url, text):
+    with pytest.raises(ImproperlyConfigured, match=text):
+        registry.check(url)
+    with pytest.raises(ImproperlyConfigured, match=text):
+        registry.connect(StoreOptions(url=url))
+
+
+def test_a_name_alone_is_told_too():
+    with pytest.raises(ImproperlyConfigured, match="Elasticsearch are not there yet"):
+        registry.connect(StoreOptions(url="elasticsearch"))
+
+
+def test_what_is_served_passes():
+    for url in (None, "redis://h", "rpc://", "sqlite:///x.db", "cache+memory://", "fakes.stores:make"):
+        registry.check(url)

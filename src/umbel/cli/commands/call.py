@@ -13,7 +13,7 @@ import click
 
 from umbel.cli.completing import complete_tasks
 from umbel.cli.loading import LoadedApp, load
-from umbel.cli.options import Command, GlobalOptions, Misuse, Number, WholeNumber, did_you_mean, json_option
+from umbel.cli.options import Command, GlobalOptions, Misuse, Number, WholeNumber, did_you_mean, json_option, not_empty
 from umbel.cli.output import Output
 
 
@@ -53,7 +53,7 @@ def _expiry(text: str | None) -> float | datetime | None:
 
 
 @click.command(cls=Command)
-@click.argument("name", shell_complete=complete_tasks)
+@click.argument("name", callback=not_empty, shell_complete=complete_tasks)
 @click.option("-a", "--args", "args_text", default="[]", metavar="JSON", help="Positional arguments: a JSON list, @FILE, or - for stdin.")
 @click.option("-k", "--kwargs", "kwargs_text", default="{}", metavar="JSON", help="Keyword arguments: a JSON object, @FILE, or -.")
 @click.option("--countdown", type=Number(min=0), metavar="SECONDS", help="Run it after this time.")

@@ -11,14 +11,14 @@ import click
 from umbel import states
 from umbel.cli.completing import complete_tasks
 from umbel.cli.loading import load
-from umbel.cli.options import EX_UNAVAILABLE, Command, GlobalOptions, Number, json_option
+from umbel.cli.options import EX_UNAVAILABLE, Command, GlobalOptions, Number, json_option, not_empty
 from umbel.cli.output import Output
 from umbel.errors import ResultExpired, TimeoutError, UnknownTaskId
 from umbel.runtime.logs import escape_lines
 
 
 @click.command(cls=Command)
-@click.argument("task_id")
+@click.argument("task_id", callback=not_empty)
 @click.option(
     "-t", "--task", metavar="NAME", shell_complete=complete_tasks, help="Name of the task, for those that keep results elsewhere."
 )
@@ -48,8 +48,11 @@ def wait_and_print(output: Output, result: Any, *, timeout: float | None, traceb
         result.get(timeout=timeout, propagate=False)
     state, value = result.state, result.result
     if output.as_json:
-        output.data(_document(result, state, value))
-        return _exit_code(state)
+        output.data({**_document(result, state, value), **({"ignored": True} if result.ignored else {})})
+        return 0 if result.ignored else _exit_code(state)
+    if result.ignored:
+        output.remark(f"{result.name or 'The task'} ignores its result: there is none to wait for.")
+        return 0
     if state == states.SUCCESS:
         output.line(value if isinstance(value, str) else _shown(value))
     elif state in states.READY_STATES:
