@@ -17,15 +17,14 @@ def argument_check(function: Callable[..., Any], *, skip_first: bool) -> Callabl
     Returns:
         ``None`` when the function takes anything, or does not say what it takes.
     """
-    try:
-        signature = inspect.signature(function)
-    except (ValueError, TypeError):
+    known = signature(function)
+    if known is None:
         return None
-    parameters = list(signature.parameters.values())[1 if skip_first else 0 :]
+    parameters = list(known.parameters.values())[1 if skip_first else 0 :]
     kinds = {each.kind for each in parameters}
     if inspect.Parameter.VAR_POSITIONAL in kinds and inspect.Parameter.VAR_KEYWORD in kinds and len(parameters) == 2:
         return None
-    bind = signature.replace(parameters=parameters).bind
+    bind = known.replace(parameters=parameters).bind
     name = getattr(function, "__name__", "the task")
     positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     least = sum(1 for each in positional if each.default is each.empty)
@@ -39,9 +38,17 @@ def argument_check(function: Callable[..., Any], *, skip_first: bool) -> Callabl
         try:
             bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{name}{signature.replace(parameters=parameters)}: {error}") from None
+            raise TypeError(f"{name}{known.replace(parameters=parameters)}: {error}") from None
 
     return check
+
+
+def signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    """A function's signature, if it tells."""
+    try:
+        return inspect.signature(function)
+    except (ValueError, TypeError):
+        return None
 
 
 def takes_exception(function: Callable[..., Any], *, skip_first: bool) -> bool:

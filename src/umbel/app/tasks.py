@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from umbel.app import checking, eager
 from umbel.app.annotations import annotate
 from umbel.app.config.attributes import from_setting
 from umbel.app.sending.options import PublishOptions, arguments
-from umbel.app.sending.publishing import Plan
+from umbel.app.sending.publishing import Plan, too_large
 from umbel.app.validating import validating
 from umbel.errors import MaxRetriesExceededError, OperationalError, Retry
 from umbel.execution import retrying
@@ -144,8 +143,7 @@ class Task(Generic[P, R]):
             OperationalError: the broker cannot be reached, or did not take an earlier message.
             TypeError: the function takes other arguments.
         """
-        plain = self._send_plain(args, kwargs)
-        return self.apply_async(args, kwargs) if plain is None else plain
+        return self._send_plain(args, kwargs) or self.apply_async(args, kwargs)
 
     def _send_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any] | None = None) -> AsyncResult[R] | None:
         """Send a call that has nothing of its own but its arguments, by a stencil; ``None`` where there is no such short way."""
@@ -183,6 +181,9 @@ class Task(Generic[P, R]):
         """What one plain call fills the stencil with: id, root, parent, previews, body."""
         if self._check is not None:
             self._check(args, kwargs)
+        body = v2.body(args, kwargs, serializer=plan.serializer)[2]
+        if len(body) > plan.max_body:
+            raise too_large(self.name, len(body), plan.max_body)
         task_id = uuid7(SYSTEM.now())
         parent = current.request.get()
         if parent is None or parent.id is None:
@@ -191,7 +192,6 @@ class Task(Generic[P, R]):
             root_id, parent_id = parent.root_id, parent.id
             parent.children.append([[task_id, None], None])
             parent.has_sent = True
-        body = v2.body(args, kwargs, serializer=plan.serializer)[2]
         return task_id, root_id, parent_id, preview(args), preview(kwargs), body
 
     def _plain_handle(self, plan: Plan, task_id: str) -> AsyncResult[R]:
@@ -488,13 +488,6 @@ def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]]
     task: Task[..., Any] = type(getattr(function, "__name__", "task"), (base,), attributes)()
     # On the instance: a class would bind the function to it.
     object.__setattr__(task, "__wrapped__", function)
-    object.__setattr__(task, "__signature__", _signature(task.run))
+    object.__setattr__(task, "__signature__", checking.signature(task.run))
     type(task).on_bound(app)
     return task
-
-
-def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
-    try:
-        return inspect.signature(function)
-    except (ValueError, TypeError):
-        return None

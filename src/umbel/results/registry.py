@@ -86,9 +86,8 @@ def _target(scheme: str) -> str:
 def _refuse_planned(scheme: str) -> None:
     kind = planned.STORES.get(scheme.lower().partition("+")[0])
     if kind is not None:
-        raise ImproperlyConfigured(
-            f"result_backend {scheme}: Celery's results in {kind} are not there yet. There are: {', '.join(_SHORT)}."
-        )
+        known = ", ".join(sorted({url.partition("://")[0] for url in _SHORT.values()}))
+        raise ImproperlyConfigured(f"result_backend {scheme}: Celery's results in {kind} are not there yet; known are {known}")
 
 
 def _made_by(path: str, options: StoreOptions) -> ResultStore:

@@ -505,3 +505,20 @@ def test_a_call_may_say_how_often_to_try_again(app, add):
         add.apply_async((1,), countdown=1, **options)
     assert app.fake.retries == [0, 2, 7, sys.maxsize]
     assert broker_options(app.conf).publish_retries == 7
+
+
+@pytest.mark.parametrize("send", ["delay", "apply_async", "delay_many", "send_task"])
+def test_what_is_larger_than_workers_take_is_refused(app, add, send):
+    app.conf.message_max_body = 200
+    calls = {
+        "delay": add.delay,
+        "apply_async": lambda text: add.apply_async((text,), countdown=1),
+        "delay_many": lambda text: add.delay_many([text]),
+        "send_task": lambda text: app.send_task("proj.other", (text,)),
+    }
+    calls[send]("x" * 100)
+    with pytest.raises(
+        EncodeError, match=r"the arguments of proj\.\w+ are too large: \d+ bytes, and workers take 200 \(message_max_body\)"
+    ):
+        calls[send]("x" * 300)
+    assert len(app.fake.sent) == 1

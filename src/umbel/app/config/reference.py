@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from umbel.app.config import schema
+from umbel.app.config import schema, sources
 from umbel.app.config.setting import UNSET, Setting
 
 _HEAD = """\
@@ -18,13 +18,21 @@ This page is written from the table in `src/umbel/app/config/tables` by `python 
 Set them by `app.conf.name = value`, `app.conf.update(...)`, `app.config_from_object("module")`, or as arguments of `Umbel(...)`.
 Old names, from Celery 3, work too; a module may not mix both. An unknown name is an error that suggests the right one.
 
+With `config_from_object("module", namespace="CELERY")`, every setting in the module begins with `CELERY_`, and others are left alone.
+
+These environment variables are read, too; the first that is set counts, and `UMBEL_` stands before `CELERY_`:
+{variables}.
+From the strongest: what is assigned (`app.conf.x = …`, `changes=`, the command line), these variables, arguments of `Umbel(...)`, the configuration
+module, `app.add_defaults(...)`, the defaults below. So `CELERY_BROKER_URL` outranks `Umbel(broker=...)`.
+
 *Compat* settings are read and kept, so that a Celery project's configuration loads, and change nothing.
 """
 
 
 def page() -> str:
     """The whole page, Markdown."""
-    return "\n".join([_HEAD, *_sections()]).rstrip() + "\n"
+    variables = ", ".join(f"`{variable}`" for names in sources.ENVIRONMENT.values() for variable in names)
+    return "\n".join([_HEAD.replace("{variables}", variables), *_sections()]).rstrip() + "\n"
 
 
 def _sections() -> Iterator[str]:

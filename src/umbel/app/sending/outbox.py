@@ -102,6 +102,7 @@ class Outbox:
             zone=app.timezone,
             origin=f"gen{os.getpid()}@{socket.gethostname()}",
             reply_to=reply_to or app.oid,
+            max_body=conf.message_max_body,
         )
 
     def plan(self, task: Any, options: PublishOptions) -> Plan | None:

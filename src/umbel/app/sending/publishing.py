@@ -10,6 +10,7 @@ from typing import Any
 from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.routing import Router
 from umbel.brokers.topology import Destination
+from umbel.errors import EncodeError
 from umbel.messages import timing, v1, v2
 from umbel.messages.ids import uuid7
 from umbel.messages.model import Embed, Message, Stencil, TaskMessage
@@ -37,6 +38,8 @@ class Sender:
     origin: str
     #: Address of results, or the id of this client.
     reply_to: str
+    #: Bytes of body that workers take.
+    max_body: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def prepare(sender: Sender, calling: Calling) -> Prepared:
     Precedence, from the strongest: calling options, the task's attributes, route, settings (Celery's user guide, "Routing tasks").
 
     Raises:
-        EncodeError: the arguments cannot be written.
+        EncodeError: the arguments cannot be written, or are too large.
         QueueNotFound: the queue is unknown and may not be made.
         ValueError: a time cannot be understood.
     """
@@ -90,9 +93,19 @@ def prepare(sender: Sender, calling: Calling) -> Prepared:
         delivery_mode=_delivery_mode(options.delivery_mode, to, sender.delivery_mode),
         expiration=expiration,
     )
+    if len(message.body) > sender.max_body:
+        raise too_large(calling.name, len(message.body), sender.max_body)
     if options.properties:
         message.properties.update(options.properties)
     return Prepared(task.id, message, to, bool(task.ignore_result))
+
+
+def too_large(name: str, size: int, most: int) -> EncodeError:
+    """That a body is larger than workers take."""
+    return EncodeError(
+        f"the arguments of {name} are too large: {size:,} bytes, and workers take {most:,} (message_max_body). "
+        "Send a reference to them instead, or raise that setting, in workers too"
+    )
 
 
 def _all_options(sender: Sender, calling: Calling) -> PublishOptions:
@@ -172,6 +185,8 @@ class Plan:
     stencil: Stencil
     to: Destination
     serializer: str
+    #: Bytes.
+    max_body: int
 
 
 def plan(sender: Sender, calling: Calling) -> Plan | None:
@@ -196,4 +211,4 @@ def plan(sender: Sender, calling: Calling) -> Plan | None:
         serializer=serializer,
         delivery_mode=_delivery_mode(options.delivery_mode, to, sender.delivery_mode),
     )
-    return Plan(stencil, to, serializer)
+    return Plan(stencil, to, serializer, sender.max_body)

@@ -175,7 +175,7 @@ MESSAGE = (
         "message_max_body",
         16 * 1024 * 1024,
         COUNT,
-        "Bytes of body above which a received message goes to the dead letters.",
+        "Bytes of body above which a message is not sent, and a received one goes to the dead letters.",
         used=True,
         own=True,
     ),
