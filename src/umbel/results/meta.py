@@ -82,11 +82,11 @@ class MetaCodec:
         """
         try:
             data = serializers.dumps(to_meta(record), self._serializer)[2]
+            if self._compression:
+                content_type, data = compression.compress(data, self._compression, compression.MAX_DECOMPRESSED)
+                data = COMPRESSED + content_type.encode() + b"\x00" + data
         except EncodeError as error:
             raise EncodeError(f"the result of task {record.task_id} cannot be stored: {error}") from error
-        if self._compression:
-            content_type, data = compression.compress(data, self._compression)
-            data = COMPRESSED + content_type.encode() + b"\x00" + data
         return data
 
     def decode(self, data: bytes, task_id: str = "") -> Record:

@@ -28,7 +28,7 @@ def pack(record: Record, options: StoreOptions) -> Packed:
     """Encode a record.
 
     Raises:
-        EncodeError: the result serializer cannot write it; the text names the task.
+        EncodeError: the result serializer cannot write it, or compressed it could not be read again; the text names the task.
     """
     fields = {name: getattr(record, name) for name in _FIELDS}
     if fields["children"] is not None:
@@ -36,11 +36,11 @@ def pack(record: Record, options: StoreOptions) -> Packed:
     fields["extended"] = dict(fields["extended"])
     try:
         content_type, content_encoding, data = serializers.dumps(fields, options.serializer)
+        method = None
+        if options.compression:
+            method, data = compression.compress(data, options.compression, compression.MAX_DECOMPRESSED)
     except EncodeError as error:
         raise EncodeError(f"the result of task {record.task_id} cannot be stored: {error}") from error
-    method = None
-    if options.compression:
-        method, data = compression.compress(data, options.compression)
     return Packed(record.task_id, record.status, content_type, content_encoding, method, data)
 
 

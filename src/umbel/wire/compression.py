@@ -79,17 +79,26 @@ class Methods:
             raise ImproperlyConfigured(f"There is no compression {ascii(name)[:80]}: known are {', '.join(self._found)}.")
         return found
 
-    def compress(self, body: bytes, name: str) -> tuple[str, bytes]:
+    def compress(self, body: bytes, name: str, limit: int | None = None) -> tuple[str, bytes]:
         """Compress.
+
+        Args:
+            body: the bytes.
+            name: the method's.
+            limit: of bytes that its readers will decompress.
 
         Returns:
             The header's value, and bytes.
 
         Raises:
-            EncodeError: the method's library is not installed.
+            EncodeError: nobody could read it again, or the method's library is not installed.
             ImproperlyConfigured: there is no such method.
         """
         found = self.find(name)
+        if limit is not None and len(body) > limit:
+            raise EncodeError(
+                f"{len(body)} bytes are more than the {limit} that readers decompress: keep so much elsewhere, or do not compress it."
+            )
         return found.header, found.compress(body)
 
     def decompress(self, body: bytes, name: str, limit: int = MAX_DECOMPRESSED) -> bytes:

@@ -8,6 +8,8 @@ from umbel.errors import ContentDisallowed, DecodeError, EncodeError
 from umbel.results.base import StoreOptions
 from umbel.results.meta import COMPRESSED, MetaCodec, from_meta, to_meta
 from umbel.results.model import Record
+from umbel.results.packing import pack, unpack
+from umbel.wire.compression import MAX_DECOMPRESSED
 
 #: As Celery 5.7 stores them, `result_extended` and stamps included.
 STORED = [
@@ -47,6 +49,23 @@ def test_every_serializer_and_compression(serializer, compression):
     assert data.startswith(COMPRESSED) == (compression is not None)
     plain = StoreOptions(url="", serializer=serializer, accept=frozenset({serializer}))
     assert MetaCodec(plain).decode(data).result == record.result
+
+
+def _through_meta(record, options):
+    codec = MetaCodec(options)
+    return codec.decode(codec.encode(record))
+
+
+def _through_packing(record, options):
+    return unpack(pack(record, options), frozenset({"json"}))
+
+
+@pytest.mark.parametrize("through", [_through_meta, _through_packing])
+def test_what_is_compressed_can_be_read_again_or_is_refused(through):
+    options, huge = StoreOptions(url="", compression="gzip"), "x" * (MAX_DECOMPRESSED - 1000)
+    assert through(Record(task_id="t", status="SUCCESS", result=huge), options).result == huge
+    with pytest.raises(EncodeError, match=r"result of task t cannot be stored: \d+ bytes"):
+        through(Record(task_id="t", status="SUCCESS", result=huge + "x" * 1000), options)
 
 
 def test_what_cannot_be_stored_or_read():
