@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -27,14 +26,13 @@ from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.worker.jobs import Entry, run_of
+from umbel.runtime.listening import Listeners
 from umbel.worker.narrating import Narrator
 
 logger = logging.getLogger("umbel.worker")
 
 #: Seconds after which a message that cannot be moved goes back to its queue.
 _PAUSE = 5.0
-#: Where listeners of signals run: one after the other, and apart from the threads that store results, which must never wait for them.
-_LISTENERS = ThreadPoolExecutor(1, thread_name_prefix="umbel-signals")
 
 
 class Settlement:
@@ -51,6 +49,7 @@ class Settlement:
         self._store = store
         self._narrator = narrator
         self._spawn = spawn
+        self._listeners = Listeners()
         #: Tasks that have ended in children.
         self.completed = 0
         #: Runs that ended after their delivery was lost, so that they are not repeated when it comes back.
@@ -59,6 +58,10 @@ class Settlement:
     def attach(self, consumer: Consumer) -> None:
         """Settle through this consumer."""
         self._consumer = consumer
+
+    def close(self) -> None:
+        """Let go of the listeners' thread, whether they have ended or not."""
+        self._listeners.close()
 
     def settle(self, ended: Iterable[tuple[Entry, Outcome]]) -> None:
         """What children have reported."""
@@ -138,7 +141,7 @@ class Settlement:
             await self._keep(delivery, error, states.FAILURE)
         await self._bury(delivery, reason, detail)
         if error is not None:
-            await _tell(delivery, error, states.FAILURE)
+            await self._tell(delivery, error, states.FAILURE)
 
     async def _bury(self, delivery: Delivery, reason: str, detail: str) -> None:
         self._narrator.buried(delivery, reason, detail)
@@ -149,7 +152,7 @@ class Settlement:
             await self._keep(delivery, error, state)
         if ack:
             self._consumer.ack([delivery])
-        await _tell(delivery, error, state)
+        await self._tell(delivery, error, state)
 
     async def _keep(self, delivery: Delivery, error: BaseException, state: str) -> None:
         """Store a failure; waits out a store that cannot be reached."""
@@ -166,9 +169,19 @@ class Settlement:
             else:
                 return
 
+    async def _tell(self, delivery: Delivery, error: BaseException, state: str) -> None:
+        """Signal the end of a task that no child can tell of."""
+        signal, named = _signal(delivery, error, state)
+        if not signal.receivers:
+            return
+        if signal is hooks.task_failure:
+            einfo = ExceptionInfo(error)
+            named.update(traceback=einfo.traceback, einfo=einfo)
+        await self._listeners.call(partial(signal.send, delivery.headers.get("task"), **named))
 
-async def _tell(delivery: Delivery, error: BaseException, state: str) -> None:
-    """Signal the end of a task that no child can tell of."""
+
+def _signal(delivery: Delivery, error: BaseException, state: str) -> tuple[hooks.Signal, dict[str, Any]]:
+    """The signal of the end of a task that no child can tell of, and what its listeners get."""
     headers = delivery.headers
     name, task_id = headers.get("task"), headers.get("id")
     signal = hooks.task_failure
@@ -181,9 +194,4 @@ async def _tell(delivery: Delivery, error: BaseException, state: str) -> None:
         signal, named = hooks.task_unknown, {"message": delivery, "exc": error, "name": name, "id": task_id}
     elif isinstance(error, (MessageError, InvalidTaskError)):
         signal, named = hooks.task_rejected, {"message": delivery, "exc": error}
-    if not signal.receivers:
-        return
-    if signal is hooks.task_failure:
-        einfo = ExceptionInfo(error)
-        named.update(traceback=einfo.traceback, einfo=einfo)
-    await asyncio.get_running_loop().run_in_executor(_LISTENERS, partial(signal.send, name, **named))
+    return signal, named

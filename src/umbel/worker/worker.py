@@ -318,6 +318,7 @@ class Worker:
             self.seating.close()
         if self._chores:
             await asyncio.wait(set(self._chores), timeout=30.0)
+        self.settlement.close()
         await self.consumer.aclose()
         if not self.seating.is_empty:
             with contextlib.suppress(TimeoutError):

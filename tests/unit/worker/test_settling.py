@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +82,60 @@ def test_what_cannot_be_moved_goes_back_to_its_queue(monkeypatch, caplog):
     asyncio.run(story())
     assert "cannot be moved" in caplog.text
     assert "the queue q.dead is full" in caplog.text
+
+
+_HANGING = """
+import asyncio, threading
+from umbel import hooks
+from umbel.brokers.base import Delivery
+from umbel.errors import WorkerLostError
+from umbel.worker.narrating import Narrator
+from umbel.worker.settling import Settlement
+from unit.worker.stand_ins import FakeConsumer
+
+hangs = threading.Event()
+
+def listen(**_named):
+    hangs.set()
+    threading.Event().wait()
+
+async def story():
+    settlement = Settlement(None, Narrator(), asyncio.ensure_future)
+    settlement.attach(FakeConsumer())
+    settlement.bury(Delivery(b"", {"id": "a"}, "", "", {}, 1, 0, "q", "", "q", False, 0), "worker_lost", "", WorkerLostError(""))
+    while not hangs.is_set():
+        await asyncio.sleep(0.001)
+    settlement.close()
+
+hooks.task_failure.connect(listen)
+asyncio.run(story())
+print("ended")
+"""
+
+
+def test_a_listener_that_hangs_does_not_hang_the_exit():
+    tests = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-c", _HANGING],
+        env={**os.environ, "PYTHONPATH": str(tests)},
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=True,
+    )
+    assert ended.stdout == "ended\n"
+
+
+def test_the_thread_of_listeners_ends_with_its_settlement():
+    async def story():
+        threads = []
+        settlement = Settlement(None, Narrator(), asyncio.ensure_future)
+        await settlement._listeners.call(lambda: threads.append(threading.current_thread()))
+        settlement.close()
+        await asyncio.to_thread(threads[0].join, 10)
+        assert not threads[0].is_alive()
+
+    asyncio.run(story())
 
 
 def test_a_listener_that_takes_long_holds_neither_its_message_nor_others():
