@@ -25,8 +25,8 @@ from umbel.results.base import ResultStore
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
-from umbel.worker.jobs import Entry, run_of
 from umbel.runtime.listening import Listeners
+from umbel.worker.jobs import Entry, run_of
 from umbel.worker.narrating import Narrator
 
 logger = logging.getLogger("umbel.worker")
