@@ -55,6 +55,20 @@ class Commands(Group):
             raise Misuse(f"Celery's command {args[0]!r} is not there yet. There are: {', '.join(COMMANDS)}.")
         return super().resolve_command(ctx, args)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            owner = next((name for name in COMMANDS if name in words and self._takes(ctx, name, error.option_name)), None)
+            if owner is None:
+                raise
+            raise click.UsageError(f"{error.option_name} is an option of {owner!r}: write it after that word.", ctx) from None
+
+    def _takes(self, ctx: click.Context, name: str, option: str) -> bool:
+        command = self.get_command(ctx, name)
+        return command is not None and any(option in parameter.opts for parameter in command.params)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])

@@ -53,7 +53,7 @@ class StopLadder:
 
     def interrupt(self) -> None:
         """Ctrl-C."""
-        self._go(self._step + 1)
+        self._go(self._step + 1, "Ctrl-C again stops at once.")
 
     def quit(self) -> None:
         """SIGQUIT."""
@@ -62,13 +62,18 @@ class StopLadder:
     def terminate(self) -> None:
         """SIGTERM."""
         if self._step == 0:
-            self._go(1)
+            self._go(1, "QUIT stops at once.")
 
-    def _go(self, step: int) -> None:
+    @property
+    def is_climbed(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._step > 0
+
+    def _go(self, step: int, more: str = "") -> None:
         self._step = step
         if step == 1:
             self._target.request_stop(warm=True)
-            self._say("Stopping: running tasks may end, nothing new is started. Ctrl-C again to stop at once.")
+            self._say(f"Stopping: running tasks may end, nothing new is started. {more}")
         elif step == 2:
             self._target.request_stop(warm=False)
             self._say("Stopping at once: what was running goes back to its queue.")

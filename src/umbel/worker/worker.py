@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from umbel import hooks
 from umbel.app.app import Umbel
 from umbel.app.sending.queues import worker_direct
+from umbel.brokers.base import Delivery
 from umbel.brokers.topology import Queue
 from umbel.errors import ImproperlyConfigured, OperationalError
 from umbel.messages import dialects
@@ -77,6 +78,8 @@ class Worker:
         self._wake: asyncio.Event | None = None
         self._requests = 0
         self._is_cold = False
+        #: Messages that the stop gave back to their queues.
+        self.handed_back = 0
         #: How many messages were held, and how many had been postponed, at the last look.
         self._early_before = (0, 0)
         self._chores: set[asyncio.Task[None]] = set()
@@ -305,15 +308,15 @@ class Worker:
         waiting = self.dispatcher.reclaim_all()
         if ARMED:
             hit("during_shutdown_handback")
-        self.consumer.requeue([entry.delivery for entry in waiting if not entry.lost] + self.intake.let_go())
+        self._give_back([entry.delivery for entry in waiting if not entry.lost] + self.intake.let_go())
         await self._drain()
-        self.consumer.requeue(entry.delivery for entry in self.dispatcher.reclaim_all() if not entry.lost)
+        self._give_back([entry.delivery for entry in self.dispatcher.reclaim_all() if not entry.lost])
         if self._is_cold:
             running = [entry for entry in self.dispatcher.running() if not entry.early and not entry.lost]
             for seat in list(self.dispatcher.stations):
                 self.dispatcher.remove_seat(seat)
             self.seating.kill()
-            self.consumer.requeue(entry.delivery for entry in running)
+            self._give_back([entry.delivery for entry in running])
         else:
             self.seating.close()
         if self._chores:
@@ -328,6 +331,10 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.supervisor.all_gone.wait(), 2.0)
         await self._tell(hooks.worker_shutdown, self)
+
+    def _give_back(self, deliveries: Sequence[Delivery]) -> None:
+        self.handed_back += len(deliveries)
+        self.consumer.requeue(deliveries)
 
     async def _drain(self) -> None:
         """Wait for what runs; time limits still hold."""

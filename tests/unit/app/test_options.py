@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -71,3 +71,27 @@ def test_weaker_options_fill_what_was_not_said():
     assert (found.queue, found.priority, found.task_id) == ("mine", 3, None)
     same = PublishOptions(queue="mine")
     assert same.over({"queue": "theirs"}) is same
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        ({"eta": 12}, TypeError, "eta must be a datetime or ISO 8601 text, got 12"),
+        ({"eta": "tomorrow"}, ValueError, "eta must be a datetime or ISO 8601 text, got 'tomorrow'"),
+        ({"countdown": "3"}, TypeError, "countdown must be a number of seconds or a timedelta, got '3'"),
+        ({"expires": "soon"}, ValueError, "expires must be a number of seconds, a datetime, a timedelta or ISO 8601 text, got 'soon'"),
+        ({"expires": []}, TypeError, "expires must be a number"),
+        ({"time_limit": "9"}, TypeError, "time_limit must be a number"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_options_name(given, error, text):
+    with pytest.raises(error, match=text):
+        PublishOptions.parse(given)
+
+
+def test_times_of_every_kind_are_taken():
+    moment = datetime(2030, 1, 31, tzinfo=UTC)
+    for given in (moment, moment.isoformat(), "2030-01-31 12:00"):
+        PublishOptions.parse({"eta": given, "expires": given})
+    for seconds in (3, 0.5, timedelta(seconds=1)):
+        PublishOptions.parse({"countdown": seconds, "expires": seconds, "time_limit": seconds})

@@ -172,3 +172,11 @@ def test_help_is_quick():
         return after.children_user + after.children_system - before.children_user - before.children_system
 
     assert min(once() for _ in range(5)) < 0.150
+
+
+@pytest.mark.parametrize("option", [("-l", "info"), ("--loglevel=info",), ("-c4",)])
+def test_a_commands_own_option_before_it_gets_a_hint(umbel, option):
+    ended = umbel("-A", "tasks", *option, "worker")
+    assert ended.code == 2
+    assert f"{option[0][:2] if option[0][1] != '-' else '--loglevel'} is an option of 'worker': write it after that word." in ended.err
+    assert "No such option" in umbel("-A", "tasks", "--nonsense", "worker").err

@@ -55,6 +55,8 @@ def test_it_starts_works_and_stops(worker, umbel, module, tmp_path):
     assert process.wait(20) == 0
     assert "succeeded in" in rest
     assert "Traceback" not in rest
+    assert "nothing new is started. QUIT stops at once." in rest
+    assert rest.splitlines()[-1].endswith("Stopped; 0 tasks handed back.")
     assert not (tmp_path / "w1.pid").exists()
 
 

@@ -20,6 +20,7 @@ _IGNORED: Final = frozenset({
     "connection", "producer", "publisher", "event_dispatcher", "exchange_type", "immediate", "declare", "router", "result_cls", "task_type",
     "confirm_timeout", "chord_size", "utc", "now", "root", "taskset_id",
 })  # fmt: skip
+_DURATIONS: Final = frozenset({"countdown", "expires", "time_limit", "soft_time_limit", "timeout"})
 #: Another word for the same.
 _ALIASES: Final = {"group": "group_id", "max_wait": "timeout"}
 
@@ -143,9 +144,7 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
         fixed["chain"] = tuple(_signature("chain", each) for each in _listed(given["chain"])) or None
     if "chord" in given:
         fixed["chord"] = _signature("chord", given["chord"])
-    for name in ("countdown", "expires", "time_limit", "soft_time_limit", "timeout"):
-        if isinstance(given.get(name), timedelta):
-            fixed[name] = given[name].total_seconds()
+    fixed.update(_times(given))
     priority = given.get("priority")
     if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int) or not 0 <= priority <= 255):
         raise ValueError(f"priority must be a whole number from 0 to 255, got {priority!r}")
@@ -155,6 +154,31 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     if headers is not None and not isinstance(headers, Mapping):
         raise TypeError(f"headers must be a dict, got {type(headers).__name__}")
     return fixed
+
+
+def _times(given: Mapping[str, Any]) -> dict[str, float]:
+    """The durations among the options as seconds, after a look at these and at times."""
+    fixed: dict[str, float] = {}
+    for name in given.keys() & _DURATIONS:
+        if isinstance(given[name], timedelta):
+            fixed[name] = given[name].total_seconds()
+        elif name == "expires" and not isinstance(given[name], (int, float)):
+            _check_time(name, given[name], "a number of seconds, a datetime, a timedelta or ISO 8601 text")
+        elif not isinstance(given[name], (int, float)):
+            raise TypeError(f"{name} must be a number of seconds or a timedelta, got {given[name]!r}")
+    if "eta" in given:
+        _check_time("eta", given["eta"], "a datetime or ISO 8601 text")
+    return fixed
+
+
+def _check_time(name: str, value: Any, expected: str) -> None:
+    if isinstance(value, str):
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"{name} must be {expected}, got {value!r}") from None
+    elif not hasattr(value, "isoformat"):
+        raise TypeError(f"{name} must be {expected}, got {value!r}")
 
 
 def _milliseconds(seconds: Any) -> str:

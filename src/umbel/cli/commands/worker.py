@@ -217,8 +217,12 @@ def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node:
         output.remark(f"Dropped {count(purge_all(loaded, tuple(names)), 'message')} that waited.")
     dump_stacks_on_usr1()
     say = logging.getLogger("umbel.worker").warning
-    with stop_signals(StopLadder(worker, say)):
-        return int(worker.run())
+    ladder = StopLadder(worker, say)
+    with stop_signals(ladder):
+        code = worker.run()
+    if ladder.is_climbed:
+        say(f"Stopped; {count(worker.handed_back, 'task')} handed back.")
+    return int(code)
 
 
 def _say_ready(worker: Any) -> None:
