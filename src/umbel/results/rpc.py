@@ -27,7 +27,7 @@ from pamqp import commands
 from umbel.brokers import urls
 from umbel.brokers.amqp import AmqpBroker
 from umbel.brokers.amqp.addresses import addresses
-from umbel.brokers.amqp.declaring import declare_queue
+from umbel.brokers.amqp.declaring import TOPOLOGY_CHANNEL, declare_queue
 from umbel.brokers.amqp.sockets import BlockingConnection, connect_any
 from umbel.brokers.base import BrokerOptions, Delivery, Publisher
 from umbel.brokers.topology import Destination, Exchange, Queue
@@ -46,7 +46,7 @@ from umbel.wire.amqp.rendering import render_ack
 
 logger = logging.getLogger("umbel.results.rpc")
 
-_CHANNEL, _TOPOLOGY_CHANNEL = 1, 2
+_CHANNEL = 1
 #: Records kept. Those that somebody has read are dropped first, then those nobody has asked for; of each the oldest.
 _MOST_KEPT = 10_000
 #: Seconds to write an acknowledgement.
@@ -248,7 +248,7 @@ class RpcStore:
         )
         try:
             expires = {} if self.options.expires is None else {"x-expires": max(1, int(self.options.expires * 1000))}
-            connection.declare(declare_queue(Queue(self._name, Exchange(""), arguments=expires)), _TOPOLOGY_CHANNEL, deadline)
+            connection.declare(declare_queue(Queue(self._name, Exchange(""), arguments=expires)), TOPOLOGY_CHANNEL, deadline)
             connection.open_channel(_CHANNEL, deadline)
             connection.core.receiver.queues[b"umbel"] = self._name
             consume = method(commands.Basic.Consume, queue=self._name, consumer_tag="umbel")

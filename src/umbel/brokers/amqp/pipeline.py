@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from umbel.brokers.amqp.addresses import Address
-from umbel.brokers.amqp.declaring import declare_queue
+from umbel.brokers.amqp.declaring import TOPOLOGY_CHANNEL, declare_queue
 from umbel.brokers.amqp.sockets import BlockingConnection, connect_any
 from umbel.brokers.amqp.window import Watcher, Window
 from umbel.brokers.base import BrokerOptions
@@ -26,8 +26,8 @@ from umbel.wire.amqp.rendering import address_of, size_of
 
 logger = logging.getLogger("umbel.brokers.amqp")
 
-#: The channel that messages are published on, and the one that topology is declared on.
-CHANNEL, TOPOLOGY_CHANNEL = 1, 2
+#: The channel that messages are published on.
+CHANNEL = 1
 _MOST_DECLARED = 2000
 #: Messages for each write when the window is published again.
 _REPLAY = 64

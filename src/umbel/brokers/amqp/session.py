@@ -11,6 +11,7 @@ from typing import Any
 from pamqp import base, commands
 
 from umbel.brokers.amqp.addresses import Address, tls_context
+from umbel.brokers.amqp.declaring import TOPOLOGY_CHANNEL
 from umbel.brokers.amqp.sockets import PRECONDITION_FAILED, REFUSALS, ChannelError, tune_socket
 from umbel.brokers.base import ATTEMPTS, Delivery, MessageLimits
 from umbel.brokers.reaching import cause
@@ -19,9 +20,6 @@ from umbel.wire.amqp import events
 from umbel.wire.amqp.connection import Connection, State
 from umbel.wire.amqp.fastpath import Receiver
 from umbel.wire.amqp.methods import HEARTBEAT, method
-
-#: Where topology is declared, so that a refusal closes no channel that matters.
-TOPOLOGY_CHANNEL = 3
 
 
 class Session(asyncio.Protocol):
