@@ -11,14 +11,16 @@ import time
 import weakref
 
 import pytest
+from pamqp import commands
 
 from system.processes import eventually
 from umbel.brokers.amqp import connect
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.errors import AccessRefused, BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
-from umbel.messages.model import Message
+from umbel.messages.model import Message, Stencil
 from umbel.wire.amqp import events
+from umbel.wire.amqp.methods import method
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -262,8 +264,9 @@ def test_the_failover_list(make, rabbitmq_url, queue, client):
 
 def test_a_returned_message_is_told_at_the_next_call(make, unique):
     publisher = make().publisher()
-    publisher.publish(Message(b"x", {}, properties={"correlation_id": "the-id"}), Destination("", unique("nowhere")))
-    with pytest.raises(MessageReturned, match=r"nowhere.*the-id"):
+    message = Message(b"x", {"task": "the.task"}, properties={"correlation_id": "the-id"})
+    publisher.publish(message, Destination("", unique("nowhere")))
+    with pytest.raises(MessageReturned, match=r"nowhere.*the\.task\[the-id\]"):
         publisher.flush()
     publisher.flush()
 
@@ -290,15 +293,41 @@ def test_a_queue_that_was_deleted_is_declared_again(make, queue, client):
     assert sorted(map(int, bodies(client, queue))) == list(range(20))
 
 
-def test_an_exchange_that_is_not_there_costs_only_its_own_messages(make, unique, queue, client):
+def test_an_exchange_that_is_not_there_fails_its_own_call_and_doubles_nothing(make, unique, queue, client):
     publisher = make().publisher()
     publisher.declare(queue)
+    missing = Destination(unique("no-exchange"), "k")
+    holes = dict.fromkeys(("id", "root_id", "parent_id", "argsrepr", "kwargsrepr"))
+    stencil = Stencil(holes, {"correlation_id": None}, "application/json", "utf-8", missing.exchange, "k")
+    for number in range(500):
+        publisher.publish(Message(b"%d" % number, {}), Destination.of(queue))
+        if number % 200 == 100:
+            with pytest.raises(PublishError, match=r"404.*no-exchange"):
+                publisher.publish(Message(b"lost", {}), missing)
+            with pytest.raises(PublishError, match=r"404.*no-exchange"):
+                publisher.publish_many([(Message(b"lost", {}), missing)])
+            with pytest.raises(PublishError, match=r"404.*no-exchange"):
+                publisher.publish_stencil(stencil, "i", "i", None, "()", "{}", b"")
+    publisher.flush()
+    assert [int(body) for body in bodies(client, queue)] == list(range(500))
+
+
+def test_an_exchange_that_goes_costs_only_its_own_messages_and_is_missed_from_then_on(make, unique, queue, client):
+    publisher = make().publisher()
+    publisher.declare(queue)
+    exchange = Exchange(unique("gone"), type="topic")
+    other = Queue(unique("other"), exchange, routing_key="k")
+    publisher.publish(Message(b"there", {}, properties={"correlation_id": "c"}), Destination.of(other), confirm=True)
+    client.delete(other.name)
+    client._work(method(commands.Exchange.Delete, exchange=exchange.name))
     for number in range(50):
         publisher.publish(Message(b"%d" % number, {}), Destination.of(queue))
         if number == 49:
-            publisher.publish(Message(b"lost", {}), Destination(unique("no-exchange"), "k"))
-    with pytest.raises(PublishError, match=r"404.*no-exchange"):
+            publisher.publish(Message(b"lost", {"id": "the-id", "task": "the.task"}), Destination(exchange.name, "k"))
+    with pytest.raises(PublishError, match=r"404.*gone.*the\.task\[the-id\]"):
         publisher.flush()
+    with pytest.raises(PublishError, match=r"404.*gone"):
+        publisher.publish(Message(b"lost", {}), Destination(exchange.name, "k"))
     publisher.flush()
     assert {int(body) for body in bodies(client, queue)} == set(range(50))
 
@@ -307,8 +336,8 @@ def test_a_refused_message(make, queue, client):
     full = Queue(queue.name, arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
     publisher = make().publisher()
     publisher.publish(Message(b"1", {}), Destination.of(full), confirm=True)
-    with pytest.raises(PublishError, match="nack"):
-        publisher.publish(Message(b"2", {}), Destination.of(full), confirm=True)
+    with pytest.raises(PublishError, match=r"nack.*the\.task\[the-id\]"):
+        publisher.publish(Message(b"2", {"id": "the-id", "task": "the.task"}), Destination.of(full), confirm=True)
     assert bodies(client, full) == [b"1"]
 
 

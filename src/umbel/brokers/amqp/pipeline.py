@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 
+from pamqp import commands
+
 from umbel.brokers.amqp.addresses import Address
 from umbel.brokers.amqp.declaring import TOPOLOGY_CHANNEL, declare_queue
 from umbel.brokers.amqp.sockets import BlockingConnection, connect_any
@@ -22,7 +24,8 @@ from umbel.errors import MessageReturned, OperationalError, PublishError
 from umbel.runtime.clock import SYSTEM
 from umbel.wire.amqp import events
 from umbel.wire.amqp.fastpath import DEFAULT_FRAME_MAX
-from umbel.wire.amqp.rendering import address_of, size_of
+from umbel.wire.amqp.methods import method
+from umbel.wire.amqp.rendering import address_of, size_of, title_of
 
 logger = logging.getLogger("umbel.brokers.amqp")
 
@@ -39,7 +42,7 @@ class Pipeline:
     """See the module."""
 
     def __init__(self, nodes: Sequence[Address], options: BrokerOptions, declared: dict[str, Queue]) -> None:
-        self.window = Window()
+        self.window = Window(lambda frames: title_of(frames, options.limits))
         self.connection: BlockingConnection | None = None
         self.frame_max = DEFAULT_FRAME_MAX
         #: Why the broker takes no messages now.
@@ -48,6 +51,8 @@ class Pipeline:
         self.due: list[tuple[Watcher, BaseException | None]] = []
         #: Names of queues that exist, as far as this connection knows.
         self.ready: set[str] = set()
+        #: Names of exchanges that exist, as far as this connection knows.
+        self.exchanges: set[str] = set()
         #: Frames that are not written yet, and their bytes.
         self.buffer: list[bytes] = []
         self.buffered = 0
@@ -87,6 +92,7 @@ class Pipeline:
         self.frame_max = connection.core.frame_max
         self.blocked = self._closed_channel = None
         self.ready.clear()
+        self.exchanges.clear()
         self.connection = connection
         try:
             connection.open_channel(CHANNEL, deadline, confirm=True)
@@ -117,6 +123,14 @@ class Pipeline:
             self._declare_over(self.connection, queue, deadline)
         if len(self._declared) < _MOST_DECLARED:
             self._declared[queue.name] = queue
+
+    def look_up(self, exchange: str, deadline: float) -> None:
+        """Raise when there is no such exchange: on the channel of messages, RabbitMQ would close it, with all that is unconfirmed there."""
+        assert self.connection is not None
+        self.connection.declare([method(commands.Exchange.Declare, exchange=exchange, passive=True)], TOPOLOGY_CHANNEL, deadline)
+        if len(self.exchanges) >= _MOST_DECLARED:
+            self.exchanges.clear()
+        self.exchanges.add(exchange)
 
     def write_buffer(self) -> None:
         """Write what is buffered. When that fails the messages are in the window, and go over the next connection."""
@@ -183,6 +197,8 @@ class Pipeline:
             ours = dict(queue.arguments)
             logger.warning("queue %r exists with other arguments than %r and is used as it is: %s", queue.name, ours, refusal)
         self.ready.add(queue.name)
+        if frames and (exchange := queue.resolved().exchange) is not None:
+            self.exchanges.add(exchange.name)
 
     def _on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Returned):
@@ -199,9 +215,10 @@ class Pipeline:
             self._closed_channel = event
 
     def _on_returned(self, event: events.Returned) -> None:
-        ident = event.content[3].get("correlation_id")
+        ident, task = event.content[3].get("correlation_id"), event.content[2].get("task")
         where = f"exchange {event.exchange!r}, routing key {event.routing_key!r}"
-        error = MessageReturned(f"no queue is bound to {where}: the message{f' {ident}' if ident else ''} was returned ({event.text})")
+        title = f" {task or ''}[{ident}]" if ident else ""
+        error = MessageReturned(f"no queue is bound to {where}: the message{title} was returned ({event.text})")
         needle, address = (ident or "").encode(), (event.exchange, event.routing_key)
         found = self.window.take_where(lambda frames: address_of(frames) == address and needle in frames and event.body in frames)
         if found is None:
@@ -234,6 +251,7 @@ class Pipeline:
     def _reopen_channel(self, connection: BlockingConnection, closed: events.ChannelClosed) -> None:
         """The broker closed the channel over one message: drop that one, publish the others again."""
         self._closed_channel = None
+        self.exchanges.clear()
         error = PublishError(f"RabbitMQ refused a message: {closed.code} {closed.text}")
         refused = 0
         if found := _EXCHANGE.search(closed.text):

@@ -97,6 +97,8 @@ class AmqpPublisher:
         with self._lock:
             if to.queue is not None and to.queue.name not in self._pipe.ready:
                 self._declare(to.queue, started, deadline)
+            if to.exchange and to.exchange not in self._pipe.exchanges:
+                self._look_up(to.exchange, started, deadline)
             number = self._put(frames, started, deadline)
         if confirm:
             self._await(number, deadline)
@@ -111,19 +113,23 @@ class AmqpPublisher:
         frames = compiled.render(task_id, root_id, parent_id, argsrepr, kwargsrepr, body, self._pipe.frame_max)
         started = SYSTEM.monotonic()
         with self._lock:
+            if stencil.exchange and stencil.exchange not in self._pipe.exchanges:
+                self._look_up(stencil.exchange, started, started + self._options.publish_timeout)
             self._put(frames, started, started + self._options.publish_timeout)
         if self._pipe.due:
             self._tell()
 
     def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
         count, number, left = 0, 0, iter(messages)
-        while batch := [(self._render(message, to), to.queue) for message, to in islice(left, 256)]:
+        while batch := [(self._render(message, to), to) for message, to in islice(left, 256)]:
             started = SYSTEM.monotonic()
             deadline = started + self._options.publish_timeout
             with self._lock:
-                for frames, queue in batch:
-                    if queue is not None and queue.name not in self._pipe.ready:
-                        self._declare(queue, started, deadline)
+                for frames, to in batch:
+                    if to.queue is not None and to.queue.name not in self._pipe.ready:
+                        self._declare(to.queue, started, deadline)
+                    if to.exchange and to.exchange not in self._pipe.exchanges:
+                        self._look_up(to.exchange, started, deadline)
                     number = self._put(frames, started, deadline)
                     count += 1
                 self._pipe.write_buffer()
@@ -219,14 +225,23 @@ class AmqpPublisher:
         return number
 
     def _declare(self, queue: Queue, started: float, deadline: float) -> None:
-        """Declare a queue, over as many connections as the retries allow."""
+        """Declare a queue."""
+        self._arrange(lambda: self._pipe.declare(queue, deadline), f"the queue {queue.name!r} cannot be declared", started, deadline)
+
+    def _look_up(self, exchange: str, started: float, deadline: float) -> None:
+        """See that an exchange is there, before the first message to it."""
+        what = f"the exchange {exchange!r} cannot be published to"
+        self._arrange(lambda: self._pipe.look_up(exchange, deadline), what, started, deadline)
+
+    def _arrange(self, work: Callable[[], None], failed: str, started: float, deadline: float) -> None:
+        """Do something before a message is written, over as many connections as the retries allow."""
         retries = self._retries.allowed
         for attempt, pause in enumerate(delays(0.05, 2.0, 1.0)):
             self._ensure(started, deadline)
             try:
-                self._pipe.declare(queue, deadline)
+                work()
             except ChannelError as error:
-                raise PublishError(f"the queue {queue.name!r} cannot be declared: {error}") from error
+                raise PublishError(f"{failed}: {error}") from error
             except OperationalError:
                 if not self._pipe.is_lost or attempt >= retries or SYSTEM.monotonic() + pause >= deadline:
                     raise

@@ -21,10 +21,13 @@ class Failure:
     number: int
     #: Its class is made of a text. One may stand for many messages, so it is never raised itself: its traceback would stay with the others.
     error: PublishError
+    #: The message's task and id, where the error does not name them.
+    title: str = ""
 
     def raised(self, more: int = 0) -> PublishError:
         """A new exception to raise, for this message and so many more."""
-        return type(self.error)(f"{self.error} (and {more} more messages)" if more else str(self.error))
+        text = f"{self.error}: {self.title}" if self.title else str(self.error)
+        return type(self.error)(f"{text} (and {more} more messages)" if more else text)
 
 
 class Window:
@@ -32,11 +35,15 @@ class Window:
 
     Each message also has a number that counts over all connections; tags start again at 1 on each. Both only grow, so the first entry is
     always the oldest message.
+
+    Args:
+        title: names a message, from its bytes, for the error that says it was refused.
     """
 
-    __slots__ = ("_entries", "_low", "_ordered", "_watchers", "bytes", "failures", "number", "tag")
+    __slots__ = ("_entries", "_low", "_ordered", "_title", "_watchers", "bytes", "failures", "number", "tag")
 
-    def __init__(self) -> None:
+    def __init__(self, title: Callable[[bytes], str] = lambda _: "") -> None:
+        self._title = title
         self._entries: dict[int, tuple[int, bytes]] = {}
         #: The lowest tag that may be unconfirmed: where to start when a confirm covers many.
         self._low = 1
@@ -82,7 +89,7 @@ class Window:
             entry = self._entries.pop(each, None)
             if entry is not None:
                 self.bytes -= len(entry[1])
-                self.failures.append(Failure(entry[0], error))
+                self.failures.append(Failure(entry[0], error, self._title(entry[1])))
 
     def fail(self, number: int, error: PublishError) -> None:
         """A message that was taken out was refused."""

@@ -11,8 +11,8 @@ from struct import Struct
 from typing import Any
 
 from umbel.errors import EncodeError
-from umbel.wire.amqp.content import CLASS_BASIC, render_content, render_tail
-from umbel.wire.amqp.fields import render_name, render_value
+from umbel.wire.amqp.content import CLASS_BASIC, parse_content, render_content, render_tail
+from umbel.wire.amqp.fields import Limits, render_name, render_value
 from umbel.wire.parts import Pattern, Whole
 
 _PACK_FRAME = Struct(">BHI").pack
@@ -171,5 +171,19 @@ def address_of(frames: bytes) -> tuple[str, str]:
 
 def size_of(frames: bytes) -> int:
     """The body size of a rendered message."""
-    header = 8 + int.from_bytes(frames[3:7], "big") + 7
+    header = _header_of(frames)
     return int.from_bytes(frames[header + 4 : header + 12], "big")
+
+
+def title_of(frames: bytes, limits: Limits) -> str:
+    """The task and id of a rendered message; as much of them as it has."""
+    header = _header_of(frames)
+    stop = header + int.from_bytes(frames[header - 4 : header], "big")
+    _, _, headers, properties, _ = parse_content(frames, header, stop, limits)
+    task, ident = headers.get("task"), headers.get("id") or properties.get("correlation_id")
+    return f"{task or ''}[{ident}]" if ident else str(task or "")
+
+
+def _header_of(frames: bytes) -> int:
+    """Where the payload of the content header starts."""
+    return 8 + int.from_bytes(frames[3:7], "big") + 7

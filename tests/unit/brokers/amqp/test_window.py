@@ -56,6 +56,15 @@ def test_a_refused_message_that_nobody_watches_is_kept():
     assert window.oldest() == 3
 
 
+def test_an_error_names_its_message():
+    window = Window(lambda frames: f"message {frames.decode()}")
+    window.add(b"x")
+    window.add(b"y")
+    window.refuse(2, True, PublishError("no"))
+    assert [str(failure.raised()) for failure in window.failures] == ["no: message x", "no: message y"]
+    assert str(window.failures[0].raised(1)) == "no: message x (and 1 more messages)"
+
+
 def test_sent_again_out_of_order():
     window = filled(3)
     number, frames = window.take_where(lambda each: each == b"1")
