@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from umbel.errors import MessageError
 from umbel.messages.preview import LIMIT
-from umbel.messages.timing import epoch
+from umbel.messages.timing import timestamp
 
 #: Retries and nestings that no real task reaches.
 _MAX_COUNT: Final = 1_000_000
@@ -152,7 +152,7 @@ def _time_or_none(fields: Mapping[str, Any], field: str) -> str | None:
     found = _text_or_none(fields, field)
     if found is not None:
         try:
-            epoch(found)
+            timestamp(found)
         except MessageError:
             raise _wrong(field, "an ISO 8601 date and time", found) from None
     return found

@@ -73,10 +73,10 @@ def expires_text(expires: float | dt.datetime | str | None, now: float, zone: dt
 def expiration(expires: str, now: float) -> str:
     """The AMQP ``expiration`` property: whole milliseconds until ``expires``, as text; ``0`` when it has passed."""
     # Rounded to microseconds first: a float's last bit must not cost a millisecond.
-    return str(max(0, int(round(epoch(expires) - now, 6) * 1000)))
+    return str(max(0, int(round(timestamp(expires) - now, 6) * 1000)))
 
 
-def epoch(text: str) -> float:
+def timestamp(text: str) -> float:
     """Read a message's time.
 
     Args:

@@ -32,7 +32,7 @@ COMPANY = 0.001
 #: Seconds after which the second thread commits what a slow task holds up.
 RESCUE = 0.008
 #: A task that usually takes longer than this (seconds) is not started before the outcomes so far are committed.
-QUICK = 0.0005
+BRIEF = 0.0005
 
 
 class Channel(Protocol):
@@ -108,7 +108,7 @@ class Executor:
         while inbox:
             fields = inbox.popleft()
             name = str(fields[1].get("task"))
-            if self._pending and usual.get(name, 1.0) > QUICK:
+            if self._pending and usual.get(name, 1.0) > BRIEF:
                 self._commit()
             if not board.claim(fields[0]):
                 continue

@@ -115,25 +115,25 @@ class RedisStore:
         return {task_id: self._codec.decode(value, task_id) for task_id, value in zip(task_ids, values, strict=True) if value is not None}
 
     def wait(self, task_id: str, timeout: float | None = None, on_record: Callable[[Record], None] | None = None) -> Record:
-        states = _States(self._codec, task_id, on_record)
-        if not wait_blocking(self._waiting, self._key(task_id), timeout, states.take):
+        watched = _Watched(self._codec, task_id, on_record)
+        if not wait_blocking(self._waiting, self._key(task_id), timeout, watched.take):
             raise late(task_id, timeout)
-        return states.record
+        return watched.record
 
     async def wait_async(self, task_id: str, timeout: float | None = None) -> Record:
         loop = asyncio.get_running_loop()
         waiter = self._loops.get(loop)
         if waiter is None:
             waiter = self._loops[loop] = LoopWaiter(self._candidates)
-        states = _States(self._codec, task_id, None)
+        watched = _Watched(self._codec, task_id, None)
         try:
             async with asyncio.timeout(timeout) as limit:
-                await waiter.wait(self._key(task_id), states.take)
+                await waiter.wait(self._key(task_id), watched.take)
         except builtins.TimeoutError as error:
             if limit.expired():
                 raise late(task_id, timeout) from error
             raise
-        return states.record
+        return watched.record
 
     def forget(self, task_ids: Sequence[str]) -> None:
         if task_ids:
@@ -155,7 +155,7 @@ class RedisStore:
                 loop.call_soon_threadsafe(waiter.stop)
 
 
-class _States:
+class _Watched:
     """Takes the values of one task's key, as they are read and announced, until one is terminal."""
 
     def __init__(self, codec: MetaCodec, task_id: str, on_record: Callable[[Record], None] | None) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from umbel.errors import MessageError
 from umbel.messages.checks import check_fields
 from umbel.messages.model import Message
-from umbel.messages.timing import epoch
+from umbel.messages.timing import timestamp
 from umbel.worker.jobs import TaskSpec
 
 #: Seconds. Closer than this, a message is held in memory.
@@ -93,7 +93,7 @@ def admit(message: Message, *, attempts: int, flaw: MessageError | None, house: 
         return Bury(flaw.reason, str(flaw))  # raised, it would keep the message in memory: its traceback leads here
     try:
         fields = check_fields(message.headers, message.properties, (), {})
-        eta, expires = _epoch(fields["eta"]), _epoch(fields["expires"])
+        eta, expires = _timestamp(fields["eta"]), _timestamp(fields["expires"])
     except MessageError as error:
         return Bury(error.reason, str(error))
     name = fields["task"]
@@ -114,5 +114,5 @@ def admit(message: Message, *, attempts: int, flaw: MessageError | None, house: 
     )
 
 
-def _epoch(text: str | None) -> float | None:
-    return None if text is None else epoch(text)
+def _timestamp(text: str | None) -> float | None:
+    return None if text is None else timestamp(text)

@@ -54,7 +54,7 @@ class Dispatcher:
     """Gives ready entries to seats.
 
     Args:
-        prepare: awaited for an entry that is `early` or `careful` before it is sent: acknowledges it, or records its start.
+        before_run: awaited for an entry that is `early` or `careful` before it is sent: acknowledges it, or records its start.
         max_tasks: jobs after which a seat takes no more and is retired; ``None`` is no limit.
         retire: told of a seat that is to be replaced.
         expired: told of an entry whose time passed while it waited.
@@ -62,7 +62,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        prepare: Callable[[Entry], Awaitable[None]],
+        before_run: Callable[[Entry], Awaitable[None]],
         max_tasks: int | None,
         retire: Callable[[Seat], None],
         expired: Callable[[Entry], None],
@@ -72,7 +72,7 @@ class Dispatcher:
         self.pace = Pace()
         self.stations: dict[Seat, Station] = {}
         self.is_open = True
-        self._prepare = prepare
+        self._before_run = before_run
         self._max_tasks = max_tasks
         self._retire = retire
         self._expired = expired
@@ -187,14 +187,14 @@ class Dispatcher:
             self._give_carefully(station, entry)
 
     def _give_carefully(self, station: Station, entry: Entry) -> None:
-        """Reserve the seat, prepare, then send."""
+        """Reserve the seat, do what comes before the run, then send."""
         self._number += 1
         entry.number = station.last = self._number
         entry.seat = station.seat
         station.given[entry.number] = entry
-        self._spawn(self._send_prepared(station, entry))
+        self._spawn(self._send_carefully(station, entry))
 
-    async def _send_prepared(self, station: Station, entry: Entry) -> None:
+    async def _send_carefully(self, station: Station, entry: Entry) -> None:
         number = entry.number
 
         def is_there() -> bool:
@@ -202,7 +202,7 @@ class Dispatcher:
 
         try:
             if not entry.acked:
-                await self._prepare(entry)
+                await self._before_run(entry)
         except Exception:
             if is_there():
                 del station.given[number]

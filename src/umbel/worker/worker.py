@@ -44,7 +44,7 @@ logger = logging.getLogger("umbel.worker")
 #: Seconds between looks at the boards for jobs that hold others up.
 _RELIEF = 0.01
 #: Seconds with every seat busy and nothing completed, after which what waits here is handed back for other workers.
-_STUCK = 0.25
+_JAMMED = 0.25
 #: Seconds that a stop waits for the broker to stop sending, so that what is handed back keeps its order.
 _HURRY = 2.0
 #: Room that is given in the window for more messages that are not due, while such messages come.
@@ -182,7 +182,7 @@ class Worker:
         self.seating = seating
         self.settlement = Settlement(app.store, narrator, self._spawn)
         max_tasks = None if self.pool == "solo" else options.max_tasks_per_child or conf.worker_max_tasks_per_child
-        self.dispatcher = Dispatcher(self._prepare, max_tasks, seating.replace, self._expire, self._spawn)
+        self.dispatcher = Dispatcher(self._before_run, max_tasks, seating.replace, self._expire, self._spawn)
         self.memory = MemoryWatch(
             self.dispatcher, None if self.pool == "solo" else options.max_memory_per_child or conf.worker_max_memory_per_child
         )
@@ -246,7 +246,7 @@ class Worker:
             rate.tick(done, now)
             if done or not self.dispatcher.is_full:
                 last_progress = now
-            if now - last_progress >= _STUCK and self._multiplier is None:
+            if now - last_progress >= _JAMMED and self._multiplier is None:
                 self._hand_back()
             else:
                 self.consumer.set_window(self._window(rate.value))
@@ -272,7 +272,7 @@ class Worker:
         if waiting:
             self.consumer.requeue(entry.delivery for entry in waiting if not entry.lost)
 
-    async def _prepare(self, entry: Entry) -> None:
+    async def _before_run(self, entry: Entry) -> None:
         """Before an entry runs that is acknowledged early, or that was out before under a lease."""
         if entry.early:
             await self.intake.acknowledge_early(entry)

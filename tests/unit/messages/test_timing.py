@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.errors import MessageError
-from umbel.messages.timing import UTC, after, epoch, eta_text, expiration, expires_text
+from umbel.messages.timing import UTC, after, eta_text, expiration, expires_text, timestamp
 
 NOW = 1893456000.0  # 2030-01-01T00:00:00Z
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -84,12 +84,12 @@ def test_wrong_types():
         ("2029-12-31T19:00-05:00", NOW),
     ],
 )
-def test_epoch(text, expected):
-    assert epoch(text) == expected
+def test_timestamp(text, expected):
+    assert timestamp(text) == expected
 
 
 def test_a_naive_time_is_utc():
-    assert epoch("2030-01-01T01:00:00") == epoch("2030-01-01T01:00:00+00:00") == NOW + 3600
+    assert timestamp("2030-01-01T01:00:00") == timestamp("2030-01-01T01:00:00+00:00") == NOW + 3600
 
 
 @pytest.mark.parametrize(
@@ -114,19 +114,19 @@ def test_a_naive_time_is_utc():
 )
 def test_not_a_time(text):
     with pytest.raises(MessageError) as raised:
-        epoch(text)
+        timestamp(text)
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 200
 
 
 @given(st.datetimes(min_value=dt.datetime(1971, 1, 1), max_value=dt.datetime(9990, 1, 1), timezones=st.just(UTC)))
 def test_what_is_written_is_read(when):
-    assert abs(epoch(eta_text(when, None, NOW)) - when.timestamp()) < 1e-3
+    assert abs(timestamp(eta_text(when, None, NOW)) - when.timestamp()) < 1e-3
 
 
 @given(st.text(max_size=45))
 def test_no_other_exception(text):
     try:
-        epoch(text)
+        timestamp(text)
     except MessageError:
         pass

@@ -8,16 +8,16 @@ from unit.worker.stand_ins import FakeSeat, entry, outcome
 
 
 def dispatcher(seats=2, max_tasks=None, trouble=None):
-    prepared, retired, expired = [], [], []
+    went_before, retired, expired = [], [], []
 
-    async def prepare(one):
+    async def before_run(one):
         if trouble is not None:
             raise trouble
-        prepared.append(one.id)
+        went_before.append(one.id)
 
     spawned = []
-    one = Dispatcher(prepare, max_tasks, retired.append, expired.append, spawned.append)
-    one.prepared, one.retired, one.expired, one.spawned = prepared, retired, expired, spawned
+    one = Dispatcher(before_run, max_tasks, retired.append, expired.append, spawned.append)
+    one.went_before, one.retired, one.expired, one.spawned = went_before, retired, expired, spawned
     one.seats = [FakeSeat(index) for index in range(1, seats + 1)]
     for seat in one.seats:
         one.add_seat(seat)
@@ -103,7 +103,7 @@ def test_early_and_careful_entries_are_prepared_first_and_run_alone():
     one.offer(batch)
     assert one.seats[0].sent == []
     asyncio.run(one.spawned.pop())
-    assert one.prepared == ["t0"]
+    assert one.went_before == ["t0"]
     assert one.seats[0].sent == [[1]]
     assert len(one.ready) == 2
 
@@ -154,7 +154,7 @@ def test_what_is_acknowledged_outlives_its_seat_and_the_stop():
     one.add_seat(other)
     asyncio.run(one.spawned.pop())
     assert other.sent == [[2]]
-    assert one.prepared == []
+    assert one.went_before == []
 
 
 def test_a_preparation_that_fails_after_its_seat_died_does_not_run_it_twice():
@@ -169,10 +169,11 @@ def test_a_preparation_that_fails_after_its_seat_died_does_not_run_it_twice():
     assert list(one.ready) == batch
 
 
-def test_a_delivery_lost_while_it_is_prepared_is_not_sent():
+@pytest.mark.parametrize("kind", ["early", "careful"])
+def test_a_delivery_lost_while_it_is_prepared_is_not_sent(kind):
     one = dispatcher(seats=1)
     batch = entries(1)
-    batch[0].careful = True
+    setattr(batch[0], kind, True)
     one.offer(batch)
     one.withdraw({batch[0].delivery})
     asyncio.run(one.spawned.pop())
@@ -235,15 +236,4 @@ def test_what_cannot_be_prepared_is_ready_again(kind):
     with pytest.raises(OperationalError):
         asyncio.run(one.spawned.pop())
     assert list(one.ready) == batch
-    assert one.outstanding == 0
-
-
-def test_an_early_entry_whose_delivery_is_lost_while_it_is_acknowledged_is_not_run():
-    one = dispatcher(seats=1)
-    batch = entries(1)
-    batch[0].early = True
-    one.offer(batch)
-    one.withdraw({batch[0].delivery})
-    asyncio.run(one.spawned.pop())
-    assert one.seats[0].sent == []
     assert one.outstanding == 0

@@ -228,7 +228,7 @@ class Connection:
             raise OperationalError(f"{self.address.public()} does not answer")
 
 
-class Session:
+class KeptConnection:
     """Keeps one connection open, across lost ones and forks, for one thread at a time."""
 
     __slots__ = ("_candidates", "_connection", "_timeout")

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.bindings import Table, binding_commands
-from umbel.brokers.redis.blocking import Connection, Session, wait_ready
+from umbel.brokers.redis.blocking import Connection, KeptConnection, wait_ready
 from umbel.brokers.redis.reading import Reader, Verdicts, Watcher, tell
 from umbel.brokers.redis.rendering import Item, Renderer
 from umbel.brokers.redis.replies import is_transient
@@ -73,7 +73,7 @@ class RedisPublisher:
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
-        self._lookups = Session(self._candidates)
+        self._lookups = KeptConnection(self._candidates)
         self._routes: dict[str, tuple[float, Table]] = {}
         self._declared: set[str] = set()
         self._window: deque[Item] = deque()

@@ -9,7 +9,7 @@ from typing import Any
 from umbel.brokers.base import INSPECTION, Delivery
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.bindings import binding_commands
-from umbel.brokers.redis.blocking import Connection, Session
+from umbel.brokers.redis.blocking import Connection, KeptConnection
 from umbel.brokers.redis.claiming import RedisDelivery, read
 from umbel.brokers.redis.replies import translate
 from umbel.brokers.topology import Queue
@@ -25,21 +25,21 @@ class RedisQueueClient:
     """Fulfils `umbel.brokers.base.QueueClient`."""
 
     def __init__(self, candidates: Sequence[Address], keys: Keys) -> None:
-        self._session = Session(candidates)
+        self._kept = KeptConnection(candidates)
         self._keys = keys
         self._prefix = f"{TAG_PREFIX}{_HOLD * 1000}-{os.urandom(6).hex()}-".encode()
         self._number = 0
         self._held: dict[bytes, RedisDelivery] = {}
 
     def _pipeline(self, *commands: tuple[Any, ...]) -> list[Any]:
-        replies: list[Any] = self._session.use(lambda connection: connection.pipeline(commands))
+        replies: list[Any] = self._kept.use(lambda connection: connection.pipeline(commands))
         for reply in replies:
             if isinstance(reply, ReplyError):
                 raise translate(reply, "an operation on a queue")
         return replies
 
     def _once(self, work: Callable[[Connection], Any]) -> Any:
-        return self._session.use(work, attempts=1)
+        return self._kept.use(work, attempts=1)
 
     def declare(self, queue: Queue) -> None:
         if not queue.no_declare:
@@ -47,7 +47,7 @@ class RedisQueueClient:
 
     def delete(self, name: str) -> None:
         keys = self._keys
-        tables = self._session.use(lambda connection: _scan(connection, keys.binding("*")))
+        tables = self._kept.use(lambda connection: _scan(connection, keys.binding("*")))
         commands: list[tuple[Any, ...]] = [("DEL", *keys.lists(name), keys.delayed(name)), ("SREM", keys.queues, name)]
         end = keys.separator + name
         for table in tables:
@@ -74,7 +74,7 @@ class RedisQueueClient:
 
     def purge(self, name: str) -> int:
         lists = self._keys.lists(name)
-        count: int = self._session.use(lambda connection: connection.run(scripts.load("purge"), lists))
+        count: int = self._kept.use(lambda connection: connection.run(scripts.load("purge"), lists))
         return count
 
     def get(self, name: str) -> Delivery | None:
@@ -105,7 +105,7 @@ class RedisQueueClient:
             if held:
                 self._return(held)
         finally:
-            self._session.close()
+            self._kept.close()
 
     def _return(self, held: list[RedisDelivery]) -> None:
         """To the front, in the old order, as they were."""
@@ -115,7 +115,7 @@ class RedisQueueClient:
         arguments: list[Any] = ["RPUSH"]
         for delivery, name in zip(reversed(held), reversed(names), strict=True):
             arguments += delivery.tag, lists[name], delivery.raw
-        self._session.use(lambda connection: connection.run(scripts.load("move"), [keys.unacked, keys.unacked_index, *lists], arguments))
+        self._kept.use(lambda connection: connection.run(scripts.load("move"), [keys.unacked, keys.unacked_index, *lists], arguments))
 
 
 def _scan(connection: Connection, pattern: str) -> list[bytes]:
