@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
-from collections.abc import Callable
-from typing import Any
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+logger = logging.getLogger("umbel.app")
+
+#: Options of the decorator that are no attributes.
+_DECORATING: Final = ("bind", "pydantic", "pydantic_context", "pydantic_dump_kwargs", "pydantic_strict")
+#: Arguments of `Task.retry` besides calling options.
+_RETRYING: Final = ("args", "kwargs", "exc", "throw", "max_retries")
 
 
 def argument_check(function: Callable[..., Any], *, skip_first: bool) -> Callable[[tuple[Any, ...], dict[str, Any]], None] | None:
@@ -49,6 +58,39 @@ def signature(function: Callable[..., Any]) -> inspect.Signature | None:
         return inspect.signature(function)
     except (ValueError, TypeError):
         return None
+
+
+def nearly(name: str, known: Iterable[str]) -> str | None:
+    """The known name that this one is a typing error of, if it is very like one; ``None`` also for a known name."""
+    names = set(known)
+    if name in names:
+        return None
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.85)), None)
+
+
+def tell_of_typing_errors(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Warn of names that are nearly known ones. They are let pass: in Celery, too, anything may be an attribute of a task."""
+    for name in names:
+        meant = nearly(name, known)
+        if meant is not None:
+            logger.warning("%s: %s is not an option; did you mean %s?", what, name, meant)
+
+
+def tell_of_options(base: type, options: Mapping[str, Any], attributes: Iterable[str], calling: Iterable[str]) -> None:
+    """Warn of what looks mistyped in a task's decorator.
+
+    Args:
+        base: the class of the task; its attributes may be given.
+        options: the decorator's, ``name`` among them.
+        attributes: what may have been meant.
+        calling: the names of calling options, which ``retry_kwargs`` may have.
+    """
+    what = f"task {options['name']}"
+    unknown = [name for name in options if not hasattr(base, name)]
+    if unknown:
+        tell_of_typing_errors(what, unknown, [*attributes, *_DECORATING])
+    if options.get("retry_kwargs"):
+        tell_of_typing_errors(f"{what}: retry_kwargs", options["retry_kwargs"], [*calling, *_RETRYING])
 
 
 def takes_exception(function: Callable[..., Any], *, skip_first: bool) -> bool:

@@ -12,7 +12,7 @@ from umbel import current, hooks, planned, states
 from umbel.app import checking, eager
 from umbel.app.annotations import annotate
 from umbel.app.config.attributes import from_setting
-from umbel.app.sending.options import PublishOptions, arguments
+from umbel.app.sending.options import OPTIONS, PublishOptions, arguments
 from umbel.app.sending.publishing import Plan, too_large
 from umbel.app.validating import validating
 from umbel.errors import MaxRetriesExceededError, OperationalError, Retry
@@ -470,6 +470,7 @@ def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]]
         base: the class to inherit from.
         options: attributes; ``name`` among them.
     """
+    checking.tell_of_options(base, options, Task.__annotations__, OPTIONS)
     bound = bool(options.pop("bind", False))
     if options.pop("pydantic", False):
         context = {**(options.pop("pydantic_context", None) or {}), "celery_app": app, "celery_task_name": options["name"]}

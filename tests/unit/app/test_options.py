@@ -95,3 +95,16 @@ def test_times_of_every_kind_are_taken():
         PublishOptions.parse({"eta": given, "expires": given})
     for seconds in (3, 0.5, timedelta(seconds=1)):
         PublishOptions.parse({"countdown": seconds, "expires": seconds, "time_limit": seconds})
+
+
+def test_a_retry_policy_is_read_for_typing_errors():
+    with pytest.raises(TypeError, match="retry_policy has no max_retrys; did you mean max_retries"):
+        PublishOptions.parse({"retry_policy": {"max_retrys": 3}})
+    PublishOptions.parse({"retry_policy": {"max_retries": 3, "interval_start": 0, "something": 1}})
+
+
+def test_typing_errors_in_signatures_are_told_and_pass(caplog):
+    PublishOptions.parse({"max_retires": 5, "tenant": 1}, lenient=True)
+    assert [record.getMessage() for record in caplog.records] == [
+        "a signature or retry(): max_retires is not an option; did you mean max_retries?"
+    ]

@@ -175,3 +175,9 @@ def test_unroutable_messages_are_errors_unless_told_otherwise():
     assert router().destination(PublishOptions()).mandatory
     assert not router().destination(PublishOptions(exchange="x", routing_key="k", mandatory=False)).mandatory
     assert isinstance(router().destination(PublishOptions()), Destination)
+
+
+def test_a_typing_error_in_a_route_is_told(caplog):
+    compile_routes({"proj.add": {"quue": "fast"}, "proj.mul": {"queue": "fast", "priority": 3}})
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told == "task_routes, the route of 'proj.add': quue is not an option; did you mean queue?"

@@ -534,3 +534,26 @@ def test_states_that_are_exceptions(app):
     assert record.date_done == "2030-01-01T00:00:00+00:00"
     job.update_state("x", "PROGRESS", {"done": 1})
     assert (app.records.records[-1].result, app.records.records[-1].date_done) == ({"done": 1}, None)
+
+
+def test_options_that_look_mistyped_are_told_and_kept(app, caplog):
+    @app.task(name="proj.typo", max_retrys=9, retry_kwargs={"max_retrys": 5, "countdown": 3}, owner="me", bind=True)
+    def typo(self):
+        pass
+
+    assert (typo.max_retrys, typo.owner) == (9, "me")
+    assert [record.getMessage() for record in caplog.records] == [
+        "task proj.typo: max_retrys is not an option; did you mean max_retries?",
+        "task proj.typo: retry_kwargs: max_retrys is not an option; did you mean max_retries?",
+    ]
+
+
+def test_every_option_of_celery_is_told_of_nothing(app, caplog):
+    @app.task(
+        bind=True, max_retries=5, default_retry_delay=1, autoretry_for=(KeyError,), retry_backoff=2, retry_kwargs={"max_retries": 5, "queue": "q"},
+        rate_limit="1/s", ignore_result=True, acks_late=True, serializer="json", Strategy="x", request_stack=None, priority=3, shared=False,
+    )  # fmt: skip
+    def plain(self):
+        pass
+
+    assert not caplog.records

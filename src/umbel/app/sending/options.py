@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from umbel.app.checking import nearly, tell_of_typing_errors
 from umbel.errors import ImproperlyConfigured
 
 #: AMQP properties that may be given by name.
@@ -21,6 +22,7 @@ _IGNORED: Final = frozenset({
     "confirm_timeout", "chord_size", "utc", "now", "root", "taskset_id",
 })  # fmt: skip
 _DURATIONS: Final = frozenset({"countdown", "expires", "time_limit", "soft_time_limit", "timeout"})
+_POLICY: Final = ("errback", "interval_max", "interval_start", "interval_step", "max_retries", "on_revive", "retry_errors")
 #: Another word for the same.
 _ALIASES: Final = {"group": "group_id", "max_wait": "timeout"}
 
@@ -107,8 +109,10 @@ class PublishOptions:
             elif name in PROPERTIES or name[:1].isupper():
                 if value is not None:
                     properties[name] = _milliseconds(value) if name == "expiration" else value
-            elif name not in _IGNORED and not lenient:
-                raise TypeError(_unknown(name))
+            elif name not in _IGNORED:
+                if not lenient:
+                    raise TypeError(_unknown(name))
+                tell_of_typing_errors("a signature or retry()", (name,), (*OPTIONS, "max_retries"))
         known.update(_checked(known))
         return cls(**{**known, "properties": properties, "stamps": stamps})
 
@@ -127,6 +131,8 @@ class PublishOptions:
 
 
 _FIELDS: Final = frozenset(each.name for each in fields(PublishOptions))
+#: The names of calling options.
+OPTIONS: Final = _FIELDS | PROPERTIES | _IGNORED | _ALIASES.keys()
 #: What a route must not decide, because it names one call.
 _NEVER_ROUTED: Final = frozenset(
     {"task_id", "link", "link_error", "chain", "chord", "properties", "stamps", "root_id", "parent_id", "route_name"}
@@ -150,6 +156,9 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"priority must be a whole number from 0 to 255, got {priority!r}")
     if "task_id" in given and (not isinstance(given["task_id"], str) or not given["task_id"]):
         raise TypeError(f"task_id must be text, got {given['task_id']!r}")
+    for name in given.get("retry_policy") or ():
+        if meant := nearly(name, _POLICY):
+            raise TypeError(f"retry_policy has no {name}; did you mean {meant}?")
     headers = given.get("headers")
     if headers is not None and not isinstance(headers, Mapping):
         raise TypeError(f"headers must be a dict, got {type(headers).__name__}")
