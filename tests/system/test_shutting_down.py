@@ -43,6 +43,7 @@ def test_reserved_go_back_uncounted_and_in_order(stage, late):
     worker.send(signal.SIGTERM)
     worker.wait_log(STOPPING, since=seen)
     open_gate(gate)
+    worker.wait_log(r"Stopped; [1-9]\d* tasks? handed back", since=seen)
     assert worker.wait() == 0
     assert stage.length() == 20
     stage.worker("-c", "1")

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from umbel.app.config.kinds import RATE
+
 logger = logging.getLogger("umbel.app")
 
 #: Options of the decorator that are no attributes.
@@ -77,7 +79,7 @@ def tell_of_typing_errors(what: str, names: Iterable[str], known: Iterable[str])
 
 
 def tell_of_options(base: type, options: Mapping[str, Any], attributes: Iterable[str], calling: Iterable[str]) -> None:
-    """Warn of what looks mistyped in a task's decorator.
+    """Warn of what looks mistyped in a task's decorator, and of a rate that is none.
 
     Args:
         base: the class of the task; its attributes may be given.
@@ -86,6 +88,11 @@ def tell_of_options(base: type, options: Mapping[str, Any], attributes: Iterable
         calling: the names of calling options, which ``retry_kwargs`` may have.
     """
     what = f"task {options['name']}"
+    rate = options.get("rate_limit")
+    try:
+        RATE.convert(rate or 0)
+    except (ValueError, TypeError):
+        logger.warning("%s: rate_limit must be a %s, got %r", what, RATE.name, rate)
     unknown = [name for name in options if not hasattr(base, name)]
     if unknown:
         tell_of_typing_errors(what, unknown, [*attributes, *_DECORATING])

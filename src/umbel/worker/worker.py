@@ -72,6 +72,8 @@ class Worker:
         if self.pool != "solo" and self.pool not in _PREFORK:
             raise ImproperlyConfigured(f"there is no pool named {self.pool!r}: expected prefork or solo")
         self.concurrency: int = 1 if self.pool == "solo" else options.concurrency or app.conf.worker_concurrency or processors()
+        if self.concurrency < 1:
+            raise ImproperlyConfigured(f"a worker's concurrency must be at least 1, got {self.concurrency}")
         self.is_ready = threading.Event()
         self._on_ready = on_ready
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -557,3 +557,11 @@ def test_every_option_of_celery_is_told_of_nothing(app, caplog):
         pass
 
     assert not caplog.records
+
+
+@pytest.mark.parametrize(("rate", "told"), [("abc", 1), ("5/y", 1), ("1/m", 0), ("100 / h", 0), (10, 0), (None, 0), ("", 0)])
+def test_a_rate_that_is_none_is_told(app, caplog, rate, told):
+    app.task(name="proj.limited", rate_limit=rate)(print)
+    assert [record.getMessage().startswith("task proj.limited: rate_limit must be a rate such as") for record in caplog.records] == [
+        True
+    ] * told

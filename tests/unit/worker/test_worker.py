@@ -1,7 +1,10 @@
 import asyncio
 from types import SimpleNamespace
 
+import pytest
+
 from umbel import Queue, Umbel
+from umbel.errors import ImproperlyConfigured
 from umbel.worker.options import WorkerOptions
 from umbel.worker.seating import PreforkSeating
 from umbel.worker.worker import Worker
@@ -70,3 +73,8 @@ def test_rate_limits_that_were_switched_off_are_not_missed(caplog):
     told.app.task(name="mail")(print)
     assembled(told)
     assert [record for record in caplog.records if "(rate_limit, task_default_rate_limit): " in record.getMessage()]
+
+
+def test_a_worker_without_children_is_refused():
+    with pytest.raises(ImproperlyConfigured, match="concurrency must be at least 1, got -1"):
+        worker(concurrency=-1)
