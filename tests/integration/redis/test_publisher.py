@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+import redis
 
 from contracts.kit import Kit
 from umbel.brokers.topology import Destination
@@ -37,6 +38,33 @@ def test_a_declaration_that_a_new_connection_refuses_is_told_and_tried_again(own
         publisher.publish(Message(b"2", {}), Destination.of(queue), confirm=True)
         assert client.scard(binding) == 1
         assert own_kit.length(queue) == 1
+
+
+def test_a_refusal_that_is_read_before_the_declaration_returns_is_not_forgotten(kit, monkeypatch):
+    queue = kit.queue()
+    publisher = kit.publisher
+    publisher.declare(kit.queue("other"))
+    publisher.flush()
+    write = publisher._write
+
+    def write_and_read(data, items, deadline):
+        number = write(data, items, deadline)
+        while publisher._confirmed < number:  # as its reading thread does
+            with publisher._lock:
+                publisher._read_now()
+        return number
+
+    binding = f"{kit.transport['global_keyprefix']}_kombu.binding.{queue.name}"
+    with redis.Redis.from_url(kit.url) as client:
+        client.set(binding, "no set")
+        monkeypatch.setattr(publisher, "_write", write_and_read)
+        publisher.declare(queue)
+        monkeypatch.undo()
+        with pytest.raises(PublishError, match="WRONGTYPE"):
+            publisher.flush()
+        client.delete(binding)
+        publisher.publish(Message(b"1", {}), Destination.of(queue), confirm=True)
+        assert client.scard(binding) == 1
 
 
 def test_threads_that_wait_for_one_that_cannot_connect_fail_with_it(unique):

@@ -76,6 +76,8 @@ class RedisPublisher:
         self._lookups = KeptConnection(self._candidates)
         self._routes: dict[str, tuple[float, Table]] = {}
         self._declared: set[str] = set()
+        #: Declarations that the server refused, so far.
+        self._undeclared = 0
         self._window: deque[Item] = deque()
         #: Commands ever put into the window, and ever taken out of it.
         self._sent = 0
@@ -187,9 +189,11 @@ class RedisPublisher:
             self._declared.add(queue.name)
             return
         commands = binding_commands(self._keys, queue)
+        undeclared = self._undeclared
         self._write(pack_all(commands), [None] * len(commands), deadline)
         with self._lock:
-            self._declared.add(queue.name)
+            if self._undeclared == undeclared:  # else this may be the one, and is to be tried again
+                self._declared.add(queue.name)
             self._routes.clear()
 
     # the window
@@ -347,6 +351,7 @@ class RedisPublisher:
     def _refuse(self, reply: ReplyError, item: Item) -> None:
         if item is None:
             self._declared.clear()
+            self._undeclared += 1
         where = f"a message to list {item[0].decode()!r}" if item else "a binding or broadcast"
         self._verdicts.refused[self._confirmed + 1] = PublishError(f"Redis refused {where}: {reply}")
 
