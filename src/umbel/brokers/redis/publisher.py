@@ -76,8 +76,6 @@ class RedisPublisher:
         self._lookups = KeptConnection(self._candidates)
         self._routes: dict[str, tuple[float, Table]] = {}
         self._declared: set[str] = set()
-        #: Declarations that the server refused, so far.
-        self._undeclared = 0
         self._window: deque[Item] = deque()
         #: Commands ever put into the window, and ever taken out of it.
         self._sent = 0
@@ -188,12 +186,10 @@ class RedisPublisher:
         if queue.no_declare:
             self._declared.add(queue.name)
             return
-        commands = binding_commands(self._keys, queue)
-        undeclared = self._undeclared
+        commands, declared = binding_commands(self._keys, queue), self._declared
         self._write(pack_all(commands), [None] * len(commands), deadline)
+        declared.add(queue.name)  # a refusal has put another set in its place
         with self._lock:
-            if self._undeclared == undeclared:  # else this may be the one, and is to be tried again
-                self._declared.add(queue.name)
             self._routes.clear()
 
     # the window
@@ -350,8 +346,7 @@ class RedisPublisher:
 
     def _refuse(self, reply: ReplyError, item: Item) -> None:
         if item is None:
-            self._declared.clear()
-            self._undeclared += 1
+            self._declared = set()
         where = f"a message to list {item[0].decode()!r}" if item else "a binding or broadcast"
         self._verdicts.refused[self._confirmed + 1] = PublishError(f"Redis refused {where}: {reply}")
 
