@@ -78,6 +78,8 @@ class Dispatcher:
         self._expired = expired
         self._spawn = spawn
         self._number = 0
+        #: Entries that are being acknowledged. Whatever becomes of their seats, they are not ready before that has ended.
+        self._underway: set[Entry] = set()
 
     # what comes in
 
@@ -96,8 +98,8 @@ class Dispatcher:
         self.pump()
 
     def put_back(self, entries: Iterable[Entry]) -> None:
-        """These come before all others."""
-        self.ready.extendleft(reversed(list(entries)))
+        """These come before all others; what is being acknowledged follows when that has ended."""
+        self.ready.extendleft(reversed([entry for entry in entries if entry not in self._underway]))
 
     def finished(self, seat: Seat, outcomes: list[Outcome]) -> Iterator[tuple[Entry, Outcome]]:
         """Match outcomes with their entries; unknown numbers are passed over."""
@@ -192,6 +194,8 @@ class Dispatcher:
         entry.number = station.last = self._number
         entry.seat = station.seat
         station.given[entry.number] = entry
+        if entry.early:
+            self._underway.add(entry)
         self._spawn(self._send_carefully(station, entry))
 
     async def _send_carefully(self, station: Station, entry: Entry) -> None:
@@ -204,13 +208,21 @@ class Dispatcher:
             if not entry.acked:
                 await self._before_run(entry)
         except Exception:
+            is_ours = is_there() or entry in self._underway
+            self._underway.discard(entry)
             if is_there():
                 del station.given[number]
-                if not entry.lost:
-                    self.put_back([entry])
+            if is_ours and not entry.lost:
+                self.put_back([entry])
             raise
         if not is_there():
+            if entry in self._underway:  # its seat has died, or its delivery was lost
+                self._underway.remove(entry)
+                if not entry.lost:
+                    self.put_back([entry])
+                    self.pump()
             return
+        self._underway.discard(entry)
         if entry.lost:  # it will come again; to run it now as well would be once too often
             del station.given[number]
             self.pump()
@@ -274,6 +286,7 @@ class Dispatcher:
             entry = station.reserved
             if entry is not None and entry.early and not entry.acked and entry.delivery in lost:
                 del station.given[entry.number]  # it has yet to be acknowledged, and to be sent
+                entry.lost = True
         self.ready = deque(entry for entry in self.ready if entry.delivery not in lost)
         running = []
         for entry in self.running():
@@ -302,7 +315,7 @@ class Dispatcher:
     @property
     def is_done(self) -> bool:
         """Whether nothing is left that must end here."""
-        return not self.outstanding and not any(entry.acked for entry in self.ready)
+        return not self.outstanding and not self._underway and not any(entry.acked for entry in self.ready)
 
     @property
     def is_full(self) -> bool:

@@ -157,6 +157,44 @@ def test_what_is_acknowledged_outlives_its_seat_and_the_stop():
     assert one.went_before == []
 
 
+def test_what_is_being_acknowledged_when_its_seat_dies_is_not_handed_back():
+    one = dispatcher(seats=1)
+    batch = entries(1)
+    batch[0].early = True
+    one.offer(batch)
+    one.is_open = False
+    one.remove_seat(one.seats[0])
+    one.put_back(batch)
+    other = FakeSeat(2)
+    one.add_seat(other)
+    assert one.reclaim_all() == []
+    assert not one.is_done
+    batch[0].acked = True  # before anybody else wakes the dispatcher
+    asyncio.run(one.spawned.pop(0))
+    asyncio.run(one.spawned.pop(0))
+    assert other.sent == [[2]]
+    list(one.finished(other, [outcome(2)]))
+    assert one.is_done
+
+
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+def test_what_is_lost_while_it_is_acknowledged_and_its_seat_dies_is_not_run(is_withdrawn):
+    one = dispatcher(seats=1)
+    batch = entries(1)
+    batch[0].early = True
+    one.offer(batch)
+    if is_withdrawn:
+        one.withdraw({batch[0].delivery})
+    one.remove_seat(one.seats[0])
+    one.put_back(() if is_withdrawn else batch)
+    batch[0].lost = True
+    one.add_seat(FakeSeat(2))
+    asyncio.run(one.spawned.pop(0))
+    assert not one.spawned
+    assert one.is_done
+    assert not one.ready
+
+
 def test_a_preparation_that_fails_after_its_seat_died_does_not_run_it_twice():
     one = dispatcher(seats=1, trouble=OperationalError("away"))
     batch = entries(1)
