@@ -52,6 +52,14 @@ class Bench:
         await sink.consumer.start()
         return sink
 
+    async def start_cut_off(self, line):
+        """A queue and its consumer, whose line is cut and cannot be connected again yet."""
+        queue = self.queue()
+        sink = await self.start(queue, url=line.url)
+        line.refusing = True
+        line.cut()
+        return queue, sink
+
     def close(self):
         for name in self.names:
             self.client.delete(name)
@@ -98,10 +106,7 @@ async def test_a_cut_line_is_connected_again(bench, line):
 
 @on_loop
 async def test_it_tries_for_ever(bench, line):
-    queue = bench.queue()
-    sink = await bench.start(queue, url=line.url)
-    line.refusing = True
-    line.cut()
+    queue, sink = await bench.start_cut_off(line)
     await sink.until(lambda: sink.states.count(ConnectionState.RETRYING) >= 3)
     line.refusing = False
     bench.publish(queue, b"x")
@@ -474,10 +479,7 @@ async def test_a_queue_on_a_topic_exchange(bench):
 
 @on_loop
 async def test_closing_while_the_broker_is_away(bench, line):
-    queue = bench.queue()
-    sink = await bench.start(queue, url=line.url)
-    line.refusing = True
-    line.cut()
+    _, sink = await bench.start_cut_off(line)
     await sink.until(lambda: ConnectionState.LOST in sink.states)
     await asyncio.wait_for(sink.consumer.aclose(), 3)
     await sink.consumer.aclose()
