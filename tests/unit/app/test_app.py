@@ -139,7 +139,7 @@ def test_close_lets_go_and_the_app_works_again(make):
 
 
 def test_what_was_declared_before_a_close_is_declared_again(make):
-    app = make("x")
+    app = make("x", broker="memory:///declared-again")  # a broker that goes with its last app
     job = app.task(lambda: 1)
     job.delay()
     app.close()
