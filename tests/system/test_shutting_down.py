@@ -39,6 +39,7 @@ def test_reserved_go_back_uncounted_and_in_order(stage, late):
     running = stage.send("wait_for", gate)
     stage.await_runs(running.id)
     results = [stage.send("mark", number) for number in range(20)]
+    worker.wait_log(r"Task mark\[.*received")
     seen = len(worker.log)
     worker.send(signal.SIGTERM)
     worker.wait_log(STOPPING, since=seen)
