@@ -154,7 +154,7 @@ def _wait(kind: Kind, port: int, process: subprocess.Popen[bytes], log: Path, se
             break
         if _answers(kind, "127.0.0.1", port):
             return
-        time.sleep(0.1)
+        time.sleep(0.1)  # a server that starts tells nobody when it is ready
     _end(process)
     last = log.read_text(errors="replace").strip().splitlines()[-5:] if log.exists() else []
     raise RuntimeError(f"no answer on port {port} within {seconds} s; its last lines: {' | '.join(last) or 'none'}")
@@ -242,7 +242,7 @@ def _stop_rabbitmq(process: subprocess.Popen[bytes], environment: dict[str, str]
         done = subprocess.run([str(mapper), "-port", environment["ERL_EPMD_PORT"], "-kill"], check=False, capture_output=True)
         if b"not allowed" not in done.stdout + done.stderr:
             break
-        time.sleep(0.1)
+        time.sleep(0.1)  # nor does it tell when its node is gone
 
 
 RABBITMQ = Kind(

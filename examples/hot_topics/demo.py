@@ -131,7 +131,7 @@ def count(process: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
             check(process, seen)
             if states != last:
                 last, seen = states, time.monotonic()
-            time.sleep(0.1)
+            time.sleep(0.1)  # one look at all four, as often as a person sees a bar move
 
 
 def check(process: subprocess.Popen[bytes], seen: float) -> None:

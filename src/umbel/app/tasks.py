@@ -143,7 +143,8 @@ class Task(Generic[P, R]):
             OperationalError: the broker cannot be reached, or did not take an earlier message.
             TypeError: the function takes other arguments.
         """
-        return self._send_plain(args, kwargs) or self.apply_async(args, kwargs)
+        plain = self._send_plain(args, kwargs)
+        return self.apply_async(args, kwargs) if plain is None else plain
 
     def _send_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any] | None = None) -> AsyncResult[R] | None:
         """Send a call that has nothing of its own but its arguments, by a stencil; ``None`` where there is no such short way."""
@@ -154,7 +155,7 @@ class Task(Generic[P, R]):
             return None
         filling = self._fill_plain(plan, args, kwargs)
         self.app.outbox.send_stencil(plan, *filling)
-        return self._plain_handle(plan, filling[0])
+        return _handle(self, plan, filling[0])
 
     def _plain_plan(self) -> Plan | None:
         """What plain calls share, unless somebody must see or change each."""
@@ -193,11 +194,6 @@ class Task(Generic[P, R]):
             parent.children.append([[task_id, None], None])
             parent.has_sent = True
         return task_id, root_id, parent_id, preview(args), preview(kwargs), body
-
-    def _plain_handle(self, plan: Plan, task_id: str) -> AsyncResult[R]:
-        handle: AsyncResult[R] = AsyncResult(task_id, None, self.name, self.app)
-        handle.ignored = plan.stencil.headers["ignore_result"] is True
-        return handle
 
     def apply_async(
         self,
@@ -267,7 +263,7 @@ class Task(Generic[P, R]):
     def _fill_each(self, plan: Plan, calls: Iterable[tuple[Any, ...]], handles: list[AsyncResult[R]]) -> Iterable[tuple[Any, ...]]:
         for args in calls:
             filling = self._fill_plain(plan, args, {})
-            handles.append(self._plain_handle(plan, filling[0]))
+            handles.append(_handle(self, plan, filling[0]))
             yield filling
 
     def apply(
@@ -454,6 +450,12 @@ class Task(Generic[P, R]):
 
 if not TYPE_CHECKING:  # for type checkers there is no such attribute
     Task.__getattr__ = planned.teller("a task", planned.TASK)
+
+
+def _handle(task: Task[..., R], plan: Plan, task_id: str) -> AsyncResult[R]:
+    handle: AsyncResult[R] = AsyncResult(task_id, None, task.name, task.app)
+    handle.ignored = plan.stencil.headers["ignore_result"] is True
+    return handle
 
 
 def _unpickle(name: str) -> Any:

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import gc
 import logging
 import weakref
@@ -701,6 +702,16 @@ def retries():
     raise Retry(when=1)
 
 
+@contextlib.contextmanager
+def no_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("body", [fails, fails_later, fails_wrapped, ignores, rejects, retries])
 @pytest.mark.parametrize("options", [{}, {"autoretry_for": (ValueError,)}, {"handled": True}])
 def test_what_a_failed_task_held_is_freed_at_once(app, body, options):
@@ -729,13 +740,9 @@ def test_what_a_failed_task_held_is_freed_at_once(app, body, options):
 
     options = {"base": Handling} if options.get("handled") else options
     app.task(work, name="proj.work", bind=True, **options).delay()
-    gc.collect()
-    gc.disable()
-    try:
+    with no_collector():
         app.run()
         assert [found() for found in held] == [None]
-    finally:
-        gc.enable()
     assert bool(seen) is ("base" in options and body not in {ignores, rejects})
 
 
@@ -753,10 +760,6 @@ def test_what_a_task_held_that_asks_for_another_attempt_is_freed_at_once(app, op
             raise self.retry(**options)
 
     work.delay()
-    gc.collect()
-    gc.disable()
-    try:
+    with no_collector():
         app.run()
         assert [found() for found in held] == [None]
-    finally:
-        gc.enable()
