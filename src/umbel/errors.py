@@ -76,7 +76,21 @@ class SecurityError(UmbelError):
 
 
 class OperationalError(UmbelError):
-    """The broker or the result store cannot be reached, or refused the operation."""
+    """The broker or the result store cannot be reached, or refused the operation.
+
+    Args:
+        permanent: the server was reached, understood and refuses: trying again will not help. Which replies mean that is decided where a
+            protocol is spoken (`umbel.wire.amqp.refusals`, `umbel.brokers.redis.replies`, `umbel.brokers.sqlite.database`);
+            everything above only asks `is_permanent`.
+    """
+
+    #: Trying again will not help.
+    is_permanent: bool = False
+
+    def __init__(self, *args: object, permanent: bool | None = None) -> None:
+        super().__init__(*args)
+        if permanent is not None:
+            self.is_permanent = permanent
 
 
 class PublishError(OperationalError):
@@ -90,9 +104,13 @@ class BrokerBlocked(PublishError):
 class MessageReturned(PublishError):
     """No queue is bound to the message's address."""
 
+    is_permanent = True
+
 
 class AccessRefused(OperationalError):
     """The broker refused the user, the password or the virtual host."""
+
+    is_permanent = True
 
 
 class ProtocolError(UmbelError):

@@ -12,7 +12,7 @@ from pamqp import base, commands
 
 from umbel.brokers.amqp.addresses import Address, tls_context
 from umbel.brokers.amqp.declaring import TOPOLOGY_CHANNEL
-from umbel.brokers.amqp.sockets import PRECONDITION_FAILED, REFUSALS, ChannelError, tune_socket
+from umbel.brokers.amqp.sockets import ChannelError, tune_socket
 from umbel.brokers.base import ATTEMPTS, Delivery, MessageLimits
 from umbel.brokers.reaching import cause
 from umbel.errors import AccessRefused, OperationalError, ProtocolError
@@ -20,6 +20,7 @@ from umbel.wire.amqp import events
 from umbel.wire.amqp.connection import Connection, State
 from umbel.wire.amqp.fastpath import Receiver
 from umbel.wire.amqp.methods import HEARTBEAT, method
+from umbel.wire.amqp.refusals import LOGIN_REFUSED, PRECONDITION_FAILED
 
 
 class Session(asyncio.Protocol):
@@ -215,7 +216,7 @@ class Session(asyncio.Protocol):
     def _on_closed(self, event: events.Closed) -> None:
         self.flush()
         if not self._opened.done():
-            kind = AccessRefused if event.code in REFUSALS else OperationalError
+            kind = AccessRefused if event.code in LOGIN_REFUSED else OperationalError
             self._opened.set_exception(kind(f"{self.address} refused the connection: {event.code} {event.text}"))
         self._lose(f"{event.code} {event.text}")
 

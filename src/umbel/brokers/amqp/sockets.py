@@ -21,11 +21,8 @@ from umbel.wire.amqp import events
 from umbel.wire.amqp.connection import Connection, State
 from umbel.wire.amqp.fastpath import Receiver
 from umbel.wire.amqp.methods import method
+from umbel.wire.amqp.refusals import LOGIN_REFUSED, PRECONDITION_FAILED, is_permanent
 
-#: Replies with which a broker refuses a login or a virtual host.
-REFUSALS = (403, 530)
-#: With which it refuses to declare what exists with other arguments.
-PRECONDITION_FAILED = 406
 _CHUNK = 1 << 17
 
 
@@ -35,7 +32,7 @@ class ChannelError(OperationalError):
     def __init__(self, code: int, text: str) -> None:
         self.code = code
         self.text = text
-        super().__init__(f"RabbitMQ refused the operation: {code} {text}")
+        super().__init__(f"RabbitMQ refused the operation: {code} {text}", permanent=is_permanent(code))
 
 
 def open_socket(address: Address, timeout: float) -> socket.socket:
@@ -126,7 +123,7 @@ class BlockingConnection:
         while self.core.state is not State.OPEN:
             for event in self._receive(deadline):
                 if isinstance(event, events.Closed):
-                    kind = AccessRefused if event.code in REFUSALS else OperationalError
+                    kind = AccessRefused if event.code in LOGIN_REFUSED else OperationalError
                     raise kind(f"{self.address} refused the connection: {event.code} {event.text}")
             self.flush(deadline)
         self._opened = True

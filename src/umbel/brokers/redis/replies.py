@@ -22,7 +22,13 @@ def is_refusing_writes(error: ReplyError) -> bool:
     return error.code in _NO_WRITES
 
 
+def is_permanent(error: ReplyError) -> bool:
+    """Whether the same command will be refused again, however often it is tried: a wrong type, another slot, no permission, no such command."""
+    return not is_transient(error) and not is_refusing_writes(error) and error.code != "NOSCRIPT"
+
+
 def translate(error: ReplyError, doing: str) -> OperationalError:
     """An error reply as ours. The server's texts hold no secrets."""
     refused = error.code in _REFUSED or "invalid password" in str(error) or "without any password" in str(error)
-    return (AccessRefused if refused else OperationalError)(f"Redis refused {doing}: {error}")
+    text = f"Redis refused {doing}: {error}"
+    return AccessRefused(text) if refused else OperationalError(text, permanent=is_permanent(error))

@@ -53,6 +53,11 @@ _HINTS: Final = {
     sqlite3.SQLITE_IOERR: "the disk is full or does not work, or the file is on a network share, which SQLite cannot use",
 }
 
+#: Errors of one statement and its values: it fails again, however often it is tried. (A disk, a permission or a file may be mended.)
+_PERMANENT: Final = frozenset(
+    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}
+)
+
 
 class Busy(OperationalError):
     """Another process is writing to the database."""
@@ -102,7 +107,7 @@ def translate(path: str, error: sqlite3.Error) -> OperationalError:
     if _is_busy(error):
         return Busy(f"SQLite database {path} is locked by another process")
     hint = _HINTS.get(_code(error))
-    return OperationalError(f"SQLite database {path}: {error}" + (f" ({hint})" if hint else ""))
+    return OperationalError(f"SQLite database {path}: {error}" + (f" ({hint})" if hint else ""), permanent=_code(error) in _PERMANENT)
 
 
 class Database:
