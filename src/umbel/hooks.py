@@ -164,6 +164,8 @@ def _sender_key(sender: object) -> object:
 
 before_task_publish = Signal("before_task_publish", "body", "exchange", "routing_key", "headers", "properties", "declare", "retry_policy")
 after_task_publish = Signal("after_task_publish", "body", "exchange", "routing_key", "headers")
+#: Ours: the broker did not take a message, and the call that sent it has returned. The sender is the task's name, where it is known.
+task_publish_failed = Signal("task_publish_failed", "task_id", "exception")
 task_received = Signal("task_received", "request")
 task_prerun = Signal("task_prerun", "task_id", "task", "args", "kwargs")
 task_postrun = Signal("task_postrun", "task_id", "task", "args", "kwargs", "retval", "state")

@@ -16,6 +16,7 @@ import pytest
 
 from contracts.kit import SOON, Kit, on_loop
 from umbel.brokers.base import DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, ConnectionState, MessageLimits
+from umbel.brokers.receipts import WouldBlock
 from umbel.brokers.topology import Binding, Destination, Exchange
 from umbel.errors import ImproperlyConfigured, MessageReturned, MessageTooLarge
 from umbel.messages.model import Message, Stencil
@@ -141,18 +142,37 @@ class TestPublishing:
         kit.publisher.flush(10)
         kit.wait_length(queue, 300)
 
-    def test_on_confirmed_calls_back_once(self, kit: Kit):
+    def test_a_receipt_calls_back_once(self, kit: Kit):
         queue, called, done = kit.queue(), [], threading.Event()
 
-        def confirmed(error):
+        def settled(error):
             called.append(error)
             done.set()
 
-        kit.publisher.publish(Message(b"x", {}), Destination.of(queue))
-        kit.publisher.on_confirmed(confirmed)
+        with kit.publisher.receipt() as receipt:
+            for _ in range(3):
+                kit.publisher.publish(Message(b"x", {}), Destination.of(queue))
+        receipt.when_settled(settled)
         assert done.wait(SOON)
         kit.publisher.flush(SOON)
         assert called == [None]
+        assert kit.length(queue) == 3
+
+    def test_what_must_not_wait_is_sent_or_not_begun(self, kit: Kit):
+        queue = kit.queue()
+        sent = 0
+        for _ in range(10):
+            try:
+                with kit.publisher.receipt(wait=False) as receipt:
+                    kit.publisher.publish(Message(b"x", {}), Destination.of(queue))
+            except WouldBlock:
+                kit.publisher.publish(Message(b"x", {}), Destination.of(queue), confirm=True)
+            else:
+                settled = threading.Event()
+                receipt.when_settled(lambda error, settled=settled: settled.set() if error is None else None)
+                assert settled.wait(SOON)
+            sent += 1
+            assert kit.length(queue) == sent
 
     def test_many_threads_publish(self, kit: Kit):
         queue = kit.queue()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from fakes.clock import FakeClock
 from umbel import Umbel
+from umbel.brokers.receipts import Receipt, Receipts, WouldBlock
 from umbel.brokers.topology import Destination, Queue
+from umbel.errors import PublishError
 from umbel.execution.base import Execution, Job
 from umbel.messages.model import Message, Stencil
 from umbel.results.model import Record, sent
@@ -23,7 +25,10 @@ class FakePublisher:
         self.retries: list[int] = []
         self.declared: list[Queue] = []
         self.error: Exception | None = None
+        #: What the broker says later, to a receipt.
+        self.refusal: PublishError | None = None
         self.blocking = False
+        self.receipts = Receipts()
 
     def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:
         if self.error:
@@ -50,14 +55,18 @@ class FakePublisher:
     def declare(self, queue: Queue) -> None:
         self.declared.append(queue)
 
-    def would_block(self) -> bool:
-        return self.blocking
+    @contextmanager
+    def receipt(self, *, wait: bool = True) -> Iterator[Receipt]:
+        if self.blocking and not wait:
+            raise WouldBlock
+        with self.receipts.opened() as receipt:
+            yield receipt
+            if self.refusal:
+                self.receipts.note(0)
+                self.receipts.refuse(0, self.refusal)
 
     def flush(self, timeout: float | None = None) -> None:
         pass
-
-    def on_confirmed(self, callback: Callable[[BaseException | None], None]) -> None:
-        callback(self.error)
 
     def close(self) -> None:
         pass

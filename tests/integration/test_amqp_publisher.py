@@ -110,8 +110,9 @@ def test_the_attendant_reconnects_by_itself(make, line, queue, client):
     publisher.declare(queue)
     confirmed = threading.Event()
     line.deaf = True
-    publisher.publish(Message(b"x", {}), Destination.of(queue))
-    publisher.on_confirmed(lambda error: confirmed.set() if error is None else None)
+    with publisher.receipt() as receipt:
+        publisher.publish(Message(b"x", {}), Destination.of(queue))
+    receipt.when_settled(lambda error: confirmed.set() if error is None else None)
     assert not confirmed.wait(0.1)
     line.cut()
     line.deaf = False
@@ -262,7 +263,7 @@ def test_the_failover_list(make, rabbitmq_url, queue, client):
     assert client.length(queue.name) == 1
 
 
-def test_a_returned_message_is_told_at_the_next_call(make, unique):
+def test_a_returned_message_is_told_to_whoever_flushes(make, unique):
     publisher = make().publisher()
     message = Message(b"x", {"task": "the.task"}, properties={"correlation_id": "the-id"})
     publisher.publish(message, Destination("", unique("nowhere")))
@@ -271,16 +272,21 @@ def test_a_returned_message_is_told_at_the_next_call(make, unique):
     publisher.flush()
 
 
-def test_a_returned_message_is_told_to_its_watcher_only(make, unique, queue):
+def test_a_returned_message_is_told_to_its_receipt_only(make, unique, queue, client):
     publisher = make().publisher()
     publisher.declare(queue)
-    told = []
-    publisher.publish(Message(b"x", {}), Destination.of(queue))
-    publisher.on_confirmed(lambda error: told.append(("first", error)))
-    publisher.publish(Message(b"x", {}), Destination("", unique("nowhere")))
-    publisher.on_confirmed(lambda error: told.append(("second", error)))
+    nowhere = Destination("", unique("nowhere"))
+    with publisher.receipt() as first:
+        publisher.publish(Message(b"1", {}), Destination.of(queue))
+    with publisher.receipt() as second:
+        publisher.publish(Message(b"x", {}), nowhere)
+    publisher.publish(Message(b"2", {}), Destination.of(queue))
+    publisher.publish(Message(b"3", {}), Destination.of(queue), confirm=True)
     publisher.flush()
-    assert sorted((name, type(error)) for name, error in told) == [("first", type(None)), ("second", MessageReturned)]
+    first.raise_refusal()
+    with pytest.raises(MessageReturned):
+        second.raise_refusal()
+    assert bodies(client, queue) == [b"1", b"2", b"3"]
 
 
 def test_a_queue_that_was_deleted_is_declared_again(make, queue, client):

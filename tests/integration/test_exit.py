@@ -1,4 +1,4 @@
-"""A program ends while its broker is silent."""
+"""A program ends: while its broker is silent; and without waiting for anything."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from chaos import ending
 from umbel import Umbel
 
 from .broken_line import Line
@@ -64,3 +65,10 @@ def test_what_is_unconfirmed_is_waited_for_once_and_told_in_one_line(request, un
     assert errors.count("messages may be lost at exit") == 1
     assert "Traceback" not in errors
     assert took < 5.5, "twice the timeout, which is 3 s"
+
+
+@pytest.mark.parametrize("way", ["app dropped", "os._exit", "exec", "SIGTERM", "Process", "Pool"])
+@pytest.mark.parametrize("broker", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("rabbitmq", "redis")])
+def test_whoever_ends_has_sent_what_was_accepted(request, broker, way):
+    returned, found = ending.play(request.getfixturevalue(f"{broker}_url"), way, 8, 60)
+    assert (returned, found) == (480, 480)

@@ -244,7 +244,7 @@ class Task(Generic[P, R]):
         send = functools.partial(self.apply_async, args, kwargs, task_id, **options)
         if not options and task_id is None:
             send = functools.partial(self.delay, *(args or ()), **(kwargs or {}))
-        handle: AsyncResult[R] = await self.app.outbox.send_from_loop(send)
+        handle: AsyncResult[R] = await self.app.outbox.send_from_loop(send, args, kwargs)
         return handle
 
     def delay_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[R]]:

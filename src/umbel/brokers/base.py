@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from umbel.brokers.receipts import Receipt
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import MessageError
 from umbel.messages.model import Message, Stencil
@@ -165,7 +166,8 @@ class Publisher(Protocol):
             timeout: seconds; ``BrokerOptions.publish_timeout`` when not given.
 
         Raises:
-            OperationalError: the broker cannot be reached, or did not take it or an earlier one (the text says which and why).
+            OperationalError: the broker cannot be reached, or did not take it (the text says which and why). What it refuses later is
+                told to a `receipt` or else logged, signalled and raised by `flush` and `close`.
         """
 
     def publish_stencil(
@@ -186,14 +188,18 @@ class Publisher(Protocol):
         """Return when every message so far is confirmed.
 
         Raises:
-            OperationalError: some are not, after ``timeout`` seconds.
+            OperationalError: some are not, after ``timeout`` seconds; or some were refused, and no call was told.
         """
 
-    def would_block(self) -> bool:
-        """Whether the next message may wait: for a connection, or for room in the window. A coroutine then publishes from a thread."""
+    def receipt(self, *, wait: bool = True) -> AbstractContextManager[Receipt]:
+        """Learn what becomes of the messages that this thread publishes inside the block.
 
-    def on_confirmed(self, callback: Callable[[BaseException | None], None]) -> None:
-        """Call back, once and from any thread, when every message so far is confirmed (``None``) or one is not (the error)."""
+        Args:
+            wait: else nothing inside the block waits for the broker, for another thread or for room, which an event loop could not bear.
+
+        Raises:
+            WouldBlock: at the block's start or at a message, where ``wait`` is off. Nothing was sent then by the call that raises it.
+        """
 
     def close(self) -> None:
         """Flush and disconnect. The publisher may be used again."""

@@ -11,8 +11,8 @@ import heapq
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from umbel.brokers import urls
 from umbel.brokers.base import DEAD_SUFFIX, INSPECTION, BrokerOptions, Capabilities, ConnectionState, Delivery, DeliverySink, MessageLimits
 from umbel.brokers.envelope import dead_headers, decode, encode
 from umbel.brokers.exchanges import Rule, matching, rules_of
+from umbel.brokers.receipts import Receipt, Receipts
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import MessageReturned
 from umbel.messages.model import Message, Stencil
@@ -154,6 +155,7 @@ class MemoryPublisher:
 
     def __init__(self, hub: _Hub) -> None:
         self._hub = hub
+        self._receipts = Receipts()
 
     def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:  # noqa: ARG002
         self._hub.publish(message, to)
@@ -180,11 +182,10 @@ class MemoryPublisher:
     def flush(self, timeout: float | None = None) -> None:
         """Nothing is ever under way."""
 
-    def would_block(self) -> bool:
-        return False
-
-    def on_confirmed(self, callback: Callable[[BaseException | None], None]) -> None:
-        callback(None)
+    @contextmanager
+    def receipt(self, *, wait: bool = True) -> Iterator[Receipt]:  # noqa: ARG002 - nothing is ever waited for
+        with self._receipts.opened() as receipt:
+            yield receipt
 
     def close(self) -> None:
         """There is no connection."""

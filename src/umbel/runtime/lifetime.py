@@ -10,6 +10,7 @@ import atexit
 import itertools
 import logging
 import os
+import sys
 import weakref
 from collections.abc import Callable
 from types import MethodType
@@ -58,6 +59,31 @@ def attach(*, after_fork: Callable[[], None], before_exit: Callable[[], None]) -
     _FORKED.add(after_fork)
     _EXITING.add(before_exit)
 
+
+def is_child_process() -> bool:
+    """Whether this process was forked after Umbel was imported, or is a child of `multiprocessing`: such ones may end without atexit functions."""
+    return os.getpid() != _IMPORTED_IN or _is_multiprocessing_child()
+
+
+def _is_multiprocessing_child() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
+
+
+def heed_multiprocessing() -> None:
+    """See to it that what is attached is called at the end of a `multiprocessing` child, too, which runs no atexit functions.
+
+    Call it in the child: `multiprocessing` forgets what was registered before.
+    """
+    global _heeded_in  # noqa: PLW0603 - of this process
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and _heeded_in != os.getpid() and _is_multiprocessing_child():
+        _heeded_in = os.getpid()
+        util.Finalize(None, _EXITING.come, exitpriority=10)
+
+
+_IMPORTED_IN: Final = os.getpid()
+_heeded_in = 0
 
 atexit.register(_EXITING.come)
 if hasattr(os, "register_at_fork"):

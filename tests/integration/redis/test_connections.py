@@ -5,6 +5,7 @@ import os
 import signal
 import statistics
 import time
+from queue import SimpleQueue
 
 import pytest
 import redis
@@ -210,13 +211,11 @@ def test_what_redis_refuses_is_raised(own_kit, private):
         with pytest.raises(PublishError, match=odd.name):
             publisher.flush()
         publisher.flush()
-        told = []
-        publisher.publish(Message(b"", {}), Destination.of(odd))
-        publisher.on_confirmed(told.append)
-        deadline = time.monotonic() + 5
-        while not told and time.monotonic() < deadline:
-            time.sleep(0.005)
-        assert isinstance(told[0], PublishError)
+        with publisher.receipt() as receipt:
+            publisher.publish(Message(b"", {}), Destination.of(odd))
+        told = SimpleQueue()
+        receipt.when_settled(told.put)
+        assert isinstance(told.get(timeout=5), PublishError)
         client.delete(odd.name)
         client.config_set("maxmemory", 1)
         try:

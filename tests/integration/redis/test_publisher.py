@@ -16,10 +16,12 @@ from umbel.messages.model import Message, Stencil
 pytestmark = pytest.mark.redis
 
 
-def told(publisher):
-    """An event: what was published so far is confirmed."""
+def sent(kit, queue, body):
+    """Publish a message; returns an event that it is confirmed."""
     confirmed = threading.Event()
-    publisher.on_confirmed(lambda error: confirmed.set() if error is None else None)
+    with kit.publisher.receipt() as receipt:
+        kit.publisher.publish(Message(body, {}), Destination.of(queue))
+    receipt.when_settled(lambda error: confirmed.set() if error is None else None)
     return confirmed
 
 
@@ -32,37 +34,30 @@ def test_a_declaration_that_a_new_connection_refuses_is_told_and_tried_again(own
     with private.client() as client:
         client.set(binding, "no set")
         private.drop_connections()
+        publisher.publish(Message(b"1", {}), Destination.of(queue))
         with pytest.raises(PublishError, match="WRONGTYPE"):
-            publisher.publish(Message(b"1", {}), Destination.of(queue))
+            publisher.flush()
+        with pytest.raises(PublishError, match="WRONGTYPE"):
+            publisher.publish(Message(b"2", {}), Destination.of(queue))
         client.delete(binding)
-        publisher.publish(Message(b"2", {}), Destination.of(queue), confirm=True)
+        publisher.publish(Message(b"3", {}), Destination.of(queue), confirm=True)
         assert client.scard(binding) == 1
-        assert own_kit.length(queue) == 1
+        assert own_kit.length(queue) == 2
 
 
-def test_a_refusal_that_is_read_before_the_declaration_returns_is_not_forgotten(kit, monkeypatch):
-    queue = kit.queue()
+def test_a_declaration_that_is_refused_fails_its_own_call(kit):
+    queue, other = kit.queue(), kit.queue("other")
     publisher = kit.publisher
-    publisher.declare(kit.queue("other"))
-    publisher.flush()
-    write = publisher._write
-
-    def write_and_read(data, items, deadline):
-        number = write(data, items, deadline)
-        while publisher._confirmed < number:  # as its reading thread does
-            with publisher._lock:
-                publisher._read_now()
-        return number
-
+    publisher.declare(other)
     binding = f"{kit.transport['global_keyprefix']}_kombu.binding.{queue.name}"
     with redis.Redis.from_url(kit.url) as client:
         client.set(binding, "no set")
-        monkeypatch.setattr(publisher, "_write", write_and_read)
-        publisher.declare(queue)
-        monkeypatch.undo()
-        with pytest.raises(PublishError, match="WRONGTYPE"):
-            publisher.flush()
-        client.delete(binding)
+        with pytest.raises(PublishError, match="WRONGTYPE") as caught:
+            publisher.declare(queue)
+        assert caught.value.is_permanent
+        publisher.publish(Message(b"1", {}), Destination.of(other), confirm=True)
+        publisher.flush()
+        assert client.delete(binding)
         publisher.publish(Message(b"1", {}), Destination.of(queue), confirm=True)
         assert client.scard(binding) == 1
 
@@ -108,38 +103,37 @@ class TestReader:
 
     def leave_one_unconfirmed(self, kit, queue, line):
         line.deaf = True
-        kit.publisher.publish(Message(b"1", {}), Destination.of(queue))
+        return sent(kit, queue, b"1")
 
     def test_a_callback_that_raises_harms_nobody_else(self, kit, queue, line, caplog):
-        self.leave_one_unconfirmed(kit, queue, line)
+        line.deaf = True
 
         def fail(_):
             raise RuntimeError("a callback of the user")
 
-        kit.publisher.on_confirmed(fail)
-        first = told(kit.publisher)
+        with kit.publisher.receipt() as receipt:
+            kit.publisher.publish(Message(b"0", {}), Destination.of(queue))
+        receipt.when_settled(fail)
+        first = sent(kit, queue, b"1")
         line.deaf = False
         line.cut()
         assert first.wait(5)
-        kit.publisher.publish(Message(b"2", {}), Destination.of(queue))
-        assert told(kit.publisher).wait(5)
+        assert sent(kit, queue, b"2").wait(5)
         assert "a callback of the user" in caplog.text
 
     def test_bytes_that_are_not_resp_are_a_lost_connection(self, kit, queue, line):
-        self.leave_one_unconfirmed(kit, queue, line)
-        confirmed = told(kit.publisher)
+        confirmed = self.leave_one_unconfirmed(kit, queue, line)
         line.deaf = False
         line.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         assert confirmed.wait(5)
         assert kit.length(queue) == 1
 
     def test_an_answer_that_nobody_asked_for_is_a_lost_connection(self, kit, queue, line):
-        self.leave_one_unconfirmed(kit, queue, line)
+        confirmed = self.leave_one_unconfirmed(kit, queue, line)
         line.deaf = False
         line.say(b":1\r\n:2\r\n:3\r\n")
-        assert told(kit.publisher).wait(5)
-        kit.publisher.publish(Message(b"2", {}), Destination.of(queue))
-        assert told(kit.publisher).wait(5)
+        assert confirmed.wait(5)
+        assert sent(kit, queue, b"2").wait(5)
         assert kit.length(queue) == 2
 
     def test_credentials_that_cannot_be_had_are_asked_for_again(self, private, line, unique):
@@ -160,8 +154,7 @@ class TestReader:
         queue = kit.queue()
         kit.publisher.declare(queue)
         kit.publisher.flush()
-        self.leave_one_unconfirmed(kit, queue, line)
-        confirmed = told(kit.publisher)
+        confirmed = self.leave_one_unconfirmed(kit, queue, line)
         provider.fails = True
         line.deaf = False
         line.cut()

@@ -8,7 +8,7 @@ import pytest
 from fakes.publishing import FakeApp
 from umbel import Exchange, Queue, hooks
 from umbel.app.connections import broker_options
-from umbel.errors import EncodeError, ImproperlyConfigured, OperationalError, QueueNotFound
+from umbel.errors import EncodeError, ImproperlyConfigured, OperationalError, PublishError, QueueNotFound
 from umbel.messages.ids import created_at
 
 SIGNATURE = {"task": "proj.mul", "args": [10], "kwargs": {}, "options": {}, "subtask_type": None, "immutable": False}
@@ -439,19 +439,14 @@ def test_adelay_waits_for_the_confirm(app, add, blocking):
     assert sent(app)[0].headers["id"] == result.id
 
 
-def test_adelay_raises_when_the_broker_did_not_take_it(app, add):
+@pytest.mark.parametrize("blocking", [False, True])
+def test_adelay_raises_when_the_broker_did_not_take_it(app, add, blocking):
     import asyncio
 
-    async def send():
-        app.fake.publish, kept = (lambda *a, **k: None), app.fake.publish
-        app.fake.error = OperationalError("nack")
-        try:
-            await add.aapply_async((1,), queue="q")
-        finally:
-            app.fake.publish = kept
-
-    with pytest.raises(OperationalError, match="nack"):
-        asyncio.run(send())
+    app.fake.blocking = blocking
+    app.fake.refusal = PublishError("nack")
+    with pytest.raises(PublishError, match="nack"):
+        asyncio.run(in_loop(app, add))
 
 
 @pytest.mark.parametrize(("setting", "value"), [("task_compression", "gzip"), ("task_inherit_parent_priority", True)])

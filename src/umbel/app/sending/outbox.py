@@ -8,12 +8,12 @@ import functools
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from datetime import tzinfo
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from umbel import current
+from umbel import current, hooks
 from umbel.app.config.settings import Settings
 from umbel.app.connections import publish_retries
 from umbel.app.sending import announcing
@@ -21,13 +21,21 @@ from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.publishing import Calling, Plan, Prepared, Sender, plan, prepare
 from umbel.app.sending.routing import Router
 from umbel.brokers.base import Publisher
+from umbel.brokers.receipts import Receipt, WouldBlock
 from umbel.brokers.topology import Destination
 from umbel.messages.model import Message
 from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
 from umbel.runtime.clock import Clock
 
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
 _PERSISTENT, _TRANSIENT = 2, 1
+#: Threads in which messages of coroutines wait for the broker.
+_THREADS = 8
+#: Arguments of a call, and items or characters of an argument, from which on rendering may take an event loop's time.
+_FEW, _SHORT = 100, 10_000
 #: Ids of a bulk that the result store is told of in one round trip.
 _TOLD_AT_ONCE = 500
 
@@ -63,6 +71,9 @@ class Outbox:
         self._version = -1
         #: Told of each id before its message is published; ``None`` where nobody needs to know.
         self._expect: Callable[[Sequence[str]], None] | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        #: A message was sent, so that whatever is made at the first one is there.
+        self._is_ready = False
 
     @property
     def sender(self) -> Sender:
@@ -70,15 +81,24 @@ class Outbox:
         version = self._app.conf.version
         sender = self._sender
         if sender is None or version != self._version:
-            with self._lock:
+            sender = self.refresh()
+        return sender
+
+    def refresh(self) -> Sender:
+        """Read the settings again, if they have changed."""
+        with self._lock:
+            sender = self._sender
+            if sender is None or self._app.conf.version != self._version:
                 sender = self._sender = self._compile()
                 self._version = self._app.conf.version
-        return sender
+            return sender
 
     def forget(self) -> None:
         """After a fork or a close: another process, another origin, another store."""
         self._sender = None
         self._expect = None
+        self._pool = None
+        self._is_ready = False
         self._lock = threading.RLock()
 
     def _compile(self) -> Sender:
@@ -187,20 +207,51 @@ class Outbox:
         """Publish many plain calls, with few system calls. Each filling is as for `send_stencil`."""
         self._app.publisher.publish_many(self._expected((filling[0], made.stencil.fill(*filling), made.to) for filling in fillings))
 
-    async def send_from_loop(self, send: Callable[[], Any]) -> Any:
-        """Call ``send`` without blocking the event loop, and return when the broker has its message."""
+    async def send_from_loop(self, send: Callable[[], Any], args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> Any:
+        """Call ``send`` without blocking the event loop, and return when the broker has its message.
+
+        Args:
+            send: publishes.
+            args: of the call; what takes long to render is rendered in a thread.
+            kwargs: of the call.
+
+        Raises:
+            OperationalError: the broker has not taken this message.
+        """
         import asyncio
 
-        publisher = self._app.publisher
-        if publisher.would_block():
-            # Connecting, or room in the window, takes time: a thread may wait for it.
-            context = contextvars.copy_context()
-            loop = asyncio.get_running_loop()
-            handle = await loop.run_in_executor(None, functools.partial(context.run, send))
-        else:
-            handle = send()
-        await confirmed(publisher)
+        if _is_small(args, kwargs) and self._can_send_at_once():
+            with contextlib.suppress(WouldBlock):
+                with self._app.publisher.receipt(wait=False) as receipt:
+                    handle = send()
+                await settled(receipt)
+                return handle
+        context = contextvars.copy_context()
+        handle, receipt = await asyncio.get_running_loop().run_in_executor(self._threads, context.run, self._send_with_receipt, send)
+        await settled(receipt)
         return handle
+
+    def _send_with_receipt(self, send: Callable[[], Any]) -> tuple[Any, Receipt]:
+        with self._app.publisher.receipt() as receipt:
+            handle = send()
+        self._is_ready = True
+        return handle, receipt
+
+    def _can_send_at_once(self) -> bool:
+        """Whether nothing but the publisher could block: no store that has to be told, no listeners, nothing to import or to connect first."""
+        if not self._is_ready or hooks.before_task_publish.receivers or hooks.after_task_publish.receivers:
+            return False
+        self.refresh()
+        return self._expect is None
+
+    @property
+    def _threads(self) -> ThreadPoolExecutor:
+        """Threads that may wait for the broker. The loop's own are for whoever uses the loop."""
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="umbel-publish")
+        return self._pool
 
     def _retrying(self, options: PublishOptions) -> contextlib.AbstractContextManager[None]:
         if options.retry is None and options.retry_policy is None:
@@ -231,11 +282,17 @@ def _expect(store: ResultStore, task_ids: Sequence[str]) -> None:
         store.expect(task_id)
 
 
-async def confirmed(publisher: Publisher) -> None:
-    """Wait until the broker has everything that was published so far.
+def _is_small(args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> bool:
+    """Whether arguments are rendered in no time, as far as one can see without looking into them."""
+    values = [*(args or ()), *(kwargs or {}).values()]
+    return len(values) < _FEW and all(len(value) < _SHORT for value in values if isinstance(value, Sized))
+
+
+async def settled(receipt: Receipt) -> None:
+    """Wait until the broker has taken the messages of a receipt.
 
     Raises:
-        OperationalError: it has not taken something.
+        OperationalError: it has not taken one of them.
     """
     import asyncio
 
@@ -251,8 +308,8 @@ async def confirmed(publisher: Publisher) -> None:
             future.set_exception(error)
 
     def tell(error: BaseException | None) -> None:
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle, error)
 
-    publisher.on_confirmed(tell)
+    receipt.when_settled(tell)
     await future

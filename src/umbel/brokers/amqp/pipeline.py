@@ -15,23 +15,32 @@ from itertools import islice
 from pamqp import commands
 
 from umbel.brokers.amqp.addresses import Address
+from umbel.brokers.amqp.backlog import Backlog
 from umbel.brokers.amqp.declaring import TOPOLOGY_CHANNEL, declare_queue
 from umbel.brokers.amqp.sockets import BlockingConnection, connect_any
-from umbel.brokers.amqp.window import Watcher, Window
+from umbel.brokers.amqp.window import Window
 from umbel.brokers.base import BrokerOptions
+from umbel.brokers.receipts import Receipts
 from umbel.brokers.topology import Queue
+from umbel.brokers.waiting import WaitBudget
 from umbel.errors import MessageReturned, OperationalError, PublishError
 from umbel.runtime.clock import SYSTEM
+from umbel.runtime.lifetime import heed_multiprocessing
 from umbel.wire.amqp import events
 from umbel.wire.amqp.fastpath import DEFAULT_FRAME_MAX
-from umbel.wire.amqp.methods import method
-from umbel.wire.amqp.rendering import address_of, size_of, title_of
+from umbel.wire.amqp.methods import method, render_method
+from umbel.wire.amqp.refusals import is_permanent
+from umbel.wire.amqp.rendering import address_of, names_of, size_of
 
 logger = logging.getLogger("umbel.brokers.amqp")
 
 #: The channel that messages are published on.
 CHANNEL = 1
+#: Asks the channel for an answer in its turn (see `umbel.brokers.amqp.backlog`).
+MARK = render_method(method(commands.Confirm.Select), CHANNEL)
 _MOST_DECLARED = 2000
+#: Seconds of one wait for RabbitMQ to catch up; how many there are, the backlog's budget decides.
+_CATCH_UP = 0.02
 #: Messages for each write when the window is published again.
 _REPLAY = 64
 _EXCHANGE = re.compile(r"exchange '([^']*)'")
@@ -42,20 +51,19 @@ class Pipeline:
     """See the module."""
 
     def __init__(self, nodes: Sequence[Address], options: BrokerOptions, declared: dict[str, Queue]) -> None:
-        self.window = Window(lambda frames: title_of(frames, options.limits))
+        self.receipts = Receipts()
+        self.window = Window(self.receipts, lambda frames: names_of(frames, options.limits))
+        self.backlog = Backlog(WaitBudget.of_process())
         self.connection: BlockingConnection | None = None
         self.frame_max = DEFAULT_FRAME_MAX
         #: Why the broker takes no messages now.
         self.blocked: str | None = None
-        #: Watchers to call, and with what.
-        self.due: list[tuple[Watcher, BaseException | None]] = []
         #: Names of queues that exist, as far as this connection knows.
         self.ready: set[str] = set()
         #: Names of exchanges that exist, as far as this connection knows.
         self.exchanges: set[str] = set()
-        #: Frames that are not written yet, and their bytes.
+        #: Frames that are not written yet.
         self.buffer: list[bytes] = []
-        self.buffered = 0
         #: When the broker last confirmed something, or there was nothing to confirm.
         self.progress = 0.0
         self._nodes = tuple(nodes)
@@ -85,6 +93,7 @@ class Pipeline:
             OperationalError: no node can be used.
         """
         self.drop("replaced")
+        heed_multiprocessing()
         options = self._options
         timeout = max(0.1, deadline - SYSTEM.monotonic())
         connection, self._first = connect_any(self._nodes, options.limits, failover=options.failover, first=self._first, timeout=timeout)
@@ -98,6 +107,7 @@ class Pipeline:
             connection.open_channel(CHANNEL, deadline, confirm=True)
             for queue in self._declared.values():
                 self._declare_over(connection, queue, deadline)
+            connection.core.receiver.marks = 0
             self._replay(connection)
         except BaseException:
             connection.drop("setting up the channel failed")
@@ -132,16 +142,19 @@ class Pipeline:
             self.exchanges.clear()
         self.exchanges.add(exchange)
 
-    def write_buffer(self) -> None:
-        """Write what is buffered. When that fails the messages are in the window, and go over the next connection."""
+    def write_buffer(self, *, wait: bool = True) -> None:
+        """Write what is buffered. When that fails the messages are in the window, and go over the next connection.
+
+        Args:
+            wait: for the socket to take all; else `tend` writes the rest.
+        """
         if not self.buffer:
             return
         data = self.buffer[0] if len(self.buffer) == 1 else b"".join(self.buffer)
         self.buffer.clear()
-        self.buffered = 0
         if self.connection is not None:
             with contextlib.suppress(OperationalError):
-                self.connection.write(data, self._options.publish_timeout)
+                self.connection.write(data, self._options.publish_timeout if wait else None)
 
     def tend(self) -> bool:
         """Write, read, look at silences; returns whether there was progress. Never raises: what is lost is seen at the connection."""
@@ -150,6 +163,8 @@ class Pipeline:
             return False
         self.write_buffer()
         try:
+            if connection.unsent:
+                connection.write(b"", self._options.publish_timeout)
             progress = self._drain(connection)
         except OperationalError:
             return False
@@ -158,30 +173,56 @@ class Pipeline:
             connection.drop(f"RabbitMQ has not confirmed anything for {silence:.0f} s")
         return progress
 
+    def catch_up(self, number: int, started: float) -> None:
+        """Wait until RabbitMQ has routed the messages up to this one, as long as the backlog's budget allows.
+
+        Args:
+            number: of the last message written.
+            started: when the wait began, monotonic seconds.
+        """
+        backlog, connection = self.backlog, self.connection
+        now = started
+        while connection is not None and connection.broken is None and backlog.is_behind(number):
+            try:
+                connection.receive_some(_CATCH_UP)
+            except OperationalError:
+                return
+            finally:
+                self._absorb(connection)
+            before, now = now, SYSTEM.monotonic()
+            backlog.budget.spend(now - before, now)
+
     def _drain(self, connection: BlockingConnection) -> bool:
         try:
             connection.drain()
         finally:
             # Also when it broke: what was confirmed before need not be published again.
-            confirms = connection.core.receiver.confirms
-            progress = bool(confirms)
-            for _, tag, multiple in confirms:
-                self.window.confirm(tag, multiple)
-            confirms.clear()
-            if progress:
-                self.progress = SYSTEM.monotonic()
+            progress = self._absorb(connection)
             if self._closed_channel is None:
                 self._send_returned_again(connection)
-            if progress or self.window.failures:
-                self.due += self.window.take_watchers()
         if self._closed_channel is not None:
             self._reopen_channel(connection, self._closed_channel)
         return progress
 
+    def _absorb(self, connection: BlockingConnection) -> bool:
+        """Take confirms and marks from the connection; returns whether there were any."""
+        receiver = connection.core.receiver
+        confirms, marks = receiver.confirms, receiver.marks
+        if marks:
+            receiver.marks = 0
+            self.backlog.answered(marks)
+        if not confirms:
+            return bool(marks)
+        for _, tag, multiple in confirms:
+            self.window.confirm(tag, multiple)
+        confirms.clear()
+        self.progress = SYSTEM.monotonic()
+        return True
+
     def _replay(self, connection: BlockingConnection) -> None:
         """Publish everything unconfirmed over a new channel."""
         self.buffer.clear()
-        self.buffered = 0
+        self.backlog.restart(self.window.number)
         for number, frames, _ in self._returned:
             self.window.add_again(number, frames)
         self._returned.clear()
@@ -228,7 +269,7 @@ class Pipeline:
             self._returned.append((number, frames, error))
         else:
             self._sent_again.discard(number)
-            self.window.fail(number, error)
+            self.window.fail(number, frames, error)
 
     def _send_returned_again(self, connection: BlockingConnection) -> None:
         """Messages to a queue that somebody deleted after we had declared it: declare it again and send them once more."""
@@ -252,7 +293,7 @@ class Pipeline:
         """The broker closed the channel over one message: drop that one, publish the others again."""
         self._closed_channel = None
         self.exchanges.clear()
-        error = PublishError(f"RabbitMQ refused a message: {closed.code} {closed.text}")
+        error = PublishError(f"RabbitMQ refused a message: {closed.code} {closed.text}", permanent=is_permanent(closed.code))
         refused = 0
         if found := _EXCHANGE.search(closed.text):
             name = found[1]
@@ -262,6 +303,7 @@ class Pipeline:
             refused = self.window.refuse_where(lambda frames: size_of(frames) == size, error)
         if not refused:  # it may have been any of them, and keeping it would close the channel again
             self.window.refuse_where(lambda _: True, error)
-        self.due += self.window.take_watchers()
+        connection.core.receiver.marks = None
         connection.open_channel(CHANNEL, SYSTEM.monotonic() + self._options.connect_timeout, confirm=True)
+        connection.core.receiver.marks = 0
         self._replay(connection)

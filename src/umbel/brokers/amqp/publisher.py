@@ -2,14 +2,14 @@
 
 Who does what:
 
-- `publish` renders the message, remembers it in the window and writes it. In a tight loop it only buffers, and every 16 KiB or
-  millisecond one write takes the buffer along.
-- The *attendant*, a daemon thread, lives while something is unconfirmed: every few milliseconds it writes what is buffered, reads
-  confirms, reconnects when the connection is lost and publishes the unconfirmed messages again. While the broker is silent it is
-  not attentive: it waits for the socket, and `publish` writes at once.
-- `flush` and a full window do the attendant's work in the caller's thread.
+- `publish` renders the message, remembers it in the window and writes it: when it returns, the bytes are the kernel's. It waits until
+  RabbitMQ has routed them (see `backlog`), for what is not routed when this process ends is lost.
+- The *confirm thread*, a daemon, lives while something is unconfirmed and keeps its publisher alive for so long: every few milliseconds it
+  reads confirms, writes what a coroutine did not wait to write, reconnects when the connection is lost and publishes the unconfirmed
+  messages again. While the broker is silent it waits for the socket.
+- `flush` and a full window do the same work in the caller's thread.
 
-All of them hold the one lock while they touch the pipeline. Callbacks run without it.
+All of them hold the one lock while they touch the pipeline. Receipts are settled without it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 
 from umbel.brokers.amqp.addresses import Address
-from umbel.brokers.amqp.pipeline import CHANNEL, Pipeline
+from umbel.brokers.amqp.pipeline import CHANNEL, MARK, Pipeline
 from umbel.brokers.amqp.sockets import ChannelError
 from umbel.brokers.amqp.window import MOST_BYTES
 from umbel.brokers.base import BrokerOptions
+from umbel.brokers.receipts import Receipt, WouldBlock
 from umbel.brokers.retries import Retries
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import AccessRefused, BrokerBlocked, OperationalError, PublishError
@@ -39,15 +40,9 @@ from umbel.wire.amqp.rendering import CompiledStencil, render_message, render_pu
 
 logger = logging.getLogger("umbel.brokers.amqp")
 
-#: Seconds that a message may wait in the buffer for company, and bytes at which the buffer is written.
-_COMPANY = 0.001
-_BUFFER = 16 * 1024
-#: Seconds between two messages within which a caller is taken to be in a tight loop, so that company is on its way.
-_TIGHT = 0.0002
 #: Seconds of idleness after which the socket is looked at before a write.
 _STALE_AFTER = 0.1
-#: Seconds between two looks of the attendant: in a tight loop or while somebody waits for confirms; for single messages, whose caller
-#: may be waiting for a result and needs the interpreter more; and the longest, when no confirms come.
+#: Seconds between two looks of the confirm thread: while somebody waits for a receipt, and else; and the longest, when no confirms come.
 _LOOK, _LAZY_LOOK, _LONGEST_LOOK = 0.001, 0.005, 0.05
 #: Seconds without a message after which its thread ends with its publisher.
 _REST = 5.0
@@ -73,13 +68,14 @@ class AmqpPublisher:
         self._lock = threading.RLock()
         self._pipe = Pipeline(self._nodes, self._options, self._declared)
         self._wrote = 0.0
-        self._put_at = self._tight_at = 0.0
+        #: The thread that holds the lock must not wait: see `receipt`.
+        self._at_once = False
         #: When connecting last failed, and how: not the exception, whose traceback would keep the caller's variables.
         self._failed: tuple[float, type[OperationalError], str] | None = None
         self._pauses = delays(most=3.0)
-        self._attendant: threading.Thread | None = None
-        #: The attendant is at work; and looks every few milliseconds, so that messages may wait for it.
-        self._busy = self._attentive = False
+        self._confirm_thread: threading.Thread | None = None
+        #: The confirm thread is at work.
+        self._busy = False
         self._wake = threading.Event()
 
     def forget(self) -> None:
@@ -94,17 +90,29 @@ class AmqpPublisher:
         started = SYSTEM.monotonic()
         frames = self._render(message, to)
         deadline = started + (self._options.publish_timeout if timeout is None else timeout)
-        with self._lock:
-            if to.queue is not None and to.queue.name not in self._pipe.ready:
-                self._declare(to.queue, started, deadline)
-            if to.exchange and to.exchange not in self._pipe.exchanges:
-                self._look_up(to.exchange, started, deadline)
-            number = self._put(frames, started, deadline)
         if confirm:
-            self._await(number, deadline)
-            self._raise_failure(number)
-        if self._pipe.due:
-            self._tell()
+            with self.receipt() as receipt:
+                self._publish(frames, to, started, deadline, confirm=True)
+            self._await(receipt, deadline)
+            receipt.raise_refusal()
+        else:
+            self._publish(frames, to, started, deadline)
+
+    def _publish(self, frames: bytes, to: Destination, started: float, deadline: float, *, confirm: bool = False) -> None:
+        with self._lock:
+            if confirm and self._at_once:
+                raise WouldBlock
+            self._prepare(to, started, deadline)
+            self._put(frames, started, deadline)
+        if self._pipe.receipts.has_news:
+            self._pipe.receipts.tell()
+
+    def _prepare(self, to: Destination, started: float, deadline: float) -> None:
+        """Declare a message's queue, see that its exchange is there."""
+        if to.queue is not None and to.queue.name not in self._pipe.ready:
+            self._declare(to.queue, started, deadline)
+        if to.exchange and to.exchange not in self._pipe.exchanges:
+            self._look_up(to.exchange, started, deadline)
 
     def publish_stencil(
         self, stencil: Stencil, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
@@ -116,31 +124,44 @@ class AmqpPublisher:
             if stencil.exchange and stencil.exchange not in self._pipe.exchanges:
                 self._look_up(stencil.exchange, started, started + self._options.publish_timeout)
             self._put(frames, started, started + self._options.publish_timeout)
-        if self._pipe.due:
-            self._tell()
+        if self._pipe.receipts.has_news:
+            self._pipe.receipts.tell()
 
     def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
-        count, number, left = 0, 0, iter(messages)
-        while batch := [(self._render(message, to), to) for message, to in islice(left, 256)]:
-            started = SYSTEM.monotonic()
-            deadline = started + self._options.publish_timeout
-            with self._lock:
-                for frames, to in batch:
-                    if to.queue is not None and to.queue.name not in self._pipe.ready:
-                        self._declare(to.queue, started, deadline)
-                    if to.exchange and to.exchange not in self._pipe.exchanges:
-                        self._look_up(to.exchange, started, deadline)
-                    number = self._put(frames, started, deadline)
-                    count += 1
-                self._pipe.write_buffer()
-        if confirm and count:
-            self._await(number, SYSTEM.monotonic() + self._options.publish_timeout)
-            self._raise_failure()
-        self._tell()
+        count, left = 0, iter(messages)
+        with self.receipt() if confirm else nullcontext(None) as receipt:
+            while batch := [(self._render(message, to), to) for message, to in islice(left, 256)]:
+                started = SYSTEM.monotonic()
+                deadline = started + self._options.publish_timeout
+                with self._lock:
+                    for frames, to in batch:
+                        self._prepare(to, started, deadline)
+                        self._put(frames, started, deadline, is_last=False)
+                    self._write(started)
+                count += len(batch)
+        if receipt is not None and count:
+            self._await(receipt, SYSTEM.monotonic() + self._options.publish_timeout)
+            receipt.raise_refusal()
+        self._pipe.receipts.tell()
         return count
 
-    def would_block(self) -> bool:
-        return self._pipe.is_lost or len(self._pipe.window) >= self._options.window // 2
+    @contextmanager
+    def receipt(self, *, wait: bool = True) -> Iterator[Receipt]:
+        pipe = self._pipe
+        if wait:
+            with pipe.receipts.opened() as receipt:
+                yield receipt
+            pipe.receipts.tell()
+            return
+        if not self._lock.acquire(blocking=False):
+            raise WouldBlock
+        try:
+            self._at_once = True
+            with pipe.receipts.opened() as receipt:
+                yield receipt
+        finally:
+            self._at_once = False
+            self._lock.release()
 
     def retrying(self, retries: int) -> AbstractContextManager[None]:
         return self._retries.limited(retries)
@@ -154,18 +175,12 @@ class AmqpPublisher:
     def flush(self, timeout: float | None = None) -> None:
         deadline = SYSTEM.monotonic() + (self._options.publish_timeout if timeout is None else timeout)
         self._await(self._pipe.window.number, deadline)
-        self._raise_failure()
-        self._tell()
-
-    def on_confirmed(self, callback: Callable[[BaseException | None], None]) -> None:
         with self._lock:
-            self._pipe.window.watch(callback)
-            self._pipe.due += self._pipe.window.take_watchers()
-        self._tell()
+            self._pipe.receipts.raise_kept()
 
     def close(self) -> None:
         try:
-            if self._pipe.window or self._pipe.window.failures:
+            if self._pipe.window or self._pipe.receipts.kept:
                 self.flush()
         finally:
             with self._lock:
@@ -194,35 +209,40 @@ class AmqpPublisher:
 
     # what happens under the lock
 
-    def _put(self, frames: bytes, started: float, deadline: float) -> int:
-        """Remember a message and write it, at once or with its successors; returns its number.
+    def _put(self, frames: bytes, started: float, deadline: float, *, is_last: bool = True) -> None:
+        """Remember a message and write it.
 
         Args:
             started: when the caller came, in seconds of the monotonic clock.
             deadline: when to give up.
+            is_last: of its call; else it is only buffered, and `_write` follows.
         """
         pipe = self._pipe
         window = pipe.window
-        if window.failures:
-            self._raise_failure()
         if pipe.is_lost or (not self._busy and started - self._wrote > _STALE_AFTER):
             self._ensure(started, deadline)
         if pipe.blocked is not None or len(window) >= self._options.window or window.bytes >= MOST_BYTES:
             self._make_room(started, deadline)
-        number = window.add(frames)
+        window.add(frames)
         pipe.buffer.append(frames)
-        pipe.buffered += len(frames)
-        is_tight, self._put_at = started - self._put_at < _TIGHT, started
-        if is_tight:
-            self._tight_at = started
-        if not (is_tight and self._attentive) or pipe.buffered > _BUFFER or started - self._wrote > _COMPANY:
-            self._wrote = started
-            pipe.write_buffer()
-            if ARMED:
-                hit("after_write_before_confirm")
+        if is_last:
+            self._write(started)
+
+    def _write(self, started: float) -> None:
+        """Write what is buffered, and let RabbitMQ catch up."""
+        pipe = self._pipe
+        number = pipe.window.number
+        is_marked = pipe.backlog.wants_mark(number, started)
+        if is_marked:
+            pipe.buffer.append(MARK)
+        self._wrote = started
+        pipe.write_buffer(wait=not self._at_once)
+        if ARMED:
+            hit("after_write_before_confirm")
         if not self._busy:
             self._attend(started)
-        return number
+        if is_marked and not self._at_once and pipe.backlog.is_behind(number):
+            pipe.catch_up(number, SYSTEM.monotonic())
 
     def _declare(self, queue: Queue, started: float, deadline: float) -> None:
         """Declare a queue."""
@@ -235,13 +255,15 @@ class AmqpPublisher:
 
     def _arrange(self, work: Callable[[], None], failed: str, started: float, deadline: float) -> None:
         """Do something before a message is written, over as many connections as the retries allow."""
+        if self._at_once:
+            raise WouldBlock
         retries = self._retries.allowed
         for attempt, pause in enumerate(delays(0.05, 2.0, 1.0)):
             self._ensure(started, deadline)
             try:
                 work()
             except ChannelError as error:
-                raise PublishError(f"{failed}: {error}") from error
+                raise PublishError(f"{failed}: {error}", permanent=error.is_permanent) from error
             except OperationalError:
                 if not self._pipe.is_lost or attempt >= retries or SYSTEM.monotonic() + pause >= deadline:
                     raise
@@ -251,6 +273,10 @@ class AmqpPublisher:
 
     def _ensure(self, started: float, deadline: float) -> None:
         """Have a connection that works, as far as one can see."""
+        if self._at_once:
+            if self._pipe.connection is None or self._pipe.connection.readable(0):
+                raise WouldBlock  # what has come may be its end
+            return
         self._pipe.tend()
         if self._pipe.is_lost:
             self._connect(started, deadline)
@@ -289,14 +315,13 @@ class AmqpPublisher:
         Raises:
             OperationalError: there is no room in time.
         """
+        if self._at_once:
+            raise WouldBlock
         pipe = self._pipe
-        window = pipe.window
         while True:
             pipe.tend()
             if pipe.is_lost:
                 self._connect(started, deadline)
-            if window.failures:
-                self._raise_failure()
             if self._has_room(0.75):
                 return
             left = deadline - SYSTEM.monotonic()
@@ -319,26 +344,10 @@ class AmqpPublisher:
             return BrokerBlocked(f"RabbitMQ takes no messages now ({self._pipe.blocked}); {waiting} are waiting to be confirmed")
         return OperationalError(f"RabbitMQ has not confirmed {waiting} messages; no more are taken until it does")
 
-    def _raise_failure(self, number: int | None = None) -> None:
-        """Raise the failure of one message, or of any and all so far.
-
-        Raises:
-            PublishError: a message was refused or returned.
-        """
-        with self._lock:
-            window = self._pipe.window
-            failures = window.failures
-            if number is not None:
-                failures = [failure for failure in failures if failure.number == number]
-            if not failures:
-                return
-            window.failures = [failure for failure in window.failures if failure not in failures]
-        raise failures[0].raised(len(failures) - 1)
-
     # without the lock
 
-    def _await(self, number: int, deadline: float) -> None:
-        """Return when the message with this number and all before it are confirmed or refused.
+    def _await(self, what: Receipt | int, deadline: float) -> None:
+        """Return when the messages of a receipt, or those up to a number, are confirmed or refused.
 
         Raises:
             OperationalError: they are not in time.
@@ -349,14 +358,16 @@ class AmqpPublisher:
                 pipe = self._pipe
                 pipe.tend()
                 oldest = pipe.window.oldest()
-                if oldest is None or oldest > number:
-                    return
-                if pipe.is_lost:
+                if pipe.is_lost and oldest is not None:
                     try:
                         self._connect(SYSTEM.monotonic(), deadline)
                     except OperationalError as error:
                         cause = f": {error}"
                 waiting, connection = len(pipe.window), pipe.connection
+                is_over = what.is_settled if isinstance(what, Receipt) else oldest is None or oldest > what
+            pipe.receipts.tell()
+            if is_over:
+                return
             left = deadline - SYSTEM.monotonic()
             if left <= 0:
                 reason = f": {pipe.blocked}" if pipe.blocked else cause
@@ -367,51 +378,39 @@ class AmqpPublisher:
             else:
                 connection.readable(min(left, _LONGEST_LOOK))
 
-    def _tell(self) -> None:
-        """Call the watchers whose time has come."""
-        if not self._pipe.due:
-            return
-        with self._lock:
-            due, self._pipe.due = self._pipe.due, []
-        for watcher, error in due:
-            try:
-                watcher(error)
-            except Exception:
-                logger.exception("a callback of on_confirmed failed")
-
-    # the attendant
+    # the confirm thread
 
     def _attend(self, now: float) -> None:
-        """Have the attendant look after what is in flight; called under the lock."""
+        """Have the confirm thread look after what is in flight; called under the lock."""
         self._busy = True
         self._pipe.progress = now
-        if self._attendant is None or not self._attendant.is_alive():
-            self._attendant = threading.Thread(target=_attendance, args=(weakref.ref(self), self._wake), daemon=True, name="umbel-confirms")
-            self._attendant.start()
+        if self._confirm_thread is None or not self._confirm_thread.is_alive():
+            self._confirm_thread = threading.Thread(
+                target=_look_after, args=(weakref.ref(self), self._wake), daemon=True, name="umbel-confirms"
+            )
+            self._confirm_thread.start()
         self._wake.set()
 
     def attend(self) -> float | None:
-        """One look of the attendant; returns seconds until the next, or ``None`` when there is nothing to look after."""
+        """One look of the confirm thread; returns seconds until the next, or ``None`` when there is nothing to look after."""
         with self._lock:
             pipe = self._pipe
             progress = pipe.tend()
-            if not pipe.window and not pipe.buffer:
-                self._busy = self._attentive = False
+            if not pipe.window:
+                self._busy = False
                 pause, connection = None, None
             elif pipe.is_lost:
                 pause, connection = self._reconnect(), None
             else:
-                self._attentive = SYSTEM.monotonic() - self._tight_at < _LONGEST_LOOK
-                pause = _LOOK if self._attentive or pipe.window.is_watched else _LAZY_LOOK
-                connection = None if self._attentive or progress else pipe.connection
-        self._tell()
+                pause = _LOOK if pipe.receipts else _LAZY_LOOK
+                connection = None if progress else pipe.connection
+        pipe.receipts.tell()
         if connection is not None:
             connection.readable(_LONGEST_LOOK)
         return pause
 
     def _reconnect(self) -> float:
         """Try once to connect again; returns how long to wait before the next try."""
-        self._attentive = False
         waiting = len(self._pipe.window)
         try:
             self._pipe.connect(SYSTEM.monotonic() + self._options.connect_timeout * len(self._nodes))
@@ -425,7 +424,7 @@ class AmqpPublisher:
 
     def at_exit(self) -> None:
         """Flush before the interpreter ends."""
-        if not self._pipe.window and not self._pipe.window.failures:
+        if not self._pipe.window and not self._pipe.receipts.kept:
             return
         try:
             self.close()
@@ -435,15 +434,15 @@ class AmqpPublisher:
                 self._reset()  # the app closes this publisher once more, and must not wait for them as long again
 
 
-def _attendance(publisher: weakref.ref[AmqpPublisher], wake: threading.Event) -> None:
-    """The attendant's thread; it ends with its publisher."""
+def _look_after(publisher: weakref.ref[AmqpPublisher], wake: threading.Event) -> None:
+    """The confirm thread. While messages are in flight it keeps their publisher, whose app may be gone already; at rest it ends with it."""
     while publisher() is not None:
         if not wake.wait(_REST):
             continue
         wake.clear()
+        me = publisher()
         pause: float | None = _LOOK
-        while pause is not None:
+        while me is not None and pause is not None:
             time.sleep(pause)
-            me = publisher()
-            pause = None if me is None else me.attend()
-            del me
+            pause = me.attend()
+        del me

@@ -108,6 +108,8 @@ class BlockingConnection:
         self.on_event: Callable[[events.Event], None] = lambda _event: None
         self._replies: deque[events.Event] = deque()
         self._opened = False
+        #: What `write` was not to wait for.
+        self.unsent = b""
         deadline = SYSTEM.monotonic() + timeout
         self._sock = open_socket(address, timeout)
         # Not blocking: with a timeout, the socket module would poll before each send, which doubles the system calls.
@@ -132,21 +134,31 @@ class BlockingConnection:
         """For select; -1 when it is closed."""
         return self._sock.fileno()
 
-    def write(self, data: bytes, timeout: float) -> None:
+    def write(self, data: bytes, timeout: float | None) -> None:
         """Send bytes, all of them.
+
+        Args:
+            data: what to send, behind what was left `unsent` before.
+            timeout: seconds to wait for the broker to read; ``None`` does not wait, and keeps what the socket does not take.
 
         Raises:
             OperationalError: the connection broke, or the broker reads nothing for so many seconds.
         """
         if self.broken is not None:
             raise OperationalError(self.broken)
+        if self.unsent:
+            data, self.unsent = self.unsent + data, b""
         try:
             sent = self._sock.send(data)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             sent = 0
         except OSError as error:
             raise self._lost(error) from error
-        if sent < len(data):
+        if sent == len(data):
+            return
+        if timeout is None:
+            self.unsent = data[sent:]
+        else:
             self._write_rest(memoryview(data)[sent:], SYSTEM.monotonic() + timeout)
 
     def _write_rest(self, data: memoryview, deadline: float) -> None:
@@ -206,6 +218,21 @@ class BlockingConnection:
         if self.core.outgoing:
             self.flush(SYSTEM.monotonic() + 1.0)
         return came
+
+    def receive_some(self, timeout: float) -> None:
+        """Wait for bytes and handle one chunk of them; returns when none have come in time.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            OperationalError: the connection broke.
+        """
+        if self.broken is not None:
+            raise OperationalError(self.broken)
+        if self.readable(timeout):
+            for event in self._receive_now() or ():
+                self._dispatch(event)
 
     def call(self, frame: base.Frame, channel: int, deadline: float) -> Any:
         """Send a method and wait for its answer (a reply method, or `events.Got`).
@@ -288,18 +315,22 @@ class BlockingConnection:
         """Wait for bytes and handle one chunk of them."""
         if self.broken is not None:
             raise OperationalError(self.broken)
+        while True:
+            if not self.readable(deadline - SYSTEM.monotonic()):
+                raise self._lost(TimeoutError())
+            found = self._receive_now()
+            if found is not None:
+                return found
+
+    def _receive_now(self) -> list[events.Event] | None:
+        """Handle the chunk of bytes that has come; ``None`` when there is none."""
         try:
-            while True:
-                if not self.readable(deadline - SYSTEM.monotonic()):
-                    raise TimeoutError
-                try:
-                    data = self._sock.recv(_CHUNK)
-                    break
-                except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                    continue
+            data = self._sock.recv(_CHUNK)
             if not data:
                 raise ConnectionResetError("the broker closed the connection")
             found = self.core.receive_data(data)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
         except (OSError, ProtocolError) as error:
             raise self._lost(error) from error
         if self.core.state is State.CLOSED:

@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from umbel.brokers.receipts import Receipts
 from umbel.errors import PublishError
 
 #: Bytes of unconfirmed messages beyond which the window is full, however few they are.
 MOST_BYTES = 64 * 1024 * 1024
-
-Watcher = Callable[[BaseException | None], None]
-
-
-@dataclass(slots=True)
-class Failure:
-    """A message that the broker did not take."""
-
-    #: The message's number, counted over all connections.
-    number: int
-    #: Its class is made of a text. One may stand for many messages, so it is never raised itself: its traceback would stay with the others.
-    error: PublishError
-    #: The message's task and id, where the error does not name them.
-    title: str = ""
-
-    def raised(self, more: int = 0) -> PublishError:
-        """A new exception to raise, for this message and so many more."""
-        text = f"{self.error}: {self.title}" if self.title else str(self.error)
-        return type(self.error)(f"{text} (and {more} more messages)" if more else text)
 
 
 class Window:
@@ -37,13 +18,15 @@ class Window:
     always the oldest message.
 
     Args:
-        title: names a message, from its bytes, for the error that says it was refused.
+        receipts: of the publisher: who is told what became of a message.
+        names: finds a message's task and id in its bytes, for the error that says it was refused.
     """
 
-    __slots__ = ("_entries", "_low", "_ordered", "_title", "_watchers", "bytes", "failures", "number", "tag")
+    __slots__ = ("_entries", "_low", "_names", "_ordered", "_receipts", "bytes", "number", "tag")
 
-    def __init__(self, title: Callable[[bytes], str] = lambda _: "") -> None:
-        self._title = title
+    def __init__(self, receipts: Receipts, names: Callable[[bytes], tuple[str, str]] = lambda _: ("", "")) -> None:
+        self._receipts = receipts
+        self._names = names
         self._entries: dict[int, tuple[int, bytes]] = {}
         #: The lowest tag that may be unconfirmed: where to start when a confirm covers many.
         self._low = 1
@@ -53,9 +36,6 @@ class Window:
         #: The number of the latest message.
         self.number = 0
         self.bytes = 0
-        #: Refused messages that nobody has been told of.
-        self.failures: list[Failure] = []
-        self._watchers: list[tuple[int, Watcher]] = []
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -66,21 +46,26 @@ class Window:
         self.number += 1
         self._entries[self.tag] = (self.number, frames)
         self.bytes += len(frames)
+        if self._receipts.open:
+            self._receipts.note(self.number)
         return self.number
 
     def confirm(self, tag: int, multiple: int) -> None:
         """The broker has a message, or (``multiple``) all up to it."""
-        entries = self._entries
         if not multiple:
-            entry = entries.pop(tag, None)
-            if entry is not None:
-                self.bytes -= len(entry[1])
+            self._confirm(tag)
             return
-        for each in range(self._low, min(tag, self.tag) + 1):
-            entry = entries.pop(each, None)
-            if entry is not None:
-                self.bytes -= len(entry[1])
-        self._low = max(self._low, min(tag, self.tag) + 1)
+        upto = min(tag, self.tag) + 1
+        for each in range(self._low, upto):
+            self._confirm(each)
+        self._low = max(self._low, upto)
+
+    def _confirm(self, tag: int) -> None:
+        entry = self._entries.pop(tag, None)
+        if entry is not None:
+            self.bytes -= len(entry[1])
+            if self._receipts:
+                self._receipts.confirm(entry[0])
 
     def refuse(self, tag: int, multiple: bool, error: PublishError) -> None:
         """The broker did not take a message, or all up to it."""
@@ -89,11 +74,16 @@ class Window:
             entry = self._entries.pop(each, None)
             if entry is not None:
                 self.bytes -= len(entry[1])
-                self.failures.append(Failure(entry[0], error, self._title(entry[1])))
+                self._refused(entry[0], entry[1], error)
 
-    def fail(self, number: int, error: PublishError) -> None:
+    def fail(self, number: int, frames: bytes, error: PublishError) -> None:
         """A message that was taken out was refused."""
-        self.failures.append(Failure(number, error))
+        self._receipts.refuse(number, error, *self._names(frames))
+
+    def _refused(self, number: int, frames: bytes, error: PublishError) -> None:
+        task, task_id = self._names(frames)
+        title = f"{task}[{task_id}]" if task_id else task
+        self._receipts.refuse(number, type(error)(f"{error}: {title}", permanent=error.is_permanent) if title else error, task, task_id)
 
     def refuse_where(self, test: Callable[[bytes], bool], error: PublishError) -> int:
         """Drop the messages whose bytes pass a test; returns how many."""
@@ -135,34 +125,3 @@ class Window:
         self.tag = len(entries)
         self._low = 1
         return iter([frames for _, frames in entries])
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether somebody is to be told of confirms."""
-        return bool(self._watchers)
-
-    def watch(self, watcher: Watcher) -> None:
-        """Call back when everything so far is confirmed or refused."""
-        self._watchers.append((self.number, watcher))
-
-    def take_watchers(self) -> list[tuple[Watcher, BaseException | None]]:
-        """The watchers to call now, and with what. A failure that one of them is told of is reported."""
-        if not self._watchers:
-            return []
-        oldest = self.oldest()
-        due: list[tuple[Watcher, BaseException | None]] = []
-        kept = []
-        told = 0
-        for number, watcher in self._watchers:
-            failure = next((failure for failure in self.failures if failure.number <= number), None)
-            if failure is not None:
-                due.append((watcher, failure.raised()))
-                told = max(told, number)
-            elif oldest is None or oldest > number:
-                due.append((watcher, None))
-            else:
-                kept.append((number, watcher))
-        self._watchers = kept
-        if told:
-            self.failures = [failure for failure in self.failures if failure.number > told]
-        return due

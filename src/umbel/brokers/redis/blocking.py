@@ -83,7 +83,7 @@ def open_socket(address: Address) -> socket.socket:
 class Connection:
     """One connection for one thread at a time. After any `OperationalError` about the connection it must be closed."""
 
-    __slots__ = ("_parser", "_replies", "address", "pid", "sock", "timeout")
+    __slots__ = ("_parser", "_replies", "address", "pid", "sock", "timeout", "unsent")
 
     def __init__(self, sock: socket.socket, address: Address, timeout: float) -> None:
         self.sock = sock
@@ -91,6 +91,8 @@ class Connection:
         #: Seconds that a reply may take.
         self.timeout = timeout
         self.pid = os.getpid()
+        #: What `send_now` could not write.
+        self.unsent = b""
         self._parser = Parser()
         self._replies: list[Any] = []
 
@@ -149,6 +151,8 @@ class Connection:
         Raises:
             OperationalError: the connection is lost, or the server takes nothing until the deadline (monotonic).
         """
+        if self.unsent:
+            data, self.unsent = self.unsent + data, b""
         view = memoryview(data)
         while view:
             try:
@@ -159,6 +163,33 @@ class Connection:
                 self._wait(deadline)
             except OSError as error:
                 raise OperationalError(f"the connection to {self.address.public()} is lost: {error}") from error
+
+    def send_within(self, data: bytes, deadline: float, timeout: float) -> None:
+        """`send`; with a deadline of 0 in so many seconds, for which the clock is asked only when the socket does not take all at once."""
+        if not self.unsent:
+            try:
+                sent = self.sock.send(data)
+            except OSError:  # full, or TLS, or lost: `send` finds out
+                sent = 0
+            if sent == len(data):
+                return
+            data = data[sent:]
+        self.send(data, deadline or time.monotonic() + timeout)
+
+    def send_now(self, data: bytes) -> None:
+        """Write what the socket takes at once; the rest is `unsent`, and goes before whatever is sent next.
+
+        Raises:
+            OperationalError: the connection is lost.
+        """
+        if self.unsent:
+            data = self.unsent + data
+        try:
+            self.unsent = data[self.sock.send(data) :]
+        except (BlockingIOError, TimeoutError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            self.unsent = data
+        except OSError as error:
+            raise OperationalError(f"the connection to {self.address.public()} is lost: {error}") from error
 
     def receive(self, deadline: float) -> list[Any]:
         """Wait for at least one whole reply."""

@@ -3,6 +3,10 @@
 A message is *unconfirmed* from the moment it is written until its reply has been read. The unconfirmed ones stand in a window in the
 order in which they were written, which is the order of the replies. After a lost connection they are written again, in order, by a script that
 leaves out those which can still be seen in their lists; one that a worker has already taken is doubled, with the same delivery tag.
+
+A call returns when Redis has done what it wrote, as long as the budget of waiting lasts (`umbel.brokers.waiting`); then, when not more is under
+way than Redis reads at once (`_ONE_READ`). A process that ends without waiting (``os._exit``, a signal) closes its connection, and Redis, which
+does whatever it has read, gives up at the first reply that it cannot write: of what it would have read after that nothing would be left.
 """
 
 from __future__ import annotations
@@ -12,34 +16,37 @@ import logging
 import socket
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import islice
 
 from umbel.brokers.base import BrokerOptions
+from umbel.brokers.receipts import Receipt, Receipts, WouldBlock
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.bindings import Table, binding_commands
 from umbel.brokers.redis.blocking import Connection, KeptConnection, wait_ready
-from umbel.brokers.redis.reading import Reader, Verdicts, Watcher, tell
+from umbel.brokers.redis.reading import Reader, Unconfirmed, publish_again, refusal
 from umbel.brokers.redis.rendering import Item, Renderer
 from umbel.brokers.redis.replies import is_transient
 from umbel.brokers.retries import Retries
 from umbel.brokers.topology import Destination, Queue
+from umbel.brokers.waiting import WaitBudget
 from umbel.errors import AccessRefused, OperationalError, PublishError
 from umbel.messages.model import Message, Stencil
 from umbel.runtime import lifetime
 from umbel.runtime.backoff import delays
 from umbel.runtime.failpoints import ARMED, hit
-from umbel.wire.redis import scripts
 from umbel.wire.redis.keys import Keys
-from umbel.wire.redis.resp import Argument, ReplyError, pack_all
+from umbel.wire.redis.resp import ReplyError, pack_all
 
 logger = logging.getLogger("umbel.brokers.redis")
 
+#: Bytes that Redis reads from a connection at once (16 KiB), less some for what surrounds a message.
+_ONE_READ = 15_000
 #: Replies are read after this many messages, at the latest.
 _READ_EVERY = 64
-#: How far into a list a message is looked for before it is written again.
-_LOOK_BACK = 20_000
+#: Seconds that a call waits, at most, for Redis to read what came before. What does not answer for so long is waited for again when it has.
+_CATCH_UP = 0.25
 #: Messages of `publish_many` that are written by one system call.
 _BATCH = 128
 #: Seconds for which the bindings of an exchange are remembered.
@@ -71,22 +78,22 @@ class RedisPublisher:
             connection.close()
 
     def _reset(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._connection: Connection | None = None
         self._lookups = KeptConnection(self._candidates)
         self._routes: dict[str, tuple[float, Table]] = {}
         self._declared: set[str] = set()
-        self._window: deque[Item] = deque()
-        #: Commands ever put into the window, and ever taken out of it.
-        self._sent = 0
-        self._confirmed = 0
+        self._budget = WaitBudget.of_process()
+        self._receipts = Receipts()
+        self._window = Unconfirmed(self._receipts)
         self._unread = 0
-        self._verdicts = Verdicts()
+        #: Redis answered when a call last waited for it.
+        self._answers = True
+        self._at_once = False  # the thread that holds the lock must not wait: see `receipt`
         self._reader = self._new_reader()
         #: When connecting last failed (monotonic), and how: not the exception, whose traceback would keep the caller's variables.
         self._failed: tuple[float, type[OperationalError], str] | None = None
-        #: When the server last gave a sign of life, or had no reason to (monotonic).
-        self._progress = 0.0
+        self._progress = 0.0  # when the server last gave a sign of life, or had no reason to (monotonic)
 
     def _new_reader(self) -> Reader:
         return Reader(self._look, lambda: bool(self._window), self._hurried, self._lock)
@@ -97,9 +104,13 @@ class RedisPublisher:
         deadline = time.monotonic() + (self._options.publish_timeout if timeout is None else timeout)
         if to.queue is not None:
             self._declare(to.queue, deadline)
-        number = self._write(*self._renderer.render(message, to), deadline)
-        if confirm:
-            self._wait_confirmed(number, deadline)
+        if not confirm:
+            self._write(*self._renderer.render(message, to), deadline)
+            return
+        with self.receipt() as receipt:
+            self._write(*self._renderer.render(message, to), deadline, is_confirmed=True)
+        self._await(receipt, deadline)
+        receipt.raise_refusal()
 
     def publish_stencil(
         self, stencil: Stencil, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
@@ -114,7 +125,7 @@ class RedisPublisher:
         raw = template.render(task_id, root_id, parent_id, argsrepr, kwargsrepr, body, self._renderer.tag())
         self._write(b"%b%d\r\n%b\r\n" % (head, len(raw), raw), ((key, raw),), 0.0)
 
-    def _queue_up(self, lock: threading.Lock, deadline: float) -> float:
+    def _queue_up(self, lock: threading.RLock, deadline: float) -> float:
         """Take the lock that another thread has; returns the deadline. Who waited while that one failed to connect fails with it.
 
         Raises:
@@ -130,37 +141,45 @@ class RedisPublisher:
         return deadline
 
     def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
+        with self.receipt() if confirm else nullcontext(None) as receipt:
+            count = self._write_batches(messages)
+        deadline = time.monotonic() + self._options.publish_timeout
+        if receipt is not None:
+            self._await(receipt, deadline)
+            receipt.raise_refusal()
+        return count
+
+    def _write_batches(self, messages: Iterable[tuple[Message, Destination]]) -> int:
         count = 0
         pieces: list[bytes] = []
         items: list[Item] = []
-        timeout = self._options.publish_timeout
         for message, to in messages:
             if to.queue is not None:
-                self._declare(to.queue, time.monotonic() + timeout)
+                self._declare(to.queue, time.monotonic() + self._options.publish_timeout)
             data, more = self._renderer.render(message, to)
             pieces.append(data)
             items += more
             count += 1
             if len(items) >= _BATCH:
-                self._write(b"".join(pieces), items, 0.0)
+                self._write(b"".join(pieces), items, 0.0, is_last=False)
                 pieces, items = [], []
-        if items:
+        if count:
             self._write(b"".join(pieces), items, 0.0)
-        if confirm:
-            self.flush()
         return count
 
     def _table(self, exchange: str) -> Table:
         with self._lock:
             known = self._routes.get(exchange)
             if known is None or known[0] < time.monotonic():
+                if self._at_once:
+                    raise WouldBlock
                 if self._window:  # bindings of ours may be under way
-                    self._catch_up()
+                    self._drain()
                 table = self._lookups.use(lambda connection: Table.read(connection, self._keys, exchange))
                 known = self._routes[exchange] = (time.monotonic() + _ROUTES_FRESH, table)
         return known[1]
 
-    def _catch_up(self) -> None:
+    def _drain(self) -> None:
         """Wait until everything written is confirmed; the lock is held."""
         end = time.monotonic() + self._options.publish_timeout
         while self._window and time.monotonic() < end:
@@ -170,8 +189,20 @@ class RedisPublisher:
                 wait_ready(self._connection.sock, 0.5)
                 self._read_now()
 
-    def would_block(self) -> bool:
-        return self._connection is None or len(self._window) >= self._options.window // 2
+    @contextmanager
+    def receipt(self, *, wait: bool = True) -> Iterator[Receipt]:
+        if not wait and not self._lock.acquire(blocking=False):
+            raise WouldBlock
+        try:
+            self._at_once = not wait or self._at_once
+            with self._receipts.opened() as receipt:
+                yield receipt
+        finally:
+            if not wait:
+                self._at_once = False
+                self._lock.release()
+        if not receipt.is_settled:
+            self._reader.hurry()
 
     def retrying(self, retries: int) -> AbstractContextManager[None]:
         return self._retries.limited(retries)
@@ -186,68 +217,101 @@ class RedisPublisher:
         if queue.no_declare:
             self._declared.add(queue.name)
             return
-        commands, declared = binding_commands(self._keys, queue), self._declared
-        self._write(pack_all(commands), [None] * len(commands), deadline)
-        declared.add(queue.name)  # a refusal has put another set in its place
+        commands = binding_commands(self._keys, queue)
+        with self.receipt() as receipt:
+            self._write(pack_all(commands), [None] * len(commands), deadline, is_confirmed=True)
+        self._await(receipt, deadline)
+        receipt.raise_refusal()
         with self._lock:
+            self._declared.add(queue.name)
             self._routes.clear()
 
     # the window
 
-    def _write(self, data: bytes, items: Sequence[Item], deadline: float) -> int:
-        """Write commands and remember them; returns the number of the last. A deadline of 0 is the default timeout from now."""
+    def _write(self, data: bytes, items: Sequence[Item], deadline: float, *, is_last: bool = True, is_confirmed: bool = False) -> None:
+        """Write commands and remember them.
+
+        Args:
+            data: the commands.
+            items: what they carry, one each.
+            deadline: when to give up (monotonic); 0 is the default timeout from now.
+            is_last: of its call, which waits until Redis has read nearly everything.
+            is_confirmed: the call waits for the replies, and need not wait for anything else.
+        """
         lock = self._lock
         # The clock is asked only by those who have to wait.
         if not lock.acquire(blocking=False):
             deadline = self._queue_up(lock, deadline)
         try:
+            if self._at_once:
+                self._check_at_once(len(items), is_confirmed)
             connection = self._connection
             window = self._window
             if connection is None or (not window and connection.is_stale()):
                 connection = self._establish(deadline)
-            if self._verdicts.refused:
-                self._verdicts.raise_refused()
             if len(window) + len(items) > self._options.window and window:
                 self._make_room(len(items), deadline)
                 connection = self._connection or self._establish(deadline)
-            window.extend(items)
-            self._sent += len(items)
+            window.add(items)
             try:
-                sent = connection.sock.send(data)
-                if sent != len(data):
-                    connection.send(data[sent:], deadline or time.monotonic() + self._options.publish_timeout)
-            except OSError:  # full, or TLS, or lost: the slow way finds out
-                self._write_slowly(connection, data, len(items), deadline)
+                if self._at_once:
+                    connection.send_now(data)
+                else:
+                    connection.send_within(data, deadline, self._options.publish_timeout)
             except OperationalError:
-                self._rewrite(len(items), deadline)
+                self._rewrite(items, deadline)
             self._unread += len(items)
             if ARMED:
                 hit("after_write_before_confirm")
-            if self._unread >= _READ_EVERY:
-                self._read_now()
-            if self._reader.idle:
-                self._progress = time.monotonic()
-                self._reader.start()
-            return self._sent
+            self._look_after(may_wait=is_last and not is_confirmed and not self._at_once)
         finally:
             lock.release()
+        if self._receipts.has_news:
+            self._receipts.tell()
 
-    def _write_slowly(self, connection: Connection, data: bytes, count: int, deadline: float) -> None:
-        try:
-            connection.send(data, deadline or time.monotonic() + self._options.publish_timeout)
-        except OperationalError:
-            self._rewrite(count, deadline)
+    def _check_at_once(self, count: int, is_confirmed: bool) -> None:
+        """Raise where writing so many commands may have to wait."""
+        connection, window = self._connection, self._window
+        has_room = len(window) + count <= self._options.window
+        if is_confirmed or not has_room or connection is None or (not window and connection.is_stale()):
+            raise WouldBlock
 
-    def _rewrite(self, count: int, deadline: float) -> None:
-        """The connection broke under the last ``count`` commands: write the window again, or take them back and raise."""
+    def _look_after(self, *, may_wait: bool) -> None:
+        """Let Redis catch up, read what has been answered, see that somebody will read the rest."""
+        may_wait = may_wait and self._answers
+        now = time.monotonic()
+        if may_wait and self._budget.allows(now):
+            self._catch_up(0, now)
+        elif self._window.bytes > _ONE_READ or self._unread >= _READ_EVERY:
+            self._read_now()
+            if may_wait and self._window.bytes > _ONE_READ:
+                self._catch_up(_ONE_READ, now)
+        if self._reader.idle and self._window:
+            self._progress = now
+            self._reader.start()
+
+    def _catch_up(self, most: int, started: float) -> None:
+        """Wait a moment until not more than so many bytes are under way."""
+        now = started
+        while self._window.bytes > most and self._connection is not None:
+            left = started + _CATCH_UP - now
+            if left <= 0 or (not most and self._budget.is_spent):
+                self._answers = left > 0
+                return
+            if wait_ready(self._connection.sock, left):
+                self._read_now()
+            before, now = now, time.monotonic()
+            self._budget.spend(now - before, now)
+
+    def _rewrite(self, items: Sequence[Item], deadline: float) -> None:
+        """The connection broke under the last commands: write the window again, or take them back and raise."""
         self._drop()
+        if self._at_once:  # the thread that reads replies connects again
+            return
         try:
             self._establish(deadline)
         except OperationalError:
-            if self._sent - self._confirmed >= count:
-                for _ in range(count):
-                    self._window.pop()
-                self._sent -= count
+            self._window.take_back(len(items))
             raise
 
     def _make_room(self, count: int, deadline: float) -> None:
@@ -272,6 +336,7 @@ class RedisPublisher:
 
     def _establish(self, deadline: float) -> Connection:
         """Connect, make known the queues, write the window again; the lock is held."""
+        lifetime.heed_multiprocessing()
         end = deadline or time.monotonic() + self._options.publish_timeout
         attempts = 1 + self._retries.allowed
         for attempt, pause in enumerate(delays(0.05, most=1.0), 1):
@@ -286,22 +351,20 @@ class RedisPublisher:
         raise AssertionError
 
     def _establish_once(self, left: float) -> Connection:
-        """One try, in the time to connect: a server that says nothing must not use up more of the ``left`` seconds than that."""
+        """Try once, in the time to connect: a server that says nothing must not use up more of the ``left`` seconds than that."""
         connection = Connection.open_any(self._candidates, max(0.1, min(left, self._options.connect_timeout)))
         try:
-            commands = [
-                command for queue in self._queues.values() if not queue.no_declare for command in binding_commands(self._keys, queue)
-            ]
+            declared = [queue for queue in self._queues.values() if not queue.no_declare]
+            commands = [command for queue in declared for command in binding_commands(self._keys, queue)]
             refusals = [reply for reply in connection.pipeline(commands) if isinstance(reply, ReplyError)]
-            for refusal in refusals:
-                if is_transient(refusal):
-                    raise OperationalError(f"Redis takes no declarations now: {refusal}")
+            for reply in refusals:
+                if is_transient(reply):
+                    raise OperationalError(f"Redis takes no declarations now: {reply}")
             while self._window:
-                batch = [self._window[i] for i in range(min(_REPLAY_BATCH, len(self._window)))]
-                _publish_again(connection, [item for item in batch if item is not None])
+                batch = list(islice(self._window.items, _REPLAY_BATCH))
+                publish_again(connection, [item for item in batch if item is not None])
                 for _ in batch:
-                    self._window.popleft()
-                self._confirmed += len(batch)
+                    self._window.confirm()
         except BaseException:
             connection.close()
             raise
@@ -309,8 +372,9 @@ class RedisPublisher:
         self._declared = set(self._queues)
         self._unread = 0
         self._connection = connection
-        for refusal in refusals:
-            self._refuse(refusal, None)
+        for reply in refusals:
+            self._declared = set()  # whoever sends next declares again, and is told
+            self._receipts.refuse(0, refusal(reply, None))
         return connection
 
     # replies
@@ -333,37 +397,33 @@ class RedisPublisher:
             logger.warning("%s answered what nobody asked; %d messages will be published again", self._where, len(self._window))
             self._drop()
             return
+        if replies:
+            self._answers = True
         for reply in replies:
-            item = self._window[0]
             if isinstance(reply, ReplyError):
                 if is_transient(reply):
                     logger.warning("Redis takes no messages now (%s); %d will be published again", reply, len(self._window))
                     self._drop()
                     return
-                self._refuse(reply, item)
-            self._window.popleft()
-            self._confirmed += 1
+                self._window.refuse(refusal(reply, self._window.items[0]))
+            else:
+                self._window.confirm()
 
-    def _refuse(self, reply: ReplyError, item: Item) -> None:
-        if item is None:
-            self._declared = set()
-        where = f"a message to list {item[0].decode()!r}" if item else "a binding or broadcast"
-        self._verdicts.refused[self._confirmed + 1] = PublishError(f"Redis refused {where}: {reply}")
-
-    def _wait_confirmed(self, number: int, deadline: float) -> None:
-        """Wait, without holding the lock, until the command of a number is confirmed."""
+    def _await(self, what: Receipt | int, deadline: float) -> None:
+        """Wait, without holding the lock, until the messages of a receipt, or those up to a number, are confirmed or refused."""
         while True:
             with self._lock:
-                if self._confirmed < number:
+                if not self._is_done(what):
                     if self._connection is None:
                         self._establish(deadline)
                     else:
                         self._read_now()
-                if self._confirmed >= number:
-                    self._verdicts.raise_refused(number)
-                    return
+                is_over = self._is_done(what)
                 connection = self._connection
                 left = len(self._window)
+            self._receipts.tell()
+            if is_over:
+                return
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise OperationalError(f"{self._where} has not confirmed {left} messages in time")
@@ -371,21 +431,16 @@ class RedisPublisher:
                 with contextlib.suppress(OSError, ValueError):  # another thread may close it
                     wait_ready(connection.sock, min(remaining, 0.5))
 
+    def _is_done(self, what: Receipt | int) -> bool:
+        return what.is_settled if isinstance(what, Receipt) else self._window.confirmed >= what
+
     def flush(self, timeout: float | None = None) -> None:
         deadline = time.monotonic() + (self._options.publish_timeout if timeout is None else timeout)
         with self._lock:
-            number = self._sent
-        self._wait_confirmed(number, deadline)
+            number = self._window.sent
+        self._await(number, deadline)
         with self._lock:
-            self._verdicts.raise_refused()
-
-    def on_confirmed(self, callback: Watcher) -> None:
-        with self._lock:
-            self._verdicts.watch(self._sent, callback)
-            due = self._verdicts.take_due(self._confirmed)
-            if not due:
-                self._reader.hurry()
-        tell(due)
+            self._receipts.raise_kept()
 
     # what the reading thread does
 
@@ -398,13 +453,14 @@ class RedisPublisher:
                 logger.exception("%d messages are unconfirmed and will be published again", len(self._window))
                 self._drop()
                 well = False
-            due = self._verdicts.take_due(self._confirmed)
-        tell(due)
+        self._receipts.tell()
         return well
 
     def _look_once(self) -> bool:
         if self._connection is None and self._window:
             return self._mend()
+        if self._connection is not None and self._connection.unsent:
+            self._connection.send_now(b"")
         self._read_now()
         if self._window and time.monotonic() - self._progress > self._options.publish_timeout:
             logger.warning("%s does not answer; %d messages will be published again", self._where, len(self._window))
@@ -413,16 +469,15 @@ class RedisPublisher:
 
     def _hurried(self) -> socket.socket | None:
         connection = self._connection
-        return connection.sock if self._verdicts.is_watched and connection is not None else None
+        return connection.sock if self._receipts and connection is not None and not connection.unsent else None
 
     def _mend(self) -> bool:
         try:
             self._establish_once(self._options.publish_timeout)
         except PublishError as error:
             # The server is there and says no to what we hold: nobody can be asked to wait for that.
-            self._verdicts.refused[self._confirmed + 1] = error
-            self._confirmed += len(self._window)
-            self._window.clear()
+            while self._window:
+                self._window.refuse(error)
         except OperationalError as error:
             logger.warning("%d messages are unconfirmed: %s", len(self._window), error)
             return False
@@ -448,17 +503,3 @@ class RedisPublisher:
             logger.error("messages may be lost at exit: %s", error)
             with self._lock:
                 self._reset()  # the app closes this publisher once more, and must not wait for them as long again
-
-
-def _publish_again(connection: Connection, items: Sequence[tuple[bytes, bytes]]) -> None:
-    """Put messages into their lists, without those that can still be seen there."""
-    lists = {key: number for number, key in enumerate(dict.fromkeys(key for key, _ in items), 1)}
-    arguments: list[Argument] = [_LOOK_BACK]
-    for key, raw in items:
-        arguments += lists[key], raw
-    if items:
-        try:
-            connection.run(scripts.load("publish_again"), tuple(lists), arguments)
-        except ReplyError as error:
-            kind = OperationalError if is_transient(error) else PublishError
-            raise kind(f"Redis refused messages that were unconfirmed when a connection was lost: {error}") from error

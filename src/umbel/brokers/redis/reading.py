@@ -1,77 +1,111 @@
-"""The thread that looks after a publisher's unconfirmed messages while nobody else does, and who is told what became of them."""
+"""A publisher's unconfirmed messages, and the thread that looks after them while nobody else does."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Sequence
 
-from umbel.brokers.redis.blocking import wait_ready
-from umbel.errors import PublishError
+from umbel.brokers.receipts import Receipts
+from umbel.brokers.redis.blocking import Connection, wait_ready
+from umbel.brokers.redis.rendering import Item, names_of
+from umbel.brokers.redis.replies import is_permanent, is_transient
+from umbel.errors import OperationalError, PublishError
 from umbel.runtime.backoff import delays
-
-logger = logging.getLogger("umbel.brokers.redis")
+from umbel.wire.redis import scripts
+from umbel.wire.redis.resp import Argument, ReplyError
 
 #: Seconds between two looks at the replies while messages are unconfirmed and nobody waits for them.
 _LINGER = 0.005
+#: How far into a list a message is looked for before it is written again.
+_LOOK_BACK = 20_000
 #: Seconds without work after which the thread ends.
 _IDLE = 30.0
 
-Watcher = Callable[[BaseException | None], None]
+
+class Unconfirmed:
+    """The commands that were written and not answered yet, in order. The publisher's lock is held.
+
+    Args:
+        receipts: of the publisher: who is told what became of a message.
+    """
+
+    __slots__ = ("bytes", "confirmed", "items", "receipts", "sent")
+
+    def __init__(self, receipts: Receipts) -> None:
+        self.receipts = receipts
+        self.items: deque[Item] = deque()
+        #: Commands ever put in, and ever taken out.
+        self.sent = 0
+        self.confirmed = 0
+        #: Bytes under way, nearly.
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def add(self, items: Sequence[Item]) -> None:
+        """Take commands that are about to be written."""
+        receipts = self.receipts
+        if receipts.open:
+            for number in range(self.sent + 1, self.sent + len(items) + 1):
+                receipts.note(number)
+        self.items.extend(items)
+        self.sent += len(items)
+        self.bytes += sum(map(_size, items))
+
+    def take_back(self, count: int) -> None:
+        """Forget the last commands: they were not sent after all, and their caller knows."""
+        if self.sent - self.confirmed < count:
+            return
+        for _ in range(count):
+            self.bytes -= _size(self.items.pop())
+            self.receipts.confirm(self.sent)
+            self.sent -= 1
+
+    def confirm(self) -> None:
+        """The server has done the oldest command."""
+        self.bytes -= _size(self.items.popleft())
+        self.confirmed += 1
+        if self.receipts:
+            self.receipts.confirm(self.confirmed)
+
+    def refuse(self, error: PublishError) -> None:
+        """The server has refused the oldest command."""
+        item = self.items[0]
+        self.receipts.refuse(self.confirmed + 1, error, *(names_of(item[1]) if item else ("", "")))
+        self.confirm()
 
 
-class Verdicts:
-    """What became of messages, and who waits to be told; the publisher's lock is held."""
-
-    __slots__ = ("_watchers", "refused")
-
-    def __init__(self) -> None:
-        #: Refused messages by their number, until someone was told.
-        self.refused: dict[int, PublishError] = {}
-        self._watchers: list[tuple[int, Watcher]] = []
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether somebody is to be told."""
-        return bool(self._watchers)
-
-    def watch(self, number: int, watcher: Watcher) -> None:
-        """Somebody wants to know when all messages up to this number are confirmed, or any is refused."""
-        self._watchers.append((number, watcher))
-
-    def take_due(self, confirmed: int) -> list[tuple[Watcher, BaseException | None]]:
-        """The watchers to call now, and with what."""
-        due = [watcher for number, watcher in self._watchers if number <= confirmed or self.refused]
-        if not due:
-            return []
-        self._watchers = [] if self.refused else [each for each in self._watchers if each[0] > confirmed]
-        problem = self._take_refused(0)
-        return [(watcher, problem) for watcher in due]
-
-    def raise_refused(self, number: int = 0) -> None:
-        """Raise what was refused, the command of this number before all; nobody is told twice."""
-        error = self._take_refused(number)
-        if error is not None:
-            raise error
-
-    def _take_refused(self, number: int) -> PublishError | None:
-        if not self.refused:
-            return None
-        refused, self.refused = self.refused, {}
-        error = refused.get(number) or next(iter(refused.values()))
-        return PublishError(f"{error} (and {len(refused) - 1} more)") if len(refused) > 1 else error
+def _size(item: Item) -> int:
+    return 100 if item is None else len(item[0]) + len(item[1]) + 50
 
 
-def tell(due: Iterable[tuple[Watcher, BaseException | None]]) -> None:
-    """Call watchers, without any lock."""
-    for watcher, problem in due:
+def refusal(reply: ReplyError, item: Item) -> PublishError:
+    """What a publisher says of a refused command."""
+    if item is None:
+        where = "a binding or broadcast"
+    else:
+        task, task_id = names_of(item[1])
+        where = f"the message {task}[{task_id}] to list {item[0].decode()!r}" if task_id else f"a message to list {item[0].decode()!r}"
+    return PublishError(f"Redis refused {where}: {reply}", permanent=is_permanent(reply))
+
+
+def publish_again(connection: Connection, items: Sequence[tuple[bytes, bytes]]) -> None:
+    """Put messages into their lists, without those that can still be seen there."""
+    lists = {key: number for number, key in enumerate(dict.fromkeys(key for key, _ in items), 1)}
+    arguments: list[Argument] = [_LOOK_BACK]
+    for key, raw in items:
+        arguments += lists[key], raw
+    if items:
         try:
-            watcher(problem)
-        except Exception:
-            logger.exception("a callback of on_confirmed failed")
+            connection.run(scripts.load("publish_again"), tuple(lists), arguments)
+        except ReplyError as error:
+            kind = OperationalError if is_transient(error) else PublishError
+            raise kind(f"Redis refused messages that were unconfirmed when a connection was lost: {error}") from error
 
 
 class Reader:
@@ -85,7 +119,7 @@ class Reader:
     """
 
     def __init__(
-        self, look: Callable[[], bool], waiting: Callable[[], bool], hurried: Callable[[], socket.socket | None], lock: threading.Lock
+        self, look: Callable[[], bool], waiting: Callable[[], bool], hurried: Callable[[], socket.socket | None], lock: threading.RLock
     ) -> None:
         self._look = look
         self._waiting = waiting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Callable
 from typing import NamedTuple
@@ -89,3 +90,9 @@ class Renderer:
         if not commands and to.mandatory:
             raise MessageReturned(f"no queue is bound to exchange {to.exchange!r} with routing key {to.routing_key!r}")
         return pack_all(commands), items
+
+
+def names_of(raw: bytes) -> tuple[str, str]:
+    """The task and the id of a rendered message, empty where it has none."""
+    headers = json.loads(raw).get("headers") or {}
+    return str(headers.get("task") or ""), str(headers.get("id") or "")

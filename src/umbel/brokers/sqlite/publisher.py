@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from typing import Final
 
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.envelope import CompiledStencil, Encoded, encode
+from umbel.brokers.receipts import Receipt, Receipts, WouldBlock
 from umbel.brokers.sqlite import queues
 from umbel.brokers.sqlite.database import Database
 from umbel.brokers.sqlite.doorbell import MESSAGES, Bell
@@ -46,6 +47,7 @@ class SqlitePublisher:
         self._stencils: dict[Stencil, tuple[CompiledStencil, Destination]] = {}
         #: What each thread's next transaction takes along.
         self._carried = threading.local()
+        self._receipts = Receipts()
 
     @property
     def path(self) -> str:
@@ -91,12 +93,12 @@ class SqlitePublisher:
     def flush(self, timeout: float | None = None) -> None:
         """Nothing is ever under way."""
 
-    def would_block(self) -> bool:
-        """Always: the commit is in the caller."""
-        return True
-
-    def on_confirmed(self, callback: Callable[[BaseException | None], None]) -> None:
-        callback(None)
+    @contextmanager
+    def receipt(self, *, wait: bool = True) -> Iterator[Receipt]:
+        if not wait:  # a commit is made in the caller's thread
+            raise WouldBlock
+        with self._receipts.opened() as receipt:
+            yield receipt
 
     def close(self) -> None:
         self._database.close()

@@ -23,6 +23,7 @@ BASIC_DELIVER: Final = 0x003C003C
 BASIC_RETURN: Final = 0x003C0032
 BASIC_GET_OK: Final = 0x003C0047
 BASIC_ACK: Final = 0x003C0050
+CONFIRM_SELECT_OK: Final = 0x0055000B
 _FRAME = Struct(">BHI").unpack_from
 
 #: Largest frame before the peers have agreed on one (RabbitMQ's default).
@@ -67,6 +68,8 @@ class Receiver(Generic[D]):
         self.deliveries: list[D] = []
         #: (channel, delivery tag, multiple) of positive confirms.
         self.confirms: list[tuple[int, int, int]] = []
+        #: How many answers to repeated confirm.selects have come (see `umbel.brokers.amqp.backlog`); ``None`` while they are ordinary replies.
+        self.marks: int | None = None
         #: (channel, payload) of method frames for the slow path, and (channel, method payload, content, body) of returns and get-oks.
         self.slow: list[tuple[int, bytes, Content | None, bytes]] = []
         self._limits = limits
@@ -154,6 +157,8 @@ class Receiver(Generic[D]):
             if len(payload) != 13:
                 raise ProtocolError("the broker sent a confirm of the wrong length")
             self.confirms.append((channel, U64(payload, 4)[0], payload[12] & 1))
+        elif index == CONFIRM_SELECT_OK and self.marks is not None:
+            self.marks += 1
         else:
             self.slow.append((channel, payload, None, b""))
 

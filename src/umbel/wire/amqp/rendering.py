@@ -175,13 +175,12 @@ def size_of(frames: bytes) -> int:
     return int.from_bytes(frames[header + 4 : header + 12], "big")
 
 
-def title_of(frames: bytes, limits: Limits) -> str:
-    """The task and id of a rendered message; as much of them as it has."""
+def names_of(frames: bytes, limits: Limits) -> tuple[str, str]:
+    """The task and the id of a rendered message, empty where it has none."""
     header = _header_of(frames)
     stop = header + int.from_bytes(frames[header - 4 : header], "big")
     _, _, headers, properties, _ = parse_content(frames, header, stop, limits)
-    task, ident = headers.get("task"), headers.get("id") or properties.get("correlation_id")
-    return f"{task or ''}[{ident}]" if ident else str(task or "")
+    return str(headers.get("task") or ""), str(headers.get("id") or properties.get("correlation_id") or "")
 
 
 def _header_of(frames: bytes) -> int:

@@ -2,11 +2,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.brokers.amqp.window import Window
+from umbel.brokers.receipts import Receipts
 from umbel.errors import MessageReturned, PublishError
 
 
-def filled(count):
-    window = Window()
+def filled(count, names=lambda frames: ("", frames.decode())):
+    window = Window(Receipts(), names)
     for number in range(1, count + 1):
         assert window.add(b"%d" % number) == number
     return window
@@ -32,37 +33,37 @@ def test_what_is_left_goes_first_over_the_next_channel():
     assert (len(window), window.oldest()) == (1, 5)
 
 
-def test_a_refused_message_is_told_once():
-    window, told = filled(1), []
-    window.watch(told.append)
-    window.add(b"2")
-    window.watch(told.append)
-    error = MessageReturned("no queue")
-    window.refuse(2, False, error)
-    ((watcher, found),) = window.take_watchers()
-    assert (type(found), str(found)) == (MessageReturned, "no queue")
-    assert found is not error, "raising it would leave a traceback with what stays in the window"
-    assert window.failures == []
-    watcher(found)
-    window.confirm(1, 0)
-    assert [each for _, each in window.take_watchers()] == [None]
-    assert window.take_watchers() == []
+def refusals(window):
+    """The texts of what is kept for whoever flushes."""
+    return [str(error) for error in window._receipts._kept]
 
 
-def test_a_refused_message_that_nobody_watches_is_kept():
-    window = filled(3)
+def test_a_refused_message_that_belongs_to_no_receipt_is_kept():
+    window = filled(3, names=lambda _: ("", ""))
     window.refuse(2, True, PublishError("no"))
-    assert [failure.number for failure in window.failures] == [1, 2]
+    assert refusals(window) == ["no", "no"]
     assert window.oldest() == 3
 
 
 def test_an_error_names_its_message():
-    window = Window(lambda frames: f"message {frames.decode()}")
-    window.add(b"x")
-    window.add(b"y")
+    window = filled(2, names=lambda frames: ("the.task", f"id-{frames.decode()}"))
     window.refuse(2, True, PublishError("no"))
-    assert [str(failure.raised()) for failure in window.failures] == ["no: message x", "no: message y"]
-    assert str(window.failures[0].raised(1)) == "no: message x (and 1 more messages)"
+    assert refusals(window) == ["no: the.task[id-1]", "no: the.task[id-2]"]
+
+
+def test_a_message_tells_its_receipt():
+    receipts = Receipts()
+    window = Window(receipts)
+    window.add(b"1")
+    with receipts.opened() as receipt:
+        window.add(b"2")
+        window.add(b"3")
+    window.confirm(2, 1)
+    assert not receipt.is_settled
+    window.refuse(3, False, MessageReturned("no queue"))
+    assert receipt.is_settled
+    assert isinstance(receipt.error, MessageReturned)
+    assert receipts.kept == 0
 
 
 def test_sent_again_out_of_order():
@@ -76,7 +77,7 @@ def test_sent_again_out_of_order():
 
 @given(st.lists(st.one_of(st.just("add"), st.just("restart"), st.tuples(st.integers(1, 30), st.integers(0, 1))), max_size=60))
 def test_it_remembers_what_a_dictionary_would(steps):
-    window, model, tag, number = Window(), {}, 0, 0
+    window, model, tag, number = Window(Receipts()), {}, 0, 0
     for step in steps:
         if step == "add":
             tag, number = tag + 1, number + 1
