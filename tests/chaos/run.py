@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from chaos import breaking, cutting, delaying, ending, failing, fairness, freezing, killing, leasing, orphaning, restarting
+from chaos import breaking, cutting, delaying, ending, failing, fairness, freezing, killing, leasing, looping, orphaning, restarting
 from chaos.arena import Outcome, Site, private_site
 
 Scenario = Callable[[Site, argparse.Namespace], Outcome]
@@ -43,6 +43,7 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
     "orphans": (ALL, lambda site, given: orphaning.orphans(site, rounds=5 if given.full else 2)),
     "children": (ALL, lambda site, given: orphaning.children(site, kills=30 if given.full else 8)),
     "ends": (ALL, lambda site, given: ending.run(site, processes=100 if given.full else 20)),
+    "loop": (SERVERS, lambda site, _: looping.run(site)),
     "failpoints": (ALL, lambda site, _: failing.run_all(site)),
 }
 #: What a run without arguments leaves out: the suite has it.

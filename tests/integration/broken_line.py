@@ -6,7 +6,11 @@ import contextlib
 import selectors
 import socket
 import threading
+import time
 from typing import Self
+from urllib.parse import urlsplit
+
+_PORTS = {"amqp": 5672, "redis": 6379}
 
 
 class Line:
@@ -15,6 +19,7 @@ class Line:
     def __init__(self, server: tuple[str, int]) -> None:
         self.server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # a line that takes nothing holds little
         self.port = self._listener.getsockname()[1]
         #: The server's URL by way of this line, where somebody has set it.
         self.url = ""
@@ -27,10 +32,20 @@ class Line:
         self.refusing = False
         #: Nothing from the server is handed on.
         self.deaf = False
+        #: Nothing is taken from anybody.
+        self.frozen = False
         #: Bytes of a client at which its connection is cut, before they arrive.
         self.cut_at: bytes | None = None
         self.connections = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @classmethod
+    def to(cls, url: str) -> Self:
+        """A line to the server of a URL; ``line.url`` leads through it."""
+        parts = urlsplit(url)
+        made = cls((parts.hostname or "127.0.0.1", parts.port or _PORTS[parts.scheme]))
+        made.url = url.replace(parts.netloc.rpartition("@")[2], f"127.0.0.1:{made.port}")
+        return made
 
     def __enter__(self) -> Self:
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -71,6 +86,9 @@ class Line:
 
     def _run(self) -> None:
         while not self._closed:
+            if self.frozen:
+                time.sleep(0.01)
+                continue
             for key, _ in self._selector.select(0.02):
                 with self._lock:
                     if key.fileobj is self._listener:

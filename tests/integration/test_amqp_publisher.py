@@ -263,12 +263,12 @@ def test_the_failover_list(make, rabbitmq_url, queue, client):
     assert client.length(queue.name) == 1
 
 
-def test_a_returned_message_is_told_to_whoever_flushes(make, unique):
+def test_a_returned_message_is_told_once_to_its_call_or_to_whoever_flushes(make, unique):
     publisher = make().publisher()
     message = Message(b"x", {"task": "the.task"}, properties={"correlation_id": "the-id"})
-    publisher.publish(message, Destination("", unique("nowhere")))
     with pytest.raises(MessageReturned, match=r"nowhere.*the\.task\[the-id\]"):
-        publisher.flush()
+        publisher.publish(message, Destination("", unique("nowhere")))
+        publisher.flush()  # where the call had no time to wait for its answer
     publisher.flush()
 
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -38,12 +37,10 @@ PROGRAM = """
 @pytest.mark.parametrize("broker", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("rabbitmq", "redis")])
 def test_what_is_unconfirmed_is_waited_for_once_and_told_in_one_line(request, unique, broker):
     url = request.getfixturevalue(f"{broker}_url")
-    parts = urlsplit(url)
     queue = unique("exit")
-    with Line((parts.hostname, parts.port or {"rabbitmq": 5672, "redis": 6379}[broker])) as line:
-        through = url.replace(parts.netloc.rpartition("@")[2], f"127.0.0.1:{line.port}")
+    with Line.to(url) as line:
         program = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(PROGRAM), through, queue],
+            [sys.executable, "-c", textwrap.dedent(PROGRAM), line.url, queue],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -230,7 +230,7 @@ class Task(Generic[P, R]):
         return handle
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
-        """`delay` for coroutines: returns when the broker has the message; the event loop is never blocked."""
+        """`delay` for coroutines: returns when the broker has the message, or raises; the event loop never waits for it."""
         return await self.aapply_async(args, kwargs)
 
     async def aapply_async(

@@ -112,7 +112,7 @@ class Receipts:
         self._due: list[Receipt] = []
         self._kept: list[PublishError] = []
         self._dropped = 0
-        self._untold: list[tuple[PublishError, str, str]] = []
+        self._untold: list[tuple[int, PublishError, str, str]] = []
 
     def __bool__(self) -> bool:
         return bool(self._of)
@@ -149,13 +149,29 @@ class Receipts:
             self._kept.append(error)
         else:
             self._dropped += 1
-        self._untold.append((error, task, task_id))
+        self._untold.append((number, error, task, task_id))
 
     def _settle(self, number: int, error: PublishError | None) -> bool:
         receipt = self._of.pop(number, None)
         if receipt is not None and receipt.settle(error):
             self._due.append(receipt)
         return receipt is not None
+
+    def raise_own(self, first: int) -> None:
+        """Raise, in the call that wrote it, what was refused while the call still waited. It counts as told.
+
+        Args:
+            first: the number of the call's first message; nobody has written since.
+
+        Raises:
+            PublishError: a message of the call was refused.
+        """
+        own = [news for news in self._untold if news[0] >= first]
+        if own:
+            self._untold = [news for news in self._untold if news[0] < first]
+            errors = [error for _, error, _, _ in own]
+            self._kept = [error for error in self._kept if error not in errors]
+            raise raised(errors[0], len(errors) - 1)
 
     @property
     def has_news(self) -> bool:
@@ -168,7 +184,7 @@ class Receipts:
         untold, self._untold = self._untold, []
         for receipt in due:
             receipt.call()
-        for error, task, task_id in untold:
+        for _, error, task, task_id in untold:
             logger.error("a message was not taken: %s", error)
             hooks.task_publish_failed.send(task or None, task_id=task_id or None, exception=error)
 

@@ -80,6 +80,17 @@ def test_what_belongs_to_nobody_is_logged_signalled_and_raised_once(receipts, ca
     receipts.raise_kept()
 
 
+def test_what_the_caller_can_still_be_told_is_raised_there_and_counts_as_told(receipts):
+    receipts.refuse(6, PublishError("another's"))
+    receipts.refuse(7, PublishError("no"))
+    receipts.refuse(8, PublishError("no"))
+    with pytest.raises(PublishError, match=r"^no \(and 1 more messages\)$"):
+        receipts.raise_own(7)
+    receipts.raise_own(7)
+    with pytest.raises(PublishError, match=r"^another's$"):
+        receipts.raise_kept()
+
+
 def test_refusals_are_not_kept_without_bounds(receipts):
     for number in range(1000):
         receipts.refuse(number, PublishError("no"))

@@ -227,6 +227,8 @@ class AmqpPublisher:
         pipe.buffer.append(frames)
         if is_last:
             self._write(started)
+            if pipe.receipts.has_news:
+                pipe.receipts.raise_own(window.number)
 
     def _write(self, started: float) -> None:
         """Write what is buffered, and let RabbitMQ catch up."""

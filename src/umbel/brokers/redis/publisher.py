@@ -5,7 +5,7 @@ order in which they were written, which is the order of the replies. After a los
 leaves out those which can still be seen in their lists; one that a worker has already taken is doubled, with the same delivery tag.
 
 A call returns when Redis has done what it wrote, as long as the budget of waiting lasts (`umbel.brokers.waiting`); then, when not more is under
-way than Redis reads at once (`_ONE_READ`). A process that ends without waiting (``os._exit``, a signal) closes its connection, and Redis, which
+way than Redis reads at once (`reading.ONE_READ`). A process that ends without waiting (``os._exit``, a signal) closes its connection, and Redis, which
 does whatever it has read, gives up at the first reply that it cannot write: of what it would have read after that nothing would be left.
 """
 
@@ -18,40 +18,32 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from itertools import islice
 
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.receipts import Receipt, Receipts, WouldBlock
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.bindings import Table, binding_commands
 from umbel.brokers.redis.blocking import Connection, KeptConnection, wait_ready
-from umbel.brokers.redis.reading import Reader, Unconfirmed, publish_again, refusal
+from umbel.brokers.redis.reading import ONE_READ, Pace, Reader, Unconfirmed, declare_again, refusal
 from umbel.brokers.redis.rendering import Item, Renderer
-from umbel.brokers.redis.replies import is_transient
 from umbel.brokers.retries import Retries
 from umbel.brokers.topology import Destination, Queue
-from umbel.brokers.waiting import WaitBudget
 from umbel.errors import AccessRefused, OperationalError, PublishError
 from umbel.messages.model import Message, Stencil
 from umbel.runtime import lifetime
 from umbel.runtime.backoff import delays
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.redis.keys import Keys
-from umbel.wire.redis.resp import ReplyError, pack_all
+from umbel.wire.redis.resp import pack_all
 
 logger = logging.getLogger("umbel.brokers.redis")
 
-#: Bytes that Redis reads from a connection at once (16 KiB), less some for what surrounds a message.
-_ONE_READ = 15_000
 #: Replies are read after this many messages, at the latest.
 _READ_EVERY = 64
-#: Seconds that a call waits, at most, for Redis to read what came before. What does not answer for so long is waited for again when it has.
-_CATCH_UP = 0.25
 #: Messages of `publish_many` that are written by one system call.
 _BATCH = 128
 #: Seconds for which the bindings of an exchange are remembered.
 _ROUTES_FRESH = 1.0
-_REPLAY_BATCH = 200
 
 
 class RedisPublisher:
@@ -70,12 +62,10 @@ class RedisPublisher:
 
     def forget(self) -> None:
         """Start from nothing in a forked child: the parent's messages are the parent's business."""
-        connection = self._connection
+        self._drop()
         self._lookups.close()
         self._renderer.new_tags()
         self._reset()
-        if connection is not None:
-            connection.close()
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
@@ -83,20 +73,15 @@ class RedisPublisher:
         self._lookups = KeptConnection(self._candidates)
         self._routes: dict[str, tuple[float, Table]] = {}
         self._declared: set[str] = set()
-        self._budget = WaitBudget.of_process()
+        self._pace = Pace()
         self._receipts = Receipts()
         self._window = Unconfirmed(self._receipts)
         self._unread = 0
-        #: Redis answered when a call last waited for it.
-        self._answers = True
         self._at_once = False  # the thread that holds the lock must not wait: see `receipt`
-        self._reader = self._new_reader()
+        self._reader = Reader(self._look, lambda: bool(self._window), self._hurried, self._lock)
         #: When connecting last failed (monotonic), and how: not the exception, whose traceback would keep the caller's variables.
         self._failed: tuple[float, type[OperationalError], str] | None = None
         self._progress = 0.0  # when the server last gave a sign of life, or had no reason to (monotonic)
-
-    def _new_reader(self) -> Reader:
-        return Reader(self._look, lambda: bool(self._window), self._hurried, self._lock)
 
     # publishing
 
@@ -170,24 +155,16 @@ class RedisPublisher:
     def _table(self, exchange: str) -> Table:
         with self._lock:
             known = self._routes.get(exchange)
-            if known is None or known[0] < time.monotonic():
-                if self._at_once:
-                    raise WouldBlock
-                if self._window:  # bindings of ours may be under way
-                    self._drain()
-                table = self._lookups.use(lambda connection: Table.read(connection, self._keys, exchange))
-                known = self._routes[exchange] = (time.monotonic() + _ROUTES_FRESH, table)
-        return known[1]
-
-    def _drain(self) -> None:
-        """Wait until everything written is confirmed; the lock is held."""
-        end = time.monotonic() + self._options.publish_timeout
-        while self._window and time.monotonic() < end:
-            if self._connection is None:
-                self._establish(end)
-            else:
-                wait_ready(self._connection.sock, 0.5)
-                self._read_now()
+            if known is not None and known[0] >= time.monotonic():
+                return known[1]
+            if self._at_once:
+                raise WouldBlock
+            number = self._window.sent
+        self._await(number, time.monotonic() + self._options.publish_timeout)  # bindings of ours may be under way
+        with self._lock:
+            table: Table = self._lookups.use(lambda connection: Table.read(connection, self._keys, exchange))
+            self._routes[exchange] = (time.monotonic() + _ROUTES_FRESH, table)
+        return table
 
     @contextmanager
     def receipt(self, *, wait: bool = True) -> Iterator[Receipt]:
@@ -239,8 +216,7 @@ class RedisPublisher:
             is_confirmed: the call waits for the replies, and need not wait for anything else.
         """
         lock = self._lock
-        # The clock is asked only by those who have to wait.
-        if not lock.acquire(blocking=False):
+        if not lock.acquire(blocking=False):  # the clock is asked only by those who have to wait
             deadline = self._queue_up(lock, deadline)
         try:
             if self._at_once:
@@ -264,6 +240,8 @@ class RedisPublisher:
             if ARMED:
                 hit("after_write_before_confirm")
             self._look_after(may_wait=is_last and not is_confirmed and not self._at_once)
+            if is_last and self._receipts.has_news:
+                self._receipts.raise_own(window.sent - len(items) + 1)
         finally:
             lock.release()
         if self._receipts.has_news:
@@ -278,30 +256,22 @@ class RedisPublisher:
 
     def _look_after(self, *, may_wait: bool) -> None:
         """Let Redis catch up, read what has been answered, see that somebody will read the rest."""
-        may_wait = may_wait and self._answers
         now = time.monotonic()
-        if may_wait and self._budget.allows(now):
-            self._catch_up(0, now)
-        elif self._window.bytes > _ONE_READ or self._unread >= _READ_EVERY:
+        most = self._pace.most(now) if may_wait else None
+        if most != 0 and (self._window.bytes > ONE_READ or self._unread >= _READ_EVERY):
             self._read_now()
-            if may_wait and self._window.bytes > _ONE_READ:
-                self._catch_up(_ONE_READ, now)
+        if most is not None and self._window.bytes > most:
+            self._pace.catch_up(most, now, self._under_way, self._wait_and_read)
         if self._reader.idle and self._window:
             self._progress = now
             self._reader.start()
 
-    def _catch_up(self, most: int, started: float) -> None:
-        """Wait a moment until not more than so many bytes are under way."""
-        now = started
-        while self._window.bytes > most and self._connection is not None:
-            left = started + _CATCH_UP - now
-            if left <= 0 or (not most and self._budget.is_spent):
-                self._answers = left > 0
-                return
-            if wait_ready(self._connection.sock, left):
-                self._read_now()
-            before, now = now, time.monotonic()
-            self._budget.spend(now - before, now)
+    def _under_way(self) -> int:
+        return 0 if self._connection is None else self._window.bytes
+
+    def _wait_and_read(self, seconds: float) -> None:
+        if self._connection is not None and wait_ready(self._connection.sock, seconds):
+            self._read_now()
 
     def _rewrite(self, items: Sequence[Item], deadline: float) -> None:
         """The connection broke under the last commands: write the window again, or take them back and raise."""
@@ -316,18 +286,15 @@ class RedisPublisher:
 
     def _make_room(self, count: int, deadline: float) -> None:
         end = deadline or time.monotonic() + self._options.publish_timeout
-        while self._window and len(self._window) + count > self._options.window:
+        most = self._options.window - count
+        while self._window and len(self._window) > most:
             if self._connection is None:
                 self._establish(end)
                 continue
-            self._read_now()
-            if len(self._window) + count <= self._options.window:
-                return
             left = end - time.monotonic()
-            if left <= 0:
+            self._wait_and_read(max(0.0, min(left, 0.5)))
+            if left <= 0 and len(self._window) > most:
                 raise OperationalError(f"{self._where} has not confirmed {len(self._window)} messages: the window is full")
-            if self._connection is not None:
-                wait_ready(self._connection.sock, min(left, 0.5))
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -354,17 +321,8 @@ class RedisPublisher:
         """Try once, in the time to connect: a server that says nothing must not use up more of the ``left`` seconds than that."""
         connection = Connection.open_any(self._candidates, max(0.1, min(left, self._options.connect_timeout)))
         try:
-            declared = [queue for queue in self._queues.values() if not queue.no_declare]
-            commands = [command for queue in declared for command in binding_commands(self._keys, queue)]
-            refusals = [reply for reply in connection.pipeline(commands) if isinstance(reply, ReplyError)]
-            for reply in refusals:
-                if is_transient(reply):
-                    raise OperationalError(f"Redis takes no declarations now: {reply}")
-            while self._window:
-                batch = list(islice(self._window.items, _REPLAY_BATCH))
-                publish_again(connection, [item for item in batch if item is not None])
-                for _ in batch:
-                    self._window.confirm()
+            refusals = declare_again(connection, self._keys, self._queues.values())
+            self._window.publish_again(connection)
         except BaseException:
             connection.close()
             raise
@@ -393,32 +351,21 @@ class RedisPublisher:
             return
         if replies:
             self._progress = time.monotonic()
-        if len(replies) > len(self._window):
-            logger.warning("%s answered what nobody asked; %d messages will be published again", self._where, len(self._window))
+            self._pace.answers = True
+        reason = self._window.settle(replies)
+        if reason:
+            logger.warning("%s %s; %d messages will be published again", self._where, reason, len(self._window))
             self._drop()
-            return
-        if replies:
-            self._answers = True
-        for reply in replies:
-            if isinstance(reply, ReplyError):
-                if is_transient(reply):
-                    logger.warning("Redis takes no messages now (%s); %d will be published again", reply, len(self._window))
-                    self._drop()
-                    return
-                self._window.refuse(refusal(reply, self._window.items[0]))
-            else:
-                self._window.confirm()
 
     def _await(self, what: Receipt | int, deadline: float) -> None:
         """Wait, without holding the lock, until the messages of a receipt, or those up to a number, are confirmed or refused."""
         while True:
             with self._lock:
-                if not self._is_done(what):
-                    if self._connection is None:
-                        self._establish(deadline)
-                    else:
-                        self._read_now()
-                is_over = self._is_done(what)
+                if self._connection is not None:
+                    self._read_now()
+                elif self._window:
+                    self._establish(deadline)
+                is_over = what.is_settled if isinstance(what, Receipt) else self._window.confirmed >= what
                 connection = self._connection
                 left = len(self._window)
             self._receipts.tell()
@@ -430,9 +377,6 @@ class RedisPublisher:
             if connection is not None:
                 with contextlib.suppress(OSError, ValueError):  # another thread may close it
                     wait_ready(connection.sock, min(remaining, 0.5))
-
-    def _is_done(self, what: Receipt | int) -> bool:
-        return what.is_settled if isinstance(what, Receipt) else self._window.confirmed >= what
 
     def flush(self, timeout: float | None = None) -> None:
         deadline = time.monotonic() + (self._options.publish_timeout if timeout is None else timeout)
@@ -493,7 +437,7 @@ class RedisPublisher:
                 self._declared.clear()
                 self._queues.clear()
                 self._reader.stop()
-                self._reader = self._new_reader()
+                self._reader = Reader(self._look, lambda: bool(self._window), self._hurried, self._lock)
 
     def at_exit(self) -> None:
         """Flush before the interpreter ends."""

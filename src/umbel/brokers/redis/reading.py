@@ -7,19 +7,30 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from umbel.brokers.receipts import Receipts
+from umbel.brokers.redis.bindings import binding_commands
 from umbel.brokers.redis.blocking import Connection, wait_ready
 from umbel.brokers.redis.rendering import Item, names_of
 from umbel.brokers.redis.replies import is_permanent, is_transient
+from umbel.brokers.topology import Queue
+from umbel.brokers.waiting import WaitBudget
 from umbel.errors import OperationalError, PublishError
 from umbel.runtime.backoff import delays
 from umbel.wire.redis import scripts
+from umbel.wire.redis.keys import Keys
 from umbel.wire.redis.resp import Argument, ReplyError
 
 #: Seconds between two looks at the replies while messages are unconfirmed and nobody waits for them.
 _LINGER = 0.005
+#: Bytes that Redis reads from a connection at once (16 KiB), less some for what surrounds a message.
+ONE_READ = 15_000
+#: Seconds that a call waits, at most, for Redis to read what came before. What does not answer for so long is waited for again when it has.
+_CATCH_UP = 0.25
+#: Messages that are published again by one script.
+_BATCH = 200
 #: How far into a list a message is looked for before it is written again.
 _LOOK_BACK = 20_000
 #: Seconds without work after which the thread ends.
@@ -79,6 +90,61 @@ class Unconfirmed:
         self.receipts.refuse(self.confirmed + 1, error, *(names_of(item[1]) if item else ("", "")))
         self.confirm()
 
+    def settle(self, replies: Sequence[object]) -> str:
+        """Take in the next replies; returns why the connection is of no more use, or nothing."""
+        if len(replies) > len(self.items):
+            return "answered what nobody asked"
+        for reply in replies:
+            if not isinstance(reply, ReplyError):
+                self.confirm()
+            elif is_transient(reply):
+                return f"takes no messages now ({reply})"
+            else:
+                self.refuse(refusal(reply, self.items[0]))
+        return ""
+
+    def publish_again(self, connection: Connection) -> None:
+        """Write all over a new connection, and wait for the answers."""
+        while self.items:
+            batch = list(islice(self.items, _BATCH))
+            _publish_again(connection, [item for item in batch if item is not None])
+            for _ in batch:
+                self.confirm()
+
+
+class Pace:
+    """How far a publisher goes ahead of its server."""
+
+    def __init__(self) -> None:
+        self._budget = WaitBudget.of_process()
+        #: The server answered when a call last waited for it. One that does not is not waited for by every call.
+        self.answers = True
+
+    def most(self, now: float) -> int | None:
+        """Bytes that may be under way when a call returns; ``None`` where it does not wait."""
+        if not self.answers:
+            return None
+        return 0 if self._budget.allows(now) else ONE_READ
+
+    def catch_up(self, most: int, started: float, under_way: Callable[[], int], wait: Callable[[float], None]) -> None:
+        """Wait a moment until not more than so many bytes are under way.
+
+        Args:
+            most: bytes.
+            started: now, in seconds of the monotonic clock.
+            under_way: bytes that are; 0 when the connection is lost.
+            wait: for replies, at most so many seconds, and takes them in.
+        """
+        now = started
+        while under_way() > most:
+            left = started + _CATCH_UP - now
+            if left <= 0 or (not most and self._budget.is_spent):
+                self.answers = left > 0
+                return
+            wait(left)
+            before, now = now, time.monotonic()
+            self._budget.spend(now - before, now)
+
 
 def _size(item: Item) -> int:
     return 100 if item is None else len(item[0]) + len(item[1]) + 50
@@ -94,7 +160,21 @@ def refusal(reply: ReplyError, item: Item) -> PublishError:
     return PublishError(f"Redis refused {where}: {reply}", permanent=is_permanent(reply))
 
 
-def publish_again(connection: Connection, items: Sequence[tuple[bytes, bytes]]) -> None:
+def declare_again(connection: Connection, keys: Keys, queues: Iterable[Queue]) -> list[ReplyError]:
+    """Make queues known over a new connection; returns what was refused for good.
+
+    Raises:
+        OperationalError: the server takes nothing now, or the connection broke.
+    """
+    commands = [command for queue in queues if not queue.no_declare for command in binding_commands(keys, queue)]
+    refused = [reply for reply in connection.pipeline(commands) if isinstance(reply, ReplyError)]
+    for reply in refused:
+        if is_transient(reply):
+            raise OperationalError(f"Redis takes no declarations now: {reply}")
+    return refused
+
+
+def _publish_again(connection: Connection, items: Sequence[tuple[bytes, bytes]]) -> None:
     """Put messages into their lists, without those that can still be seen there."""
     lists = {key: number for number, key in enumerate(dict.fromkeys(key for key, _ in items), 1)}
     arguments: list[Argument] = [_LOOK_BACK]
