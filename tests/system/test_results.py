@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import redis
 
 from system.processes import eventually, open_gate
 from system.stage import Place, Stage
@@ -147,3 +148,20 @@ class TestReplies:
         open_gate(gate)
         assert result.get(timeout=10) == 5
         assert result.state == "SUCCESS"
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("place", ["redis"], indirect=True)
+def test_a_result_that_the_store_refuses_for_good_holds_nobody_up(stage, unique):
+    task_id = unique("refused")
+    with redis.Redis.from_url(stage.place.backend) as client:
+        client.rpush(f"celery-task-meta-{task_id}", "not a result")
+        try:
+            worker = stage.worker("-c", "1")
+            stage.send("mark", 1, task_id=task_id)
+            assert stage.send("mark", 2).get(timeout=20) == 2
+            worker.wait_log(rf"result of task {task_id} \(SUCCESS\) is lost")
+            assert worker.stop() == 0
+        finally:
+            client.delete(f"celery-task-meta-{task_id}")
+    assert stage.length() == 0

@@ -76,3 +76,13 @@ def test_a_limit_never_hits_the_next_task(stage):
     stage.worker("-c", "1", "--soft-time-limit", "1")
     naps = [stage.send("nap", 0.8) for _ in range(4)]
     assert [nap.get(timeout=15) for nap in naps] == [0.8] * 4
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_a_handler_that_hangs_is_ended_too(stage):
+    worker = stage.worker("-c", "1")
+    result = stage.send("lingering", 60, time_limit=1)
+    assert stage.send("mark", 1).get(timeout=20) == 1
+    assert len(stage.runs(result.id, "end")) == 1
+    assert result.state == "SUCCESS", "its body had ended, and its result was stored"
+    assert worker.stop() == 0

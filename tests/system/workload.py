@@ -182,6 +182,16 @@ def soft(self, seconds, caught=True):
         return "whole"
 
 
+def _linger(_self, _status, seconds, *_):
+    time.sleep(seconds)
+
+
+@task(after_return=_linger)
+def lingering(self, seconds):
+    with recorded(self):
+        return seconds
+
+
 @task()
 def stubborn(self, seconds):
     """Swallow every exception until the time is over."""

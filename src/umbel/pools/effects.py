@@ -1,4 +1,8 @@
-"""Make outcomes true: store results, publish what follows. Never gives up on a store that is down, for a task must not be lost for it."""
+"""Make outcomes true: store results, publish what follows.
+
+A store that is away is waited for: the task must not be lost for it. A result that the store refuses for good is lost, and the log says so: the task has
+run, and its child has others to run.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from typing import Protocol
 from umbel import states
 from umbel.app.sending import announcing
 from umbel.brokers.base import Publisher
-from umbel.errors import BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
+from umbel.errors import AccessRefused, BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.execution.base import Execution, Verdict
 from umbel.execution.completion import iso
 from umbel.results.base import ResultStore
@@ -43,28 +47,37 @@ class AppEffects:
 
     def __init__(self, app: Services) -> None:
         self._app = app
+        #: Times that a store which refuses us is asked again. One that has refused us all along is asked once for each result.
+        self._tries = _REFUSALS
 
     def store(self, records: list[Record]) -> None:
-        """Store records; wait out a store that cannot be reached, and turn a result that cannot be written into a failure."""
+        """Store records; wait out a store that cannot be reached, turn a result that cannot be written into a failure, give up what is refused."""
         store = self._app.store
         if store is None:
             return
         try:
-            _keep(store, records)
-        except (EncodeError, PublishError):
+            _keep(store, records, self._tries)
+            self._tries = _REFUSALS
+        except (EncodeError, OperationalError):
             self._store_one_by_one(store, records)
 
     def _store_one_by_one(self, store: ResultStore, records: list[Record]) -> None:
         for record in records:
             try:
-                _keep(store, [record])
+                _keep(store, [record], self._tries)
             except (EncodeError, PublishError) as error:
                 logger.error("the result of task %s cannot be stored: %s", record.task_id, error)
                 record.status = states.FAILURE
                 record.result = failures.render(error if isinstance(error, EncodeError) else EncodeError(str(error)))
                 record.traceback, record.extended = None, {}
-                with contextlib.suppress(PublishError):  # whoever asked does not want to know
-                    _keep(store, [record])
+                with contextlib.suppress(OperationalError):  # whoever asked does not want to know
+                    _keep(store, [record], self._tries)
+            except OperationalError as error:
+                if isinstance(error, AccessRefused):
+                    self._tries = 0
+                logger.critical("the result of task %s (%s) is lost: %s", record.task_id, record.status, error)
+            else:
+                self._tries = _REFUSALS
 
     def publish(self, execution: Execution) -> None:
         """Publish what follows an execution; return when the broker has it.
@@ -112,20 +125,29 @@ class AppEffects:
             self.store([record])
 
 
-def _keep(store: ResultStore, records: list[Record]) -> None:
+def _keep(store: ResultStore, records: list[Record], tries: int) -> None:
     """Store records; wait out a store that cannot be reached.
+
+    Args:
+        store: the result store.
+        records: in one round trip.
+        tries: times that it is asked again where it refuses us, or a message with a result: permissions and a full queue may be mended.
 
     Raises:
         EncodeError: one of them cannot be written.
         PublishError: they travel as messages, and the broker has refused one of them several times: too large, for one.
+        OperationalError: the store has refused one of them for good.
     """
     refusals = 0
     for delay in delays(first=0.5, most=10.0):
         try:
             store.store(records)
         except OperationalError as error:
-            refusals += isinstance(error, PublishError) and not isinstance(error, BrokerBlocked)
-            if refusals > _REFUSALS:
+            if isinstance(error, (PublishError, AccessRefused)) and not isinstance(error, BrokerBlocked):
+                refusals += 1
+                if refusals > tries:
+                    raise
+            elif error.is_permanent:
                 raise
             logger.error("%s for the store: %s", "1 result waits" if len(records) == 1 else f"{len(records):,} results wait", error)
             time.sleep(delay)

@@ -166,8 +166,7 @@ class Executor:
                     self._effects.publish(execution)
                     execution.publications, execution.has_sent = (), False
                 if execution.finish is not None:
-                    execution.finish()
-                    execution.finish = None
+                    self._finish(execution)
                 settled += 1
         finally:
             done = burst[:settled]
@@ -176,6 +175,16 @@ class Executor:
                 if ARMED:
                     hit("after_commit_before_report")
                 self._channel.report([outcome_of(execution) for execution in done])
+
+    def _finish(self, execution: Execution) -> None:
+        """Run a task's handlers. They are user code and have its time limit, counted anew: what was stored and published took time of its own."""
+        finish, execution.finish = execution.finish, None
+        if finish is not None:
+            self._board.resume(execution.job.number)
+            try:
+                finish()
+            finally:
+                self._board.clear()
 
     def _learn_what_failed(self, burst: list[Execution]) -> None:
         """A result that could not be written was stored as a failure: its task's callbacks, handlers and log say so, too."""

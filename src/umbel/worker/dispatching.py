@@ -308,6 +308,11 @@ class Dispatcher:
         return sum(len(station.given) for station in self.stations.values())
 
     @property
+    def is_running(self) -> bool:
+        """Whether a task runs. One that has ended and whose result is being stored does not."""
+        return any(station.given and station.seat.current()[0] for station in self.stations.values())
+
+    @property
     def early(self) -> int:
         """How many of them were acknowledged before they ran."""
         return sum(entry.early for entry in self.running())

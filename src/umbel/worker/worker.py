@@ -47,6 +47,8 @@ _RELIEF = 0.01
 _JAMMED = 0.25
 #: Seconds that a stop waits for the broker to stop sending, so that what is handed back keeps its order.
 _HURRY = 2.0
+#: Seconds for which a warm stop waits for results that cannot be stored, once no task runs any more.
+_COMMIT_PATIENCE = 30.0
 #: Room that is given in the window for more messages that are not due, while such messages come.
 _MOST_EARLY = 1000
 #: Pool names that mean child processes.
@@ -339,9 +341,10 @@ class Worker:
         self.consumer.requeue(deliveries)
 
     async def _drain(self) -> None:
-        """Wait for what runs; time limits still hold."""
+        """Wait for what runs; time limits still hold. A result store or broker that is away is waited for a while only."""
         assert self._wake is not None
         deadline = None if self.options.grace is None else SYSTEM.monotonic() + self.options.grace
+        ran = SYSTEM.monotonic()
         while not self.dispatcher.is_done and not self._is_cold:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
@@ -349,6 +352,11 @@ class Worker:
             now = SYSTEM.monotonic()
             self.limits.look(now)
             if deadline is not None and now >= deadline:
+                self._is_cold = True
+            if self.dispatcher.is_running or not self.dispatcher.outstanding:
+                ran = now
+            elif now - ran >= _COMMIT_PATIENCE:
+                logger.error("%d tasks have ended, and their results cannot be stored: they go back", self.dispatcher.outstanding)
                 self._is_cold = True
 
 

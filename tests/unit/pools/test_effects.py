@@ -4,7 +4,7 @@ import pytest
 
 from fakes.publishing import FakePublisher, FakeStore
 from umbel.brokers.topology import Destination
-from umbel.errors import BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
+from umbel.errors import AccessRefused, BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.execution.base import Execution, Job, Verdict
 from umbel.messages.model import Message
 from umbel.pools import effects
@@ -130,3 +130,41 @@ def test_a_result_that_the_broker_does_not_take_becomes_a_failure():
     AppEffects(SimpleNamespace(publisher=None, store=store)).store(records)
     assert {record.task_id: record.status for record in store.records} == {"good": "SUCCESS", "large": "FAILURE"}
     assert store.records[1].result["exc_type"] == "EncodeError"
+
+
+class Refusing(FakeStore):
+    """Refuses some records for good."""
+
+    def __init__(self, error, *task_ids):
+        super().__init__()
+        self.error, self.task_ids, self.calls = error, task_ids, 0
+
+    def store(self, records):
+        self.calls += 1
+        if any(record.task_id in self.task_ids for record in records):
+            raise self.error
+        super().store(records)
+
+
+def test_a_result_that_is_refused_for_good_is_lost_loudly_and_the_child_goes_on(caplog):
+    store = Refusing(OperationalError("WRONGTYPE", permanent=True), "bad")
+    records = [Record(task_id=task_id, status="SUCCESS", result=1) for task_id in ("good", "bad", "better")]
+    AppEffects(SimpleNamespace(publisher=None, store=store)).store(records)
+    assert [record.task_id for record in store.records] == ["good", "better"]
+    assert "the result of task bad (SUCCESS) is lost: WRONGTYPE" in caplog.text
+    assert records[1].status == "SUCCESS", "its callbacks and handlers are those of a success"
+    assert store.calls == 4
+
+
+def test_a_store_that_refuses_us_is_asked_for_a_while_once():
+    store = Refusing(AccessRefused("NOPERM"), "a", "b")
+    effects = AppEffects(SimpleNamespace(publisher=None, store=store))
+    effects.store([Record(task_id="a", status="SUCCESS")])
+    first, store.calls = store.calls, 0
+    effects.store([Record(task_id="b", status="SUCCESS")])
+    assert first > 5
+    assert store.calls == 2
+    effects.store([Record(task_id="c", status="SUCCESS")])
+    store.calls = 0
+    effects.store([Record(task_id="a", status="SUCCESS")])
+    assert store.calls > 5, "it took something meanwhile"

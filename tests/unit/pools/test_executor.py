@@ -216,3 +216,23 @@ def test_a_job_does_not_run_while_its_start_is_stored():
     ((current, since),) = runner.seen
     assert current == 7
     assert since >= stored[0][3]
+
+
+def test_handlers_have_a_time_limit_too():
+    """The board names the job while its handlers run, and nothing while its result is stored."""
+    board, seen = Board(private(), threading.Lock()), []
+
+    class Handled(Runner):
+        def execute(self, job):
+            execution = super().execute(job)
+            execution.finish = lambda: seen.append(("handlers", job.number, board.current))
+            return execution
+
+    class Watched(Effects):
+        def store(self, records):
+            seen.append(("store", [int(record.task_id) for record in records], board.current))
+
+    run(Line([[job(1), job(2)]]), Handled(), Watched(), board)
+    assert [step for step in seen if step[0] == "handlers"] == [("handlers", 1, 1), ("handlers", 2, 2)]
+    assert {step[2] for step in seen if step[0] == "store"} == {0}
+    assert board.current == 0

@@ -5,6 +5,7 @@ import pytest
 
 from umbel import Queue, Umbel
 from umbel.errors import ImproperlyConfigured
+from umbel.worker import worker as worker_module
 from umbel.worker.options import WorkerOptions
 from umbel.worker.seating import PreforkSeating
 from umbel.worker.worker import Worker
@@ -78,3 +79,29 @@ def test_rate_limits_that_were_switched_off_are_not_missed(caplog):
 def test_a_worker_without_children_is_refused():
     with pytest.raises(ImproperlyConfigured, match="concurrency must be at least 1, got -1"):
         worker(concurrency=-1)
+
+
+def test_a_warm_stop_does_not_wait_for_a_store_that_stays_away(monkeypatch, caplog):
+    """Tasks that run are waited for; what has ended, and whose result cannot be stored, goes back."""
+    monkeypatch.setattr(worker_module, "_COMMIT_PATIENCE", 0.0)
+    looks = iter([True, True, True, False])
+
+    class Dispatcher:
+        is_done, outstanding, left = False, 2, 4
+
+        @property
+        def is_running(self):
+            self.left -= 1
+            return next(looks)
+
+    async def drain():
+        made = worker()
+        made._wake = asyncio.Event()
+        made.dispatcher, made.limits = Dispatcher(), SimpleNamespace(look=lambda now: None)
+        await made._drain()
+        return made
+
+    made = asyncio.run(drain())
+    assert made._is_cold
+    assert made.dispatcher.left == 0
+    assert "2 tasks have ended" in caplog.text
