@@ -8,6 +8,9 @@ import time
 
 from chaos.arena import Arena, Outcome, Site, in_background
 
+#: Tasks that are published, however slow the machine is.
+_LEAST = 100
+
 
 def run(
     site: Site, *, restarts: int = 5, pause: float = 3.0, rate: float = 150.0, ways: tuple[str, ...] | None = None, seed: int = 0

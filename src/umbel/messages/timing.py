@@ -70,12 +70,6 @@ def expires_text(expires: float | dt.datetime | str | None, now: float, zone: dt
     return _iso(expires) if isinstance(expires, (dt.datetime, str)) else after(expires, now, zone)
 
 
-def expiration(expires: str, now: float) -> str:
-    """The AMQP ``expiration`` property: whole milliseconds until ``expires``, as text; ``0`` when it has passed."""
-    # Rounded to microseconds first: a float's last bit must not cost a millisecond.
-    return str(max(0, int(round(timestamp(expires) - now, 6) * 1000)))
-
-
 def timestamp(text: str) -> float:
     """Read a message's time.
 

@@ -25,7 +25,6 @@ def render(
     serializer: str = "json",
     compression: str | None = None,
     delivery_mode: int = PERSISTENT,
-    expiration: str | None = None,
     utc: bool = True,
 ) -> Message:
     """The message of one call; the arguments are those of `umbel.messages.v2.render`, and whether its naive times are UTC.
@@ -37,7 +36,7 @@ def render(
     headers = dict(task.headers)
     if compression:
         headers["compression"], data = compressing.compress(data, compression)
-    return Message(data, headers, content_type, content_encoding, properties(task, delivery_mode=delivery_mode, expiration=expiration))
+    return Message(data, headers, content_type, content_encoding, properties(task, delivery_mode=delivery_mode))
 
 
 def parse(message: Message, payload: Any) -> TaskMessage:

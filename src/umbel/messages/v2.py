@@ -77,20 +77,20 @@ def headers(task: TaskMessage) -> dict[str, Any]:
     return found
 
 
-def properties(task: TaskMessage, *, delivery_mode: int = PERSISTENT, expiration: str | None = None) -> dict[str, Any]:
+def properties(task: TaskMessage, *, delivery_mode: int = PERSISTENT) -> dict[str, Any]:
     """The AMQP properties of one call: those that are set.
+
+    Celery sets ``expiration``, too, where a call ``expires`` (kombu's ``Producer.publish``). RabbitMQ drops such a message by itself, and nobody learns of
+    it; so it is left to the worker, which reads the header.
 
     Args:
         task: the call.
         delivery_mode: 2 is persistent, 1 transient.
-        expiration: milliseconds as text, from `umbel.messages.timing.expiration`.
     """
     found: dict[str, Any] = {"correlation_id": task.id}
     if task.reply_to is not None:
         found["reply_to"] = task.reply_to
     found["delivery_mode"] = delivery_mode
-    if expiration is not None:
-        found["expiration"] = expiration
     if task.priority is not None:
         found["priority"] = task.priority
     return found
@@ -124,7 +124,6 @@ def render(
     serializer: str = "json",
     compression: str | None = None,
     delivery_mode: int = PERSISTENT,
-    expiration: str | None = None,
 ) -> Message:
     """The message of one call.
 
@@ -133,7 +132,6 @@ def render(
         serializer: name or content type.
         compression: name or content type.
         delivery_mode: 2 is persistent, 1 transient.
-        expiration: milliseconds as text, from `umbel.messages.timing.expiration`.
 
     Raises:
         EncodeError: the serializer cannot write the arguments.
@@ -142,7 +140,7 @@ def render(
     found = headers(task)
     if compression:
         found["compression"], data = compressing.compress(data, compression)
-    return Message(data, found, content_type, content_encoding, properties(task, delivery_mode=delivery_mode, expiration=expiration))
+    return Message(data, found, content_type, content_encoding, properties(task, delivery_mode=delivery_mode))
 
 
 def stencil(

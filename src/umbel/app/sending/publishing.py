@@ -84,14 +84,14 @@ def prepare(sender: Sender, calling: Calling) -> Prepared:
     options = _all_options(sender, calling)
     to = sender.router.destination(options)
     task = _task_message(sender, calling, options)
-    expiration = timing.expiration(task.expires, calling.now) if task.expires else None
+    if task.expires:
+        timing.timestamp(task.expires)  # what is no time is an error here, not in a worker
     render = v1.render if sender.protocol == 1 else v2.render
     message = render(
         task,
         serializer=options.serializer or sender.serializer,
         compression=options.compression or sender.compression,
         delivery_mode=_delivery_mode(options.delivery_mode, to, sender.delivery_mode),
-        expiration=expiration,
     )
     if len(message.body) > sender.max_body:
         raise too_large(calling.name, len(message.body), sender.max_body)
