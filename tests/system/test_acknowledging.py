@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+import redis
 
 from system.conftest import LEASE
 from system.processes import eventually, open_gate
@@ -94,3 +97,30 @@ def test_reject_with_requeue_comes_again(stage):
     stage.worker("-c", "1")
     result = stage.send("give_up", "reject", kwargs={"requeue": True})
     assert len(stage.await_runs(result.id, 2)) >= 2
+
+
+@pytest.mark.parametrize(
+    "place",
+    [pytest.param("rabbitmq", marks=[pytest.mark.rabbitmq, pytest.mark.redis]), pytest.param("redis", marks=pytest.mark.redis)],
+    indirect=True,
+)
+def test_what_cannot_be_dead_lettered_holds_nobody_up(stage, unique):
+    """RabbitMQ: the name of the queue leaves no room for that of its dead letters. Redis: something else is there."""
+    queue = unique("refused")
+    with contextlib.ExitStack() as stack:
+        if stage.place.name == "rabbitmq":
+            queue = queue.ljust(252, "x")
+        else:
+            client = stack.enter_context(redis.Redis.from_url(stage.place.broker))
+            client.set(f"{queue}.dead", "no list")
+            stack.callback(client.delete, f"{queue}.dead")
+        unknown = [stage.app.send_task("no.such.task", queue=queue) for _ in range(5)]
+        worker = stage.worker("-c", "1", "-Q", f"{queue},{stage.queue}")
+        assert stage.send("mark", 1).get(timeout=10) == 1
+        assert stage.send("mark", 2, queue=queue).get(timeout=10) == 2
+        assert worker.text(1000).count("cannot be moved") == 1
+        assert worker.stop(timeout=20) == 0, "a stop waits 30 s for what may succeed"
+        assert stage.length(queue) == len(unknown)
+        counter = stage.broker.queue_client()
+        counter.delete(queue)
+        counter.close()

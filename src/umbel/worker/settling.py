@@ -31,8 +31,54 @@ from umbel.worker.narrating import Narrator
 
 logger = logging.getLogger("umbel.worker")
 
-#: Seconds after which a message that cannot be moved goes back to its queue.
-_PAUSE = 5.0
+#: Seconds after which a message that cannot be moved goes back to its queue: where that may pass, and where the broker refuses it for good.
+_PAUSE, _LONG_PAUSE = 5.0, 60.0
+#: Messages that may wait so beside the window. Beyond that they take room in it.
+_MOST_ASIDE = 1000
+
+
+class Aside:
+    """Deliveries that the broker refuses to move to another place. They wait beside the window: other messages need its room."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Delivery, asyncio.TimerHandle] = {}
+        self._told: dict[str, str] = {}
+        self._is_closed = False
+
+    @property
+    def room(self) -> int:
+        """What the window has to be wider by."""
+        return min(_MOST_ASIDE, len(self._waiting))
+
+    def put(self, deliveries: Sequence[Delivery], error: Exception, requeue: Callable[[Sequence[Delivery]], None]) -> None:
+        """Keep these for a while, then hand them back. The same refusal is told once for each queue."""
+        if self._is_closed:
+            requeue(deliveries)
+            return
+        pause = _LONG_PAUSE if isinstance(error, OperationalError) and error.is_permanent else _PAUSE
+        queue, text = deliveries[0].queue, f"{type(error).__name__}: {error}"
+        if self._told.get(queue) != text:
+            self._told[queue] = text
+            logger.error(
+                "messages of queue %r cannot be moved; they go back to it every %g s: %s", queue, pause, text,
+                exc_info=None if isinstance(error, OperationalError) else error,
+            )  # fmt: skip
+
+        def back() -> None:
+            for delivery in deliveries:
+                self._waiting.pop(delivery, None)
+            requeue(deliveries)
+
+        timer = asyncio.get_running_loop().call_later(pause, back)
+        self._waiting.update(dict.fromkeys(deliveries, timer))
+
+    def let_go(self) -> list[Delivery]:
+        """Keep nothing any more; what was kept."""
+        self._is_closed = True
+        for timer in self._waiting.values():
+            timer.cancel()
+        kept, self._waiting = list(self._waiting), {}
+        return kept
 
 
 class Settlement:
@@ -50,6 +96,7 @@ class Settlement:
         self._narrator = narrator
         self._spawn = spawn
         self._listeners = Listeners()
+        self.aside = Aside()
         #: Tasks that have ended in children.
         self.completed = 0
         #: Runs that ended after their delivery was lost, so that they are not repeated when it comes back.
@@ -131,10 +178,8 @@ class Settlement:
         """Wait for deliveries to be moved to another place. What the broker refuses to move goes back to its queue, after a pause."""
         try:
             await move
-        except Exception:
-            count, queue = len(deliveries), deliveries[0].queue
-            logger.exception("%d of the messages of queue %r cannot be moved; back to the queue in %g s", count, queue, _PAUSE)
-            asyncio.get_running_loop().call_later(_PAUSE, self._consumer.requeue, deliveries)
+        except Exception as error:
+            self.aside.put(deliveries, error, self._consumer.requeue)
 
     async def _fail_and_bury(self, delivery: Delivery, reason: str, detail: str, error: BaseException | None) -> None:
         if error is not None:
@@ -155,7 +200,7 @@ class Settlement:
         await self._tell(delivery, error, state)
 
     async def _keep(self, delivery: Delivery, error: BaseException, state: str) -> None:
-        """Store a failure; waits out a store that cannot be reached."""
+        """Store a failure; waits out a store that cannot be reached. Where the store refuses it for good it is lost, and the log says so."""
         task_id = task_id_of(delivery.headers, delivery.properties)
         if self._store is None or not task_id:
             return
@@ -164,6 +209,9 @@ class Settlement:
             try:
                 await asyncio.to_thread(self._store.store, [record])
             except OperationalError as problem:
+                if problem.is_permanent:
+                    logger.critical("the state of task %s (%s) is lost: %s", task_id, state, problem)
+                    return
                 logger.error("the state of task %s waits for the store: %s", task_id, problem)
                 await asyncio.sleep(delay)
             else:

@@ -262,12 +262,12 @@ class Worker:
         return max(waiting, wanted - self.dispatcher.early) if self._frugal or self._multiplier is None else wanted
 
     def _waiting(self) -> int:
-        """Room for messages that are not due."""
+        """Room for messages that are not due, and for those that cannot be moved."""
         held, postponed = self.intake.held, self.intake.postponed
         held_before, postponed_before = self._early_before
         self._early_before = held, postponed
         came = self.intake.moving + postponed - postponed_before + max(0, held - held_before)
-        return held + min(_MOST_EARLY, 2 * came)
+        return held + min(_MOST_EARLY, 2 * came) + self.settlement.aside.room
 
     def _hand_back(self) -> None:
         """Every seat is busy with long tasks, or has yet to come: let other workers have what waits here, and fetch no more of it."""
@@ -312,7 +312,7 @@ class Worker:
         waiting = self.dispatcher.reclaim_all()
         if ARMED:
             hit("during_shutdown_handback")
-        self._give_back([entry.delivery for entry in waiting if not entry.lost] + self.intake.let_go())
+        self._give_back([entry.delivery for entry in waiting if not entry.lost] + self.intake.let_go() + self.settlement.aside.let_go())
         await self._drain()
         self._give_back([entry.delivery for entry in self.dispatcher.reclaim_all() if not entry.lost])
         if self._is_cold:

@@ -13,7 +13,7 @@ import pytest
 
 from umbel import hooks
 from umbel.brokers.base import Delivery
-from umbel.errors import PublishError, WorkerLostError
+from umbel.errors import OperationalError, PublishError, WorkerLostError
 from umbel.worker.narrating import Narrator
 from umbel.worker.settling import Settlement
 from unit.worker.stand_ins import FakeConsumer, FakeStore
@@ -82,6 +82,30 @@ def test_what_cannot_be_moved_goes_back_to_its_queue(monkeypatch, caplog):
     asyncio.run(story())
     assert "cannot be moved" in caplog.text
     assert "the queue q.dead is full" in caplog.text
+
+
+def test_what_is_refused_for_good_waits_beside_the_window_and_is_told_of_once(caplog):
+    class Refusing(FakeConsumer):
+        async def dead_letter(self, delivery, reason, detail):
+            raise OperationalError("403 no permission", permanent=True)
+
+    async def story():
+        consumer, chores = Refusing(), []
+        settlement = Settlement(None, Narrator(), lambda chore: chores.append(asyncio.ensure_future(chore)))
+        settlement.attach(consumer)
+        letters = [Delivery(b"", {"id": str(number)}, "", "", {}, 1, 0, "q", "", "q", False, 0) for number in range(3)]
+        for letter in letters[:2]:
+            settlement.bury(letter, "unregistered", "")
+        await asyncio.gather(*chores)
+        assert settlement.aside.room == 2
+        assert settlement.aside.let_go() == letters[:2]
+        assert settlement.aside.room == 0
+        settlement.bury(letters[2], "unregistered", "")
+        await asyncio.gather(*chores)
+        assert consumer.requeued == ["2"], "a stop does not wait for it"
+
+    asyncio.run(story())
+    assert caplog.text.count("403 no permission") == 1
 
 
 _HANGING = """

@@ -30,6 +30,8 @@ _CHANNEL = 1
 DUE = "x-umbel-due"
 #: Header: marks the copy of a message that is held while it runs; see `umbel.brokers.amqp.holding`.
 HELD = "x-umbel-held"
+#: Bytes of a queue's name.
+_LONGEST_NAME = 255
 _DEAD_HEADERS = frozenset((DEAD_REASON, DEAD_DETAIL, DEAD_QUEUE, DEAD_AT))
 
 
@@ -142,6 +144,9 @@ class Mover:
         """Put a message into ``<queue>.dead``."""
         session = await self._ready()
         name = queue + DEAD_SUFFIX
+        if len(name.encode()) > _LONGEST_NAME:
+            text = f"the dead letters of queue {queue[:40]!r}… have no place: its name leaves no room for {DEAD_SUFFIX!r} in {_LONGEST_NAME} bytes"
+            raise PublishError(f"{text}; give the queue a shorter name", permanent=True)
         if ("dead", name) not in self._declared:
             refusal = await session.declare(declare_queue(dead_queue(queue)))
             if refusal:

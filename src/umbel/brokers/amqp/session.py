@@ -172,8 +172,15 @@ class Session(asyncio.Protocol):
                 if error.code != PRECONDITION_FAILED:
                     raise
                 return error.text
-            await self.ask(method(commands.Channel.Close, reply_code=200, reply_text="", class_id=0, method_id=0), TOPOLOGY_CHANNEL)
+            except BaseException:  # a name that AMQP cannot carry, for one: the channel is open still
+                with contextlib.suppress(OperationalError):
+                    await self._close_channel(TOPOLOGY_CHANNEL)
+                raise
+            await self._close_channel(TOPOLOGY_CHANNEL)
         return None
+
+    async def _close_channel(self, channel: int) -> None:
+        await self.ask(method(commands.Channel.Close, reply_code=200, reply_text="", class_id=0, method_id=0), channel)
 
     async def aclose(self, timeout: float = 2.0) -> None:
         """Say goodbye and wait until the socket is closed."""

@@ -384,4 +384,4 @@ async def _alone(publishing: Awaitable[None]) -> list[Exception | None]:
 
 def _may_pass(error: Exception) -> bool:
     """Whether it makes sense to try again."""
-    return isinstance(error, OperationalError) and not isinstance(error, PublishError)
+    return isinstance(error, OperationalError) and not error.is_permanent and not isinstance(error, PublishError)
