@@ -57,6 +57,11 @@ def parse(text: str) -> Url:
         else:
             why = f"has a port after {parts.hostname} that is not a number up to 65535"
         raise ImproperlyConfigured(f"the URL {scheme}://**@{rest.rpartition('@')[2] if '@' in rest else '…'} {why}") from error
+    if parts.netloc and "@" in parts.path:  # what looks like a path may be the rest of a password
+        raise ImproperlyConfigured(
+            f"the URL {scheme}://**@{parts.path.rpartition('@')[2]} has an @ after its first /: "
+            "write %2F for a / in its user or password, and %40 for an @ in its path"
+        )
     return Url(
         scheme=scheme.lower(),
         user=unquote(parts.username) if parts.username else None,

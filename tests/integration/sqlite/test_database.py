@@ -334,7 +334,7 @@ class TestDoorbell:
         for listener in (one, two, other):
             listener.close()
         bell.close()
-        assert list(Path(directory_of(str(path))).iterdir()) == []
+        assert not Path(directory_of(str(path))).exists()
 
     def test_nobody_needs_to_listen(self, path):
         listener, bell = Listener(str(path), MESSAGES), Bell(str(path), MESSAGES)
@@ -366,7 +366,7 @@ class TestDoorbell:
         assert listener.socket.recv(9) == b"!"
         listener.close()
         bell.close()
-        Path(directory_of(str(deep))).rmdir()
+        assert not Path(directory_of(str(deep))).exists()
 
     @on_loop
     async def test_without_it_one_polls(self, kit, path):
@@ -394,3 +394,18 @@ class TestFork:
                 os._exit(code)
         assert os.waitpid(child, 0)[1] == 0
         assert count(database) == 0
+
+
+def test_what_is_new_is_its_owners_alone(tmp_path):
+    before = os.umask(0o022)
+    try:
+        database = Database(str(tmp_path / "umbel.db"))
+        database.write(lambda connection: connection.execute("create table more (x)"))
+        assert {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()} == {
+            "umbel.db": "0o600",
+            "umbel.db-wal": "0o600",
+            "umbel.db-shm": "0o600",
+        }
+        database.close()
+    finally:
+        os.umask(before)

@@ -18,6 +18,9 @@ from umbel.results import registry
         ("amqp://me:hunter2@localhost:port/", "amqp://**@localhost:port/ has a port after localhost that is not a number"),
         ("amqp://me:hunter2@localhost:99999/", "not a number up to 65535"),
         ("amqp://me:hunter2", "has a port after me that is not a number"),
+        ("redis://:9/hunter2@localhost", "redis://**@localhost has an @ after its first /: write %2F for a / in its user or password"),
+        ("redis://me:9/hunter2/x@localhost:1/2", "redis://**@localhost:1/2 has an @ after its first /"),
+        ("amqp://me:a@b/hunter2@localhost/", "amqp://**@localhost/ has an @ after its first /"),
         ("amqp://me:hunter2@[::1", "amqp://**@[::1 is not complete"),
     ],
 )

@@ -206,6 +206,9 @@ class Database:
     def _open(self) -> None:
         if sqlite3.sqlite_version_info < (3, 35):
             raise ImproperlyConfigured(f"SQLite {sqlite3.sqlite_version} is too old: Umbel needs 3.35 or newer")
+        with contextlib.suppress(OSError):  # SQLite says it better
+            # What is new is the owner's alone: arguments and results are in it. Its companions (-wal, -shm) get its mode.
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         self._connection = connection
         self.opened += 1

@@ -2,13 +2,16 @@
 
 Listeners bind sockets in the directory ``<database>-bell`` beside the file, or, where a socket's path would be too long, in one in the
 temporary directory named after a hash of the path. A ring carries nothing; whoever hears it looks into the database. A listener that does not read has a full
-socket soon, and ringing it costs one refused system call. A socket whose owner died refuses, and is removed by whoever rings it.
+socket soon, and ringing it costs one refused system call. A socket whose owner died refuses, and is removed by whoever rings it or opens another.
+
+Anybody may make a directory or a link of that name where the folder is everybody's. So the directory is used only if it is one (no link), and
+belongs to us, to root or to the owner of the database; and nothing but sockets is ever removed from it.
 
 Where there are no Unix sockets (Windows) or the directory cannot be made, `Listener.socket` is ``None`` and one polls the database.
 """
 
 # A ring follows each publish: bare strings cost less than paths.
-# ruff: noqa: PTH101, PTH102, PTH108, PTH112, PTH116, PTH118, PTH208
+# ruff: noqa: PTH101, PTH102, PTH108, PTH116, PTH118, PTH208
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ import contextlib
 import hashlib
 import os
 import socket
+import stat
 import tempfile
 from collections.abc import Callable
 from typing import Final
@@ -27,6 +31,7 @@ RESULTS: Final = "r"
 #: Bytes of a Unix socket's path that every system allows (macOS: 104, with the final zero).
 _LONGEST_PATH: Final = 100
 _NAME_LENGTH: Final = 20
+_ATTEMPTS: Final = 3
 
 
 def directory_of(database: str) -> str:
@@ -36,6 +41,25 @@ def directory_of(database: str) -> str:
         return beside
     key = hashlib.sha256(os.fsencode(os.path.realpath(database))).hexdigest()[:16]
     return os.path.join(tempfile.gettempdir(), f"umbel-{os.getuid()}-{key}")
+
+
+def _is_trusted(directory: str, database: str) -> bool:
+    """Whether a directory is one, and of somebody who may delete the database, too."""
+    try:
+        found = os.lstat(directory)
+    except OSError:
+        return False
+    owners = {0, os.getuid()}
+    with contextlib.suppress(OSError):
+        owners.add(os.stat(database).st_uid)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid in owners
+
+
+def _remove(path: str) -> None:
+    """Remove a socket; nothing else."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)
 
 
 def _mode_of(database: str) -> int:
@@ -60,24 +84,29 @@ class Listener:
         self.close()
         if not hasattr(socket, "AF_UNIX") or not hasattr(os, "getuid"):
             return
-        directory = directory_of(self._database)
+        for _ in range(_ATTEMPTS):  # another listener, the last one, may remove the directory meanwhile
+            with contextlib.suppress(OSError):
+                self._bind(directory_of(self._database))
+                return
+
+    def _bind(self, directory: str) -> None:
         mode = _mode_of(self._database)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(directory, 0o700)
+            os.chmod(directory, mode | (mode & 0o444) >> 2)
+        if not _is_trusted(directory, self._database):
+            return
+        _sweep(directory)
         ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            if not os.path.isdir(directory):
-                os.mkdir(directory)
-                os.chmod(directory, mode | (mode & 0o444) >> 2)
-            if os.stat(directory).st_uid != os.getuid() and directory.startswith(tempfile.gettempdir()):
-                raise PermissionError(f"{directory} belongs to somebody else")
-            self._path = f"{directory}/{self._kind}{os.getpid():x}-{os.urandom(4).hex()}"
+            path = f"{directory}/{self._kind}{os.getpid():x}-{os.urandom(4).hex()}"
             ear.setblocking(False)
-            ear.bind(self._path)
-            os.chmod(self._path, mode)
+            ear.bind(path)
+            os.chmod(path, mode)
         except OSError:
             ear.close()
-            self._path = ""
-            return
-        self.socket = ear
+            raise
+        self.socket, self._path = ear, path
 
     def drain(self) -> None:
         """Forget the rings so far."""
@@ -87,12 +116,13 @@ class Listener:
                     pass
 
     def close(self) -> None:
-        """Close and remove the socket."""
+        """Close and remove the socket, and the directory if it was the last."""
         if self.socket is not None:
             self.socket.close()
             self.socket = None
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
+                os.rmdir(os.path.dirname(self._path))
 
     def abandon(self) -> None:
         """Let go of a socket inherited over a fork; the parent's goes on."""
@@ -105,6 +135,7 @@ class Bell:
     """Rings the listeners of one database. Never blocks, never fails, may be used by several threads."""
 
     def __init__(self, database: str, kind: str) -> None:
+        self._database = database
         self._kind = kind
         self._sender: socket.socket | None = None
         self._seen: tuple[int, int] | None = None
@@ -137,12 +168,13 @@ class Bell:
             except BlockingIOError:
                 continue  # rung often enough
             except ConnectionRefusedError:  # its owner died
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
+                _remove(path)
             except OSError:
                 self._seen = None
 
     def _names(self) -> list[str]:
+        if not _is_trusted(self._directory, self._database):
+            return []
         try:
             return [f"{self._directory}/{name}" for name in os.listdir(self._directory) if name.startswith(self._kind)]
         except OSError:
@@ -153,6 +185,19 @@ class Bell:
         sender, self._sender = self._sender, None
         if sender is not None:
             sender.close()
+
+
+def _sweep(directory: str) -> None:
+    """Remove the sockets of listeners that died."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as prober:
+        for name in os.listdir(directory):
+            path = f"{directory}/{name}"
+            try:
+                prober.connect(path)
+            except ConnectionRefusedError:
+                _remove(path)
+            except OSError:
+                continue
 
 
 def _settled(changed_ns: int) -> bool:
