@@ -277,8 +277,8 @@ class ChordError(TaskError):
     """A member of the chord failed or the chord's bookkeeping is lost."""
 
 
-class ResultExpired(TaskError):
-    """The result was kept for result_expires and is gone."""
+class ResultExpired(TimeoutError):
+    """There is no result, and the task's id is older than results are kept: it is gone, or the task still waits or runs."""
 
 
 class UnknownTaskId(TaskError):

@@ -1,4 +1,4 @@
-"""Task ids: UUIDv7 (RFC 9562, section 5.7), which carry the time they were made."""
+"""Task ids: UUIDv7 (RFC 9562, section 5.7), which carry the time from which on their task may run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def uuid7(now: float, random: bytes | None = None) -> str:
     """A new id.
 
     Args:
-        now: seconds since the epoch.
+        now: seconds since the epoch; what is to run later has its own time.
         random: ten random bytes; read from the operating system when not given.
     """
     noise = (random or os.urandom(10)).hex()
@@ -20,8 +20,11 @@ def uuid7(now: float, random: bytes | None = None) -> str:
     return f"{stamp[:8]}-{stamp[8:]}-7{noise[:3]}-{'89ab'[int(noise[3], 16) & 3]}{noise[4:7]}-{noise[7:19]}"
 
 
-def created_at(task_id: str) -> float | None:
-    """When an id was made, in seconds since the epoch, or ``None`` when it is not a UUIDv7."""
+def begins_at(task_id: str) -> float | None:
+    """When the task of an id may begin, in seconds since the epoch, or ``None`` when it is not a UUIDv7.
+
+    That is when the id was made; for a task with an ``eta``, that.
+    """
     if not _SHAPE.fullmatch(task_id):
         return None
     return int(task_id[:8] + task_id[9:13], 16) / 1000

@@ -1,11 +1,12 @@
 """What a caller holds of a task: `AsyncResult`, and `EagerResult` for a task that has run already (Celery 5.7's interface).
 
-Without a record, a state is concluded from the id: ``PENDING`` while the task may be waiting, ``EXPIRED`` when the id (a UUIDv7, which carries its time) is older
-than results are kept, ``UNKNOWN`` when the app keeps a record of everything it sends and there is none. An id that tells no time stays ``PENDING``.
+Without a record, a state is concluded from the id: ``PENDING`` while the task may be waiting, ``EXPIRED`` when the id (a UUIDv7, which carries the time at which its
+task may begin) is older than results are kept, ``UNKNOWN`` when the app keeps a record of everything it sends and there is none. An id that tells no time stays ``PENDING``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -15,19 +16,28 @@ from umbel import current, planned, states
 from umbel.errors import ImproperlyConfigured, IncompleteStream, ResultExpired, TimeoutError, UnknownTaskId
 from umbel.messages import ids
 from umbel.results.base import ResultStore
-from umbel.results.meta import is_terminal, to_meta
+from umbel.results.meta import absent_state, expired, is_terminal, to_meta
 from umbel.results.model import Record
-from umbel.runtime.clock import SYSTEM
 from umbel.wire import failures
 
 R = TypeVar("R")
 
-#: States that waiting does not change: get() returns or raises at once.
-_SETTLED = states.READY_STATES | {states.EXPIRED, states.UNKNOWN}
+#: States that waiting does not change: get() returns or raises at once. EXPIRED is a guess: the task may still wait behind others, or run.
+_SETTLED = states.READY_STATES | {states.UNKNOWN}
 _WOULD_BLOCK = (
     "Never call result.get() within a task: the worker may have no free slot for the other one. "
     "Use a callback, or allow it here with allow_join_result() or disable_sync_subtasks=False."
 )
+
+
+@contextlib.contextmanager
+def _timing_out_as(guess: ResultExpired | None) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        if guess is None:
+            raise
+        raise guess from None
 
 
 def assert_will_not_block() -> None:
@@ -151,13 +161,7 @@ class AsyncResult(Generic[R]):
 
     def _absent(self) -> str:
         """The state of a task without a record."""
-        made = ids.created_at(self.id)
-        expires = self.backend.options.expires
-        if made is not None and expires and SYSTEM.now() - made > expires:
-            return states.EXPIRED
-        if made is not None and self.backend.shared and self.app is not None and getattr(self.app.conf, "task_store_queued", False):
-            return states.UNKNOWN
-        return states.PENDING
+        return absent_state(self.id, self.backend, records_sent=self.app is not None and getattr(self.app.conf, "task_store_queued", False))
 
     @property
     def state(self) -> str:
@@ -291,7 +295,8 @@ class AsyncResult(Generic[R]):
 
         Raises:
             TimeoutError: it has not ended in time.
-            ResultExpired: it is gone.
+            ResultExpired: it is gone, or waits or runs for longer than results are kept. A `TimeoutError`, too: raised when the time is over, and at
+                once where ``timeout`` is ``None``.
             UnknownTaskId: it was never sent.
             RuntimeError: called inside a task.
         """
@@ -304,12 +309,13 @@ class AsyncResult(Generic[R]):
         if watched:
             self._raise_for_parents()
         if self._final is None:
-            self._refuse_hopeless()
+            guess = self._refuse_hopeless(timeout)
             seen = _as_meta(on_message) if on_message is not None else None
-            if watched or on_interval is not None:
-                self._finish(self._wait_in_slices(timeout, interval, seen, on_interval, watched=watched))
-            else:
-                self._finish(self.backend.wait(self.id, timeout, seen))
+            with _timing_out_as(guess):
+                if watched or on_interval is not None:
+                    self._finish(self._wait_in_slices(timeout, interval, seen, on_interval, watched=watched))
+                else:
+                    self._finish(self.backend.wait(self.id, timeout, seen))
             if seen is not None:
                 seen(cast("Record", self._final))
         return self._outcome(propagate, callback)
@@ -331,18 +337,22 @@ class AsyncResult(Generic[R]):
         if disable_sync_subtasks:
             assert_will_not_block()
         if self._final is None:
-            if ids.created_at(self.id) is not None:
-                await asyncio.to_thread(self._refuse_hopeless)
-            self._finish(await self.backend.wait_async(self.id, timeout))
+            guess = await asyncio.to_thread(self._refuse_hopeless, timeout) if ids.begins_at(self.id) is not None else None
+            with _timing_out_as(guess):
+                self._finish(await self.backend.wait_async(self.id, timeout))
         return self._outcome(propagate, callback)
 
-    def _refuse_hopeless(self) -> None:
-        """Raise where waiting would be for ever; asks the store only when the id gives reason to."""
+    def _refuse_hopeless(self, timeout: float | None) -> ResultExpired | None:
+        """Raise where waiting may be for ever; asks the store only when the id gives reason to. Returns what to raise if waiting is in vain."""
         absent = self._absent()
         if absent != states.PENDING and self._record() is None:
             if absent == states.EXPIRED:
-                raise ResultExpired(f"The result of {self.id} was kept for result_expires and is gone, or the task never ended.")
+                guess = expired(self.id, self.backend)
+                if timeout is None:
+                    raise guess
+                return guess
             raise UnknownTaskId(f"No task with the id {self.id} was ever sent, or its result was forgotten.")
+        return None
 
     def _wait_in_slices(
         self,

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from umbel import states
-from umbel.errors import DecodeError, EncodeError
-from umbel.results.base import StoreOptions
+from umbel.errors import DecodeError, EncodeError, ResultExpired
+from umbel.messages import ids
+from umbel.results.base import ResultStore, StoreOptions
 from umbel.results.model import Record
+from umbel.runtime.clock import SYSTEM
 from umbel.wire import compression, serializers
 
 #: What a compressed value begins with; then the content type, a NUL and the compressed bytes.
@@ -104,3 +106,26 @@ class MetaCodec:
 def is_terminal(record: Record) -> bool:
     """Whether the task has ended."""
     return record.status in states.READY_STATES
+
+
+def absent_state(task_id: str, store: ResultStore, *, records_sent: bool) -> str:
+    """The state of a task without a record.
+
+    Args:
+        task_id: its id.
+        store: where there is none.
+        records_sent: the app keeps a record of everything it sends.
+    """
+    began = ids.begins_at(task_id)
+    expires = store.options.expires
+    if began is not None and expires and SYSTEM.now() - began > expires:
+        return states.EXPIRED
+    return states.UNKNOWN if began is not None and store.shared and records_sent else states.PENDING
+
+
+def expired(task_id: str, store: ResultStore) -> ResultExpired:
+    """What is raised where a result is taken for gone."""
+    return ResultExpired(
+        f"There is no result of {task_id}, whose id is older than results are kept (result_expires, {store.options.expires:g} s). "
+        "It is gone, or the task still waits or runs; get(timeout=…) waits for it."
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -11,13 +12,19 @@ from umbel.brokers.sqlite import doorbell
 from umbel.brokers.sqlite.doorbell import MESSAGES, Bell, Listener, directory_of
 
 
+@pytest.fixture
+def folder():
+    """A socket's path may have 107 bytes: pytest's folders are too deep."""
+    with tempfile.TemporaryDirectory(prefix="umbel-bell-") as made:
+        yield made
+
+
 @pytest.fixture(params=["beside", "in the temporary directory"])
-def database(request, tmp_path, monkeypatch):
+def database(request, folder, monkeypatch):
     """A database whose directory of sockets is beside it, or elsewhere because its path is long."""
     monkeypatch.setattr(doorbell, "_LONGEST_PATH", 100 if request.param == "beside" else 0)
-    monkeypatch.setattr(doorbell.tempfile, "gettempdir", lambda: str(tmp_path))
-    # A socket's path may have 107 bytes: from the folder, it is short.
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(doorbell.tempfile, "gettempdir", lambda: folder)
+    monkeypatch.chdir(folder)
     return "umbel.db"
 
 
@@ -28,7 +35,7 @@ def test_a_listener_is_rung_and_leaves_nothing(database):
     assert listener.socket.recv(16) == b"!"
     listener.close()
     bell.close()
-    assert not os.path.exists(directory_of(database))
+    assert not Path(directory_of(database)).exists()
 
 
 def test_a_link_is_not_followed(database, tmp_path):
@@ -36,7 +43,7 @@ def test_a_link_is_not_followed(database, tmp_path):
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "m1-00").write_text("mine")
-    os.symlink(precious, directory_of(database))
+    Path(directory_of(database)).symlink_to(precious)
     bell, listener = Bell(database, MESSAGES), Listener(database, MESSAGES)
     bell.ring()
     listener.open()
@@ -47,26 +54,25 @@ def test_a_link_is_not_followed(database, tmp_path):
 
 
 def test_only_sockets_are_removed(database):
-    os.mkdir(directory_of(database))
-    plain = f"{directory_of(database)}/m1-00"
-    with open(plain, "w") as file:
-        file.write("mine")
+    Path(directory_of(database)).mkdir()
+    plain = Path(directory_of(database), "m1-00")
+    plain.write_text("mine")
     bell, listener = Bell(database, MESSAGES), Listener(database, MESSAGES)
     bell.ring()
     listener.open()
     bell.ring()
     listener.close()
     bell.close()
-    assert os.path.exists(plain)
+    assert plain.exists()
 
 
 def test_what_a_dead_listener_left_is_swept_by_the_next(database):
-    os.mkdir(directory_of(database))
+    Path(directory_of(database)).mkdir()
     left = f"{directory_of(database)}/m1-00"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
         dead.bind(left)
     listener = Listener(database, MESSAGES)
     listener.open()
-    assert not os.path.exists(left)
+    assert not Path(left).exists()
     assert listener.socket is not None
     listener.close()

@@ -9,7 +9,7 @@ from fakes.publishing import FakeApp
 from umbel import Exchange, Queue, hooks
 from umbel.app.connections import broker_options
 from umbel.errors import EncodeError, ImproperlyConfigured, OperationalError, PublishError, QueueNotFound
-from umbel.messages.ids import created_at
+from umbel.messages.ids import begins_at
 
 SIGNATURE = {"task": "proj.mul", "args": [10], "kwargs": {}, "options": {}, "subtask_type": None, "immutable": False}
 
@@ -46,7 +46,7 @@ def test_delay_sends_protocol_2_to_the_default_queue(app, add):
     assert message.properties["delivery_mode"] == 2
     assert message.properties["priority"] == 0
     assert message.properties["reply_to"]
-    assert created_at(result.id)
+    assert begins_at(result.id)
     assert [queue.name for queue in app.fake.declared] == ["celery"]
 
 
@@ -517,3 +517,10 @@ def test_what_is_larger_than_workers_take_is_refused(app, add, send):
     ):
         calls[send]("x" * 300)
     assert len(app.fake.sent) == 1
+
+
+def test_the_id_of_what_runs_later_is_as_old_as_that(app, add):
+    """A result that is not there is taken for gone by the age of its id."""
+    for options in ({"countdown": 7200}, {"eta": dt.datetime(2030, 1, 1, 2, tzinfo=dt.UTC)}):
+        assert begins_at(add.apply_async((1,), **options).id) == dt.datetime(2030, 1, 1, 2, tzinfo=dt.UTC).timestamp()
+    assert begins_at(add.apply_async((1,), eta=dt.datetime(2020, 1, 1)).id) == dt.datetime(2030, 1, 1, tzinfo=dt.UTC).timestamp()

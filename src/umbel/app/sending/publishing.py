@@ -120,7 +120,9 @@ def _all_options(sender: Sender, calling: Calling) -> PublishOptions:
 
 def _task_message(sender: Sender, calling: Calling, options: PublishOptions) -> TaskMessage:
     parent = calling.parent
-    task_id = options.task_id or uuid7(calling.now)
+    eta = timing.eta_text(options.eta, options.countdown, calling.now, sender.zone)
+    # The age of an id tells whether a result may be gone already: what waits for its time has none yet.
+    task_id = options.task_id or uuid7(max(calling.now, timing.timestamp(eta)) if eta else calling.now)
     embed = _NOTHING
     if options.link or options.link_error or options.chain is not None or options.chord:
         embed = Embed(
@@ -133,7 +135,7 @@ def _task_message(sender: Sender, calling: Calling, options: PublishOptions) -> 
         kwargs=calling.kwargs,
         embed=embed,
         shadow=options.shadow,
-        eta=timing.eta_text(options.eta, options.countdown, calling.now, sender.zone),
+        eta=eta,
         expires=timing.expires_text(options.expires, calling.now, sender.zone),
         group=options.group_id,
         group_index=options.group_index,

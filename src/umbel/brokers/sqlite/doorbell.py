@@ -11,7 +11,7 @@ Where there are no Unix sockets (Windows) or the directory cannot be made, `List
 """
 
 # A ring follows each publish: bare strings cost less than paths.
-# ruff: noqa: PTH101, PTH102, PTH108, PTH116, PTH118, PTH208
+# ruff: noqa: PTH101, PTH102, PTH106, PTH108, PTH116, PTH118, PTH120, PTH208
 
 from __future__ import annotations
 
