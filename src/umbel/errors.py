@@ -16,6 +16,7 @@ working; what Celery has no word for is ours. A class's docstring is its default
     ├── ProtocolError                 the peer sent bytes that the protocol does not allow
     ├── MessageError                  a message cannot be used; `reason` names why, for dead letters
     │   ├── UnsupportedProtocol       neither protocol 1 nor 2
+    │   ├── UnsupportedWorkflow       a workflow that this version cannot carry on
     │   ├── DecodeError
     │   │   ├── ContentDisallowed     its content type is not in accept_content
     │   │   └── MessageTooLarge       a limit on size, count or depth was passed
@@ -30,11 +31,11 @@ working; what Celery has no word for is ours. A class's docstring is its default
     │   ├── NotRegistered             (also KeyError)
     │   ├── AlreadyRegistered
     │   ├── TimeoutError              (also the builtin)
+    │   │   └── ResultExpired
     │   ├── MaxRetriesExceededError
     │   ├── TaskRevokedError
     │   ├── InvalidTaskError
     │   ├── ChordError
-    │   ├── ResultExpired
     │   └── UnknownTaskId
     ├── BackendError
     │   ├── BackendGetMetaError
@@ -128,6 +129,12 @@ class UnsupportedProtocol(MessageError):
     """The message is of neither task protocol 1 nor 2."""
 
     reason = "unsupported_protocol"
+
+
+class UnsupportedWorkflow(MessageError):
+    """The message belongs to a workflow that this version cannot carry on."""
+
+    reason = "unsupported_workflow"
 
 
 class DecodeError(MessageError):

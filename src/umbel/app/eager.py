@@ -8,6 +8,7 @@ from typing import Any
 
 from umbel import current, states
 from umbel.errors import AlwaysEagerIgnored
+from umbel.execution import unsupported
 from umbel.execution.base import Execution
 from umbel.execution.request import Request
 from umbel.messages.ids import uuid7
@@ -46,7 +47,9 @@ def apply(
     outer = current.request.get()
     fields = _fields(task, task_id, options, outer)
     while True:
-        request = Request(task, task_id, args, kwargs, fields, _embed(options), {}, hostname=app.hostname, is_eager=True)
+        embed = _embed(options)
+        unsupported.refuse(embed)
+        request = Request(task, task_id, args, kwargs, fields, embed, {}, hostname=app.hostname, is_eager=True)
         request.outer = outer
         execution = runner.run_eagerly(request)
         _complete(app, execution)

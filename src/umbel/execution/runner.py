@@ -17,7 +17,7 @@ from typing import Any
 from umbel import current, hooks, states
 from umbel.brokers.topology import Destination
 from umbel.errors import Ignore, MessageError, NotRegistered, Reject, Retry, SoftTimeLimitExceeded
-from umbel.execution import completion, retrying
+from umbel.execution import completion, retrying, unsupported
 from umbel.execution.base import Execution, Job, SoftLimit, Verdict
 from umbel.execution.decoding import Call, decode, reason_of, task_id_of
 from umbel.execution.einfo import ExceptionInfo, format_exception
@@ -70,6 +70,7 @@ class TaskRunner:
         env = self._env
         try:
             call = decode(job, env.accept, env.max_decompressed)
+            unsupported.refuse(call.embed)
         except MessageError as error:
             return self._unreadable(job, error)
         traits = self._traits.get(call.name) or self._find(call.name)
@@ -190,8 +191,12 @@ class TaskRunner:
 
     def _succeeded(self, job: Job, request: Request, traits: Traits, value: Any, runtime: float) -> Execution:
         publications: Sequence[tuple[Message, Destination]] = ()
+        broken: Exception | None = None
         if request.embed is not None or request.planned_retry is not None:
-            publications = self._successors(request, traits, value)
+            try:
+                publications = self._successors(request, value)
+            except Exception as error:
+                broken = error
         record = None
         if self._env.stores and not completion.is_ignored(request.fields, traits.ignore_result):
             record = completion.record_of(request, states.SUCCESS, value, now=self._env.clock.now(), extended=self._env.extended)
@@ -208,6 +213,10 @@ class TaskRunner:
         )
         if traits.on_success is not None or traits.after_return is not None or hooks.task_success.receivers or hooks.task_postrun.receivers:
             execution.finish = lambda: self._finish_success(request, traits, value, runtime)
+        if broken is not None:
+            execution.verdict, execution.reason = Verdict.DEAD, getattr(broken, "reason", "unroutable")
+            execution.detail = f"it has succeeded, but what follows it cannot be sent: {type(broken).__name__}: {broken}"
+            logger.error("Task %s[%s]: %s", traits.name, request.id, execution.detail)
         if record is not None:
             execution.otherwise = lambda error: self._failed(job, request, traits, error, runtime)
         return execution
@@ -345,7 +354,7 @@ class TaskRunner:
         request.planned_retry = attempt
         return [(message, to)]
 
-    def _successors(self, request: Request, traits: Traits, value: Any) -> list[tuple[Message, Destination]]:
+    def _successors(self, request: Request, value: Any) -> list[tuple[Message, Destination]]:
         found = self._planned(request)
         for signature in request.callbacks or ():
             found += self._follow(signature, value, request)
@@ -353,20 +362,11 @@ class TaskRunner:
         if chain:
             following = chain.pop()
             found += self._follow(following, value, request, chain)
-        if request.chord:
-            logger.error(
-                "Task %s[%s] is part of a chord, which this version cannot count: the chord's body %s will not be started by it",
-                traits.name, request.id, request.chord.get("task"),
-            )  # fmt: skip
         return found
 
     def _follow(
         self, signature: Mapping[str, Any], value: Any, request: Request, chain: Sequence[Any] | None = None
     ) -> list[tuple[Message, Destination]]:
-        kind = signature.get("subtask_type")
-        if kind in ("group", "chord", "chain"):
-            logger.error("Task %s[%s]: the %s that follows it cannot be started by this version", request.task, request.id, kind)
-            return []
         args, kwargs, options = completion.follow(signature, value, request, chain)
         task_id, message, to = self._env.prepare(signature["task"], args, kwargs, options)
         request.children.append([[task_id, None], None])

@@ -388,11 +388,34 @@ def test_the_rest_of_a_failed_chain_is_recorded(app):
     assert execution.publications == []
 
 
-def test_a_chord_that_cannot_be_honoured_is_an_error_in_the_log(app, caplog):
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"chord": {"task": "proj.body"}}, "a member of a chord, whose body 'proj.body'"),
+        ({"link": [{**SIGNATURE, "subtask_type": "group"}]}, "its callback is a group"),
+        ({"link_error": [{**SIGNATURE, "subtask_type": "chain"}]}, "its error callback is a chain"),
+        ({"chain": [SIGNATURE, {**SIGNATURE, "subtask_type": "chord"}]}, "what follows it in its chain is a chord"),
+    ],
+)
+def test_a_workflow_that_cannot_be_carried_on_is_a_dead_letter_before_it_runs(app, options, said):
+    ran = []
+    app.task(name="proj.job")(lambda: ran.append(1))
+    app.send_task("proj.job", **options)
+    execution = app.run()
+    assert ran == []
+    assert (execution.state, execution.verdict, execution.reason) == (states.FAILURE, Verdict.DEAD, "unsupported_workflow")
+    assert said in execution.detail
+    assert record(app).result["exc_type"] == "UnsupportedWorkflow"
+
+
+def test_what_follows_a_success_and_cannot_be_sent_leaves_it_a_success(app, caplog):
     app.task(name="proj.job")(lambda: 5)
-    app.send_task("proj.job", chord={"task": "proj.body"})
-    app.run()
-    assert "proj.body" in caplog.text
+    app.send_task("proj.job", link=[{**SIGNATURE, "options": {"queue": "q", "eta": "soon"}}])
+    execution = app.run()
+    assert (execution.state, execution.verdict) == (states.SUCCESS, Verdict.DEAD), "it may be replayed when that is cured"
+    assert record(app).result == 5
+    assert "what follows it cannot be sent" in execution.detail
+    assert execution.detail in caplog.text
 
 
 # -- handlers and signals ------------------------------------------------------

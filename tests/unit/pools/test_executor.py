@@ -9,7 +9,7 @@ from umbel import Task
 from umbel.errors import EncodeError
 from umbel.execution.base import Execution, Job, Verdict
 from umbel.pools.board import Board, private
-from umbel.pools.executor import Executor
+from umbel.pools.executor import Executor, outcome_of
 from umbel.results.model import Record
 from umbel.wire import failures
 
@@ -236,3 +236,17 @@ def test_handlers_have_a_time_limit_too():
     assert [step for step in seen if step[0] == "handlers"] == [("handlers", 1, 1), ("handlers", 2, 2)]
     assert {step[2] for step in seen if step[0] == "store"} == {0}
     assert board.current == 0
+
+
+class Safe(str):
+    """As a web framework has it: its text is of its own class, too."""
+
+    def __str__(self):
+        return self
+
+
+def test_text_of_a_class_of_its_own_is_reported_as_plain_text():
+    ran = Execution(Job(*job(1)), "1", "t", "IGNORED", Verdict.DEAD, 0.0, reason=Safe("why"), detail=Safe("what"), traceback=Safe("where"))
+    told = outcome_of(ran)
+    assert (told.reason, told.detail, told.traceback) == ("why", "what", "where")
+    assert {type(told.reason), type(told.detail), type(told.traceback)} == {str}
