@@ -26,7 +26,7 @@ class TaskRegistry(dict[str, Any]):
         if not name:
             raise ValueError(f"the task {task!r} has no name")
         present = self.get(name)
-        if present is not None and present is not task and _origin(present) != _origin(task):
+        if present is not None and present is not task and not _is_same(present, task):
             raise AlreadyRegistered(
                 f"{name!r} is the name of two tasks: {' in '.join(reversed(_origin(present)))} and {' in '.join(reversed(_origin(task)))}; name one of them otherwise: @app.task(name=…)"
             )
@@ -81,6 +81,17 @@ class SharedTasks:
 
 #: Every shared task of this process.
 SHARED: Final = SharedTasks()
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two tasks are one function, defined again: a module imported again or under a second name, a cell of a notebook run again."""
+    return _origin(one) == _origin(other) or (_place(one) == _place(other) and one.run.__name__ != "<lambda>")
+
+
+def _place(task: Any) -> tuple[str, str]:
+    """Module and name of a task's function. Each run of a notebook's cell is a file of its own."""
+    run = inspect.unwrap(getattr(task.run, "__func__", task.run))
+    return getattr(run, "__module__", "") or "", getattr(run, "__qualname__", "")
 
 
 def _origin(task: Any) -> tuple[str, str]:

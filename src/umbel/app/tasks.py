@@ -111,6 +111,7 @@ class Task(Generic[P, R]):
     #: The plan of plain calls, ``None`` where there is none, and the version of the settings it was made from.
     _plan: Plan | None = None
     _plan_version: int | None = None
+    _is_plain: bool = False
     #: Options → the plan of calls with them; none are kept from before `_plan` was made.
     _plans: dict[tuple[tuple[str, Any], ...], Plan | None]
     _check: Any = None
@@ -140,7 +141,7 @@ class Task(Generic[P, R]):
         """Send it, with these arguments.
 
         Raises:
-            OperationalError: the broker cannot be reached, or did not take an earlier message.
+            OperationalError: the broker cannot be reached, or refuses this message while the call still waits.
             TypeError: the function takes other arguments.
         """
         plain = self._send_plain(args, kwargs)
@@ -148,20 +149,24 @@ class Task(Generic[P, R]):
 
     def _send_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any] | None = None) -> AsyncResult[R] | None:
         """Send a call that has nothing of its own but its arguments, by a stencil; ``None`` where there is no such short way."""
-        plan = self._plain_plan()
-        if plan is not None and options:
-            plan = self._plan_for(options)
+        plan = self._plain_plan(options)
         if plan is None:
             return None
         filling = self._fill_plain(plan, args, kwargs)
         self.app.outbox.send_stencil(plan, *filling)
         return _handle(self, plan, filling[0])
 
-    def _plain_plan(self) -> Plan | None:
-        """What plain calls share, unless somebody must see or change each."""
+    def _plain_plan(self, options: dict[str, Any] | None = None) -> Plan | None:
+        """What plain calls share, unless somebody must see or change each. Making it declares the queue, and no other."""
         if self._plan_version != self.app.conf.version:
             self._make_plan()
-        return None if hooks.before_task_publish.receivers or hooks.after_task_publish.receivers else self._plan
+        if hooks.before_task_publish.receivers or hooks.after_task_publish.receivers or not self._is_plain:
+            return None
+        if options:
+            return self._plan_for(options)
+        if self._plan is None:
+            self._plan = self._plan_for({})
+        return self._plan
 
     def _plan_for(self, options: dict[str, Any]) -> Plan | None:
         """What calls with these options share; made at the first of them."""
@@ -438,8 +443,7 @@ class Task(Generic[P, R]):
         strict = app.strict_typing if self.typing is None else self.typing
         self._check = checking.argument_check(self.run, skip_first=False) if strict else None
         plain = type(self).apply_async is Task.apply_async and type(self).shadow_name is Task.shadow_name
-        self._plans = {}
-        self._plan = app.outbox.plan(self, PublishOptions()) if plain else None
+        self._plans, self._plan, self._is_plain = {}, None, plain
         self._plan_version = version
 
     def _eager(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,8 @@ import click
 from umbel.worker.options import fill
 
 _DETACHED = "_UMBEL_DETACHED"
+#: Hundredths of a second for which the lock of a pidfile's folder is waited for.
+_PATIENCE = 500
 
 
 class Stoppable(Protocol):
@@ -126,30 +129,53 @@ def pidfile(path: Path) -> Iterator[None]:
     """
     if path.exists() and not path.is_file():
         raise click.ClickException(f"Cannot write the pidfile {path}: it is not a plain file.")
-    holder = _holder(path)
-    if holder is not None:
-        raise click.ClickException(f"{path} belongs to process {holder}, which is running. Is this worker started twice?")
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        # O_EXCL: of two workers that start at one moment, one gets it.
-        number = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-    except FileExistsError as error:
-        raise click.ClickException(f"{path} was taken by another worker just now.") from error
-    except OSError as error:
-        raise click.ClickException(f"Cannot write the pidfile {path}: {error.strerror}.") from error
-    try:
-        with os.fdopen(number, "w") as file:
-            file.write(f"{os.getpid()}\n")
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise click.ClickException(f"Cannot write the pidfile {path}: {error.strerror}.") from error
+    # Of two workers that find one stale file at one moment, the second must see what the first has written.
+    with _locked(path.parent):
+        holder = _holder(path)
+        if holder is not None:
+            raise click.ClickException(f"{path} belongs to process {holder}, which is running. Is this worker started twice?")
+        try:
+            path.unlink(missing_ok=True)
+            number = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            try:
+                with os.fdopen(number, "w") as file:
+                    file.write(f"{os.getpid()}\n")
+            except OSError:
+                path.unlink(missing_ok=True)
+                raise
+        except FileExistsError as error:
+            raise click.ClickException(f"{path} was taken by another worker just now.") from error
+        except OSError as error:
+            raise click.ClickException(f"Cannot write the pidfile {path}: {error.strerror}.") from error
     try:
         yield
     finally:
         with contextlib.suppress(OSError, ValueError):
             if int(path.read_text()) == os.getpid():
                 path.unlink()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, which the kernel takes back; for a few seconds at most somebody else may have it."""
+    try:
+        import fcntl
+
+        number = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):  # Windows; or whatever comes next says it better
+        yield
+        return
+    try:
+        for _ in range(_PATIENCE):
+            try:
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(0.01)
+            else:
+                break
+        yield
+    finally:
+        os.close(number)
 
 
 def _holder(path: Path) -> int | None:

@@ -87,8 +87,8 @@ def test_calls_with_the_same_options_are_planned_once(app, add, monkeypatch):
     for number in range(3):
         add.apply_async((number,), queue="here")
         add.apply_async((number,), queue="there", priority=1)
-    assert [(options.queue, options.priority) for options in plans] == [(None, None), ("here", None), ("there", 1)]
-    assert {queue.name for queue in app.fake.declared} == {"celery", "here", "there"}
+    assert [(options.queue, options.priority) for options in plans] == [("here", None), ("there", 1)]
+    assert {queue.name for queue in app.fake.declared} == {"here", "there"}
     for number in range(200):
         add.apply_async((1,), queue=f"q{number}")
     assert len(add._plans) <= 64
@@ -524,3 +524,9 @@ def test_the_id_of_what_runs_later_is_as_old_as_that(app, add):
     for options in ({"countdown": 7200}, {"eta": dt.datetime(2030, 1, 1, 2, tzinfo=dt.UTC)}):
         assert begins_at(add.apply_async((1,), **options).id) == dt.datetime(2030, 1, 1, 2, tzinfo=dt.UTC).timestamp()
     assert begins_at(add.apply_async((1,), eta=dt.datetime(2020, 1, 1)).id) == dt.datetime(2030, 1, 1, tzinfo=dt.UTC).timestamp()
+
+
+def test_only_the_queue_that_is_sent_to_is_declared(app, add):
+    """A user who may use one queue may not be allowed to make the default one."""
+    add.apply_async((1,), queue="only_this")
+    assert [queue.name for queue in app.fake.declared] == ["only_this"]

@@ -140,6 +140,19 @@ def test_two_tasks_of_one_name(app):
         app.task(name="same")(two)
 
 
+def test_a_cell_of_a_notebook_may_be_run_again(app):
+    """Each run is a file of its own."""
+    code = "@app.task\ndef add(x):\n    return x + {}\n"
+    notebook = {"__name__": "__main__", "app": app}
+    for run in (1, 2):
+        exec(compile(code.format(run), f"/tmp/ipykernel_7/{run}.py", "exec"), notebook)
+    assert notebook["add"](1) == 3
+    assert app.tasks[notebook["add"].name](1) == 3
+    other = {"__name__": "elsewhere", "app": app}
+    with pytest.raises(AlreadyRegistered):
+        exec(code.format(3).replace("app.task", f"app.task(name={notebook['add'].name!r})"), other)
+
+
 def test_the_registry(app):
     task = app.task(name="proj.add")(lambda: 1)
     with pytest.raises(NotRegistered):

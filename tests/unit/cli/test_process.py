@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -105,6 +106,31 @@ def test_a_stale_pidfile_is_replaced(tmp_path, content):
         assert path.read_text() == f"{os.getpid()}\n"
 
 
+def test_of_many_that_find_one_stale_pidfile_one_gets_it(tmp_path):
+    path = tmp_path / "w.pid"
+    code = (
+        "import sys, pathlib; from umbel.cli.process import pidfile\n"
+        "sys.stdin.readline()\n"
+        "try:\n    with pidfile(pathlib.Path(sys.argv[1])):\n        print('mine', flush=True); sys.stdin.readline()\n"
+        "except Exception as error:\n    print('no', flush=True)\n"
+    )
+    many = [
+        subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    with contextlib.ExitStack() as stack:
+        for each in many:
+            stack.enter_context(each)
+        path.write_text("99999999")
+        for each in many:
+            each.stdin.write("\n")
+            each.stdin.flush()
+        answers = [each.stdout.readline().strip() for each in many]
+        for each in many:
+            each.communicate("\n")
+    assert sorted(answers) == ["mine", "no", "no", "no"]
+
+
 def test_the_pidfile_of_a_running_process_is_respected(tmp_path):
     path = tmp_path / "w.pid"
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
@@ -134,7 +160,12 @@ def test_a_pidfile_that_cannot_be_written_is_an_error(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
 def test_a_pidfile_on_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     opened = os.open
-    monkeypatch.setattr(os, "open", lambda path, flags, mode: (opened(path, flags, mode), opened("/dev/full", os.O_WRONLY))[1])
+
+    def open_full(path, flags, mode=0o777):
+        found = opened(path, flags, mode)
+        return opened("/dev/full", os.O_WRONLY) if flags & os.O_CREAT else found
+
+    monkeypatch.setattr(os, "open", open_full)
     path = tmp_path / "w.pid"
     with pytest.raises(click.ClickException, match="No space left"), pidfile(path):
         pass

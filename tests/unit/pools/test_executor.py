@@ -241,6 +241,8 @@ def test_handlers_have_a_time_limit_too():
 class Safe(str):
     """As a web framework has it: its text is of its own class, too."""
 
+    __slots__ = ()
+
     def __str__(self):
         return self
 

@@ -23,7 +23,10 @@ _CHUNK = 1 << 17
 
 def wait_ready(sock: socket.socket, timeout: float, *, write: bool = False) -> bool:
     """Wait until a socket can be read (or written); whether it can."""
-    poller = select.poll()
+    if not hasattr(select, "poll"):  # Windows, and where eventlet has patched it away
+        found = select.select([] if write else [sock], [sock] if write else [], [], max(0.0, timeout))
+        return bool(found[0] or found[1])
+    poller = select.poll()  # no limit on descriptors, unlike select
     poller.register(sock, select.POLLOUT if write else select.POLLIN)
     return bool(poller.poll(max(0, int(timeout * 1000 + 0.999))))
 
