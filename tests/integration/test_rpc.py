@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+import uuid
 
 import pytest
 
@@ -48,9 +49,9 @@ def record(task_id, reader, result=None):
     return Record(task_id=task_id, status="SUCCESS", result=result, reply_to=reader.reply_to)
 
 
-def test_a_result_on_the_wire(make, broker, unique):
+def test_a_result_on_the_wire(make, broker):
     """As Celery's workers send them."""
-    queue = Queue(unique("replies"), Exchange(""))
+    queue = Queue(str(uuid.uuid4()), Exchange(""))
     client = broker.queue_client()
     client.declare(queue)
     make().store([Record(task_id="t", status="SUCCESS", result=5, children=[], date_done="now", reply_to=queue.name)])
@@ -83,12 +84,24 @@ def test_results_outlive_a_cut_line(make, line, broker):
     assert reader.reply_to == reply_to
 
 
-@pytest.mark.parametrize("reply_to", [None, "", "amq.gen-abc", "x" * 256, "nobody"])
+@pytest.mark.parametrize("reply_to", [None, "", "amq.gen-abc", "x" * 256, "nobody", "invoices", "0192F3C1-7c1e-7d3a-9d0e-2f6a4b8c1d2e"])
 def test_addresses_that_get_nothing(make, reply_to, broker):
     make().store([Record(task_id="t", status="SUCCESS", reply_to=reply_to)])
     client = broker.queue_client()
     assert client.length("nobody") is None
     client.close()
+
+
+def test_another_programs_queue_gets_nothing(make, broker, unique, caplog):
+    """The address comes from a message, that is from anybody."""
+    queue = Queue(unique("invoices"), Exchange(""))
+    client = broker.queue_client()
+    client.declare(queue)
+    make().store([Record(task_id="t", status="SUCCESS", result="forged", reply_to=queue.name)])
+    assert client.length(queue.name) == 0
+    client.delete(queue.name)
+    client.close()
+    assert queue.name in caplog.text
 
 
 def test_the_reply_queue_goes_with_its_store(make, broker):
@@ -174,6 +187,27 @@ def test_what_was_read_makes_room_for_what_was_not(make, monkeypatch, caplog):
         assert reader.wait(f"asked-{number}", 5).result == reader.fetch([f"asked-{number}"])[f"asked-{number}"].result == number
     assert reader.fetch(["unread"])["unread"].result == "kept"
     assert "is dropped" not in caplog.text
+
+
+def test_what_was_read_is_kept_in_bounds_of_bytes(monkeypatch):
+    monkeypatch.setattr(rpc, "_MOST_READ_BYTES", 2500)
+    inbox = rpc._Inbox()
+    for number in range(10):
+        inbox.put(Record(task_id=str(number), status="SUCCESS"), 1000)
+        assert inbox.find([str(number)])
+    assert [number for number in range(10) if inbox.find([str(number)])] == [8, 9]
+    inbox.forget(["8", "9"])
+    assert (inbox._read_bytes, inbox._unread_bytes, inbox._sizes) == (0, 0, {})
+
+
+def test_what_was_not_read_is_kept_in_bounds_of_bytes(monkeypatch, caplog):
+    monkeypatch.setattr(rpc, "_MOST_BYTES", 2500)
+    inbox = rpc._Inbox()
+    for number in range(4):
+        inbox.put(Record(task_id=str(number), status="STARTED"), 10)
+        inbox.put(Record(task_id=str(number), status="SUCCESS"), 1000)
+    assert list(inbox.find([str(number) for number in range(4)])) == ["2", "3"]
+    assert "is dropped" in caplog.text
 
 
 def test_when_nothing_was_read_the_oldest_is_dropped(monkeypatch, caplog):

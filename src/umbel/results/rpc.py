@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import selectors
 import socket
 import threading
@@ -49,6 +50,9 @@ logger = logging.getLogger("umbel.results.rpc")
 _CHANNEL = 1
 #: Records kept. Those that somebody has read are dropped first, then those nobody has asked for; of each the oldest.
 _MOST_KEPT = 10_000
+#: Bytes of results that wait to be read; and of those that were read, which somebody may ask for again by their id.
+_MOST_BYTES, _MOST_READ_BYTES = 512 << 20, 4 << 20
+_OWN_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: Seconds to write an acknowledgement.
 _WRITE = 10.0
 #: Seconds without a broker after which waiters give up.
@@ -67,14 +71,18 @@ class _Inbox:
         #: What has ended and was told to somebody, who may ask again.
         self._read: OrderedDict[str, Record] = OrderedDict()
         self._watchers: dict[str, list[Tell]] = {}
+        self._sizes: dict[str, int] = {}
+        self._unread_bytes = self._read_bytes = 0
 
-    def put(self, record: Record) -> None:
-        """A record has come. What comes after the end is dropped."""
+    def put(self, record: Record, size: int = 0) -> None:
+        """A record has come, in so many bytes. What comes after the end is dropped."""
         with self._lock:
             task_id = record.task_id
             known = self._known(task_id)
             if known is not None and is_terminal(known):
                 return
+            self._unread_bytes += size - self._sizes.get(task_id, 0)
+            self._sizes[task_id] = size
             self._unread[task_id] = record
             self._unread.move_to_end(task_id)
             watchers = self._watchers.get(task_id, ())
@@ -89,16 +97,25 @@ class _Inbox:
 
     def _mark_read(self, record: Record) -> None:
         if is_terminal(record) and self._unread.pop(record.task_id, None) is not None:
+            size = self._sizes[record.task_id]
+            self._unread_bytes -= size
+            self._read_bytes += size
             self._read[record.task_id] = record
+            while self._read_bytes > _MOST_READ_BYTES:
+                self._drop_read()
 
     def _make_room(self) -> None:
-        if len(self._unread) + len(self._read) <= _MOST_KEPT:
-            return
-        if self._read:
-            self._read.popitem(last=False)
-            return
-        dropped, _ = self._unread.popitem(last=False)
-        logger.warning("more than %d results wait to be read; that of task %s is dropped", _MOST_KEPT, dropped)
+        while self._read and len(self._unread) + len(self._read) > _MOST_KEPT:
+            self._drop_read()
+        while len(self._unread) > _MOST_KEPT or (self._unread_bytes > _MOST_BYTES and len(self._unread) > 1):
+            dropped, _ = self._unread.popitem(last=False)
+            self._unread_bytes -= self._sizes.pop(dropped)
+            what = f"{_MOST_KEPT} results" if len(self._unread) >= _MOST_KEPT else f"{_MOST_BYTES >> 20} MiB of results"
+            logger.warning("more than %s wait to be read; that of task %s is dropped", what, dropped)
+
+    def _drop_read(self) -> None:
+        task_id, _ = self._read.popitem(last=False)
+        self._read_bytes -= self._sizes.pop(task_id)
 
     def fail(self, error: OperationalError) -> None:
         """There is no broker to hear from."""
@@ -119,8 +136,10 @@ class _Inbox:
         """Drop records."""
         with self._lock:
             for task_id in task_ids:
-                self._unread.pop(task_id, None)
-                self._read.pop(task_id, None)
+                if self._unread.pop(task_id, None) is not None:
+                    self._unread_bytes -= self._sizes.pop(task_id)
+                elif self._read.pop(task_id, None) is not None:
+                    self._read_bytes -= self._sizes.pop(task_id)
 
     def add(self, task_id: str, tell: Tell) -> None:
         """Call back with each state of a task that has come or comes, and when there is no broker to hear from."""
@@ -264,7 +283,7 @@ class RpcStore:
         if flaw is None:
             try:
                 value = serializers.loads(delivery.body, delivery.content_type, delivery.content_encoding, self._accept)
-                self._inbox.put(from_meta(value, task_id))
+                self._inbox.put(from_meta(value, task_id), len(delivery.body))
             except (MessageError, DecodeError) as error:
                 flaw = error.with_traceback(None)
         if flaw is not None:
@@ -351,10 +370,12 @@ class _Reader:
 
 
 def _is_address(reply_to: str) -> bool:
-    """Whether results may be sent there: it comes from a message, that is from anybody."""
+    """Whether results may be sent there. It comes from a message, that is from anybody, who may name another program's queue: so nothing but a
+    UUID will do, as Celery's clients (5.7, ``celery.app.base.Celery.oid``) and ours use.
+    """
     if not reply_to:
         return False
-    if reply_to.startswith("amq.") or len(reply_to.encode()) > 255:
+    if _OWN_NAME.fullmatch(reply_to) is None:
         logger.warning("a result was not sent: reply_to %.60r is not the name of a client's queue", reply_to)
         return False
     return True

@@ -110,6 +110,22 @@ def translate(path: str, error: sqlite3.Error) -> OperationalError:
     return OperationalError(f"SQLite database {path}: {error}" + (f" ({hint})" if hint else ""), permanent=_code(error) in _PERMANENT)
 
 
+def _create(path: str) -> None:
+    """Make an empty database its owner's alone, where there is none: arguments and results come into it. Its companions (-wal, -shm) get its mode.
+
+    The file gets its name when it is closed already: to close a database takes all locks on it from this process, and another thread may have some.
+    """
+    if os.path.exists(path):  # noqa: PTH110 - at every opening
+        return
+    new = f"{path}-{os.urandom(8).hex()}"
+    with contextlib.suppress(OSError):  # SQLite says it better
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        try:
+            os.link(new, path)
+        finally:
+            os.unlink(new)  # noqa: PTH108
+
+
 class Database:
     """A connection to one file, for one thread at a time. Thread-safe, fork-safe."""
 
@@ -206,9 +222,7 @@ class Database:
     def _open(self) -> None:
         if sqlite3.sqlite_version_info < (3, 35):
             raise ImproperlyConfigured(f"SQLite {sqlite3.sqlite_version} is too old: Umbel needs 3.35 or newer")
-        with contextlib.suppress(OSError):  # SQLite says it better
-            # What is new is the owner's alone: arguments and results are in it. Its companions (-wal, -shm) get its mode.
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        _create(self.path)
         connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         self._connection = connection
         self.opened += 1
