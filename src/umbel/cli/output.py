@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import click
 
 from umbel.cli.options import GlobalOptions, Misuse
-from umbel.runtime.logs import escape
+from umbel.runtime.logs import JSON_ESCAPES, escape
 
 #: Columns of the terminal below which none is cut.
 _LEAST = 16
@@ -42,6 +42,16 @@ def _clip(text: str, room: int) -> str:
             break
         kept.append(char)
     return "".join(kept) + "…"
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON that a person can read, and that cannot steer a terminal: controls and bidirectional overrides are escapes.
+
+    Args:
+        value: what JSON cannot hold is written as its ``repr``.
+        indent: spaces for each level; ``None`` writes one line.
+    """
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=repr).translate(JSON_ESCAPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,7 @@ class Output:
 
     def data(self, value: Any) -> None:
         """One JSON document."""
-        click.echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=repr))
+        click.echo(as_json(value, indent=2 if sys.stdout.isatty() else None))
 
     def columns(
         self, titles: Sequence[str], rows: Sequence[Sequence[object]], *, right: frozenset[int] = frozenset(), wrap: bool = False

@@ -19,6 +19,8 @@ from umbel import current, hooks
 FORMAT: Final = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
 TASK_FORMAT: Final = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s"
 
+#: Between the lines of one record.
+CONTINUED: Final = "\n  "
 #: C0 and C1 controls, DEL, and the bidirectional overrides that make text read otherwise than it is.
 _CONTROLS: Final = {
     code: repr(chr(code))[1:-1]
@@ -26,6 +28,8 @@ _CONTROLS: Final = {
     else f"\\u{code:04x}"
     for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
+#: The same as JSON writes them; without C0, which every JSON writer escapes, and which stand between its lines.
+JSON_ESCAPES: Final = {code: f"\\u{code:04x}" for code in _CONTROLS if code >= 0x7F}
 _KEEP_LINES: Final = {code: text for code, text in _CONTROLS.items() if chr(code) not in "\n\t"}
 
 #: Above every logger of `get_task_logger`.
@@ -79,7 +83,8 @@ class LineFormatter(logging.Formatter):
         else:
             record.task_name, record.task_id = request.task, request.id
             text = self._task_formatter.format(record)
-        text = escape_lines(text)
+        # What follows the first line may be anybody's text (an exception's, in a traceback): it must not look like a line of ours.
+        text = escape_lines(text).replace("\n", CONTINUED)
         color = _COLORS.get(record.levelno) if self._color else None
         return f"\x1b[{color}m{text}\x1b[0m" if color else text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import click
 import pytest
@@ -59,6 +60,15 @@ def test_no_is_an_answer(monkeypatch):
 def test_control_characters_do_not_reach_the_terminal(capsys):
     PLAIN.columns(["NAME"], [("a\x1b[2Jb\nc",)])
     assert capsys.readouterr().out == "NAME\na\\x1b[2Jb\\nc\n"
+
+
+def test_json_cannot_steer_a_terminal(capsys):
+    value = {"\u202ekey": "a\x9b31m\x1b[0m\u2066b\x7f踏青"}
+    Output(color=False, quiet=False, as_json=True).data(value)
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == value
+    assert "踏青" in printed
+    assert printed.rstrip("\n").isprintable()
 
 
 def test_remarks_are_silent_when_quiet(capsys):

@@ -38,7 +38,19 @@ def test_the_format_is_celerys():
 
 def test_control_characters_are_shown_and_lines_kept():
     line = LineFormatter("%(message)s").format(record("a\x1b[31mb\r\u202ec\n  d"))
-    assert line == "a\\x1b[31mb\\r\\u202ec\n  d"
+    assert line == "a\\x1b[31mb\\r\\u202ec\n    d"
+
+
+def test_no_text_can_look_like_a_line_of_its_own():
+    forged = "[2030-01-01 00:00:00,000: INFO/MainProcess] Task bank.pay[1] succeeded"
+    try:
+        raise ValueError(f"\n{forged}")
+    except ValueError as error:
+        made = record("failed")
+        made.exc_info = (ValueError, error, error.__traceback__)
+    lines = LineFormatter().format(made).split("\n")
+    assert f"  {forged}" in lines
+    assert [line for line in lines if line.startswith("[")] == lines[:1]
 
 
 def test_escape_keeps_one_line():

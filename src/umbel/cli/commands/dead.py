@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +15,7 @@ from umbel.cli.completing import queues_option
 from umbel.cli.dead_letters import DeadLetter, Selection, read, revived
 from umbel.cli.loading import LoadedApp, load
 from umbel.cli.options import GlobalOptions, Group, Misuse, WholeNumber, json_option
-from umbel.cli.output import Output, ago, confirm, count
+from umbel.cli.output import Output, ago, as_json, confirm, count
 from umbel.results.model import sent
 from umbel.runtime.logs import escape
 
@@ -183,4 +182,4 @@ def _opened(context: click.Context, chosen: Selection) -> Iterator[tuple[LoadedA
 
 
 def _plain(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
+    return value if isinstance(value, str) else as_json(value)

@@ -14,7 +14,7 @@ from umbel.cli.loading import load
 from umbel.cli.options import EX_UNAVAILABLE, Command, GlobalOptions, Number, json_option, not_empty
 from umbel.cli.output import Output
 from umbel.errors import ResultExpired, TimeoutError, UnknownTaskId
-from umbel.runtime.logs import escape_lines
+from umbel.runtime.logs import JSON_ESCAPES, escape_lines
 
 
 @click.command(cls=Command)
@@ -88,9 +88,9 @@ def _shown(value: object) -> str:
     import json
 
     try:
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False).translate(JSON_ESCAPES)
     except (TypeError, ValueError):
-        return repr(value)
+        return escape_lines(repr(value))
 
 
 def _document(result: Any, state: str, value: Any) -> dict[str, Any]:
