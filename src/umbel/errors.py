@@ -249,7 +249,7 @@ class NotRegistered(TaskError, KeyError):
     """The task is not registered."""
 
     def __str__(self) -> str:
-        return self.args[0] if self.args else ""
+        return ": ".join(map(str, self.args))
 
     def __repr__(self) -> str:
         return f"Task of kind {self.args[0]!r} never registered, please make sure it's imported." if self.args else "NotRegistered()"

@@ -17,6 +17,7 @@ from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_
 from umbel.errors import DecodeError, MessageError, MessageTooLarge
 from umbel.messages.model import Message, Stencil
 from umbel.wire import kombu_json
+from umbel.wire.attempts import attempts_in
 
 #: priority, attempts, envelope, body.
 Encoded = tuple[int, int, str, bytes]
@@ -38,7 +39,6 @@ def encode(message: Message, exchange: str, routing_key: str) -> Encoded:
     """
     properties = message.properties
     priority = properties.get("priority") or 0
-    attempts = message.headers.get(ATTEMPTS) or 0
     envelope = kombu_json.dumps(
         {
             "headers": message.headers,
@@ -51,7 +51,7 @@ def encode(message: Message, exchange: str, routing_key: str) -> Encoded:
     )
     return (
         min(max(priority, 0), _HIGHEST_PRIORITY) if type(priority) is int else 0,
-        attempts if type(attempts) is int else 0,
+        attempts_in(message.headers.get(ATTEMPTS)),
         envelope,
         message.body,
     )

@@ -17,7 +17,7 @@ from typing import Any
 from umbel import current, hooks, states
 from umbel.brokers.topology import Destination
 from umbel.errors import Ignore, MessageError, NotRegistered, Reject, Retry, SoftTimeLimitExceeded
-from umbel.execution import completion, retrying, unsupported
+from umbel.execution import completion, naming, retrying, unsupported
 from umbel.execution.base import Execution, Job, SoftLimit, Verdict
 from umbel.execution.decoding import Call, decode, reason_of, task_id_of
 from umbel.execution.einfo import ExceptionInfo, format_exception
@@ -179,12 +179,12 @@ class TaskRunner:
         )
 
     def _unregistered(self, job: Job, call: Call) -> Execution:
-        record = None
+        record, near = None, naming.hint(call.name, self._env.tasks)
         if self._env.stores:
-            error = NotRegistered(call.name)
+            error = NotRegistered(call.name, *([near] if near else []))
             record = completion.unexecuted_record(call.task_id, call.fields, job.properties, error, self._env.clock.now())
         hooks.task_unknown.send(call.name, message=job, exc=NotRegistered(call.name), name=call.name, id=call.task_id)
-        detail = f"this worker has no task {call.name!r}; is its module imported (imports, include, autodiscover_tasks)?"
+        detail = f"this worker has no task {call.name!r}; {near or 'is its module imported (imports, include, autodiscover_tasks)?'}"
         return Execution(job, call.task_id, call.name, states.FAILURE, Verdict.DEAD, 0.0, record, reason="unregistered", detail=detail)
 
     # after

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from umbel.errors import MessageError
+from umbel.execution import naming
 from umbel.messages.checks import check_fields
 from umbel.messages.model import Message
 from umbel.messages.timing import timestamp
@@ -99,7 +100,8 @@ def admit(message: Message, *, attempts: int, flaw: MessageError | None, house: 
     name = fields["task"]
     spec = house.specs.get(name)
     if spec is None:
-        return Bury("unregistered", f"no task named {name!a} is registered in this worker")
+        meant = naming.hint(name, house.specs)
+        return Bury("unregistered", f"no task named {name!a} is registered in this worker" + (f"; {meant}" if meant else ""))
     if house.max_deliveries and attempts >= house.max_deliveries:
         return Bury("worker_lost", f"{attempts} workers or children died while running it")
     if expires is not None and expires <= now:

@@ -275,7 +275,8 @@ class Intake:
 def _error_for(delivery: Delivery, reason: str, detail: str) -> BaseException | None:
     """What the result of a buried message says; ``None`` when it names no task."""
     if reason == "unregistered":
-        return NotRegistered(str(delivery.headers.get("task"))[:200])
+        near = detail.partition("; ")[2]
+        return NotRegistered(str(delivery.headers.get("task"))[:200], *([near] if near else []))
     if reason == "worker_lost":
         return WorkerLostError(detail)
     return MessageError(detail) if "id" in delivery.headers else None

@@ -17,6 +17,7 @@ from umbel.runtime.clock import SYSTEM
 from umbel.wire.amqp import events
 from umbel.wire.amqp.methods import method
 from umbel.wire.amqp.rendering import render_ack
+from umbel.wire.attempts import attempts_in
 
 _NOT_FOUND = 404
 #: What `get` takes is held on one channel; every other operation has a channel of its own, which a refusal may close.
@@ -63,7 +64,6 @@ class AmqpQueueClient:
         if not isinstance(answer, events.Got):
             return None
         content_type, content_encoding, headers, properties, flaw = answer.content
-        attempts = headers.get(ATTEMPTS, 0)
         return Delivery(
             answer.body,
             headers,
@@ -76,7 +76,7 @@ class AmqpQueueClient:
             answer.exchange,
             answer.routing_key,
             answer.redelivered,
-            attempts if type(attempts) is int else 0,
+            attempts_in(headers.get(ATTEMPTS)),
             flaw,
         )
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from umbel.brokers.base import ATTEMPTS, DEAD_SUFFIX, Delivery, MessageLimits
 from umbel.brokers.envelope import dead_headers
 from umbel.messages.model import Message
 from umbel.runtime.clock import SYSTEM
+from umbel.wire.attempts import attempts_in
 from umbel.wire.redis import envelope
 
 
@@ -17,11 +16,6 @@ class RedisDelivery(Delivery):
     __slots__ = ("raw",)
 
     raw: bytes
-
-
-def _attempts(headers: dict[str, Any]) -> int:
-    value = headers.get(ATTEMPTS)
-    return value if type(value) is int and value >= 0 else 0
 
 
 def read(raw: bytes, tag: bytes, queue: str, limits: MessageLimits) -> RedisDelivery:
@@ -41,7 +35,7 @@ def read(raw: bytes, tag: bytes, queue: str, limits: MessageLimits) -> RedisDeli
         exchange,
         routing_key,
         redelivered,
-        _attempts(headers) if redelivered else 0,
+        attempts_in(headers.get(ATTEMPTS)) if redelivered else 0,
         flaw,
     )
     delivery.raw = raw

@@ -16,6 +16,7 @@ from umbel.errors import ProtocolError
 from umbel.wire.amqp.content import CLASS_BASIC, Content, parse_content
 from umbel.wire.amqp.fields import U16, U32, U64, Limits, name_of
 from umbel.wire.amqp.shapes import Shapes
+from umbel.wire.attempts import attempts_in
 
 D = TypeVar("D")
 
@@ -192,7 +193,7 @@ class Receiver(Generic[D]):
         if queue is None:
             queue = routing_key
         attempts = headers.get(self._attempts, 0)
-        if attempts:
+        if attempts and (attempts := attempts_in(attempts)):
             # It was published anew to raise the count: a new message to the broker, but not to whoever runs it.
             redelivered = True
         self.deliveries.append(
@@ -208,7 +209,7 @@ class Receiver(Generic[D]):
                 exchange,
                 routing_key,
                 redelivered,
-                attempts if type(attempts) is int else 0,
+                attempts or 0,
                 flaw,
             )
         )

@@ -219,10 +219,10 @@ def test_a_returned_message_goes_the_slow_path():
 
 def test_attempts_are_counted_by_a_header():
     made = receiver()
-    for headers, attempts in (({"x-umbel-attempts": 3}, 3), ({"x-umbel-attempts": "many"}, 0), ({}, 0)):
+    for headers, attempts in (({"x-umbel-attempts": 3}, 3), ({"x-umbel-attempts": "many"}, 0), ({"x-umbel-attempts": -3}, 0), ({}, 0)):
         raw = render_content(1, "", "", headers, {})
         (delivery,) = take(made, message(1, raw, b"x"))
-        assert (delivery.attempts, delivery.redelivered) == (attempts, bool(headers))
+        assert (delivery.attempts, delivery.redelivered) == (attempts, bool(attempts))
 
 
 class TestShapes:
