@@ -41,7 +41,8 @@ class SqlitePublisher:
         self._database = database
         self._timeout = options.publish_timeout
         self._bell = Bell(database.path, MESSAGES)
-        #: Names of queues that this publisher declared, in the file of this generation.
+        #: The queues that this publisher declared; and the names of those that are in the file of this generation.
+        self._queues: dict[str, Queue] = {}
         self._declared: set[str] = set()
         self._generation = 0
         self._stencils: dict[Stencil, tuple[CompiledStencil, Destination]] = {}
@@ -135,11 +136,13 @@ class SqlitePublisher:
 
     def _route(self, connection: sqlite3.Connection, to: Destination) -> list[str]:
         queue = to.queue
-        if queue is not None and (queue.name not in self._declared or self._generation != self._database.generation):
+        if self._generation != self._database.generation:
+            self._declare_again(connection)
+        if queue is not None and queue.name not in self._declared:
             self._declare(connection, queue)
         found = queues.route(connection, to.exchange, to.routing_key)
-        if not found and queue is not None:  # somebody deleted it meanwhile
-            self._declare(connection, queue)
+        if not found and self._queues:  # somebody deleted it meanwhile, or the transaction that declared it failed
+            self._declare_again(connection)
             found = queues.route(connection, to.exchange, to.routing_key)
         if not found and to.mandatory:
             where = f"exchange {to.exchange!r} with routing key {to.routing_key!r}" if to.exchange else f"queue {to.routing_key!r}"
@@ -148,9 +151,16 @@ class SqlitePublisher:
 
     def _declare(self, connection: sqlite3.Connection, queue: Queue) -> None:
         if self._generation != self._database.generation:
-            self._declared.clear()
-            self._generation = self._database.generation
+            self._declare_again(connection)
+        self._queues[queue.name] = queue
         if not queue.no_declare:
             queues.declare(connection, queue)
         # If this transaction fails after all, `_route` finds no queue and declares it again.
         self._declared.add(queue.name)
+
+    def _declare_again(self, connection: sqlite3.Connection) -> None:
+        """Make known in another file, at the same place, what was declared in the one before."""
+        self._declared.clear()
+        self._generation = self._database.generation
+        for queue in self._queues.values():
+            self._declare(connection, queue)
