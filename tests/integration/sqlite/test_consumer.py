@@ -1,8 +1,11 @@
+import asyncio
+
 import pytest
 
 from contracts.kit import Kit, Sink, on_loop
 from umbel.brokers.base import ConnectionState
 from umbel.brokers.sqlite.consumer import SqliteConsumer
+from umbel.errors import OperationalError
 
 
 @pytest.fixture
@@ -29,4 +32,28 @@ async def test_an_error_that_nobody_expects_does_not_stop_it(kit, monkeypatch, c
     assert (await sink.one()).body == b"x"
     assert sink.states[-3:] == [ConnectionState.LOST, ConnectionState.RETRYING, ConnectionState.CONNECTED]
     assert "what nobody expects" in caplog.text
+    await consumer.aclose()
+
+
+@on_loop
+async def test_after_an_error_the_pause_is_kept_whatever_else_comes_up(kit, monkeypatch):
+    """A full disk: the worker sets its window twenty times a second, and each would be another try, and a line in the log."""
+    sink, tries = Sink(), []
+    consumer = kit.main.consumer([kit.queue()], sink, window=10)
+    await consumer.start()
+
+    def full(_work):
+        tries.append(1)
+        raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr(consumer._database, "attempt", full)
+    consumer.set_window(20)
+    kit.publish(kit.queue("other"), b"x")
+    monkeypatch.setattr(consumer, "_needs_writing", lambda: True)
+    await sink.until(lambda: ConnectionState.RETRYING in sink.states)
+    failed = len(tries)
+    for size in range(100):
+        consumer.set_window(size)
+        await asyncio.sleep(0)
+    assert len(tries) == failed
     await consumer.aclose()

@@ -238,6 +238,8 @@ class SqliteConsumer:
     # Turns
 
     def _soon(self) -> None:
+        if self._retries is not None and self._next is not None:
+            return  # after an error the pause is kept, whatever else comes up meanwhile
         if not self._next_is_soon and self._loop is not None and not self._closed:
             if self._next is not None:
                 self._next.cancel()
