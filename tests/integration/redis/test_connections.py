@@ -13,9 +13,11 @@ import redis
 from contracts.kit import Kit, on_loop
 from system.processes import eventually
 from umbel.brokers.base import ConnectionState
+from umbel.brokers.redis import replies
 from umbel.brokers.topology import Destination
 from umbel.errors import AccessRefused, OperationalError, PublishError
 from umbel.messages.model import Message
+from umbel.wire.redis.resp import ReplyError
 
 pytestmark = pytest.mark.redis
 
@@ -301,3 +303,26 @@ def test_the_client_of_redis_itself(own_kit, private):
         member = f"{queue.name}\x06\x16\x06\x16{queue.name}".encode()
         assert client.smembers(f"_kombu.binding.{queue.name}") == {member}
         assert client.smembers(f"_kombu.binding_permanent.{queue.name}") == {member}
+
+
+@pytest.mark.parametrize(("policy", "limit", "told"), [("allkeys-lru", "100mb", 1), ("volatile-lru", "100mb", 0), ("allkeys-lru", "0", 0)])
+def test_a_server_that_may_drop_queues_is_told_of_once(own_kit, private, monkeypatch, caplog, policy, limit, told):
+    monkeypatch.setattr(replies, "_told", set())
+    with private.client() as client:
+        client.config_set("maxmemory", limit)
+        client.config_set("maxmemory-policy", policy)
+        try:
+            for _ in range(2):
+                publisher = own_kit.main.publisher()
+                publisher.publish(Message(b"", {}), Destination.of(own_kit.queue()))
+                publisher.close()
+        finally:
+            client.config_set("maxmemory", 0)
+            client.config_set("maxmemory-policy", "noeviction")
+    assert caplog.text.count("set it to noeviction") == told
+
+
+def test_who_may_not_ask_is_not_told(caplog):
+    replies.tell_of_eviction(ReplyError("NOPERM this user has no permissions"), "redis://here")
+    replies.tell_of_eviction(b"used_memory:1\r\n", "redis://here")
+    assert not caplog.text

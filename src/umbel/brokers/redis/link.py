@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from umbel.brokers.base import ConnectionState
 from umbel.brokers.redis.address import Address
-from umbel.brokers.redis.replies import is_refusing_writes, is_transient, translate
+from umbel.brokers.redis.replies import is_refusing_writes, is_transient, tell_of_eviction, translate
 from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
 from umbel.errors import AccessRefused, OperationalError
 from umbel.runtime.backoff import delays
@@ -95,6 +96,8 @@ class Link:
             try:
                 async with asyncio.timeout(max(address.connect_timeout, 1.0)):
                     await self._introduce(connection)
+                    with contextlib.suppress(ReplyError):  # who may not ask is not told
+                        tell_of_eviction(await connection.call("INFO", "memory"), address.public())
             except (ReplyError, TimeoutError, ConnectionLost) as error:
                 connection.abort()
                 known = translate(error, "to begin consuming") if isinstance(error, ReplyError) else error
