@@ -292,6 +292,12 @@ class QueueClient(Protocol):
     def delayed(self, name: str) -> int | None:
         """Messages of a queue in the delayed store; ``None`` when the broker cannot tell."""
 
+    def release_delayed(self, name: str) -> int:
+        """Give delayed messages back to their queue, with their ``eta``, where only this library's workers know them; returns how many.
+
+        It is for going back to Celery, whose workers read RabbitMQ's delayed store themselves, and have no part in an embedded file: 0 there.
+        """
+
     def purge(self, name: str) -> int:
         """Drop the ready messages of a queue; returns how many."""
 

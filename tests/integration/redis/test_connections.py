@@ -267,7 +267,7 @@ async def test_a_server_that_stands_still(own_kit, private):
     broker = own_kit.broker(publish_timeout=0.5)
     async with own_kit.consuming(queue) as sink:
         publisher = broker.publisher()
-        publisher.publish(Message(b"0", {}), Destination.of(queue), confirm=True)
+        publisher.publish(Message(b"0", {}), Destination.of(queue), confirm=True, timeout=10)
         sink.consumer.ack([await sink.one()])
         os.kill(private.process.pid, signal.SIGSTOP)
         try:

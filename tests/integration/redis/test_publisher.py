@@ -162,3 +162,21 @@ class TestReader:
         provider.fails = False
         assert confirmed.wait(5)
         kit.close()
+
+
+def test_delayed_messages_are_given_back_for_celery(kit, client):
+    queue = kit.queue()
+    tool = kit.main.queue_client()
+    tool.declare(queue)
+    members = {"0 " + '{"headers": {"eta": "2030-01-01T00:00:00"}}': 2e9, "6 " + '{"headers": {"eta": "2031-01-01T00:00:00"}}': 2e9}
+    keys = tool._keys
+    client.zadd(keys.delayed(queue.name), members)
+    assert tool.release_delayed(queue.name) == 2
+    assert tool.delayed(queue.name) == 0
+    assert [client.lrange(key, 0, -1) for key in keys.lists(queue.name)][::2] == [
+        [b'{"headers": {"eta": "2030-01-01T00:00:00"}}'],
+        [b'{"headers": {"eta": "2031-01-01T00:00:00"}}'],
+    ]
+    assert tool.release_delayed(queue.name) == 0
+    tool.delete(queue.name)
+    tool.close()

@@ -49,6 +49,9 @@ class AmqpQueueClient:
     def delayed(self, name: str) -> int | None:  # noqa: ARG002 - the contract
         return None
 
+    def release_delayed(self, name: str) -> int:  # noqa: ARG002 - the contract
+        return 0
+
     def purge(self, name: str) -> int:
         answer = self._work(method(commands.Queue.Purge, queue=name))
         return 0 if answer is None else int(answer.message_count)

@@ -26,7 +26,6 @@ from umbel.brokers.redis.bindings import Table, binding_commands
 from umbel.brokers.redis.blocking import Connection, KeptConnection, wait_ready
 from umbel.brokers.redis.reading import ONE_READ, Pace, Reader, Unconfirmed, declare_again, refusal
 from umbel.brokers.redis.rendering import Item, Renderer
-from umbel.brokers.redis.replies import tell_of_eviction
 from umbel.brokers.retries import Retries
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import AccessRefused, OperationalError, PublishError
@@ -322,7 +321,6 @@ class RedisPublisher:
         """Try once, in the time to connect: a server that says nothing must not use up more of the ``left`` seconds than that."""
         connection = Connection.open_any(self._candidates, max(0.1, min(left, self._options.connect_timeout)))
         try:
-            tell_of_eviction(connection.pipeline([("INFO", "memory")])[0], self._where)
             refusals = declare_again(connection, self._keys, self._queues.values())
             self._window.publish_again(connection)
         except BaseException:

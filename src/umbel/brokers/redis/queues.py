@@ -19,6 +19,8 @@ from umbel.wire.redis.resp import ReplyError
 
 #: Seconds for which `RedisQueueClient.get` holds a message; nothing renews it.
 _HOLD = 300
+#: Delayed messages that are given back by one script.
+_AT_ONCE = 500
 
 
 class RedisQueueClient:
@@ -70,6 +72,14 @@ class RedisQueueClient:
 
     def delayed(self, name: str) -> int | None:
         count: int = self._pipeline(("ZCARD", self._keys.delayed(name)))[0]
+        return count
+
+    def release_delayed(self, name: str) -> int:
+        keys = [self._keys.delayed(name), *self._keys.lists(name)]
+        arguments = [_AT_ONCE, *self._keys.steps]
+        count = 0
+        while moved := self._kept.use(lambda connection: connection.run(scripts.load("release"), keys, arguments)):
+            count += moved
         return count
 
     def purge(self, name: str) -> int:

@@ -14,7 +14,7 @@ from umbel.brokers.receipts import Receipts
 from umbel.brokers.redis.bindings import binding_commands
 from umbel.brokers.redis.blocking import Connection, wait_ready
 from umbel.brokers.redis.rendering import Item, names_of
-from umbel.brokers.redis.replies import is_permanent, is_transient
+from umbel.brokers.redis.replies import is_permanent, is_transient, tell_of_eviction
 from umbel.brokers.topology import Queue
 from umbel.brokers.waiting import WaitBudget
 from umbel.errors import OperationalError, PublishError
@@ -167,7 +167,9 @@ def declare_again(connection: Connection, keys: Keys, queues: Iterable[Queue]) -
         OperationalError: the server takes nothing now, or the connection broke.
     """
     commands = [command for queue in queues if not queue.no_declare for command in binding_commands(keys, queue)]
-    refused = [reply for reply in connection.pipeline(commands) if isinstance(reply, ReplyError)]
+    memory, *replies = connection.pipeline([("INFO", "memory"), *commands])
+    tell_of_eviction(memory, connection.address.public())
+    refused = [reply for reply in replies if isinstance(reply, ReplyError)]
     for reply in refused:
         if is_transient(reply):
             raise OperationalError(f"Redis takes no declarations now: {reply}")

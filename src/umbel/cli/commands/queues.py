@@ -9,11 +9,11 @@ import click
 from umbel.brokers.base import DEAD_SUFFIX
 from umbel.cli.completing import queues_option
 from umbel.cli.loading import load
-from umbel.cli.options import Command, GlobalOptions, json_option
+from umbel.cli.options import GlobalOptions, Group, json_option
 from umbel.cli.output import Output
 
 
-@click.command(cls=Command)
+@click.group(cls=Group, invoke_without_command=True)
 @queues_option()
 @json_option
 @click.pass_context
@@ -23,6 +23,8 @@ def command(context: click.Context, queues: tuple[str, ...], as_json: bool) -> N
     READY can be taken by a worker now; DELAYED waits for its time; DEAD was given up on (see umbel dead). A dash means that there is no
     such queue yet, or that the broker cannot tell.
     """
+    if context.invoked_subcommand is not None:
+        return
     output = Output.of(context, as_json=as_json)
     loaded = load(GlobalOptions.of(context))
     output.remark(loaded.nameless())
@@ -35,6 +37,27 @@ def command(context: click.Context, queues: tuple[str, ...], as_json: bool) -> N
     output.columns(["QUEUE", "READY", "DELAYED", "DEAD"], [(name, *map(_number, rest)) for name, *rest in rows], right=frozenset({1, 2, 3}))
     if any(dead for *_, dead in rows):
         output.remark("Dead letters: umbel dead list")
+
+
+@command.command("release-delayed", short_help="Before going back to Celery: give back what is delayed.")
+@queues_option()
+@json_option
+@click.pass_context
+def release_delayed(context: click.Context, queues: tuple[str, ...], as_json: bool) -> None:
+    """Give delayed messages back to their queues, with their eta, for Celery's workers.
+
+    On Redis a worker keeps what waits for its time (eta, countdown, retry) where Celery's workers do not look. Stop the workers first: they would
+    put it aside again. RabbitMQ's delayed messages are in Celery's own form and need nothing.
+    """
+    output = Output.of(context, as_json=as_json)
+    loaded = load(GlobalOptions.of(context))
+    output.remark(loaded.nameless())
+    with contextlib.closing(loaded.app.broker.queue_client()) as client:
+        rows = [(name, client.release_delayed(name)) for name in loaded.check_queues(client, queues)]
+    if as_json:
+        output.data([{"queue": name, "released": count} for name, count in rows])
+        return
+    output.columns(["QUEUE", "RELEASED"], [(name, _number(count)) for name, count in rows], right=frozenset({1}))
 
 
 def _number(value: int | None) -> str | None:

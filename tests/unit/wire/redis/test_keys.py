@@ -46,7 +46,9 @@ def test_the_prefix_of_results(given, prefix):
     assert keys.task_meta(prefix, "1") == f"{prefix}celery-task-meta-1"
 
 
-@pytest.mark.parametrize("name", ["claim", "renew", "expired", "restore", "move", "delay", "due", "begin", "publish_again", "store"])
+@pytest.mark.parametrize(
+    "name", ["claim", "renew", "expired", "restore", "move", "delay", "due", "begin", "publish_again", "release", "store"]
+)
 def test_scripts_are_there(name):
     script = scripts.load(name)
     assert "KEYS" in script.text
