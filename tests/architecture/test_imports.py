@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -53,17 +52,7 @@ def test_help_brings_neither_app_nor_rich():
     assert not loaded & {"rich", "umbel.app.app", "umbel.worker.worker", "asyncio"}
 
 
-@pytest.mark.parametrize(("statement", "most"), [("import umbel", 0.050), ("from umbel import Umbel", 0.150)])
+@pytest.mark.parametrize(("statement", "most"), [("import umbel", 50), ("from umbel import Umbel", 200)])
 def test_import_umbel_is_quick(statement, most):
-    """Processor seconds, best of five, beyond what an empty interpreter takes: a busy machine is no reason to fail."""
-
-    def best(code: str) -> float:
-        times = []
-        for _ in range(6):  # the first writes the bytecode
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            python(code)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        return min(times)
-
-    assert best(statement) - best("pass") < most
+    """Modules beyond those of an empty interpreter: each costs about half a millisecond, on whatever machine."""
+    assert len(modules_after(statement) - modules_after("pass")) <= most
