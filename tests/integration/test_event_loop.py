@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 
 import pytest
 import redis
@@ -123,3 +124,21 @@ def test_one_refused_message_fails_no_other_call(make, url, broker, unique):
     counter = app.broker.queue_client()
     assert counter.length(app.conf.task_default_queue) == 1 + 49 + 1
     counter.close()
+
+
+@brokers
+def test_a_call_that_was_given_up_opens_no_connection_after_the_app_was_closed(make, line):
+    app = make(line.url)
+    job = app.tasks["loop.job"]
+
+    async def give_up():
+        await job.adelay()
+        with looping.locked(app, line):
+            sent = asyncio.create_task(job.adelay())
+            await asyncio.to_thread(int)
+            sent.cancel()
+            await asyncio.gather(sent, return_exceptions=True)
+
+    asyncio.run(give_up())
+    app.close()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("umbel-publish")]

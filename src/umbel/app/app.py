@@ -356,6 +356,7 @@ class Umbel:
         """
         current.forget_app(self)
         try:
+            self.outbox.close()
             self.connections.close()
         finally:
             self._forget_process()

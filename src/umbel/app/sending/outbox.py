@@ -102,6 +102,11 @@ class Outbox:
         self._is_ready = False
         self._lock = threading.RLock()
 
+    def close(self) -> None:
+        """Wait for the threads that publish for coroutines: one that was given up would connect again after the app has disconnected."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
     def _compile(self) -> Sender:
         app = self._app
         conf = app.conf
