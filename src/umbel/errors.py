@@ -55,6 +55,8 @@ import builtins
 from datetime import datetime
 from typing import Any, ClassVar
 
+from umbel.reasons import DeadReason
+
 
 class UmbelError(Exception):
     """Something went wrong in Umbel."""
@@ -122,43 +124,43 @@ class MessageError(UmbelError):
     """The message cannot be used."""
 
     #: Machine-readable word that is stored with a dead letter.
-    reason: ClassVar[str] = "invalid_message"
+    reason: ClassVar[str] = DeadReason.INVALID_MESSAGE
 
 
 class UnsupportedProtocol(MessageError):
     """The message is of neither task protocol 1 nor 2."""
 
-    reason = "unsupported_protocol"
+    reason = DeadReason.UNSUPPORTED_PROTOCOL
 
 
 class UnsupportedWorkflow(MessageError):
     """The message belongs to a workflow that this version cannot carry on."""
 
-    reason = "unsupported_workflow"
+    reason = DeadReason.UNSUPPORTED_WORKFLOW
 
 
 class DecodeError(MessageError):
     """The message body cannot be decoded."""
 
-    reason = "undecodable"
+    reason = DeadReason.UNDECODABLE
 
 
 class ContentDisallowed(DecodeError):
     """The message's content type is not in accept_content."""
 
-    reason = "content_disallowed"
+    reason = DeadReason.CONTENT_DISALLOWED
 
 
 class MessageTooLarge(DecodeError):
     """The message passes a limit on size, count or depth."""
 
-    reason = "too_large"
+    reason = DeadReason.TOO_LARGE
 
 
 class EncodeError(MessageError):
     """The value cannot be encoded with this serializer."""
 
-    reason = "unencodable"
+    reason = DeadReason.UNENCODABLE
 
 
 class TaskPredicate(UmbelError):

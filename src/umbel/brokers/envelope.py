@@ -82,7 +82,7 @@ class CompiledStencil:
 def dead_headers(queue: str, reason: str, detail: str, now: float) -> dict[str, str]:
     """The headers that a dead letter gets."""
     return {
-        DEAD_REASON: reason,
+        DEAD_REASON: str(reason),
         DEAD_DETAIL: detail[:_LONGEST_DETAIL].encode(errors="replace").decode(),
         DEAD_QUEUE: queue,
         DEAD_AT: datetime.fromtimestamp(now, UTC).isoformat(),

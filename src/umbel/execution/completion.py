@@ -12,6 +12,7 @@ from umbel.execution.base import Verdict
 from umbel.execution.request import Request
 from umbel.execution.traits import Traits
 from umbel.messages.preview import preview
+from umbel.reasons import DeadReason
 from umbel.results.model import Record
 from umbel.wire import failures
 
@@ -119,13 +120,13 @@ def _text(value: Any) -> str | None:
 def verdict_of_failure(exc: BaseException, traits: Traits) -> tuple[Verdict, str]:
     """What becomes of the message of a failed task, and the reason when it goes to the dead letters."""
     if isinstance(exc, (SoftTimeLimitExceeded, TimeLimitExceeded)):
-        return (Verdict.ACK, "") if traits.acks_on_timeout else (Verdict.DEAD, "timed_out")
-    return (Verdict.ACK, "") if traits.acks_on_failure else (Verdict.DEAD, "failed")
+        return (Verdict.ACK, "") if traits.acks_on_timeout else (Verdict.DEAD, DeadReason.TIME_LIMIT)
+    return (Verdict.ACK, "") if traits.acks_on_failure else (Verdict.DEAD, DeadReason.FAILED)
 
 
 def verdict_of_reject(exc: Reject) -> tuple[Verdict, str]:
     """What becomes of the message of a task that rejected it."""
-    return (Verdict.REQUEUE, "") if exc.requeue else (Verdict.DEAD, "rejected")
+    return (Verdict.REQUEUE, "") if exc.requeue else (Verdict.DEAD, DeadReason.REJECTED)
 
 
 def detail_of(value: Any) -> str:

@@ -24,6 +24,7 @@ from umbel.execution.einfo import ExceptionInfo, format_exception
 from umbel.execution.request import Request
 from umbel.execution.traits import Traits, traits_of
 from umbel.messages.model import Message
+from umbel.reasons import DeadReason
 from umbel.results.model import Record, sent
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.wire import failures
@@ -185,7 +186,9 @@ class TaskRunner:
             record = completion.unexecuted_record(call.task_id, call.fields, job.properties, error, self._env.clock.now())
         hooks.task_unknown.send(call.name, message=job, exc=NotRegistered(call.name), name=call.name, id=call.task_id)
         detail = f"this worker has no task {call.name!r}; {near or 'is its module imported (imports, include, autodiscover_tasks)?'}"
-        return Execution(job, call.task_id, call.name, states.FAILURE, Verdict.DEAD, 0.0, record, reason="unregistered", detail=detail)
+        return Execution(
+            job, call.task_id, call.name, states.FAILURE, Verdict.DEAD, 0.0, record, reason=DeadReason.UNREGISTERED, detail=detail
+        )
 
     # after
 
@@ -214,7 +217,7 @@ class TaskRunner:
         if traits.on_success is not None or traits.after_return is not None or hooks.task_success.receivers or hooks.task_postrun.receivers:
             execution.finish = lambda: self._finish_success(request, traits, value, runtime)
         if broken is not None:
-            execution.verdict, execution.reason = Verdict.DEAD, getattr(broken, "reason", "unroutable")
+            execution.verdict, execution.reason = Verdict.DEAD, getattr(broken, "reason", DeadReason.UNROUTABLE)
             execution.detail = f"it has succeeded, but what follows it cannot be sent: {type(broken).__name__}: {broken}"
             logger.error("Task %s[%s]: %s", traits.name, request.id, execution.detail)
         if record is not None:

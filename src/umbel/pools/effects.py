@@ -18,6 +18,7 @@ from umbel.brokers.base import Publisher
 from umbel.errors import AccessRefused, BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.execution.base import Execution, Verdict
 from umbel.execution.completion import iso
+from umbel.reasons import DeadReason
 from umbel.results.base import ResultStore
 from umbel.results.model import Record
 from umbel.runtime.backoff import delays
@@ -102,14 +103,14 @@ class AppEffects:
                         announcing.after(message, to)
                 publisher.flush()
             except MessageReturned as error:
-                self._give_up(execution, "unroutable", "delivered", error)
+                self._give_up(execution, DeadReason.UNROUTABLE, "delivered", error)
                 return
             except OperationalError as error:
                 logger.error("what follows task %s waits for the broker: %s", execution.task_id, error)
                 if isinstance(error, PublishError) and not isinstance(error, BrokerBlocked):
                     left, refusals = list(messages), refusals + 1  # one was refused; which one, nobody knows
                     if refusals > _REFUSALS:
-                        self._give_up(execution, "refused", "published", error)
+                        self._give_up(execution, DeadReason.REFUSED, "published", error)
                         return
                 time.sleep(delay)
             else:

@@ -19,6 +19,7 @@ from umbel.execution import naming
 from umbel.messages.checks import check_fields
 from umbel.messages.model import Message
 from umbel.messages.timing import timestamp
+from umbel.reasons import DeadReason
 from umbel.worker.jobs import TaskSpec
 
 #: Seconds. Closer than this, a message is held in memory.
@@ -101,9 +102,9 @@ def admit(message: Message, *, attempts: int, flaw: MessageError | None, house: 
     spec = house.specs.get(name)
     if spec is None:
         meant = naming.hint(name, house.specs)
-        return Bury("unregistered", f"no task named {name!a} is registered in this worker" + (f"; {meant}" if meant else ""))
+        return Bury(DeadReason.UNREGISTERED, f"no task named {name!a} is registered in this worker" + (f"; {meant}" if meant else ""))
     if house.max_deliveries and attempts >= house.max_deliveries:
-        return Bury("worker_lost", f"{attempts} workers or children died while running it")
+        return Bury(DeadReason.WORKER_LOST, f"{attempts} workers or children died while running it")
     if expires is not None and expires <= now:
         return Expire()
     if eta is not None and eta > now:

@@ -11,6 +11,7 @@ from typing import Any
 from umbel.brokers.base import ConnectionState, Consumer, Delivery
 from umbel.errors import MessageError, NotRegistered, WorkerLostError
 from umbel.messages.model import Message
+from umbel.reasons import DeadReason
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.worker.admission import NEAR, Bury, Decision, Expire, Hold, House, Postpone, Run, admit
@@ -274,9 +275,9 @@ class Intake:
 
 def _error_for(delivery: Delivery, reason: str, detail: str) -> BaseException | None:
     """What the result of a buried message says; ``None`` when it names no task."""
-    if reason == "unregistered":
+    if reason == DeadReason.UNREGISTERED:
         near = detail.partition("; ")[2]
         return NotRegistered(str(delivery.headers.get("task"))[:200], *([near] if near else []))
-    if reason == "worker_lost":
+    if reason == DeadReason.WORKER_LOST:
         return WorkerLostError(detail)
     return MessageError(detail) if "id" in delivery.headers else None

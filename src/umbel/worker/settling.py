@@ -21,6 +21,7 @@ from umbel.execution.decoding import task_id_of
 from umbel.execution.einfo import ExceptionInfo
 from umbel.execution.request import Request
 from umbel.pools.base import Outcome
+from umbel.reasons import DeadReason
 from umbel.results.base import ResultStore
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
@@ -136,7 +137,7 @@ class Settlement:
             # A task that rejects for ever must not spin for ever: each time counts.
             self.redeliver(entry)
         else:
-            self._spawn(self._bury(entry.delivery, outcome.reason or "rejected", outcome.detail))
+            self._spawn(self._bury(entry.delivery, outcome.reason or DeadReason.REJECTED, outcome.detail))
 
     def _remember(self, entry: Entry) -> None:
         self.done_but_unsettled[run_of(entry.delivery)] = None

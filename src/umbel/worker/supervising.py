@@ -7,6 +7,7 @@ import logging
 
 from umbel.errors import TimeLimitExceeded, WorkerLostError
 from umbel.pools.base import Outcome, Seat
+from umbel.reasons import DeadReason
 from umbel.worker.dispatching import Dispatcher, Station
 from umbel.worker.jobs import Entry
 from umbel.worker.limits import Limits
@@ -93,4 +94,4 @@ class Supervisor:
         elif verdict is Fate.REDELIVER:
             self._settlement.redeliver(entry)
         else:
-            self._settlement.bury(entry.delivery, "time_limit" if entry.timed_out else "worker_lost", str(error), error)
+            self._settlement.bury(entry.delivery, DeadReason.TIME_LIMIT if entry.timed_out else DeadReason.WORKER_LOST, str(error), error)

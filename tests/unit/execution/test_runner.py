@@ -129,10 +129,10 @@ def test_wrong_arguments_are_a_failure(app):
     [
         ({}, ValueError(), Verdict.ACK, ""),
         ({"acks_on_failure_or_timeout": False}, ValueError(), Verdict.DEAD, "failed"),
-        ({"acks_on_failure_or_timeout": False}, SoftTimeLimitExceeded(), Verdict.DEAD, "timed_out"),
+        ({"acks_on_failure_or_timeout": False}, SoftTimeLimitExceeded(), Verdict.DEAD, "time_limit"),
         ({"acks_on_failure": False}, ValueError(), Verdict.DEAD, "failed"),
         ({"acks_on_failure": False}, SoftTimeLimitExceeded(), Verdict.ACK, ""),
-        ({"acks_on_timeout": False}, SoftTimeLimitExceeded(), Verdict.DEAD, "timed_out"),
+        ({"acks_on_timeout": False}, SoftTimeLimitExceeded(), Verdict.DEAD, "time_limit"),
         ({}, Reject("no"), Verdict.DEAD, "rejected"),
         ({}, Reject("no", requeue=True), Verdict.REQUEUE, ""),
         ({}, Ignore(), Verdict.ACK, ""),
