@@ -409,3 +409,24 @@ def test_what_is_new_is_its_owners_alone(tmp_path):
         database.close()
     finally:
         os.umask(before)
+
+
+def test_a_place_without_a_write_ahead_log_is_told_of_once(tmp_path, caplog):
+    """SQLite's answer where shared memory cannot be had: it goes on with another journal."""
+
+    class Elsewhere:
+        def __init__(self, connection):
+            self.connection = connection
+
+        def execute(self, statement, *values):
+            return self.connection.execute("PRAGMA journal_mode=DELETE" if "journal_mode" in statement else statement, *values)
+
+        def __getattr__(self, name):
+            return getattr(self.connection, name)
+
+    database = Database(str(tmp_path / "umbel.db"))
+    with contextlib.closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
+        database._prepare(Elsewhere(connection))
+        database._prepare(Elsewhere(connection))
+    database.close()
+    assert caplog.text.count("cannot have a write-ahead log here (its journal is 'delete')") == 1

@@ -141,6 +141,7 @@ class Database:
         self.generation = 0
         #: How often a connection was opened.
         self.opened = 0
+        self._told_of_journal = False
         self._synchronous = synchronous
         self._autocheckpoint = autocheckpoint
         self._connection: sqlite3.Connection | None = None
@@ -245,7 +246,10 @@ class Database:
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
         if not self._autocheckpoint:
             connection.execute("PRAGMA wal_autocheckpoint=0")
-        connection.execute("PRAGMA journal_mode=WAL")
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal" and not self._told_of_journal:
+            self._told_of_journal = True
+            logger.warning("%s cannot have a write-ahead log here (its journal is %r): it is slow; put it on a local disk", self.path, mode)
         self._migrate(connection)
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
