@@ -77,6 +77,34 @@ def spread(count, queues):
     return {}
 
 
+def spread_over_slots(count):
+    from tasks import app
+
+    for _ in range(count):
+        app.tasks["nap"].delay(0.2)
+    app.close()
+    return {}
+
+
+def open_loop(count, rate):
+    """Publish at random times, whatever the workers do; returns when each task was published, and what it takes."""
+    import random
+
+    from tasks import app
+
+    chance, timed, arrivals = random.Random(7), app.tasks["timed"], []
+    due = time.time()
+    for _ in range(count):
+        due += chance.expovariate(rate)
+        takes = chance.choices((0.001, 0.05, 1.0), (80, 15, 5))[0]
+        time.sleep(max(0.0, due - time.time()))
+        published = time.time()
+        timed.delay(published, takes)
+        arrivals.append((published, takes))
+    app.close()
+    return {"arrivals": arrivals}
+
+
 def mix(count, every, seconds):
     """Short tasks, and among them a long one now and then."""
     from tasks import app

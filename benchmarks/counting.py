@@ -11,6 +11,8 @@ from pathlib import Path
 
 FOLDER = Path(os.environ.get("BENCH_COUNTS", "/dev/shm/umbel-benchmarks"))
 RECORD = struct.Struct("<Qdd")
+WAIT = struct.Struct("<d")
+_WAITS = FOLDER.parent / f"{FOLDER.name}.waits"
 _slots: dict[tuple[int, int], mmap.mmap] = {}
 
 
@@ -38,6 +40,22 @@ def total() -> tuple[int, float, float]:
             if number:
                 count, first, last = count + number, min(first, start), max(last, end)
     return count, first, last
+
+
+def waited(seconds: float) -> None:
+    """A task waited so long before it began."""
+    with _WAITS.open("ab", buffering=0) as file:
+        file.write(WAIT.pack(seconds))
+
+
+def waits() -> list[float]:
+    """What tasks have waited, seconds."""
+    return [seconds for (seconds,) in WAIT.iter_unpack(_WAITS.read_bytes())]
+
+
+def reset_waits() -> None:
+    """Forget what tasks have waited."""
+    _WAITS.unlink(missing_ok=True)
 
 
 def reset() -> None:

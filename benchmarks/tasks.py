@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from counting import tick
+from counting import tick, waited
 
 if os.environ.get("BENCH_LIBRARY") == "celery":
     from celery import Celery as App
@@ -27,6 +27,14 @@ def noop(x=None):
 
 @app.task(name="nap")
 def nap(seconds):
+    time.sleep(seconds)
+    tick()
+
+
+@app.task(name="timed")
+def timed(published, seconds):
+    """Note how long the call waited, then take a while."""
+    waited(time.time() - published)
     time.sleep(seconds)
     tick()
 

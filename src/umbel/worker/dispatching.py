@@ -12,7 +12,7 @@ from typing import Any
 
 from umbel.brokers.base import Delivery
 from umbel.pools.base import JobTuple, Outcome, Seat
-from umbel.pools.sharing import MOST, QUICK, Pace, is_overdue, room
+from umbel.pools.sharing import MOST, OVERDUE, QUICK, Pace, is_overdue, room
 from umbel.runtime.clock import SYSTEM
 from umbel.worker.jobs import Entry
 
@@ -231,20 +231,27 @@ class Dispatcher:
 
     # taking back
 
-    def relieve(self, now: float) -> None:
+    def relieve(self, now: float) -> bool:
         """Take back what waits behind jobs that run longer than such jobs should.
 
         Args:
             now: monotonic seconds.
+
+        Returns:
+            Whether all seats run something that takes a while: what is ready here had better go to another worker.
         """
+        is_jammed = bool(self.stations)
         for station in self.stations.values():
-            if station.given and not station.is_stalled:
-                number, since = station.seat.current()
-                if number and is_overdue(now - since, self.pace.usual(station.given[number].task) if number in station.given else None):
-                    station.is_stalled = True
-                    if len(station.given) > 1:
-                        self._reclaim(station)
+            number, since = station.seat.current() if station.given else (0, now)
+            is_jammed = is_jammed and number != 0 and now - since > OVERDUE
+            if not number or station.is_stalled:
+                continue
+            if is_overdue(now - since, self.pace.usual(station.given[number].task) if number in station.given else None):
+                station.is_stalled = True
+                if len(station.given) > 1:
+                    self._reclaim(station)
         self.pump()
+        return is_jammed
 
     def reclaim_all(self) -> list[Entry]:
         """Take back everything that has not started, everywhere, and return what may be handed back; it is the caller's now."""

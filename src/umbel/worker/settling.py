@@ -100,6 +100,8 @@ class Settlement:
         self.aside = Aside()
         #: Tasks that have ended in children.
         self.completed = 0
+        #: Seconds that they took together.
+        self.worked = 0.0
         #: Runs that ended after their delivery was lost, so that they are not repeated when it comes back.
         self.done_but_unsettled: dict[tuple[str, Any], None] = {}
 
@@ -117,6 +119,7 @@ class Settlement:
         narrate = self._narrator.outcome if self._narrator.tells_outcomes else self._narrator.failure
         for entry, outcome in ended:
             self.completed += 1
+            self.worked += outcome.runtime
             if outcome.verdict == Verdict.ACK:
                 if entry.lost:
                     self._remember(entry)

@@ -43,7 +43,7 @@ logger = logging.getLogger("umbel.worker")
 
 #: Seconds between looks at the boards for jobs that hold others up.
 _RELIEF = 0.01
-#: Seconds with every seat busy and nothing completed, after which what waits here is handed back for other workers.
+#: Seconds with every seat busy or yet to come and nothing completed, after which what waits here is handed back for other workers.
 _JAMMED = 0.25
 #: Seconds that a stop waits for the broker to stop sending, so that what is handed back keeps its order.
 _HURRY = 2.0
@@ -233,32 +233,34 @@ class Worker:
     async def _serve(self) -> None:
         """Until a stop is requested: relieve, limit, adjust the window."""
         assert self._wake is not None
-        rate, completed, next_look = Rate(SYSTEM.monotonic()), 0, 0.0
+        rate, completed, worked, next_look = Rate(SYSTEM.monotonic()), 0, 0.0, 0.0
         last_progress = SYSTEM.monotonic()
         while not self._requests:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _RELIEF if self.dispatcher.outstanding else LOOK)
             now = SYSTEM.monotonic()
-            self.dispatcher.relieve(now)
+            is_jammed = self.dispatcher.relieve(now) and self._multiplier is None
+            if is_jammed and self.dispatcher.ready:
+                self._hand_back()
             if now < next_look:
                 continue
             next_look = now + LOOK
             self.limits.look(now)
             self.memory.look(now)
-            done = self.settlement.completed - completed
-            completed += done
-            rate.tick(done, now)
+            done, took = self.settlement.completed - completed, self.settlement.worked - worked
+            completed, worked = completed + done, worked + took
+            rate.tick(done, took, now)
             if done or not self.dispatcher.is_full:
                 last_progress = now
-            if now - last_progress >= _JAMMED and self._multiplier is None:
+            if is_jammed or (now - last_progress >= _JAMMED and self._multiplier is None):
                 self._hand_back()
             else:
-                self.consumer.set_window(self._window(rate.value))
+                self.consumer.set_window(self._window(rate))
 
-    def _window(self, rate: float) -> int:
+    def _window(self, rate: Rate) -> int:
         """Unsettled messages to allow now. What runs acknowledged already takes a slot without being unsettled."""
         waiting = self._waiting()
-        wanted = window(self.concurrency, rate, multiplier=self._multiplier, held=waiting)
+        wanted = window(self.concurrency, rate.value, runtime=rate.runtime, multiplier=self._multiplier, held=waiting)
         return max(waiting, wanted - self.dispatcher.early) if self._frugal or self._multiplier is None else wanted
 
     def _waiting(self) -> int:

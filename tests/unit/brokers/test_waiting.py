@@ -33,3 +33,15 @@ def test_without_bounds():
     budget = WaitBudget(float("inf"))
     budget.spend(1000.0, now=1.0)
     assert budget.allows(1.0)
+
+
+def test_the_first_calls_are_free():
+    budget = WaitBudget(0.01, calls=2)
+    for now in (1.0, 1.5):
+        assert budget.allows(now)
+        budget.spend(0.4, now=now + 0.4)
+        assert not budget.is_spent
+    assert budget.allows(1.9001)
+    budget.spend(0.02, now=1.9201)
+    assert budget.is_spent
+    assert not budget.allows(1.9202)

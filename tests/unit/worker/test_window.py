@@ -24,8 +24,25 @@ def test_what_is_held_has_room_of_its_own():
 def test_rate_follows_completions():
     rate = Rate(0.0)
     for tick in range(1, 41):
-        rate.tick(50, tick * 0.05)
+        rate.tick(50, 0.05, tick * 0.05)
     assert 990 < rate.value < 1001
     for tick in range(41, 81):
-        rate.tick(0, tick * 0.05)
+        rate.tick(0, 0.0, tick * 0.05)
     assert rate.value < 5
+
+
+def test_slow_tasks_among_quick_ones_have_no_reserve():
+    assert window(4, 40.0, runtime=0.058, multiplier=None, held=0) == 4
+    assert window(4, 40.0, runtime=0.001, multiplier=None, held=0) == 8
+
+
+def test_what_a_task_takes_is_remembered_for_some_seconds():
+    rate = Rate(0.0)
+    assert rate.runtime == 0.0
+    rate.tick(1, 1.0, 0.05)
+    for tick in range(2, 21):  # a second with quick tasks only
+        rate.tick(2, 0.002, tick * 0.05)
+    assert rate.runtime > 0.02
+    for tick in range(21, 400):
+        rate.tick(2, 0.002, tick * 0.05)
+    assert rate.runtime < 0.003

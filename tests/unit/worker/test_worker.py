@@ -8,6 +8,7 @@ from umbel.errors import ImproperlyConfigured
 from umbel.worker import worker as worker_module
 from umbel.worker.options import WorkerOptions
 from umbel.worker.seating import PreforkSeating
+from umbel.worker.window import Rate
 from umbel.worker.worker import Worker
 
 
@@ -28,11 +29,17 @@ def test_a_queue_of_the_workers_own_has_celerys_names():
     assert (own.name, own.exchange.name, own.exchange.type, own.routing_key) == ("w1@host.dq2", "C.dq2", "direct", "w1@host")
 
 
+def rate(value):
+    one = Rate(0.0)
+    one.value = value
+    return one
+
+
 def assembled(made):
     async def windows():
         made._assemble(PreforkSeating(made.options, "", "w1@host"))
         made.dispatcher = SimpleNamespace(early=1)
-        return made._window(1000.0)
+        return made._window(rate(1000.0))
 
     return asyncio.run(windows())
 
@@ -51,7 +58,7 @@ def test_what_passes_through_to_the_delayed_store_gets_room():
         seen = []
         for moving, postponed in ((0, 0), (3, 0), (0, 40), (0, 40), (0, 90_040), (500, 90_040)):
             made.intake.moving, made.intake.postponed = moving, postponed
-            seen.append(made._window(0.0))
+            seen.append(made._window(rate(0.0)))
         return seen
 
     assert asyncio.run(windows()) == [2, 8, 82, 2, 1002, 1002]
