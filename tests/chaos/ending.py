@@ -7,6 +7,7 @@ import sys
 import uuid
 from pathlib import Path
 
+from chaos import ending_servers
 from chaos.arena import Outcome, Site
 from system.processes import eventually
 from umbel import Umbel
@@ -30,7 +31,24 @@ def run(site: Site, *, processes: int = 100, calls: int = 100) -> Outcome:
     for way in WAYS:
         returned, found = play(site.place.broker, way, processes, calls)
         outcome.none(f"lost by {way}", returned - found)
+    for tool in ending_servers.missing():
+        outcome.check(f"{tool} played", "it is not installed: pip install umbel[dev]", "it is", good=False)
+    for way in ending_servers.WAYS:
+        if way.split(" ")[0] not in ending_servers.missing():
+            lost, doubled, complaints = serve(site.place.broker, way, processes * calls, rounds=max(processes // 5, 2))
+            outcome.none(f"lost by {way}", lost)
+            outcome.none(f"doubled by {way}", doubled)
+            outcome.none(f"complaints by {way}", complaints)
     return outcome
+
+
+def serve(broker: str, way: str, calls: int, *, rounds: int) -> tuple[set[str], int, list[str]]:
+    """Which calls returned and have no message; how many messages are there twice; and lines of the log that should not be there."""
+    queue = f"ends-{uuid.uuid4().hex[:10]}"
+    returned, complaints = ending_servers.play(broker, queue, way, calls, rounds=rounds)
+    assert len(returned) >= calls
+    found, doubled = ending_servers.found(broker, queue, returned)
+    return returned - found, doubled, complaints
 
 
 def play(broker: str, way: str, processes: int, calls: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ for each moment, here; the objects are held weakly, and nothing is left of one t
 from __future__ import annotations
 
 import atexit
+import importlib
 import itertools
 import logging
 import os
@@ -82,9 +83,49 @@ def heed_multiprocessing() -> None:
         util.Finalize(None, _EXITING.come, exitpriority=10)
 
 
+def after_fork(function: Callable[[], None]) -> None:
+    """Have a function called in each forked child, as long as the program runs; before the methods of objects that were made."""
+    _IN_CHILDREN.insert(0, function)
+
+
+def _begin_child() -> None:
+    """In a forked child, before anything else of ours."""
+    global _seen_in  # noqa: PLW0603 - of this process
+    if _seen_in != os.getpid():  # uWSGI may tell of one fork twice
+        _seen_in = os.getpid()
+        for function in _IN_CHILDREN:
+            function()
+
+
+def _heed_uwsgi(uwsgi: Any) -> None:
+    """Hear of uWSGI's forks, too: by default it forks without telling Python, so that hooks of `os.register_at_fork` are not called.
+
+    Args:
+        uwsgi: the module that there is inside uWSGI alone. It calls one function in a new worker, mule or spooler.
+    """
+    try:
+        # It takes that function for itself when it is imported, and keeps a list; so it must not be imported after us.
+        chain = importlib.import_module("uwsgidecorators").postfork_chain
+    except Exception:  # not installed; or there is no master process, which it says by a bare Exception
+        others = getattr(uwsgi, "post_fork_hook", None)
+
+        def begin_child() -> None:
+            _begin_child()
+            if others is not None:
+                others()
+
+        uwsgi.post_fork_hook = begin_child
+    else:
+        chain.insert(0, _begin_child)
+
+
 _IMPORTED_IN: Final = os.getpid()
 _heeded_in = 0
+_seen_in = _IMPORTED_IN
+_IN_CHILDREN: Final[list[Callable[[], None]]] = [_FORKED.come]
 
 atexit.register(_EXITING.come)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_FORKED.come)
+    os.register_at_fork(after_in_child=_begin_child)
+if "uwsgi" in sys.modules:
+    _heed_uwsgi(sys.modules["uwsgi"])

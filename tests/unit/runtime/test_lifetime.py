@@ -76,6 +76,47 @@ def test_a_forked_child_is_told_and_the_parent_is_not():
     assert not calls
 
 
+def fork_as_uwsgi(tmp_path, has_decorators):
+    """A program inside something like uWSGI, which forks with no word to Python; what its parent and child say."""
+    if has_decorators:
+        (tmp_path / "uwsgidecorators.py").write_text(
+            "import uwsgi\npostfork_chain = []\nuwsgi.post_fork_hook = lambda: [function() for function in postfork_chain]\n"
+        )
+    program = """
+        import ctypes, os, sys, types
+        sys.modules["uwsgi"] = uwsgi = types.ModuleType("uwsgi")
+        uwsgi.post_fork_hook = lambda: print("hook of before", flush=True)
+        from umbel import Umbel
+        app = Umbel("x", broker="memory://")
+        app.on_after_fork.connect(lambda **_: print("told", flush=True), weak=False)
+        try:
+            import uwsgidecorators
+        except Exception:  # the real one misses functions here
+            pass
+        pid = ctypes.PyDLL(None).fork()
+        if not pid:
+            uwsgi.post_fork_hook()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        print("parent", flush=True)
+    """
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=30, check=True, env=environment
+    )
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_uwsgi_tells_of_its_forks(tmp_path):
+    assert fork_as_uwsgi(tmp_path, has_decorators=False) == ["told", "hook of before", "parent"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_uwsgi_tells_of_its_forks_beside_its_decorators(tmp_path):
+    assert fork_as_uwsgi(tmp_path, has_decorators=True) == ["told", "parent"]
+
+
 def test_at_exit():
     program = """
         from umbel.runtime.lifetime import attach

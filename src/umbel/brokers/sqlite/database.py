@@ -29,6 +29,7 @@ from typing import Final, TypeVar
 
 from umbel.brokers.urls import parse
 from umbel.errors import ImproperlyConfigured, OperationalError
+from umbel.runtime import lifetime
 from umbel.runtime.clock import SYSTEM
 
 R = TypeVar("R")
@@ -220,6 +221,12 @@ class Database:
             if connection is not None:
                 connection.close()
 
+    def forget(self) -> None:
+        """In a forked child: SQLite forbids all use of a connection that was opened before the fork, to close it too."""
+        if self._connection is not None:
+            _OF_PARENT.append(self._connection)
+            self._connection = None
+
     def _open(self) -> None:
         if sqlite3.sqlite_version_info < (3, 35):
             raise ImproperlyConfigured(f"SQLite {sqlite3.sqlite_version} is too old: Umbel needs 3.35 or newer")
@@ -316,6 +323,8 @@ def _statements() -> list[str]:
 
 #: The databases of this process, for the fork hooks alone.
 _OPEN: weakref.WeakSet[Database] = weakref.WeakSet()
+#: Connections that a parent opened and could not close before it forked; kept, because who drops one closes it.
+_OF_PARENT: list[sqlite3.Connection] = []
 
 
 def _before_fork() -> None:
@@ -335,7 +344,9 @@ def _after_fork_in_parent() -> None:
 def _after_fork_in_child() -> None:
     for database in list(_OPEN):
         database.lock = threading.RLock()
+        database.forget()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)
+lifetime.after_fork(_after_fork_in_child)
