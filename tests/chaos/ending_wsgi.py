@@ -41,7 +41,7 @@ count.publish()
 
 
 def application(environ, start_response):
-    global count
+    global count  # noqa: PLW0603 - of this process
     if count.pid != os.getpid():
         count = Count()
     for _ in range(int(calls)):

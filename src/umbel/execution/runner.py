@@ -74,7 +74,9 @@ class TaskRunner:
             unsupported.refuse(call.embed)
         except MessageError as error:
             return self._unreadable(job, error)
-        traits = self._traits.get(call.name) or self._find(call.name)
+        traits = self._traits.get(call.name)
+        if traits is None or env.tasks.get(call.name) is not traits.task:  # a notebook's cell was run again
+            traits = self._find(call.name)
         if traits is None:
             return self._unregistered(job, call)
         address = (job.exchange, job.routing_key, job.redelivered)

@@ -54,6 +54,18 @@ def test_a_call_decides_whether_its_result_is_kept(app):
     assert record(app).result == 5
 
 
+def test_a_task_that_is_defined_again_is_replaced(app):
+    for factor in (1, 2):
+
+        @app.task(name="proj.scale")
+        def scale(x, factor=factor):
+            return x * factor
+
+        scale.delay(5)
+        app.run()
+        assert record(app).result == 5 * factor
+
+
 def test_success_is_signalled_with_its_runtime(app):
     seen = []
 
