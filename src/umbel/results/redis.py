@@ -19,8 +19,10 @@ from umbel.errors import BackendStoreError, DecodeError, EncodeError, Improperly
 from umbel.results.base import StoreOptions
 from umbel.results.meta import MetaCodec, is_terminal
 from umbel.results.model import Record, sent
-from umbel.results.redis_watch import Connections, LoopWaiter, wait_blocking
+from umbel.results.redis_loops import LoopWaiter
+from umbel.results.redis_watch import Connections, Watch
 from umbel.results.waiting import late
+from umbel.runtime import lifetime
 from umbel.wire.redis import keys, scripts
 from umbel.wire.redis.resp import Argument
 
@@ -28,6 +30,8 @@ from umbel.wire.redis.resp import Argument
 _STORE_PATIENCE = 30.0
 #: Seconds for reads.
 _READ_PATIENCE = 5.0
+#: Connections of a process's threads, unless redis_max_connections says otherwise.
+_CONNECTIONS = 16
 #: Records that one script call stores.
 _BATCH = 500
 #: Times that an older value that the script cannot read is compared anew.
@@ -54,10 +58,16 @@ class RedisStore:
         )
         self._prefix = keys.result_prefix(options.transport)
         self._codec = MetaCodec(options)
-        most = options.max_connections or 16
-        self._connections = Connections(self._candidates, options.socket_timeout, most)
-        self._waiting = Connections(self._candidates, min(options.socket_timeout, 10.0), most, pushes=True)
+        # One of them is that of the waiting threads.
+        self._connections = Connections(self._candidates, options.socket_timeout, max(1, (options.max_connections or _CONNECTIONS) - 1))
+        self._watch = Watch(self._candidates, min(options.socket_timeout, 10.0))
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWaiter] = weakref.WeakKeyDictionary()
+        lifetime.attach(after_fork=self._forget_connections)
+
+    def _forget_connections(self) -> None:
+        """In a forked child: they belong to the parent."""
+        self._connections.forget()
+        self._watch.forget()
 
     def _key(self, task_id: str) -> str:
         return keys.task_meta(self._prefix, task_id)
@@ -116,7 +126,7 @@ class RedisStore:
 
     def wait(self, task_id: str, timeout: float | None = None, on_record: Callable[[Record], None] | None = None) -> Record:
         watched = _Watched(self._codec, task_id, on_record)
-        if not wait_blocking(self._waiting, self._key(task_id), timeout, watched.take):
+        if not self._watch.wait(self._key(task_id), timeout, watched.take):
             raise late(task_id, timeout)
         return watched.record
 
@@ -124,6 +134,7 @@ class RedisStore:
         loop = asyncio.get_running_loop()
         waiter = self._loops.get(loop)
         if waiter is None:
+            self._drop_closed_loops()
             waiter = self._loops[loop] = LoopWaiter(self._candidates)
         watched = _Watched(self._codec, task_id, None)
         try:
@@ -149,10 +160,18 @@ class RedisStore:
 
     def close(self) -> None:
         self._connections.close()
-        self._waiting.close()
+        self._watch.close()
+        self._drop_closed_loops()
         for loop, waiter in list(self._loops.items()):
-            if not loop.is_closed() and loop.is_running():
+            if loop.is_running():
                 loop.call_soon_threadsafe(waiter.stop)
+
+    def _drop_closed_loops(self) -> None:
+        """Disconnect what loops have left that were closed without cancelling their tasks."""
+        for loop in [loop for loop in list(self._loops) if loop.is_closed()]:
+            waiter = self._loops.pop(loop, None)
+            if waiter is not None:
+                waiter.drop()
 
 
 class _Watched:

@@ -1,4 +1,4 @@
-"""Waiting for a key of Redis to be announced, blocking and on an event loop.
+"""Waiting for keys of Redis to be announced, in threads; and the connections for everything else.
 
 A waiter subscribes to the key's channel and reads the key in the same breath, on one RESP3 connection: what was stored before is read, what
 is stored later is pushed. It reads the key again every two seconds and whenever the connection was lost, so that a lost announcement
@@ -7,19 +7,19 @@ is stored later is pushed. It reads the key again every two seconds and whenever
 
 from __future__ import annotations
 
-import asyncio
-import builtins
 import contextlib
 import logging
-import os
+import math
+import socket
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.blocking import Connection, wait_ready
 from umbel.brokers.redis.replies import is_transient, translate
-from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
 from umbel.errors import AccessRefused, OperationalError
 from umbel.runtime.backoff import delays
 from umbel.wire.redis.resp import Push, ReplyError, pack
@@ -30,26 +30,35 @@ READ_AGAIN = 2.0
 PATIENCE = 30.0
 #: Seconds without a server after which that is said.
 _HICCUP = 1.0
-#: Seconds that a reply may take on an event loop's connection.
-_SILENCE = 10.0
-#: Seconds that an unused loop connection is kept.
-_LINGER = 5.0
 
 logger = logging.getLogger("umbel.results")
 
 
 class Connections:
-    """The connections of one process that nobody uses now; each is used by one thread at a time."""
+    """The connections of one process for commands; each is used by one thread at a time.
 
-    def __init__(self, candidates: Sequence[Address], timeout: float, most: int, *, pushes: bool = False) -> None:
+    Args:
+        candidates: the servers, in order.
+        timeout: seconds that a reply may take.
+        most: connections at one time. A thread that finds all in use waits for one.
+    """
+
+    def __init__(self, candidates: Sequence[Address], timeout: float, most: int) -> None:
         self._candidates = candidates
         self._timeout = timeout
         self._most = most
-        self._pushes = pushes
         self._idle: list[Connection] = []
+        self._free = threading.Semaphore(most)
 
-    def take(self) -> Connection:
-        """A connection that works as far as one can see; give it back or close it.
+    def forget(self) -> None:
+        """In a forked child: the connections belong to the parent."""
+        idle, self._idle = self._idle, []
+        self._free = threading.Semaphore(self._most)
+        for connection in idle:
+            connection.close()  # our copy of the descriptor only
+
+    def _take(self) -> Connection:
+        """A connection that works as far as one can see.
 
         Raises:
             OperationalError: the server cannot be reached.
@@ -58,37 +67,29 @@ class Connections:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                break
-            if connection.pid == os.getpid() and self._is_alive(connection):
+                return Connection.open_any(self._candidates, self._timeout)
+            if not connection.is_stale():
                 return connection
             connection.close()
-        connection = Connection.open_any(self._candidates, self._timeout)
-        if self._pushes:
+
+    def _once(self, work: Callable[[Connection], Any], patience: float) -> Any:
+        free = self._free
+        if not free.acquire(timeout=max(0.0, patience)):
+            raise OperationalError(f"all {self._most} connections to the result store were in use all the time (redis_max_connections)")
+        try:
+            connection = self._take()
             try:
-                connection.call("HELLO", 3)
-            except ReplyError as error:
-                connection.close()
-                raise translate(error, "RESP3 (waiting for results needs Redis 6 or later)") from error
+                done = work(connection)
             except BaseException:
                 connection.close()
                 raise
-        return connection
-
-    def _is_alive(self, connection: Connection) -> bool:
-        if not self._pushes:
-            return not connection.is_stale()
-        try:
-            connection.receive_now()  # confirmations of UNSUBSCRIBE, and late announcements
-        except OperationalError:
-            return False
-        return True
-
-    def give(self, connection: Connection) -> None:
-        """Keep a connection, on which nothing is under way, for the next one."""
-        if len(self._idle) < self._most:
-            self._idle.append(connection)
-        else:
-            connection.close()
+            if free is self._free:
+                self._idle.append(connection)
+            else:  # the work has forked, and this is the child
+                connection.close()
+            return done
+        finally:
+            free.release()
 
     def use(self, work: Callable[[Connection], Any], patience: float) -> Any:
         """Do some work that may be done twice; again over new connections until it succeeds or patience (seconds) ends.
@@ -100,14 +101,7 @@ class Connections:
         told = False
         for pause in delays(0.05, most=2.0):
             try:
-                connection = self.take()
-                try:
-                    done = work(connection)
-                except BaseException:
-                    connection.close()
-                    raise
-                self.give(connection)
-                return done
+                return self._once(work, end - time.monotonic())
             except ReplyError as error:
                 if not is_transient(error) or time.monotonic() + pause > end:
                     raise translate(error, "a command to the result store") from error
@@ -137,218 +131,354 @@ def _tell(error: OperationalError, since: float, end: float) -> bool:
     return True
 
 
-def wait_blocking(connections: Connections, key: str, timeout: float | None, is_last: Callable[[bytes], bool]) -> bool:
-    """Call back with each value of a key, now and as it is announced, until the callback says that it was the last.
+class _Wait:
+    """One thread that waits for a key."""
+
+    __slots__ = ("answered", "asked", "began", "error", "gate", "home", "name", "number", "sleeping", "values")
+
+    def __init__(self, key: str) -> None:
+        self.name = key.encode()
+        #: What has been read and announced and was not looked at.
+        self.values: list[bytes] = []
+        self.error: OperationalError | None = None
+        #: When it began, and when the key was last asked for, or somebody began to connect (monotonic).
+        self.began = self.asked = 0.0
+        #: Only readings with this number or a later one were asked for after the wait began.
+        self.number = 0
+        self.answered = False
+        #: The lock of the state it is part of: after a fork there is another one.
+        self.home: threading.Lock | None = None
+        #: Held, until it has to wake up.
+        self.gate: threading.Lock | None = None
+        self.sleeping = False
+
+    def fall_asleep(self) -> threading.Lock:
+        if self.gate is None:
+            self.gate = threading.Lock()
+        self.gate.acquire(blocking=False)
+        self.sleeping = True
+        return self.gate
+
+    def rouse(self) -> None:
+        if self.sleeping and self.gate is not None:
+            self.sleeping = False
+            self.gate.release()
+
+
+class Watch:
+    """The waiting of a process's threads, over one connection.
+
+    A waiting thread that finds nobody reading reads for all of them, and wakes those for whom something has come. When it has got what it
+    waits for, it wakes another one, which reads on. So a thread that waits alone reads its own result, with no other thread in between. What
+    was read is decoded, and handed to the user's callbacks, by the thread that waits for it, while another one reads.
+
+    All that follows is guarded by ``_lock``, which is never held while waiting: nobody writes to the connection or reads from it without it (two
+    threads must not use one TLS connection at once). Only the reader connects and closes.
 
     Args:
-        connections: with pushes.
-        key: the key, which is the channel too.
-        timeout: seconds; ``None`` is for ever.
-        is_last: called in this thread.
-
-    Returns:
-        Whether there was a last value in time.
-
-    Raises:
-        OperationalError: there has been no server for half a minute.
+        candidates: the servers, in order.
+        timeout: seconds that a login may take.
     """
-    end = None if timeout is None else time.monotonic() + timeout
-    pauses = delays(0.05, most=1.0)
-    last_contact = time.monotonic()
-    told = False
-    while True:
-        watch: _Watch | None = None
-        try:
-            connection = connections.take()
-            watch = _Watch(connection, key, is_last)
-            try:
-                finished = watch.run(end)
-            except BaseException:
-                connection.close()
-                raise
-            connections.give(connection)
-            return finished
-        except AccessRefused:
-            raise
-        except OperationalError as error:
-            now = time.monotonic()
-            if watch is not None and watch.had_contact:
-                last_contact, pauses, told = now, delays(0.05, most=1.0), False
-            told = told or _tell(error, last_contact, last_contact + PATIENCE)
-            if now - last_contact > PATIENCE or (end is not None and now >= end):
-                raise
-            pause = next(pauses)
-            time.sleep(pause if end is None else min(pause, max(0.0, end - now)))
 
-
-class _Watch:
-    """One wait on one connection."""
-
-    def __init__(self, connection: Connection, key: str, is_last: Callable[[bytes], bool]) -> None:
-        self._connection = connection
-        self._name = key.encode()
-        self._is_last = is_last
-        self._unanswered = 0
-        self._asked = 0.0
-        self.had_contact = False
-
-    def run(self, end: float | None) -> bool:
-        """Whether the last value came before the end (monotonic)."""
-        connection = self._connection
-        self._ask(pack("SUBSCRIBE", self._name))
-        while True:
-            ends = [self._take(reply) for reply in connection.receive_now()]
-            if any(ends):
-                return self._leave(found=True)
-            now = time.monotonic()
-            if end is not None and now >= end:
-                return self._leave(found=False)
-            if now - self._asked >= READ_AGAIN:
-                if self._unanswered:
-                    raise OperationalError(f"{connection.address.public()} does not answer")
-                self._ask()
-            left = self._asked + READ_AGAIN - now
-            wait_ready(connection.sock, left if end is None else min(left, end - now))
-
-    def _ask(self, before: bytes = b"") -> None:
-        self._asked = time.monotonic()
-        self._connection.send(before + pack("GET", self._name), self._asked + self._connection.timeout)
-        self._unanswered += 1
-
-    def _take(self, reply: Any) -> bool:
-        """Whether this was the last value."""
-        if type(reply) is Push:
-            value = reply[2] if reply[0] == b"message" and reply[1] == self._name else None
-        else:
-            self._unanswered -= 1
-            self.had_contact = True
-            if isinstance(reply, ReplyError):
-                raise translate(reply, "to read a result")
-            value = reply
-        return value is not None and self._is_last(value)
-
-    def _leave(self, *, found: bool) -> bool:
-        """Leave the connection as the next wait wants it: nothing subscribed, nothing unanswered."""
-        connection = self._connection
-        deadline = time.monotonic() + connection.timeout
-        connection.send(pack("UNSUBSCRIBE", self._name), deadline)
-        while self._unanswered:
-            for reply in connection.receive(deadline):
-                found |= self._take(reply)
-        return found
-
-
-class LoopWaiter:
-    """`wait_blocking` for the coroutines of one event loop, over one connection."""
-
-    def __init__(self, candidates: Sequence[Address]) -> None:
+    def __init__(self, candidates: Sequence[Address], timeout: float) -> None:
         self._candidates = candidates
-        self._connection: StreamConnection | None = None
-        self._opening = asyncio.Lock()
-        self._queues: dict[bytes, set[asyncio.Queue[bytes | None]]] = {}
-        self._keeper: asyncio.Task[None] | None = None
+        self._timeout = timeout
+        self._connection: Connection | None = None
+        self._reset()
 
-    async def wait(self, key: str, is_last: Callable[[bytes], bool]) -> None:
-        """Call back with each value of a key until the callback says that it was the last; cancel to give up."""
-        name = key.encode()
-        pauses = delays(0.05, most=1.0)
-        last_contact = time.monotonic()
-        while True:
-            queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-            self._queues.setdefault(name, set()).add(queue)
-            try:
-                connection = await self._connected()
-                try:
-                    if await self._watch(connection, name, queue, is_last):
-                        return
-                finally:
-                    last_contact = time.monotonic()
-            except AccessRefused:
-                raise
-            except OperationalError:
-                if time.monotonic() - last_contact > PATIENCE:
-                    raise
-            except ReplyError as error:
-                raise translate(error, "to read a result") from error
-            finally:
-                self._leave(name, queue)
-            await asyncio.sleep(next(pauses))
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._waits: dict[bytes, list[_Wait]] = {}
+        self._reader: _Wait | None = None
+        #: What will be answered: command, channel, number of the reading, when it was sent.
+        self._expected: deque[tuple[bytes, bytes, int, float]] = deque()
+        self._number = 0
+        #: When something came, when it was a reply, and when all keys are read again (monotonic).
+        self._heard = self._contact = self._read_at = 0.0
+        #: Why there is no connection, once one was tried; when the next one is.
+        self._problem: OperationalError | None = None
+        self._retry_at = 0.0
+        self._pauses = delays(0.05, most=1.0)
+        self._told = self._closed = False
 
-    async def _watch(
-        self, connection: StreamConnection, name: bytes, queue: asyncio.Queue[bytes | None], is_last: Callable[[bytes], bool]
-    ) -> bool:
-        (value,) = connection.send(pack("SUBSCRIBE", name) + pack("GET", name))
-        found = await self._answer(connection, value)
-        while True:
-            if found is not None and is_last(found):
-                return True
-            try:
-                found = await asyncio.wait_for(queue.get(), READ_AGAIN)
-                if found is None:
+    def forget(self) -> None:
+        """In a forked child: the connection belongs to the parent, where all other waiting threads have stayed."""
+        connection, self._connection = self._connection, None
+        self._reset()
+        if connection is not None:
+            connection.close()  # our copy of the descriptor only
+
+    def close(self) -> None:
+        """Disconnect; when somebody waits, as soon as nobody does."""
+        with self._lock:
+            self._closed = True
+            self._close_unused()
+
+    def wait(self, key: str, timeout: float | None, is_last: Callable[[bytes], bool]) -> bool:
+        """Call back with each value of a key, now and as it is announced, until the callback says that it was the last.
+
+        Args:
+            key: the key, which is the channel too.
+            timeout: seconds; ``None`` is for ever.
+            is_last: called in this thread.
+
+        Returns:
+            Whether there was a last value in time. The key is read once, however short the time is.
+
+        Raises:
+            OperationalError: there has been no server for half a minute, or there is none when the time is over.
+        """
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        wait = _Wait(key)
+        try:
+            while True:
+                if wait.home is not self._lock:  # it begins; or a callback has forked, and this is the child
+                    self._join(wait)
+                values = self._next(wait, end)
+                for value in values:
+                    if is_last(value):
+                        return True
+                if not values:
                     return False
-            except builtins.TimeoutError:
-                found = await self._answer(connection, connection.call("GET", name))
-
-    @staticmethod
-    async def _answer(connection: StreamConnection, reply: asyncio.Future[Any]) -> Any:
-        """A reply; a server that gives none is taken for lost."""
-        try:
-            return await asyncio.wait_for(reply, _SILENCE)
-        except builtins.TimeoutError:
-            error = ConnectionLost(f"{connection.address.public()} does not answer")
-            connection.fail(error)
-            raise error from None
-
-    def _leave(self, name: bytes, queue: asyncio.Queue[bytes | None]) -> None:
-        queues = self._queues.get(name, set())
-        queues.discard(queue)
-        if not queues:
-            self._queues.pop(name, None)
-            if self._connection is not None:
-                self._connection.send(pack("UNSUBSCRIBE", name), 0)
-
-    async def _connected(self) -> StreamConnection:
-        async with self._opening:
-            if self._connection is None:
-                problem: OperationalError = OperationalError("no Redis server is configured")
-                for address in self._candidates:
-                    try:
-                        self._connection = await StreamConnection.open(address, self._on_push, self._on_lost)
-                        break
-                    except OperationalError as error:
-                        problem = error
-                else:
-                    raise problem
-                if self._keeper is None or self._keeper.done():
-                    self._keeper = asyncio.create_task(self._keep())
-            return self._connection
-
-    async def _keep(self) -> None:
-        """Close the connection when nobody has waited for a while, and when the loop ends (which cancels its tasks)."""
-        try:
-            while self._connection is not None:
-                await asyncio.sleep(_LINGER)
-                if not self._queues:
-                    return
         finally:
-            connection, self._connection = self._connection, None
+            self._leave(wait)
+
+    def _join(self, wait: _Wait) -> None:
+        with self._lock:
+            wait.home = self._lock
+            now = wait.began = wait.asked = time.monotonic()
+            if not self._waits:
+                self._begin_anew(now)
+            self._waits.setdefault(wait.name, []).append(wait)
+            wait.number = self._number + 1
+            if self._connection is not None:
+                self._ask((wait.name,), now)
+
+    def _begin_anew(self, now: float) -> None:
+        """Nobody was waiting: see whether the connection still works."""
+        self._closed, self._problem, self._retry_at = False, None, 0.0
+        self._heard, self._read_at = now, now + READ_AGAIN
+        if self._connection is not None:
+            try:
+                self._receive(self._connection)  # confirmations of UNSUBSCRIBE, and late announcements
+            except OperationalError:
+                self._drop()
+
+    def _leave(self, wait: _Wait) -> None:
+        with self._lock:
+            if wait.home is not self._lock:
+                return
+            if self._reader is wait:
+                self._reader = None
+            waits = self._waits.get(wait.name, [])
+            if wait in waits:
+                waits.remove(wait)
+            if not waits:
+                self._waits.pop(wait.name, None)
+                self._send(pack("UNSUBSCRIBE", wait.name), [(b"unsubscribe", wait.name, 0, time.monotonic())])
+            self._close_unused()
+            self._wake_a_reader()
+
+    def _close_unused(self) -> None:
+        if self._closed and not self._waits:
+            self._drop()
+
+    def _wake_a_reader(self) -> None:
+        if self._reader is None:
+            for waits in self._waits.values():
+                for wait in waits:
+                    if wait.sleeping:
+                        wait.rouse()
+                        return
+
+    def _limit(self, wait: _Wait, end: float) -> float:
+        """When it is time to give up: not before the key was read once, unless the server is silent."""
+        return end if wait.answered or self._problem is not None else max(end, wait.asked + READ_AGAIN)
+
+    def _next(self, wait: _Wait, end: float) -> list[bytes]:
+        """What has come for a wait; nothing when its time is over."""
+        while True:
+            gate = None
+            with self._lock:
+                wait.sleeping = False
+                if wait.error is not None:
+                    raise wait.error.with_traceback(None)
+                if wait.values:
+                    values, wait.values = wait.values, []
+                    return values
+                left = self._limit(wait, end) - time.monotonic()
+                if left <= 0:
+                    if wait.answered and self._problem is None:
+                        return []
+                    raise self._problem or OperationalError("the result store does not answer")
+                if self._reader is None:
+                    self._reader = wait
+                else:
+                    gate = wait.fall_asleep()
+            if gate is not None:
+                # Not for ever: a reader may have been interrupted (KeyboardInterrupt, a soft time limit) when it was about to wake another one.
+                gate.acquire(timeout=min(left, READ_AGAIN))
+                continue
+            try:
+                self._read(wait, end)
+            finally:
+                with self._lock:
+                    if self._reader is wait:
+                        self._reader = None
+                    self._wake_a_reader()
+
+    def _read(self, wait: _Wait, end: float) -> None:
+        """Read for everybody until something has come for this wait or its time is over."""
+        while not wait.values and wait.error is None:
+            now = time.monotonic()
+            left = self._limit(wait, end) - now
+            if left <= 0:
+                return
+            connection = self._connection
+            if connection is None:
+                if self._retry_at > now:
+                    time.sleep(min(left, self._retry_at - now))
+                else:
+                    self._connect()
+                continue
+            ready = False
+            with contextlib.suppress(OSError, ValueError):  # lost: reading says it
+                ready = wait_ready(connection.sock, min(left, max(0.0, self._read_at - now)), write=bool(connection.unsent))
+            with self._lock:
+                try:
+                    self._turn(connection, ready=ready)
+                except OperationalError as error:
+                    self._lose(error)
+
+    def _turn(self, connection: Connection, *, ready: bool) -> None:
+        now = time.monotonic()
+        if ready:
+            self._heard = now
+        if connection.unsent:
+            connection.send_now(b"")
+        self._receive(connection)
+        if self._expected and now - max(self._heard, self._expected[0][3]) >= READ_AGAIN:
+            raise OperationalError(f"{connection.address.public()} does not answer")
+        if now >= self._read_at:
+            self._ask(list(self._waits), now)
+            self._read_at = now + READ_AGAIN
+
+    def _receive(self, connection: Connection) -> None:
+        try:
+            replies = connection.receive_now()
+            for reply in replies:
+                self._take(reply)
+        except OperationalError:
+            raise
+        except BaseException:  # an interruption: which reply is to which command is not known any more
+            self._drop()
+            raise
+        if replies:
+            self._contact = time.monotonic()
+            if self._problem is not None:
+                self._problem, self._told, self._pauses = None, False, delays(0.05, most=1.0)
+
+    def _take(self, reply: Any) -> None:
+        """Hand on one reply, or what is announced."""
+        if type(reply) is Push and reply[0] == b"message":
+            for wait in self._waits.get(reply[1], ()):
+                wait.values.append(reply[2])
+                wait.rouse()
+            return
+        if type(reply) is Push and reply[0] not in {b"subscribe", b"unsubscribe"}:
+            return
+        command, name, number, _ = self._expected.popleft() if self._expected else (b"", b"", 0, 0.0)
+        if isinstance(reply, ReplyError):
+            self._refuse(command, name, reply)
+        elif type(reply) is Push:
+            if reply[:2] != [command, name]:
+                raise OperationalError("the result store answers what nobody asked")
+        elif command != b"get":
+            raise OperationalError("the result store answers what nobody asked")
+        else:
+            for wait in self._waits.get(name, ()):
+                if wait.number <= number:
+                    wait.answered = True
+                    if reply is not None:
+                        wait.values.append(reply)
+                        wait.rouse()
+
+    def _refuse(self, command: bytes, name: bytes, reply: ReplyError) -> None:
+        error = translate(reply, "to read a result")
+        if is_transient(reply):
+            raise error
+        if command != b"unsubscribe":
+            for wait in self._waits.get(name, ()):
+                wait.error = error
+                wait.rouse()
+
+    def _ask(self, names: Sequence[bytes], now: float) -> None:
+        """Subscribe to some channels, and read their keys."""
+        self._number += 1
+        expected: list[tuple[bytes, bytes, int, float]] = []
+        for name in names:
+            expected += (b"subscribe", name, self._number, now), (b"get", name, self._number, now)
+            for wait in self._waits.get(name, ()):
+                wait.asked = wait.asked if wait.answered else now
+        self._send(b"".join(pack("SUBSCRIBE", name) + pack("GET", name) for name in names), expected)
+
+    def _send(self, data: bytes, expected: Sequence[tuple[bytes, bytes, int, float]]) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            connection.send_now(data)
+            self._expected.extend(expected)
+        except OperationalError as error:
+            self._give_up(connection, error)
+        except BaseException as error:  # an interruption: which reply is to which command is not known any more
+            self._give_up(connection, OperationalError(f"interrupted: {type(error).__name__}"))
+            raise
+
+    def _give_up(self, connection: Connection, error: OperationalError) -> None:
+        """The connection is of no use: the reader, who may be waiting for it, closes it, or connects anew."""
+        if self._reader is None:
+            self._lose(error)
+        else:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        self._expected.clear()
+        if connection is not None:
+            connection.close()
+
+    def _lose(self, error: OperationalError) -> None:
+        """There is no connection, or no more; who has waited for one for long is told."""
+        self._drop()
+        now = time.monotonic()
+        self._problem, self._retry_at = error, now + next(self._pauses)
+        for waits in self._waits.values():
+            for wait in waits:
+                since = max(self._contact, wait.began)
+                self._told = self._told or _tell(error, since, since + PATIENCE)
+                if isinstance(error, AccessRefused) or now - since > PATIENCE:
+                    wait.error = error
+                    wait.rouse()
+
+    def _connect(self) -> None:
+        connection: Connection | None = None
+        try:
+            connection = Connection.open_any(self._candidates, self._timeout)
+            connection.call("HELLO", 3)
+        except (OperationalError, ReplyError) as error:
             if connection is not None:
-                connection.abort()
-            self._keeper = None
-
-    def _on_push(self, push: Push) -> None:
-        if push[0] == b"message":
-            for queue in self._queues.get(push[1], ()):
-                queue.put_nowait(push[2])
-
-    def _on_lost(self, error: ConnectionLost) -> None:
-        del error
-        self._connection = None
-        for queues in self._queues.values():
-            for queue in queues:
-                queue.put_nowait(None)
-
-    def stop(self) -> None:
-        """Disconnect; called on the loop."""
-        if self._keeper is not None:
-            self._keeper.cancel()
+                connection.close()
+            known = translate(error, "RESP3 (waiting for results needs Redis 6 or later)") if isinstance(error, ReplyError) else error
+            with self._lock:
+                self._lose(known)
+            return
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            raise
+        with self._lock:
+            now = self._heard = time.monotonic()
+            self._connection, self._read_at = connection, now + READ_AGAIN
+            self._ask(list(self._waits), now)

@@ -50,7 +50,7 @@ _FORKED: Final = _Moment()
 _EXITING: Final = _Moment()
 
 
-def attach(*, after_fork: Callable[[], None], before_exit: Callable[[], None]) -> None:
+def attach(*, after_fork: Callable[[], None], before_exit: Callable[[], None] | None = None) -> None:
     """Have methods of an object called, as long as it lives.
 
     Args:
@@ -58,7 +58,8 @@ def attach(*, after_fork: Callable[[], None], before_exit: Callable[[], None]) -
         before_exit: when the interpreter ends.
     """
     _FORKED.add(after_fork)
-    _EXITING.add(before_exit)
+    if before_exit is not None:
+        _EXITING.add(before_exit)
 
 
 def is_child_process() -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -135,6 +137,13 @@ class StreamConnection(asyncio.Protocol):
         """Disconnect at once, in silence."""
         self._on_lost = None
         self.fail(ConnectionLost("closed"))
+
+    def shut_down(self) -> None:
+        """Disconnect where the loop is closed; the descriptor goes with this object."""
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     async def aclose(self) -> None:
         """Disconnect, and give the loop a turn to close the socket."""
