@@ -350,6 +350,23 @@ async def test_what_was_confirmed_before_the_connection_broke_is_not_moved_again
 
 
 @on_loop
+async def test_flush_without_a_window_waits_until_nothing_is_consumed(bench):
+    queue = bench.queue()
+    sink = await bench.start(queue)
+    consumer = sink.consumer
+    async with consumer._changing:  # as while consumers are begun
+        consumer.set_window(0)
+        flushing = asyncio.ensure_future(consumer.flush())
+        await asyncio.sleep(0)
+        await consumer._session.ask(consumer._question(), 1)  # answered after what flush had asked
+        await asyncio.sleep(0)
+        assert not flushing.done()
+    await flushing
+    assert not any(consumer._subscriptions.live.values())
+    await consumer.aclose()
+
+
+@on_loop
 async def test_in_an_alarm_a_move_waits_and_is_not_written_twice(bench, caplog):
     queue = bench.queue()
     bench.publish(queue, b"1", b"2")

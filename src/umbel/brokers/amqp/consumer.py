@@ -364,6 +364,8 @@ class AmqpConsumer:
         await self._settlements.dead_letter(delivery, reason, detail)
 
     async def flush(self) -> None:
+        if self._window <= 0 and self._reconciling is not None:  # else one more consumer may begin, and bring more
+            await asyncio.shield(self._reconciling)
         await self._settlements.flush(self._question)
 
     def _on_settled(self, settled: list[Delivery]) -> None:
