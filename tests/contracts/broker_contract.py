@@ -609,11 +609,25 @@ class TestQueues:
             assert first is not None
             assert second is not None
             assert (first.body, second.body) == (b"1", b"2")
-            client.ack(first)
+            assert client.ack(first)
         with kit.client() as client:
             left = [client.get(queue.name) for _ in range(2)]
             assert [delivery and delivery.body for delivery in left] == [b"2", b"3"]
             assert client.get(queue.name) is None
+
+    def test_what_went_back_is_not_dropped_and_says_so(self, kit: Kit):
+        queue = kit.queue()
+        kit.publish(queue, b"x")
+        with kit.client() as client:
+            delivery = client.get(queue.name)
+            assert delivery is not None
+            client.close()
+            assert not client.ack(delivery)
+            again = client.get(queue.name)
+            assert again is not None
+            assert not client.ack(delivery)
+            assert client.ack(again)
+        kit.wait_length(queue, 0)
 
 
 class TestExchanges:

@@ -304,8 +304,8 @@ class QueueClient(Protocol):
     def get(self, name: str) -> Delivery | None:
         """Take one message, unsettled until `ack` or `close`. The limits of the options do not hold here."""
 
-    def ack(self, delivery: Delivery) -> None:
-        """Drop a message that `get` returned."""
+    def ack(self, delivery: Delivery) -> bool:
+        """Drop a message that `get` returned; returns whether it is gone. It is not when it was no longer ours: a lease or connection ended."""
 
     def close(self) -> None:
         """Hand back what `get` returned and was not acknowledged, in its old order; disconnect."""

@@ -331,8 +331,8 @@ class MemoryQueueClient:
             return delivery
         return None
 
-    def ack(self, delivery: Delivery) -> None:
-        self._unsettled.pop(delivery, None)
+    def ack(self, delivery: Delivery) -> bool:
+        return self._unsettled.pop(delivery, None) is not None
 
     def close(self) -> None:
         self._hub.put_back(self._unsettled.values())

@@ -13,7 +13,11 @@ from typing import Any
 
 from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, Delivery, QueueClient
 from umbel.messages.model import Message
+from umbel.messages.v2 import BROKER_PREFIXES
 from umbel.runtime.clock import SYSTEM
+
+#: Headers that RabbitMQ gives what it dead-letters itself: why, and from which queue.
+_BROKER_REASON, _BROKER_QUEUE = "x-first-death-reason", "x-first-death-queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,8 @@ class DeadLetter:
 
     @property
     def reason(self) -> str:
-        """One word."""
-        return self._header(DEAD_REASON) or "unknown"
+        """One word: ours, or RabbitMQ's own for what it moved here itself (``delivery_limit`` for one)."""
+        return self._header(DEAD_REASON) or self._header(_BROKER_REASON) or "unknown"
 
     @property
     def detail(self) -> str:
@@ -88,14 +92,15 @@ def read(client: QueueClient, queue: str, *, most: int | None = None) -> Iterato
         if delivery is None:
             return
         taken += 1
-        yield DeadLetter(delivery, str(delivery.headers.get(DEAD_QUEUE) or queue))
+        origin = delivery.headers.get(DEAD_QUEUE) or delivery.headers.get(_BROKER_QUEUE)
+        yield DeadLetter(delivery, str(origin or queue))
 
 
 def revived(letter: DeadLetter) -> Message:
     """The message as it was before it died: no dead-letter headers, no attempts counted."""
     delivery = letter.delivery
     ours = {DEAD_REASON, DEAD_DETAIL, DEAD_QUEUE, DEAD_AT, ATTEMPTS}
-    headers = {name: value for name, value in delivery.headers.items() if name not in ours}
+    headers = {name: value for name, value in delivery.headers.items() if name not in ours and not name.startswith(BROKER_PREFIXES)}
     return Message(delivery.body, headers, delivery.content_type, delivery.content_encoding, dict(delivery.properties))
 
 

@@ -252,3 +252,12 @@ async def test_who_is_kept_from_renewing_keeps_what_it_holds(own_kit, private, n
             await sink.consumer.flush()
             with private.client() as client:
                 assert not client.hlen("unacked")
+
+
+def test_a_message_that_a_worker_took_back_is_not_dropped(kit, client):
+    queue = kit.queue()
+    kit.publish(queue, b"x")
+    with kit.client() as looking:
+        delivery = looking.get(queue.name)
+        client.delete(*keys(kit))  # as a worker does when the time of whoever holds it is over
+        assert not looking.ack(delivery)

@@ -9,6 +9,7 @@ import pytest
 
 from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON
 from umbel.brokers.topology import Destination, Queue
+from umbel.cli.commands import dead
 from umbel.messages.model import Message
 from umbel.results.model import Record
 
@@ -285,6 +286,50 @@ def test_dead_letters_are_dropped_after_a_yes(umbel, module, app):
     assert umbel("-A", module, "dead", "purge", "--all").code == 2
     assert umbel("-A", module, "dead", "purge", "--reason", "undecodable", "-f").out == "Dropped: 1 dead letter.\n"
     assert [letter["id"] for letter in json.loads(umbel("-A", module, "dead", "list", "--json").out)] == ["t1"]
+
+
+@pytest.fixture
+def outlived(app, monkeypatch):
+    """The lease on the first letter that a command reads ends before the command drops it, and another one holds it then."""
+
+    other = app.broker.queue_client()
+
+    def end_lease():
+        other._database.write(lambda connection: connection.execute("UPDATE umbel_holders SET until = 0"))
+        assert other.get("celery.dead") is not None
+
+    yield end_lease
+    other.close()
+
+
+def test_purge_counts_what_it_dropped_only(umbel, module, app, outlived, monkeypatch):
+    bury(app, "t1")
+    bury(app, "t2")
+    monkeypatch.setattr(dead, "confirm", lambda *_, **__: outlived())
+    ended = umbel("-A", module, "dead", "purge", "--all")
+    assert (ended.code, ended.out) == (1, "Dropped: 0 dead letters.\n")
+    assert "2 dead letters are not dropped" in ended.err
+    assert [letter["id"] for letter in json.loads(umbel("-A", module, "dead", "list", "--json").out)] == ["t2"]
+
+
+def test_replay_says_what_is_still_there(umbel, module, app, outlived, monkeypatch):
+    bury(app, "t1")
+    revived = dead.revived
+    monkeypatch.setattr(dead, "revived", lambda letter: (outlived(), revived(letter))[1])
+    ended = umbel("-A", module, "dead", "replay", "t1")
+    assert (ended.code, ended.out) == (1, "Sent again: 1 dead letter.\n")
+    assert "1 dead letter of these is still there" in ended.err
+
+
+def test_a_letter_that_rabbitmq_made_tells_its_word(umbel, module, app):
+    headers = {"id": "t1", "task": "shop.add", "x-first-death-reason": "delivery_limit", "x-first-death-queue": "celery", "x-death": []}
+    app.publisher.publish(Message(b"[[], {}, {}]", headers), Destination("", "celery.dead", Queue("celery.dead")), confirm=True)
+    (letter,) = json.loads(umbel("-A", module, "dead", "list", "--json").out)
+    assert (letter["reason"], letter["queue"]) == ("delivery_limit", "celery")
+    assert umbel("-A", module, "dead", "replay", "t1").code == 0
+    client = app.broker.queue_client()
+    assert client.get("celery").headers == {"id": "t1", "task": "shop.add"}
+    client.close()
 
 
 # -- looking

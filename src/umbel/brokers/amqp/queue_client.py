@@ -83,9 +83,19 @@ class AmqpQueueClient:
             flaw,
         )
 
-    def ack(self, delivery: Delivery) -> None:
-        if delivery.epoch == self._epoch and self._connection is not None:
-            self._connection.write(render_ack(_HOLDING, delivery.tag, multiple=False), self._options.publish_timeout)
+    def ack(self, delivery: Delivery) -> bool:
+        connection = self._connection
+        if delivery.epoch != self._epoch or connection is None:
+            return False
+        try:
+            connection.write(render_ack(_HOLDING, delivery.tag, multiple=False), self._options.publish_timeout)
+            # An answer on the same channel means that the broker has the acknowledgement.
+            connection.call(method(commands.Basic.Qos, prefetch_count=0), _HOLDING, self._deadline())
+        except OperationalError:  # the channel or the connection is closed, and all that it held went back
+            self._holding = False
+            self._epoch += 1
+            return False
+        return True
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -105,8 +115,15 @@ class AmqpQueueClient:
             options = self._options
             timeout = options.connect_timeout * len(self._nodes)
             connection, _ = connect_any(self._nodes, INSPECTION, failover=options.failover, timeout=timeout)
+            connection.on_event = self._on_event
             self._connection = connection
         return connection
+
+    def _on_event(self, event: events.Event) -> None:
+        """RabbitMQ closes a channel that holds messages for long (``consumer_timeout``), and hands them out again."""
+        if isinstance(event, events.ChannelClosed) and event.channel == _HOLDING:
+            self._holding = False
+            self._epoch += 1
 
     def _work(self, frame: base.Frame) -> Any:
         """One operation on a queue; ``None`` when there is no such queue."""

@@ -34,7 +34,10 @@ class RedisQueueClient:
         self._held: dict[bytes, RedisDelivery] = {}
 
     def _pipeline(self, *commands: tuple[Any, ...]) -> list[Any]:
-        replies: list[Any] = self._kept.use(lambda connection: connection.pipeline(commands))
+        return self._answers(self._kept.use(lambda connection: connection.pipeline(commands)))
+
+    @staticmethod
+    def _answers(replies: list[Any]) -> list[Any]:
         for reply in replies:
             if isinstance(reply, ReplyError):
                 raise translate(reply, "an operation on a queue")
@@ -104,9 +107,12 @@ class RedisQueueClient:
         self._held[delivery.tag] = delivery
         return delivery
 
-    def ack(self, delivery: Delivery) -> None:
-        if self._held.pop(delivery.tag, None) is not None:
-            self._pipeline(("HDEL", self._keys.unacked, delivery.tag), ("ZREM", self._keys.unacked_index, delivery.tag))
+    def ack(self, delivery: Delivery) -> bool:
+        if self._held.pop(delivery.tag, None) is None:
+            return False
+        commands = ("HDEL", self._keys.unacked, delivery.tag), ("ZREM", self._keys.unacked_index, delivery.tag)
+        dropped, _ = self._answers(self._once(lambda connection: connection.pipeline(commands)))  # twice would say that it was not there
+        return bool(dropped)
 
     def close(self) -> None:
         held = list(self._held.values())

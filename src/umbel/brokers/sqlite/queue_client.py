@@ -67,12 +67,12 @@ class SqliteQueueClient:
         found = self._database.write(take)
         return found[0] if found else None
 
-    def ack(self, delivery: Delivery) -> None:
-        def settle(connection: sqlite3.Connection) -> None:
-            connection.execute(rows.ACK, (json.dumps([delivery.tag]), delivery.epoch))
+    def ack(self, delivery: Delivery) -> bool:
+        def settle(connection: sqlite3.Connection) -> bool:
             holders.renew(connection, delivery.epoch, self._clock.monotonic())
+            return connection.execute(rows.ACK, (json.dumps([delivery.tag]), delivery.epoch)).rowcount == 1
 
-        self._database.write(settle)
+        return self._database.write(settle)
 
     def close(self) -> None:
         holder, self._holder = self._holder, None

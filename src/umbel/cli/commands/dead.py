@@ -21,6 +21,8 @@ from umbel.runtime.logs import escape
 
 _SHOWN_BYTES = 2000
 _LISTED = 100
+#: Why a letter that was read is still there.
+_OVER = "the time for which this command may hold it was over, and it went back"
 
 
 @click.group(cls=Group)
@@ -118,23 +120,25 @@ def replay_command(context: click.Context, *, chosen: Selection, everything: boo
     """
     output = Output.of(context, as_json=as_json)
     _require_choice(chosen, everything=everything, verb="replay")
-    done = []
+    done, kept = [], 0
     with _opened(context, chosen) as (loaded, client, names):
         for letter in chosen.among(client, names):
-            replay(loaded, client, letter)
+            kept += not replay(loaded, client, letter)
             done.append(letter)
     _report(output, done, "Sent again", chosen)
+    if kept:
+        raise click.ClickException(f"{count(kept, 'dead letter')} of these {_is(kept)} still there, too: {_OVER}.")
 
 
-def replay(loaded: LoadedApp, client: QueueClient, letter: DeadLetter) -> None:
-    """Forget the stored failure, publish the message to its queue, and only then drop the dead letter."""
+def replay(loaded: LoadedApp, client: QueueClient, letter: DeadLetter) -> bool:
+    """Forget the stored failure, publish the message to its queue, and only then drop the dead letter; returns whether that is gone."""
     store = loaded.app.store
     if store is not None and letter.id:
         store.forget([letter.id])
         if loaded.app.conf.task_store_queued:
             store.store([sent(letter.id)])
     loaded.app.publisher.publish(revived(letter), Destination.of(loaded.queue(letter.queue)), confirm=True)
-    client.ack(letter.delivery)
+    return client.ack(letter.delivery)
 
 
 @command.command("purge", short_help="Drop dead letters. There is no undo.")
@@ -152,9 +156,11 @@ def purge_command(context: click.Context, *, chosen: Selection, everything: bool
         found = list(chosen.among(client, names))
         if found:
             confirm(f"Drop {count(len(found), 'dead letter')} at {loaded.app.broker.public_url()}?", yes=force)
-        for letter in found:
-            client.ack(letter.delivery)
-    _report(output, found, "Dropped", chosen)
+        done = [letter for letter in found if client.ack(letter.delivery)]
+    kept = len(found) - len(done)
+    _report(output, done, "Dropped", chosen, met=found)
+    if kept:
+        raise click.ClickException(f"{count(kept, 'dead letter')} {_is(kept)} not dropped: {_OVER}.")
 
 
 def _require_choice(chosen: Selection, *, everything: bool, verb: str) -> None:
@@ -162,8 +168,17 @@ def _require_choice(chosen: Selection, *, everything: bool, verb: str) -> None:
         raise Misuse(f"Which ones? Give ids, --task, --reason, or --all: umbel dead {verb} --all")
 
 
-def _report(output: Output, done: list[DeadLetter], what: str, chosen: Selection) -> None:
-    missing = sorted(chosen.ids - {letter.id for letter in done})
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _report(output: Output, done: list[DeadLetter], what: str, chosen: Selection, *, met: list[DeadLetter] | None = None) -> None:
+    """Say what was done.
+
+    Args:
+        met: the letters that there were, if not to all of them it was done.
+    """
+    missing = sorted(chosen.ids - {letter.id for letter in (done if met is None else met)})
     if output.as_json:
         output.data({"done": [letter.document() for letter in done], "missing": missing})
     else:
