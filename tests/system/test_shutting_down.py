@@ -8,6 +8,7 @@ import time
 import pytest
 
 from system.processes import eventually, open_gate
+from umbel.brokers.topology import Queue
 
 LATE = {"task_acks_late": True}
 STOPPING = r"\bStopping\b"
@@ -135,3 +136,60 @@ def test_signal_during_start(stage):
         worker.send(signal.SIGTERM)
         assert worker.wait(10) in (0, -signal.SIGTERM), worker.text()
         eventually(lambda worker=worker: not worker.members(), 3)
+
+
+LIMITED = {"x-queue-type": "quorum", "x-delivery-limit": 2}
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.redis
+@pytest.mark.parametrize("place", ["rabbitmq"], indirect=True)
+class TestDeliveryLimit:
+    """RabbitMQ drops a message of a quorum queue that came back too often; what is handed back does not come back."""
+
+    @pytest.fixture(params=[{"task_default_queue_type": "quorum"}, {}], ids=["declared", "unknown"])
+    def limited(self, stage, request):
+        client = stage.broker.queue_client()
+        client.declare(Queue(stage.queue, arguments=LIMITED))
+        client.close()
+        stage.settings.update(request.param, **LATE)
+        return stage
+
+    def test_warm_stops_do_not_use_it_up(self, limited):
+        stage = limited
+        gates = {stage.send("wait_for", gate).id: gate for gate in [stage.gate() for _ in range(6)]}
+        left = dict(gates)
+        for _ in range(5):
+            worker = stage.worker("-c", "1", "--prefetch-multiplier", "8")
+            for task_id in left:
+                worker.wait_log(rf"Task wait_for\[{task_id}\] received")
+            running = next(entry["id"] for entry in stage.watch.wait(lambda entries: [each for each in entries if each["id"] in left], 10))
+            seen = len(worker.log)
+            worker.send(signal.SIGTERM)
+            worker.wait_log(STOPPING, since=seen)
+            open_gate(left.pop(running))
+            assert worker.wait() == 0
+            assert f"{len(left)} task" in worker.text()
+            eventually(lambda: stage.length() == len(left), 5, "what was handed back")
+        stage.worker("-c", "1")
+        ((last, gate),) = left.items()
+        stage.await_runs(last)
+        open_gate(gate)
+        stage.await_runs(last, kind="end")
+        assert [len(stage.runs(task_id)) for task_id in gates] == [1] * 6
+
+    def test_cold_stops_do_not_use_it_up(self, limited):
+        stage = limited
+        stage.settings.update(task_max_deliveries=1)
+        gate = stage.gate()
+        running = stage.send("wait_for", gate)
+        for times in range(1, 6):
+            worker = stage.worker("-c", "1")
+            stage.await_runs(running.id, times)
+            worker.stop(signal.SIGQUIT)
+            eventually(lambda: stage.length() == 1, 5, "what was handed back")
+        stage.worker("-c", "1")
+        last = stage.await_runs(running.id, 6)[5]
+        open_gate(gate)
+        assert running.get(timeout=10) == last["pid"]
+        assert stage.length(stage.queue + ".dead") == 0

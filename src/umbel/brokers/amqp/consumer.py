@@ -15,7 +15,7 @@ from typing import Any
 from pamqp import base, commands
 
 from umbel.brokers.amqp.addresses import Address, in_order
-from umbel.brokers.amqp.declaring import declare_queue
+from umbel.brokers.amqp.declaring import counts_deliveries, dead_queue, declare_queue, limit_advice
 from umbel.brokers.amqp.holding import CHANNEL as HOLDING_CHANNEL
 from umbel.brokers.amqp.session import Session
 from umbel.brokers.amqp.settlements import CHANNEL, Settlements
@@ -23,7 +23,7 @@ from umbel.brokers.amqp.sockets import ChannelError
 from umbel.brokers.amqp.subscriptions import PER_CONSUMER, Subscriptions, needs_consumer
 from umbel.brokers.base import BrokerOptions, ConnectionState, Delivery, DeliverySink
 from umbel.brokers.topology import Queue
-from umbel.errors import AccessRefused, OperationalError
+from umbel.errors import AccessRefused, EncodeError, OperationalError
 from umbel.runtime.backoff import delays
 from umbel.wire.amqp import events
 from umbel.wire.amqp.methods import method
@@ -56,6 +56,9 @@ class AmqpConsumer:
         self._prefetch = -1
         self._numbers = 0
         self._per_consumer = any(queue.arguments.get("x-queue-type") in PER_CONSUMER for queue in queues)
+        #: Quorum queues that do not say so here; and whether there are some that we do not know the names of.
+        self._quorum: set[str] = set()
+        self._some_count = False
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reconnecting: asyncio.Task[None] | None = None
@@ -151,7 +154,7 @@ class AmqpConsumer:
     def _learn(self, reason: str) -> None:
         """A queue is a quorum queue, though ours does not say so."""
         if "global qos" in reason:
-            self._per_consumer = True
+            self._per_consumer = self._some_count = True
 
     def _new_epoch(self, session: Session) -> None:
         self._settlements.begin_epoch(session)
@@ -316,6 +319,8 @@ class AmqpConsumer:
         try:
             refusal = await session.declare(declare_queue(queue))
             if refusal is not None:
+                if "'quorum'" in refusal:
+                    self._quorum.add(queue.name)
                 logger.warning(
                     "queue %r exists with other arguments than %r and is used as it is: %s", queue.name, dict(queue.arguments), refusal
                 )
@@ -335,6 +340,8 @@ class AmqpConsumer:
             self._reconcile()
 
     async def _consume(self, session: Session, queue: Queue, prefetch: int) -> None:
+        if counts_deliveries(queue, some_do=self._some_count or queue.name in self._quorum):
+            await self._prepare_counting(session, queue)
         self._numbers += 1
         tag = f"umbel-{self._numbers}"
         session.core.receiver.queues[tag.encode()] = queue.name
@@ -342,6 +349,17 @@ class AmqpConsumer:
         await session.ask(
             method(commands.Basic.Consume, queue=queue.name, consumer_tag=tag, arguments=dict(queue.consumer_arguments)), CHANNEL
         )
+
+    async def _prepare_counting(self, session: Session, queue: Queue) -> None:
+        """Once for each queue that counts deliveries: see to it that what RabbitMQ drops has a place to go to, and say how it comes there."""
+        if queue.name in self._settlements.counting:
+            return
+        self._settlements.counting.add(queue.name)
+        advice = limit_advice(queue, session.core.server_version, session.address.login.vhost)
+        if advice is not None:
+            logger.warning("%s", advice)
+            with contextlib.suppress(ChannelError, EncodeError):  # we may not, or a queue cannot have such a name
+                await session.declare(declare_queue(dead_queue(queue.name)))
 
     # settling
 

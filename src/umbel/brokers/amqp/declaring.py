@@ -6,6 +6,9 @@ Brokers compare declarations, so every argument below is Celery's own: a differe
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+import shlex
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -23,6 +26,9 @@ TOPOLOGY_CHANNEL: Final = 3
 LEVELS: Final = 28
 LONGEST_DELAY: Final = (1 << LEVELS) - 1
 DELIVERY_EXCHANGE: Final = "celery_delayed_delivery"
+#: The first version of RabbitMQ whose quorum queues have a delivery limit unless told otherwise, and the limit.
+_LIMITS_BY_DEFAULT: Final = 4
+_DEFAULT_LIMIT: Final = 20
 #: Longest routing key (a short string) without the bits.
 _LONGEST_NAME: Final = 255 - 2 * LEVELS
 
@@ -76,6 +82,39 @@ def bind_queue(queue: str, exchange: str, routing_key: str, arguments: Mapping[s
 def dead_queue(name: str) -> Queue:
     """Where the dead letters of a queue rest: a durable classic queue without arguments, bound to nothing."""
     return Queue(name + DEAD_SUFFIX, Exchange(""))
+
+
+def counts_deliveries(queue: Queue, *, some_do: bool) -> bool:
+    """Whether a queue may count what comes back to it, and drop a message that did so too often.
+
+    Args:
+        some_do: one of the queues does so, though its arguments do not say so; then any may.
+    """
+    kind = queue.arguments.get("x-queue-type")
+    return kind == "quorum" or (kind is None and (some_do or "x-delivery-limit" in queue.arguments))
+
+
+def limit_advice(queue: Queue, server_version: str, vhost: str) -> str | None:
+    """What to tell of a queue that counts deliveries, drops messages beyond a limit, and does not say where to.
+
+    An argument cannot be added: RabbitMQ refuses to declare a queue with arguments other than it has, to Celery's workers, too. A policy can.
+    """
+    if "x-dead-letter-exchange" in queue.arguments:
+        return None
+    limit = queue.arguments.get("x-delivery-limit")
+    if type(limit) is not int:
+        major = server_version.partition(".")[0]
+        limit = _DEFAULT_LIMIT if major.isdecimal() and int(major) >= _LIMITS_BY_DEFAULT else -1
+    if limit < 0:
+        return None
+    name, dead = queue.name, queue.name + DEAD_SUFFIX
+    definition = json.dumps({"dead-letter-exchange": "", "dead-letter-routing-key": dead})
+    place = [] if vhost == "/" else ["-p", vhost]
+    command = shlex.join(["rabbitmqctl", "set_policy", *place, dead, f"^{re.escape(name)}$", definition, "--apply-to", "queues"])
+    return (
+        f"RabbitMQ may drop messages of queue {name!r} that came back more than {limit} times (workers killed, connections lost). "
+        f"This moves them to {dead!r} instead; whether it was done cannot be seen from here: {command}"
+    )
 
 
 def declare_delayed(queue_type: str) -> Iterator[list[base.Frame]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -28,16 +28,45 @@ logger = logging.getLogger("umbel.brokers.amqp")
 _CHANNEL = 1
 #: Header: when a delayed message is due, seconds since the epoch. The store counts whole seconds; our consumer holds the rest.
 DUE = "x-umbel-due"
-#: Header: marks the copy of a message that is held while it runs; see `umbel.brokers.amqp.holding`.
+#: Header: marks the copy of a message that has been handed out: it is held (see `umbel.brokers.amqp.holding`), or was handed back.
 HELD = "x-umbel-held"
+#: Header: how often a message came back to its queue, connections that were lost included. Quorum queues set it.
+COUNT = "x-delivery-count"
 #: Bytes of a queue's name.
 _LONGEST_NAME = 255
+#: Bytes of bodies that are handed back at a time.
+_AT_ONCE = 4 * 1024 * 1024
+#: The name of no queue.
+_NOWHERE = "umbel.nowhere"
+#: What the broker takes as more routing keys: a copy is for one queue, whatever the message was sent to.
+_MORE_ROUTES = ("CC", "BCC")
 _DEAD_HEADERS = frozenset((DEAD_REASON, DEAD_DETAIL, DEAD_QUEUE, DEAD_AT))
 
 
 def restored(delivery: Delivery) -> Message:
     """The message as it was."""
     return _again(delivery, {ATTEMPTS: delivery.attempts} if delivery.attempts else {})
+
+
+def returned(delivery: Delivery) -> Message:
+    """The message as it was, marked as one that has been out."""
+    message = restored(delivery)
+    message.headers[HELD] = ""
+    return message
+
+
+def portions(deliveries: Sequence[Delivery], most: int) -> Iterator[list[Delivery]]:
+    """Parts of at most so many, of not too many bytes."""
+    part: list[Delivery] = []
+    size = 0
+    for delivery in deliveries:
+        if part and (len(part) >= most or size + len(delivery.body) > _AT_ONCE):
+            yield part
+            part, size = [], 0
+        part.append(delivery)
+        size += len(delivery.body)
+    if part:
+        yield part
 
 
 def cleaned(delivery: Delivery) -> float | None:
@@ -88,17 +117,25 @@ def _letter(message: Message, queue: str, seconds: float) -> tuple[Message, str]
 
 def _again(delivery: Delivery, extra: dict[str, Any], without: str = "") -> Message:
     headers = {name: value for name, value in delivery.headers.items() if not name.startswith(BROKER_PREFIXES)}  # a past it has no more
+    for name in _MORE_ROUTES:
+        headers.pop(name, None)
     headers.update(extra)
     properties = {name: value for name, value in delivery.properties.items() if name not in (without, "user_id")}
     return Message(delivery.body, headers, delivery.content_type, delivery.content_encoding, properties)
 
 
+def _in_alarm(reason: str) -> str:
+    return f"RabbitMQ takes no messages now ({reason})"
+
+
 class _Batch:
     """Messages that are published together."""
 
-    __slots__ = ("errors", "known", "left")
+    __slots__ = ("errors", "known", "left", "waits_out")
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, waits_out: bool) -> None:
+        #: Whether they wait for the end of an alarm.
+        self.waits_out = waits_out
         #: What went wrong with each.
         self.errors: list[Exception | None] = [None] * count
         #: How many of them we know nothing of.
@@ -139,6 +176,28 @@ class Mover:
             OperationalError: the broker did not take it.
         """
         await self._publish_one(message, queue)
+
+    async def to_queues(self, letters: Sequence[tuple[Message, str]]) -> list[Exception | None]:
+        """Put messages at the ends of queues; ends with the first alarm, which may last for ever. Ask `check_taking` first.
+
+        Returns:
+            For each what went wrong with it.
+
+        Raises:
+            OperationalError: the broker cannot be reached.
+        """
+        return await self._publish(letters, waits_out=False)
+
+    async def check_taking(self) -> None:
+        """Find out whether the broker takes messages now. A connection learns of an alarm only when it publishes, and what it has published
+        then is taken when the alarm is over; so this is a message that no queue is meant to get.
+
+        Raises:
+            OperationalError: it does not, or cannot be reached.
+        """
+        (answer,) = await self._publish([(Message(b"", {}), _NOWHERE)], waits_out=False)
+        if not isinstance(answer, MessageReturned):
+            raise answer or OperationalError(f"there is a queue {_NOWHERE!r}")
 
     async def to_dead(self, message: Message, queue: str) -> None:
         """Put a message into ``<queue>.dead``."""
@@ -213,10 +272,12 @@ class Mover:
         if error is not None:
             raise error
 
-    async def _publish(self, letters: Sequence[tuple[Message, str]]) -> list[Exception | None]:
+    async def _publish(self, letters: Sequence[tuple[Message, str]], *, waits_out: bool = True) -> list[Exception | None]:
         """Publish to the default exchange, message and routing key; returns for each what went wrong with it."""
         session = await self._ready()
-        batch, first = _Batch(len(letters)), self._tag + 1
+        if self._blocked is not None and not waits_out:
+            raise OperationalError(_in_alarm(self._blocked))
+        batch, first = _Batch(len(letters), waits_out=waits_out), self._tag + 1
         for place, (message, routing_key) in enumerate(letters):
             method = render_publish(_CHANNEL, "", routing_key, mandatory=True)
             try:
@@ -237,7 +298,7 @@ class Mover:
         return batch.errors
 
     async def _all_known(self, batch: _Batch, session: Session) -> None:
-        """Wait as long as confirms come; in an alarm for as long as it lasts: what was written will be taken then, and again would be twice."""
+        """Wait as long as confirms come; in an alarm as long as it lasts: what was written will be taken then, and again would be twice."""
         timeout = self._options.publish_timeout
         while batch.left:
             left = batch.left
@@ -247,7 +308,7 @@ class Mover:
             if self._blocked is None:
                 session.drop(f"no confirm in {timeout:g} s")
             else:
-                logger.warning("RabbitMQ takes no messages now (%s); %d wait to be moved", self._blocked, batch.left)
+                logger.warning("%s; %d wait to be moved", _in_alarm(self._blocked), batch.left)
 
     def _write_soon(self, frames: bytes) -> None:
         """Write with the next turn of the loop, together with what else moves: a write for each costs as much as the rest."""
@@ -320,6 +381,8 @@ class Mover:
                 self._session.drop(event.text)
         elif isinstance(event, events.Blocked):
             self._blocked = event.reason or "alarm"
+            for tag in [tag for tag, (batch, _, _) in self._unconfirmed.items() if not batch.waits_out]:
+                self._settle(tag, OperationalError(_in_alarm(self._blocked)))
         elif isinstance(event, events.Unblocked):
             self._blocked = None
 

@@ -16,7 +16,7 @@ from pamqp import base
 
 from umbel.brokers.amqp.addresses import Address
 from umbel.brokers.amqp.holding import Holding
-from umbel.brokers.amqp.moving import DUE, HELD, Mover, blamed, cleaned, dead, delayed, restored
+from umbel.brokers.amqp.moving import COUNT, DUE, HELD, Mover, blamed, cleaned, dead, delayed, portions, restored, returned
 from umbel.brokers.amqp.session import Session
 from umbel.brokers.base import BrokerOptions, Delivery
 from umbel.errors import OperationalError, PublishError
@@ -32,8 +32,10 @@ logger = logging.getLogger("umbel.brokers.amqp")
 CHANNEL = 1
 #: Publishes messages anew; returns for each why the broker did not take it.
 _Publish = Callable[[list[Delivery]], Awaitable[list[Exception | None]]]
-#: Messages that are exchanged at a time.
+#: Messages that are exchanged, or handed back as copies, at a time.
 _AT_ONCE = 100
+#: Header of what comes from a stream, which nothing is handed back to.
+_STREAM = "x-stream-offset"
 #: Seconds that a delayed message may come early and is held here: the delayed store counts whole seconds.
 _MOST_EARLY = 2.0
 
@@ -62,6 +64,8 @@ class Settlements:
         #: The connection of this epoch; ``None`` between two.
         self.session: Session | None = None
         self.holding: Holding | None = None
+        #: Queues that may count what comes back, and drop a message that did so too often (a delivery limit): quorum queues.
+        self.counting: set[str] = set()
         self._mover = Mover(nodes, options)
         #: Seconds that closing waits for what is handed back.
         self._patience = options.publish_timeout
@@ -75,7 +79,7 @@ class Settlements:
         self._exchanging: dict[Delivery, asyncio.Future[None]] = {}
         self._settling = Settling()
         self._is_flushing = False
-        #: Held messages that are being put back into their queues.
+        #: Messages that are being put back into their queues as copies.
         self._restoring: dict[Delivery, asyncio.Task[None]] = {}
 
     def begin_epoch(self, session: Session) -> None:
@@ -117,7 +121,9 @@ class Settlements:
         """Whether a message came out of the delayed store early (it counts whole seconds); it is then handed on in time."""
         if DUE not in delivery.headers and HELD not in delivery.headers:
             return False
-        delivery.redelivered = delivery.redelivered or HELD in delivery.headers  # RabbitMQ does not say it of what it dead-letters
+        if COUNT in delivery.headers:
+            self.counting.add(delivery.queue)
+        delivery.redelivered = delivery.redelivered or HELD in delivery.headers  # RabbitMQ does not say it of a copy
         due = cleaned(delivery)
         left = 0.0 if due is None else due - SYSTEM.now()
         if not 0.001 < left < _MOST_EARLY:
@@ -187,8 +193,15 @@ class Settlements:
     # handing back
 
     def requeue(self, deliveries: Iterable[Delivery]) -> None:
-        """Hand these back; held ones as a copy with the old count."""
+        """Hand these back: those of queues that count it, and held ones, as a copy with the old count."""
         ours = [each for each in deliveries if self.owns(each)]
+        copied = [each for each in ours if self._is_counted(each)]
+        if copied:
+            self._return([each for each in copied if each not in self._restoring])
+            ours = [each for each in ours if each not in self._restoring]
+        self._put_back(ours)
+
+    def _put_back(self, ours: list[Delivery]) -> None:
         plain = [each for each in ours if each.tag > 0]
         for each in plain:
             del self.unsettled[each.tag]
@@ -200,12 +213,49 @@ class Settlements:
             self._on_settled(plain)
         self._restore([each for each in ours if each.tag < 0])
 
+    def _is_counted(self, delivery: Delivery) -> bool:
+        """Whether the broker would count it if this came back as it is. Of one with a flaw not all may be here, so it can only do so."""
+        if delivery.tag < 0 or delivery.flaw is not None:
+            return False
+        if COUNT in delivery.headers:
+            self.counting.add(delivery.queue)
+        return delivery.queue in self.counting and _STREAM not in delivery.headers
+
+    def _return(self, deliveries: list[Delivery]) -> None:
+        if deliveries:
+            task = asyncio.get_running_loop().create_task(self._return_all(deliveries))
+            for each in deliveries:
+                self._restoring[each] = task
+            task.add_done_callback(functools.partial(self._on_returned, deliveries))
+
+    async def _return_all(self, deliveries: list[Delivery]) -> None:
+        """Have each in its queue anew, then acknowledge it. What the broker does not take now goes back as it is, and is counted."""
+        try:
+            await self._mover.check_taking()
+            for some in portions(deliveries, _AT_ONCE):
+                ours = [each for each in some if self.owns(each)]
+                if self.session is None or self.session.lost is not None:
+                    return  # they go back with the connection
+                errors = await self._mover.to_queues([(returned(each), each.queue) for each in ours])
+                self.ack([each for each, error in zip(ours, errors, strict=True) if error is None])
+                if (refusal := next(filter(None, errors), None)) is not None:  # it would not take the others either
+                    raise refusal
+        except Exception as error:
+            logger.warning("messages of queue %r go back as they are, which counts as a delivery: %s", deliveries[0].queue, error)
+        finally:
+            self._put_back([each for each in deliveries if self.owns(each)])
+
+    def _on_returned(self, deliveries: list[Delivery], task: asyncio.Task[None]) -> None:
+        for each in deliveries:
+            if self._restoring.get(each) is task:
+                del self._restoring[each]
+
     def _restore(self, held: list[Delivery]) -> None:
         """Put held messages back into their queues, those that are not on their way there already."""
         for each in held:
             if each not in self._restoring:
                 task = self._restoring[each] = asyncio.get_running_loop().create_task(self._restore_one(each))
-                task.add_done_callback(functools.partial(self._on_restored, each))
+                task.add_done_callback(functools.partial(self._on_returned, [each]))
 
     async def _restore_one(self, delivery: Delivery) -> None:
         """As often as it takes: nobody else knows any more that this message is here."""
@@ -221,15 +271,12 @@ class Settlements:
                 self.ack([delivery])
                 return
 
-    def _on_restored(self, delivery: Delivery, _: asyncio.Task[None]) -> None:
-        del self._restoring[delivery]
-
     async def aclose(self) -> None:
-        """Hand back what is held; the rest goes back with the connection."""
+        """Hand back what is held, and what would be counted; the rest goes back with the connection."""
         if self.session is not None:
-            self._restore([each for each in self.unsettled.values() if each.tag < 0])
+            self.requeue([each for each in self.unsettled.values() if each.tag < 0 or self._is_counted(each)])
         if self._restoring:
-            _, late = await asyncio.wait(list(self._restoring.values()), timeout=self._patience)
+            _, late = await asyncio.wait(set(self._restoring.values()), timeout=self._patience)
             for task in late:
                 task.cancel()
         self.write_acks()
@@ -267,7 +314,7 @@ class Settlements:
         """
         session, fresh = self.session, set[Delivery]()
         known = [each for tag in self._old if (each := self.unsettled.get(tag)) is not None]
-        old = [each for each in known if each.queue not in fixed and each not in self._exchanging]
+        old = [each for each in known if each.queue not in fixed and each.flaw is None and each not in self._exchanging | self._restoring]
         if old and session is not None:
             holding = self._ensure_holding(session)
             holding.apart.update(old)

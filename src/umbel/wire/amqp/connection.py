@@ -122,6 +122,11 @@ class Connection(Generic[D]):
         self._server: Mapping[str, Any] = {}
         self._heartbeat = 0
 
+    @property
+    def server_version(self) -> str:
+        """As the broker gives it, ``4.1.2`` for one; empty when it gives none."""
+        return str(self._server.get("version") or "")
+
     def data_to_send(self) -> bytes:
         """What to write to the peer, once."""
         if not self.outgoing:

@@ -1,14 +1,20 @@
+import json
+import re
+import shlex
+
 import pytest
 
 from umbel.brokers.amqp.declaring import (
     LEVELS,
     LONGEST_DELAY,
     bind_delayed,
+    counts_deliveries,
     dead_queue,
     declare_delayed,
     declare_queue,
     delayed_key,
     entry_level,
+    limit_advice,
 )
 from umbel.brokers.topology import Binding, Exchange, Queue
 
@@ -89,3 +95,42 @@ def test_a_message_enters_at_its_highest_level(seconds, level):
     assert entry_level(seconds) == level
     bits = delayed_key("q", seconds).split(".")[:LEVELS]
     assert "1" not in bits[: LEVELS - 1 - level]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "alone", "among_others"),
+    [
+        ({"x-queue-type": "quorum"}, True, True),
+        ({"x-delivery-limit": 2}, True, True),
+        ({}, False, True),
+        ({"x-queue-type": "classic"}, False, False),
+        ({"x-queue-type": "stream"}, False, False),
+    ],
+)
+def test_queues_that_count_deliveries(arguments, alone, among_others):
+    queue = Queue("q", arguments=arguments)
+    assert (counts_deliveries(queue, some_do=False), counts_deliveries(queue, some_do=True)) == (alone, among_others)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "version", "limit"),
+    [
+        ({}, "3.13.7", None),
+        ({}, "", None),
+        ({}, "4.1.2", "20 times"),
+        ({"x-delivery-limit": 2}, "3.10.8", "2 times"),
+        ({"x-delivery-limit": -1}, "4.1.2", None),
+        ({"x-delivery-limit": 2, "x-dead-letter-exchange": ""}, "4.1.2", None),
+    ],
+)
+def test_advice_on_a_delivery_limit(arguments, version, limit):
+    advice = limit_advice(Queue("a.b", arguments=arguments), version, "shop")
+    if limit is None:
+        assert advice is None
+        return
+    assert limit in advice
+    command = shlex.split(advice[advice.index("rabbitmqctl") :])
+    assert command[:4] == ["rabbitmqctl", "set_policy", "-p", "shop"]
+    assert re.fullmatch(command[5], "a.b")
+    assert not re.fullmatch(command[5], "axb")
+    assert json.loads(command[6]) == {"dead-letter-exchange": "", "dead-letter-routing-key": "a.b.dead"}
