@@ -19,7 +19,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from chaos import breaking, cutting, delaying, ending, failing, fairness, freezing, killing, leasing, looping, orphaning, restarting
+from chaos import (
+    breaking,
+    cutting,
+    delaying,
+    ending,
+    failing,
+    failover,
+    fairness,
+    freezing,
+    killing,
+    leasing,
+    looping,
+    orphaning,
+    restarting,
+)
 from chaos.arena import Outcome, Site, private_site
 
 Scenario = Callable[[Site, argparse.Namespace], Outcome]
@@ -39,6 +53,7 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
     "network": (SERVERS, lambda site, _: breaking.run(site)),
     "mute": (SERVERS, lambda site, given: breaking.mute(site, rounds=3 if given.full else 1)),
     "flush": (("redis",), lambda site, _: breaking.flush(site)),
+    "failover": (("redis",), lambda *_: failover.run()),  # on servers of its own
     "freeze": (LEASES, lambda site, given: freezing.run(site, rounds=3 if given.full else 1)),
     "orphans": (ALL, lambda site, given: orphaning.orphans(site, rounds=5 if given.full else 2)),
     "children": (ALL, lambda site, given: orphaning.children(site, kills=30 if given.full else 8)),

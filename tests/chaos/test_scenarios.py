@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos import breaking, cutting, fairness, freezing, killing, orphaning, restarting
+from chaos import breaking, cutting, failover, fairness, freezing, killing, orphaning, restarting
 from chaos.arena import private_site
 
 SEED = 20261120
@@ -84,4 +84,11 @@ def test_orphans(site):
 @pytest.mark.parametrize("site", brokers("rabbitmq", "redis", "sqlite"), indirect=True)
 def test_children(site):
     outcome = orphaning.children(site, kills=6)
+    assert outcome.good, outcome.text()
+
+
+@pytest.mark.slow
+@pytest.mark.redis
+def test_failover():
+    outcome = failover.run(ways=("kill",))
     assert outcome.good, outcome.text()

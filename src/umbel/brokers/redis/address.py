@@ -195,9 +195,12 @@ def addresses(
 def _by_sentinel(
     found: Sequence[Url], tls: bool | Mapping[str, Any] | None, transport: Mapping[str, Any], common: Mapping[str, Any]
 ) -> Address:
-    service = transport.get("master_name")
+    service = transport.get("master_name") or next((url.query["master_name"] for url in found if url.query.get("master_name")), None)
     if not service:
-        raise ImproperlyConfigured("a sentinel:// URL needs broker_transport_options['master_name'], the service that the sentinels watch")
+        raise ImproperlyConfigured(
+            "a sentinel:// URL needs the name of the service that the sentinels watch: "
+            "broker_transport_options['master_name'], or ?master_name=… in the URL"
+        )
     own = transport.get("sentinel_kwargs") or {}
     context = _tls_context(tls if isinstance(tls, Mapping) else {}) if tls else None
     sentinel_context = _tls_context(own) if own.get("ssl") else None

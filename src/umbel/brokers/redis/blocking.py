@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from umbel.brokers.reaching import cause
@@ -32,15 +33,16 @@ def wait_ready(sock: socket.socket, timeout: float, *, write: bool = False) -> b
 
 
 def locate(sentinels: Sentinels) -> tuple[str, int]:
-    """Ask sentinels, in order, for the primary.
+    """Ask sentinels, in order, for the primary. Each has its share of a node's connect timeout: one that is silent must not cost the others theirs.
 
     Raises:
         OperationalError: none of them knows it.
     """
     problems = []
     for node in sentinels.addresses:
+        share = node.connect_timeout / len(sentinels.addresses)
         try:
-            with contextlib.closing(Connection.open(node)) as connection:
+            with contextlib.closing(Connection.open(replace(node, connect_timeout=share), share)) as connection:
                 answer, others = connection.pipeline(
                     [("SENTINEL", "GET-MASTER-ADDR-BY-NAME", sentinels.service), ("SENTINEL", "SENTINELS", sentinels.service)]
                 )

@@ -53,14 +53,12 @@ class StreamConnection(asyncio.Protocol):
         """
         loop = asyncio.get_running_loop()
         connection = cls(address, on_push, on_lost)
+        host, port = await asyncio.to_thread(locate, address.sentinels) if address.sentinels else (address.host, address.port)
         try:
             async with asyncio.timeout(address.connect_timeout):
                 if address.path:
                     await loop.create_unix_connection(lambda: connection, address.path)
                 else:
-                    host, port = address.host, address.port
-                    if address.sentinels:
-                        host, port = await asyncio.to_thread(locate, address.sentinels)
                     await loop.create_connection(lambda: connection, host, port, ssl=address.tls)
                 await connection._log_in()
         except (OSError, TimeoutError) as error:
