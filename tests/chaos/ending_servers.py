@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from chaos.servers import free_port
@@ -69,7 +70,7 @@ class _Server:
             eventually(self._is_up, 30, f"{tool} to listen")
         except AssertionError as error:
             self.end()
-            raise AssertionError(f"{error}\n{self._log.read_text(errors='replace')[-3000:]}") from None
+            raise AssertionError(f"{error}\n{self.log()}") from None
 
     def _is_up(self) -> bool:
         assert self.process.poll() is None, f"it ended with {self.process.returncode}"
@@ -83,6 +84,9 @@ class _Server:
                 return connection.getresponse().read() == b"ok\n"
         except (OSError, http.client.HTTPException):
             return False
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")[-3000:]
 
     def stop(self, number: int) -> None:
         self.process.send_signal(number)
@@ -121,8 +125,9 @@ def _count(path: Path) -> int:
     return int.from_bytes(path.read_bytes(), "little")
 
 
-def _calls(folder: Path) -> int:
-    return sum(_count(path) for path in folder.iterdir() if path.name != "log")
+def _calls(folder: Path, besides: AbstractSet[Path] = frozenset()) -> int:
+    """How many calls have returned, but for those of some processes."""
+    return sum(_count(path) for path in folder.iterdir() if path.name != "log" and path not in besides)
 
 
 @contextlib.contextmanager
@@ -178,7 +183,10 @@ def _reload_under_load(server: _Server, folder: Path, calls: int, reloads: int) 
             for number in range(reloads):
                 until = before + calls * (number + 1) // (reloads + 1)
                 eventually(lambda until=until: _calls(folder) >= until, 60, f"{until} calls")
+                former = set(folder.iterdir())
                 server.process.send_signal(server.reloads[number % len(server.reloads)])
+                # A signal to a server that is just starting again would be its end.
+                eventually(lambda former=former: _calls(folder, former) > CALLS, 60, f"new workers; the log:\n{server.log()}")
             eventually(lambda: _calls(folder) >= before + calls, 60, f"{before + calls} calls")
             assert server.process.poll() is None, f"the server ended with {server.process.returncode}"
         server.stop(server.ends)
