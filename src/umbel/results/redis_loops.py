@@ -67,7 +67,8 @@ class LoopWaiter:
             if found is not None and is_last(found):
                 return True
             try:
-                found = await asyncio.wait_for(queue.get(), READ_AGAIN)
+                async with asyncio.timeout(READ_AGAIN):
+                    found = await queue.get()
                 if found is None:
                     return False
             except builtins.TimeoutError:
@@ -77,7 +78,8 @@ class LoopWaiter:
     async def _answer(connection: StreamConnection, reply: asyncio.Future[Any]) -> Any:
         """A reply; a server that gives none is taken for lost."""
         try:
-            return await asyncio.wait_for(reply, _SILENCE)
+            async with asyncio.timeout(_SILENCE):  # wait_for loses a cancellation that comes with the reply (Python 3.11)
+                return await reply
         except builtins.TimeoutError:
             error = ConnectionLost(f"{connection.address.public()} does not answer")
             connection.fail(error)
