@@ -69,13 +69,3 @@ def test_what_is_unconfirmed_is_waited_for_once_and_told_in_one_line(request, un
 def test_whoever_ends_has_sent_what_was_accepted(request, broker, way):
     returned, found = ending.play(request.getfixturevalue(f"{broker}_url"), way, 8, 60)
     assert (returned, found) == (480, 480)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("way", ["uwsgi SIGINT", "uwsgi reload", "gunicorn SIGQUIT", "gunicorn reload"])
-@pytest.mark.parametrize(
-    "broker", [pytest.param("rabbitmq", marks=pytest.mark.rabbitmq), pytest.param("redis", marks=pytest.mark.redis), "sqlite"]
-)
-def test_a_web_server_that_ends_its_workers_has_sent_what_was_accepted_and_once(request, tmp_path, broker, way):
-    url = f"sqlite:///{tmp_path}/umbel.db" if broker == "sqlite" else request.getfixturevalue(f"{broker}_url")
-    assert ending.serve(url, way, 400, rounds=2) == (set(), 0, [])
