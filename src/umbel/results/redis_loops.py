@@ -107,6 +107,8 @@ class LoopWaiter:
                     raise problem
                 if self._keeper is None or self._keeper.done():
                     self._keeper = asyncio.create_task(self._keep())
+                    # Who closes a loop without cancelling its tasks need not be told of one that is not theirs.
+                    self._keeper._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
             return self._connection
 
     async def _keep(self) -> None:
@@ -139,8 +141,6 @@ class LoopWaiter:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.shut_down()
-        if self._keeper is not None:  # what the program did not cancel it need not be told of
-            self._keeper._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
 
     def stop(self) -> None:
         """Disconnect; called on the loop."""

@@ -134,10 +134,12 @@ def _tell(error: OperationalError, since: float, end: float) -> bool:
 class _Wait:
     """One thread that waits for a key."""
 
-    __slots__ = ("answered", "asked", "began", "error", "gate", "home", "name", "number", "sleeping", "values")
+    __slots__ = ("answered", "asked", "began", "end", "error", "gate", "home", "name", "number", "sleeping", "values")
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, end: float) -> None:
         self.name = key.encode()
+        #: When its time is over (monotonic).
+        self.end = end
         #: What has been read and announced and was not looked at.
         self.values: list[bytes] = []
         self.error: OperationalError | None = None
@@ -152,7 +154,12 @@ class _Wait:
         self.gate: threading.Lock | None = None
         self.sleeping = False
 
+    def left(self, now: float, *, is_lost: bool) -> float:
+        """Seconds that it waits on: its key is read once, however short its time is, unless the server is silent or away."""
+        return (self.end if self.answered or is_lost else max(self.end, self.asked + READ_AGAIN)) - now
+
     def fall_asleep(self) -> threading.Lock:
+        """What to wait for."""
         if self.gate is None:
             self.gate = threading.Lock()
         self.gate.acquire(blocking=False)
@@ -160,6 +167,7 @@ class _Wait:
         return self.gate
 
     def rouse(self) -> None:
+        """Wake its thread."""
         if self.sleeping and self.gate is not None:
             self.sleeping = False
             self.gate.release()
@@ -228,13 +236,12 @@ class Watch:
         Raises:
             OperationalError: there has been no server for half a minute, or there is none when the time is over.
         """
-        end = math.inf if timeout is None else time.monotonic() + timeout
-        wait = _Wait(key)
+        wait = _Wait(key, math.inf if timeout is None else time.monotonic() + timeout)
         try:
             while True:
                 if wait.home is not self._lock:  # it begins; or a callback has forked, and this is the child
                     self._join(wait)
-                values = self._next(wait, end)
+                values = self._next(wait)
                 for value in values:
                     if is_last(value):
                         return True
@@ -291,11 +298,7 @@ class Watch:
                         wait.rouse()
                         return
 
-    def _limit(self, wait: _Wait, end: float) -> float:
-        """When it is time to give up: not before the key was read once, unless the server is silent."""
-        return end if wait.answered or self._problem is not None else max(end, wait.asked + READ_AGAIN)
-
-    def _next(self, wait: _Wait, end: float) -> list[bytes]:
+    def _next(self, wait: _Wait) -> list[bytes]:
         """What has come for a wait; nothing when its time is over."""
         while True:
             gate = None
@@ -306,7 +309,8 @@ class Watch:
                 if wait.values:
                     values, wait.values = wait.values, []
                     return values
-                left = self._limit(wait, end) - time.monotonic()
+                now = time.monotonic()
+                left = wait.left(now, is_lost=self._problem is not None)
                 if left <= 0:
                     if wait.answered and self._problem is None:
                         return []
@@ -317,21 +321,21 @@ class Watch:
                     gate = wait.fall_asleep()
             if gate is not None:
                 # Not for ever: a reader may have been interrupted (KeyboardInterrupt, a soft time limit) when it was about to wake another one.
-                gate.acquire(timeout=min(left, READ_AGAIN))
+                gate.acquire(timeout=min(left if now >= wait.end else wait.end - now, READ_AGAIN))
                 continue
             try:
-                self._read(wait, end)
+                self._read(wait)
             finally:
                 with self._lock:
                     if self._reader is wait:
                         self._reader = None
                     self._wake_a_reader()
 
-    def _read(self, wait: _Wait, end: float) -> None:
+    def _read(self, wait: _Wait) -> None:
         """Read for everybody until something has come for this wait or its time is over."""
         while not wait.values and wait.error is None:
             now = time.monotonic()
-            left = self._limit(wait, end) - now
+            left = wait.left(now, is_lost=self._problem is not None)
             if left <= 0:
                 return
             connection = self._connection
@@ -401,6 +405,7 @@ class Watch:
                     wait.answered = True
                     if reply is not None:
                         wait.values.append(reply)
+                    if wait.values or time.monotonic() >= wait.end:
                         wait.rouse()
 
     def _refuse(self, command: bytes, name: bytes, reply: ReplyError) -> None:

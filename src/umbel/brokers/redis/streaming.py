@@ -137,10 +137,19 @@ class StreamConnection(asyncio.Protocol):
         self.fail(ConnectionLost("closed"))
 
     def shut_down(self) -> None:
-        """Disconnect where the loop is closed; the descriptor goes with this object."""
-        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
-        if sock is not None:
-            with contextlib.suppress(OSError):
+        """Disconnect where the loop is closed. Nothing public closes a transport there: its methods want to call back on the loop.
+
+        The transport of a loop that is not asyncio's own closes its descriptor when it is collected; the server is told now.
+        """
+        self.lost = self.lost or ConnectionLost("closed")
+        transport, self._transport = self._transport, None
+        transport = getattr(getattr(transport, "_ssl_protocol", None), "_transport", transport)
+        close = getattr(transport, "_call_connection_lost", None)
+        sock = transport.get_extra_info("socket") if transport is not None else None
+        with contextlib.suppress(OSError, RuntimeError):  # TLS tells the loop, after all; the descriptor is closed then, too
+            if close is not None:
+                close(None)
+            elif sock is not None:
                 sock.shutdown(socket.SHUT_RDWR)
 
     async def aclose(self) -> None:

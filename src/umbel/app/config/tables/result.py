@@ -135,7 +135,12 @@ REDIS = (
         used=True,
     ),
     Setting(
-        "redis_max_connections", None, COUNT, "Connections of the result store per process.", ("CELERY_REDIS_MAX_CONNECTIONS",), used=True
+        "redis_max_connections",
+        None,
+        COUNT,
+        "Connections of the Redis result store for the threads of a process, at least 2 (unset or 0: 16); each event loop has one more.",
+        ("CELERY_REDIS_MAX_CONNECTIONS",),
+        used=True,
     ),
     Setting("redis_username", None, TEXT, "User, beside `redis_host`.", ("CELERY_REDIS_USERNAME",), used=True),
     Setting("redis_password", None, TEXT, "Password, beside `redis_host`.", ("CELERY_REDIS_PASSWORD",), used=True, secret=True),
