@@ -53,7 +53,7 @@ class Notebook:
             if message["parent_header"].get("msg_id") != cell:
                 continue
             kind, content = message["msg_type"], message["content"]
-            if kind == "stream":
+            if kind == "stream" and content["name"] == "stdout":  # the log tells of other tests' messages, too
                 said.append(content["text"])
             elif kind == "execute_result":
                 said.append(content["data"]["text/plain"])
