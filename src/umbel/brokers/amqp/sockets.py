@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import ssl
 from collections import deque
@@ -16,6 +15,7 @@ from umbel.brokers.amqp.addresses import Address, in_order, tls_context
 from umbel.brokers.base import ATTEMPTS, Delivery, MessageLimits
 from umbel.brokers.reaching import cause
 from umbel.errors import AccessRefused, OperationalError, ProtocolError
+from umbel.runtime import readiness
 from umbel.runtime.clock import SYSTEM
 from umbel.wire.amqp import events
 from umbel.wire.amqp.connection import Connection, State
@@ -193,14 +193,7 @@ class BlockingConnection:
     def _wait(self, timeout: float, *, write: bool) -> tuple[bool, bool]:
         if self._sock.fileno() < 0 or (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
             return True, False
-        if hasattr(select, "poll"):  # no limit on descriptors, unlike select
-            poll = select.poll()
-            poll.register(self._sock, select.POLLIN | select.POLLOUT if write else select.POLLIN)
-            found = poll.poll(max(0.0, timeout) * 1000)
-            mask = found[0][1] if found else 0
-            return bool(mask & ~select.POLLOUT), bool(mask & select.POLLOUT)
-        reading, writing, _ = select.select([self._sock], [self._sock] if write else [], [], max(0.0, timeout))
-        return bool(reading), bool(writing)
+        return readiness.wait(self._sock, timeout, write=write)
 
     def drain(self) -> bool:
         """Handle what has come, without waiting; returns whether anything had.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import socket
 import ssl
 import time
@@ -16,6 +15,7 @@ from umbel.brokers.reaching import cause
 from umbel.brokers.redis.address import Address, Sentinels
 from umbel.brokers.redis.replies import translate
 from umbel.errors import AccessRefused, OperationalError, ProtocolError
+from umbel.runtime import readiness
 from umbel.wire.redis.resp import Argument, Parser, ReplyError, pack_all
 from umbel.wire.redis.scripts import Script
 
@@ -24,12 +24,7 @@ _CHUNK = 1 << 17
 
 def wait_ready(sock: socket.socket, timeout: float, *, write: bool = False) -> bool:
     """Wait until a socket can be read (or written); whether it can."""
-    if not hasattr(select, "poll"):  # Windows, and where eventlet has patched it away
-        found = select.select([] if write else [sock], [sock] if write else [], [], max(0.0, timeout))
-        return bool(found[0] or found[1])
-    poller = select.poll()  # no limit on descriptors, unlike select
-    poller.register(sock, select.POLLOUT if write else select.POLLIN)
-    return bool(poller.poll(max(0, int(timeout * 1000 + 0.999))))
+    return any(readiness.wait(sock, timeout, read=not write, write=write))
 
 
 def locate(sentinels: Sentinels) -> tuple[str, int]:
