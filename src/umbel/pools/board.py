@@ -1,6 +1,6 @@
 """The slot board: what a child is doing, in memory that its parent reads without asking.
 
-One small file is mapped by a child and its parent. The child stamps the job that it starts; the parent reads the stamp when it needs to
+One page is mapped by a child and its parent. The child stamps the job that it starts; the parent reads the stamp when it needs to
 know: for time limits, for what is active, and above all after a death, when exactly the stamped job is to blame.
 
 The same memory takes back work. A child runs its jobs in the order of their numbers, and a number is never used twice. So one number, the
@@ -20,16 +20,19 @@ SOFT     parent  job whose soft time limit has passed
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import os
 import tempfile
+from multiprocessing import reduction
 from typing import Any
 
 from umbel.runtime.clock import SYSTEM
 
 _CURRENT, _STARTED, _SINCE, _BARRIER, _SOFT = range(5)
-_SIZE = 64
+#: The cells; behind them, from `LOCK` on, is room for the lock.
+_CELLS = 64
+LOCK = 64
+_SIZE = 128
 #: Seconds to wait for the lock of a child that may have died holding it.
 _PATIENCE = 0.05
 
@@ -38,16 +41,16 @@ class Board:
     """One child's cells.
 
     Args:
-        memory: at least 64 writable bytes that both sides share.
+        memory: at least 64 writable bytes that both sides share; whoever made it frees it.
         lock: shared by both sides.
     """
 
-    __slots__ = ("_lock", "_memory", "_numbers", "_times")
+    __slots__ = ("_lock", "_numbers", "_times")
 
     def __init__(self, memory: mmap.mmap | bytearray, lock: Any) -> None:
-        self._memory = memory
-        self._numbers = memoryview(memory).cast("Q")
-        self._times = memoryview(memory).cast("d")
+        cells = memoryview(memory)[:_CELLS]
+        self._numbers = cells.cast("Q")
+        self._times = cells.cast("d")
         self._lock = lock
 
     # the child's side
@@ -116,42 +119,64 @@ class Board:
         self._numbers[_SOFT] = number
 
     def close(self) -> None:
-        """Unmap."""
+        """Let go of the memory."""
         self._numbers.release()
         self._times.release()
-        if isinstance(self._memory, mmap.mmap):
-            self._memory.close()
 
 
-def create() -> tuple[str, mmap.mmap]:
-    """A new board file: its path and the parent's mapping of it. The parent removes the file once the child has mapped it."""
-    if os.access("/dev/shm", os.W_OK):  # noqa: S108 - mkstemp makes a private file there
-        with contextlib.suppress(OSError):  # it is full
-            return _create("/dev/shm")  # noqa: S108
-    return _create(None)
+class Memory:
+    """A page that a child and its parent share. It has no name anywhere, so the kernel frees it with those who have it, however they end.
+
+    It can be passed to a child as it starts; call `seal` then.
+
+    Args:
+        descriptor: of one that was passed; a new one is made without it.
+    """
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        self._descriptor = _create() if descriptor is None else descriptor
+        self.map = mmap.mmap(self._descriptor, _SIZE)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _attach, (reduction.DupFd(self._descriptor),)
+
+    def seal(self) -> None:
+        """Nobody else will have it. Safe twice."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Unmap."""
+        self.seal()
+        self.map.close()
 
 
-def _create(folder: str | None) -> tuple[str, mmap.mmap]:
-    descriptor, path = tempfile.mkstemp(prefix="umbel-board-", dir=folder)
+def _create() -> int:
+    """A descriptor of an empty file of the right size, that has no name any more."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("umbel-board")
+    else:
+        descriptor, path = tempfile.mkstemp(prefix="umbel-board-")
+        os.unlink(path)  # noqa: PTH108
     try:
         if hasattr(os, "posix_fallocate"):  # a page that is not there when it is first written to would end the process (SIGBUS)
             os.posix_fallocate(descriptor, 0, _SIZE)
         else:
             os.ftruncate(descriptor, _SIZE)
-        return path, mmap.mmap(descriptor, _SIZE)
     except OSError:
-        os.unlink(path)  # noqa: PTH108
-        raise
-    finally:
         os.close(descriptor)
+        raise
+    return descriptor
 
 
-def attach(path: str) -> mmap.mmap:
-    """The child's mapping of a board file."""
-    with open(path, "r+b") as file:  # noqa: PTH123 - start-up of every child; pathlib is slower
-        return mmap.mmap(file.fileno(), _SIZE)
+def _attach(passed: Any) -> Memory:
+    """The child's side of a memory."""
+    memory = Memory(passed.detach())
+    memory.seal()  # the mapping goes on
+    return memory
 
 
 def private() -> bytearray:
     """Memory for a board inside one process."""
-    return bytearray(_SIZE)
+    return bytearray(_CELLS)

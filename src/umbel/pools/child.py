@@ -24,7 +24,7 @@ from umbel.execution.base import SoftLimit
 from umbel.hooks import worker_process_init, worker_process_shutdown
 from umbel.pools import framing
 from umbel.pools.base import ChildOptions, JobTuple, Outcome
-from umbel.pools.board import Board, attach
+from umbel.pools.board import Board, Memory
 from umbel.pools.effects import AppEffects
 from umbel.pools.executor import Executor
 from umbel.runtime import importing
@@ -69,18 +69,18 @@ class SocketChannel:
         self._line.sendall(framing.render(framing.OUTCOMES, [tuple(outcome) for outcome in outcomes]))
 
 
-def main(line: socket.socket, board_path: str, lock: Any, options: ChildOptions) -> None:
+def main(line: socket.socket, memory: Memory, lock: Any, options: ChildOptions) -> None:
     """What a child process runs.
 
     Args:
         line: the child's end of the socket pair.
-        board_path: file of the slot board.
+        memory: of the slot board.
         lock: the board's lock.
         options: what to load and how to be called.
     """
     die_with_parent()
     importing.begin_for_child()
-    board = Board(attach(board_path), lock)
+    board = Board(memory.map, lock)
     leave_signals_to_parent()
     limit = SoftLimit()
     watch_soft_limit(board, limit)
@@ -160,15 +160,8 @@ def watch_soft_limit(board: Board, limit: SoftLimit) -> None:
 def die_with_parent() -> None:
     """Ask the kernel to end this process with the one that forked it, whatever it is doing.
 
-    That one, the template, ends when the consumer process does: it sees the end of a pipe, of which each child inherits the writing end.
+    That one, the template, ends when the consumer process does: it sees the end of its socket.
     """
-    from multiprocessing import forkserver
-
-    # The standard library has no public way to it.
-    template, name = vars(forkserver)["_forkserver"], "_forkserver_alive_fd"
-    if (alive := getattr(template, name, None)) is not None:
-        os.close(alive)
-        setattr(template, name, None)
     if sys.platform != "linux":
         return
     import ctypes

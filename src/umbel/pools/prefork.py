@@ -10,13 +10,13 @@ import socket
 from collections import deque
 from collections.abc import Sequence
 from multiprocessing.context import BaseContext
-from pathlib import Path
 from typing import Any
 
-from umbel.pools import board, framing, lock
+from umbel.pools import framing
 from umbel.pools.base import ChildOptions, JobTuple, Outcome, SeatListener
-from umbel.pools.board import Board
+from umbel.pools.board import Board, Memory
 from umbel.pools.child import main
+from umbel.pools.lock import SharedLock
 
 _CHUNK = 1 << 18
 #: Seconds between two looks whether a child that is ending has ended.
@@ -50,17 +50,18 @@ class ChildSeat:
                 self._ours.setblocking(False)
                 for line in (self._ours, theirs):
                     line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-                self._board_path, memory = board.create()
-                undo.callback(self._forget_path)
-                self._lock = lock.create(context)
-                undo.callback(self._forget_name)
-                self._board = Board(memory, self._lock)
+                self._memory = Memory()
+                undo.callback(self._memory.close)
+                self._lock = SharedLock(self._memory)
+                undo.callback(self._lock.close)
+                self._board = Board(self._memory.map, self._lock)
                 undo.callback(self._board.close)
                 # BaseContext does not declare what all its children have.
                 self._process: Any = context.Process(  # type: ignore[attr-defined]
-                    target=main, args=(theirs, self._board_path, self._lock, options), name=f"umbel-child-{self.index}", daemon=True
+                    target=main, args=(theirs, self._memory, self._lock, options), name=f"umbel-child-{self.index}", daemon=True
                 )
                 self._process.start()
+                self._memory.seal()
             undo.pop_all()
         self._loop.add_reader(self._ours.fileno(), self._on_readable)
         self._loop.add_reader(self._process.sentinel, self._on_exit)
@@ -110,6 +111,8 @@ class ChildSeat:
         self._detach()
         self._ours.close()
         self._board.close()
+        self._lock.close()
+        self._memory.close()
         with contextlib.suppress(ValueError):
             self._process.close()
 
@@ -135,8 +138,7 @@ class ChildSeat:
                 self._listener.on_outcomes(self, [Outcome(*fields) for fields in payload])
             elif kind == framing.READY:
                 self.is_ready = True
-                self._forget_path()
-                self._forget_name()
+                self._lock.forget_name()
                 self._listener.on_ready(self)
             elif kind == framing.FAILED:
                 self._failure = payload
@@ -173,16 +175,7 @@ class ChildSeat:
             self._loop.remove_reader(self._process.sentinel)
         if self._farewell is not None:
             self._farewell.cancel()
-        self._forget_path()
-        self._forget_name()
-
-    def _forget_path(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            Path(self._board_path).unlink()
-
-    def _forget_name(self) -> None:
-        if isinstance(self._lock, lock.SharedLock):
-            self._lock.forget_name()
+        self._lock.forget_name()
 
     # writing without blocking
 

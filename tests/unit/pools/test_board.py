@@ -1,9 +1,10 @@
 import errno
 import os
 import threading
-from pathlib import Path
 
-from umbel.pools.board import Board, attach, create, private
+import pytest
+
+from umbel.pools.board import Board, Memory, private
 
 
 def board():
@@ -36,16 +37,23 @@ def test_a_lock_that_nobody_gives_back_does_not_stop_the_parent():
 
 
 def test_both_sides_see_one_memory():
-    path, memory = create()
+    ours = Memory()
+    theirs = Memory(os.dup(ours._descriptor))
     lock = threading.Lock()
-    parent, child = Board(memory, lock), Board(attach(path), lock)
-    Path(path).unlink()
+    parent, child = Board(ours.map, lock), Board(theirs.map, lock)
     child.claim(3)
     assert parent.current == 3
     parent.pass_soft_limit(3)
     assert child.soft_target == 3
-    parent.close()
-    child.close()
+    for each in (parent, child, ours, theirs):
+        each.close()
+
+
+def test_a_memory_has_no_name():
+    memory = Memory()
+    assert os.fstat(memory._descriptor).st_nlink == 0
+    memory.close()
+    memory.close()
 
 
 def test_each_job_is_had_by_exactly_one_side():
@@ -69,17 +77,14 @@ def test_each_job_is_had_by_exactly_one_side():
     assert started == sorted(started)
 
 
-def test_a_full_shared_memory_is_noticed_when_the_board_is_made(monkeypatch):
+def test_a_full_memory_is_noticed_when_the_board_is_made(monkeypatch):
     def allocate(descriptor, offset, length):
-        path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
-        made.append(path)
-        if path.startswith("/dev/shm/"):
-            raise OSError(errno.ENOSPC, "No space left on device")
+        made.append(descriptor)
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     made = []
-    monkeypatch.setattr(os, "posix_fallocate", lambda *args: (allocate(*args), os.ftruncate(args[0], args[2])))
-    path, memory = create()
-    memory.close()
-    Path(path).unlink()
-    assert [Path(one).parent == Path("/dev/shm") for one in made] == [True, False]
-    assert not any(Path(one).exists() for one in made)
+    monkeypatch.setattr(os, "posix_fallocate", allocate)
+    with pytest.raises(OSError, match="No space"):
+        Memory()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(made[0])

@@ -2,9 +2,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from multiprocessing.forkserver import read_signed
 
-from umbel.pools.template import holding_stop_signals
+import pytest
+
+from umbel.pools.template import Template, holding_stop_signals
 
 
 def test_a_signal_that_comes_while_a_process_is_started_is_heard_afterwards():
@@ -34,3 +38,63 @@ def test_what_is_started_is_deaf_from_birth_and_passes_no_mask_on():
     os.kill(process.pid, signal.SIGTERM)
     said, _ = process.communicate("\n", timeout=20)
     assert (process.returncode, said) == (0, "alive\n")
+
+
+@pytest.fixture
+def template(tmp_path, monkeypatch):
+    """A template process of its own, which ends with the other side of its socket."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made = Template()
+    yield made
+    if made._line is not None:
+        made._line.close()
+        os.waitpid(made._pid, 0)
+
+
+def fork(template):
+    """Request a child that is given nothing to run; returns its process id and how it ended."""
+    report, order = template.fork([])
+    try:
+        pid = read_signed(report)
+    finally:
+        os.close(order)
+    try:
+        return pid, read_signed(report)
+    finally:
+        os.close(report)
+
+
+def test_it_forks_at_request_and_has_no_address(template, tmp_path):
+    pid, code = fork(template)
+    assert pid not in (os.getpid(), template._pid)
+    assert code == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_that_died_is_followed_by_another(template):
+    fork(template)
+    first = template._pid
+    os.kill(first, signal.SIGKILL)
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+    fork(template)
+    assert template._pid != first
+
+
+def test_a_request_that_cannot_be_met_costs_nobody_else(template, tmp_path):
+    """As when the machine has no process left: the children of a template that ended would end with it."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\n"
+        "fork, failures = os.fork, [OSError(11, 'Resource temporarily unavailable')]\n"
+        "def failing():\n"
+        "    if failures: raise failures.pop()\n"
+        "    return fork()\n"
+        "os.fork = failing\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        template.ensure_running()
+    with pytest.raises(EOFError):
+        fork(template)
+    first = template._pid
+    assert fork(template)[1] == 1
+    assert template._pid == first
