@@ -30,6 +30,7 @@ from chaos import (
     freezing,
     killing,
     leasing,
+    leaving,
     looping,
     orphaning,
     restarting,
@@ -58,6 +59,7 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
     "orphans": (ALL, lambda site, given: orphaning.orphans(site, rounds=5 if given.full else 2)),
     "children": (ALL, lambda site, given: orphaning.children(site, kills=30 if given.full else 8)),
     "ends": (ALL, lambda site, given: ending.run(site, processes=100 if given.full else 20)),
+    "leaving": (("sqlite",), lambda site, given: leaving.run(site, seed=given.seed, kills=200 if given.full else 10)),
     "loop": (SERVERS, lambda site, _: looping.run(site)),
     "failpoints": (ALL, lambda site, _: failing.run_all(site)),
 }

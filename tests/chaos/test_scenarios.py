@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos import breaking, cutting, failover, fairness, freezing, killing, orphaning, restarting
+from chaos import breaking, cutting, failover, fairness, freezing, killing, leaving, orphaning, restarting
 from chaos.arena import private_site
 
 SEED = 20261120
@@ -28,6 +28,13 @@ def site(request):
 @pytest.mark.parametrize("site", brokers("rabbitmq", "redis", "sqlite"), indirect=True)
 def test_kill(site):
     outcome = killing.run(site, tasks=500, kills=3, interval=1.5, seed=SEED)
+    assert outcome.good, outcome.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", brokers("sqlite"), indirect=True)
+def test_leaving(site):
+    outcome = leaving.run(site, kills=4, seed=SEED)
     assert outcome.good, outcome.text()
 
 

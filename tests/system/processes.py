@@ -162,6 +162,23 @@ def group(leader: int) -> list[int]:
     return found
 
 
+def mapped(pids: list[int]) -> set[str]:
+    """Files that some processes map, as the kernel names them: with `` (deleted)`` behind those that have no name any more."""
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+                fields = line.split(maxsplit=5)
+                if len(fields) == 6:
+                    found.add(fields[5])
+    return found
+
+
+def named_shared_memory(pids: list[int]) -> set[str]:
+    """What they have in ``/dev/shm`` under a name. Others use that folder, too, so this is how to know whose a name is."""
+    return {path for path in mapped(pids) if path.startswith("/dev/shm/") and not path.endswith(" (deleted)")}
+
+
 def proportional_memory(pids: list[int]) -> float:
     """PSS of some processes, MB: shared pages are divided among those who share them."""
     total = 0

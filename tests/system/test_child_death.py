@@ -184,19 +184,6 @@ def test_a_new_template_is_as_deaf_to_a_stop_as_the_first(stage):
 
 
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)
-def test_a_killed_group_leaves_no_shared_memory(stage):
-    worker = stage.worker("-c", "2")
-    assert pool_is(stage, 2)
-    fields = [line.split() for line in Path(f"/proc/{worker.pid}/maps").read_text().splitlines()]
-    mapped = {int(line[4]) for line in fields if len(line) > 5 and line[5].startswith("/dev/shm/")}
-    assert len(mapped) >= 4  # a board and a lock for each child
-    worker.kill_group()
-    worker.wait()
-    named = {entry.inode() for entry in os.scandir("/dev/shm")}
-    assert not mapped & named
-
-
-@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_a_copy_of_the_process_that_a_task_forked_ends_with_the_task(stage):
     worker = stage.worker("-c", "1")
     stage.send("mark").get(timeout=10)
