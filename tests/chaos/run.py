@@ -33,6 +33,7 @@ from chaos import (
     leaving,
     looping,
     orphaning,
+    refusing,
     restarting,
 )
 from chaos.arena import Outcome, Site, private_site
@@ -55,6 +56,8 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
     "mute": (SERVERS, lambda site, given: breaking.mute(site, rounds=3 if given.full else 1)),
     "flush": (("redis",), lambda site, _: breaking.flush(site)),
     "failover": (("redis",), lambda *_: failover.run()),  # on servers of its own
+    "misconf": (("redis",), lambda site, _: refusing.misconf(site)),
+    "full": (("sqlite",), lambda site, _: refusing.full(site)),
     "freeze": (LEASES, lambda site, given: freezing.run(site, rounds=3 if given.full else 1)),
     "orphans": (ALL, lambda site, given: orphaning.orphans(site, rounds=5 if given.full else 2)),
     "children": (ALL, lambda site, given: orphaning.children(site, kills=30 if given.full else 8)),

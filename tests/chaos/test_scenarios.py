@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos import breaking, cutting, failover, fairness, freezing, killing, leaving, orphaning, restarting
+from chaos import breaking, cutting, failover, fairness, freezing, killing, leaving, orphaning, refusing, restarting
 from chaos.arena import private_site
 
 SEED = 20261120
@@ -98,4 +98,11 @@ def test_children(site):
 @pytest.mark.redis
 def test_failover():
     outcome = failover.run(ways=("kill",))
+    assert outcome.good, outcome.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", brokers("redis"), indirect=True)
+def test_misconf(site):
+    outcome = refusing.misconf(site)
     assert outcome.good, outcome.text()
