@@ -28,6 +28,7 @@ from chaos import (
     failover,
     fairness,
     freezing,
+    jumping,
     killing,
     leasing,
     leaving,
@@ -58,6 +59,7 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
     "failover": (("redis",), lambda *_: failover.run()),  # on servers of its own
     "misconf": (("redis",), lambda site, _: refusing.misconf(site)),
     "full": (("sqlite",), lambda site, _: refusing.full(site)),
+    "jumps": (ALL, lambda site, _: jumping.run(site)),
     "freeze": (LEASES, lambda site, given: freezing.run(site, rounds=3 if given.full else 1)),
     "orphans": (ALL, lambda site, given: orphaning.orphans(site, rounds=5 if given.full else 2)),
     "children": (ALL, lambda site, given: orphaning.children(site, kills=30 if given.full else 8)),
