@@ -6,13 +6,14 @@ performs no I/O but `Seat.send`.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
 from umbel.brokers.base import Delivery
 from umbel.pools.base import JobTuple, Outcome, Seat
-from umbel.pools.sharing import MOST, OVERDUE, QUICK, Pace, is_overdue, room
+from umbel.pools.sharing import MOST, QUICK, Pace, is_overdue, room
 from umbel.runtime.clock import SYSTEM
 from umbel.worker.jobs import Entry
 
@@ -231,19 +232,19 @@ class Dispatcher:
 
     # taking back
 
-    def relieve(self, now: float) -> bool:
+    def relieve(self, now: float) -> float:
         """Take back what waits behind jobs that run longer than such jobs should.
 
         Args:
             now: monotonic seconds.
 
         Returns:
-            Whether all seats run something that takes a while: what is ready here had better go to another worker.
+            Seconds for which all seats have been running what they run now; 0 when one is free, or about to begin.
         """
-        is_jammed = bool(self.stations)
+        jammed = math.inf if self.stations else 0.0
         for station in self.stations.values():
             number, since = station.seat.current() if station.given else (0, now)
-            is_jammed = is_jammed and number != 0 and now - since > OVERDUE
+            jammed = min(jammed, now - since if number else 0.0)
             if not number or station.is_stalled:
                 continue
             if is_overdue(now - since, self.pace.usual(station.given[number].task) if number in station.given else None):
@@ -251,7 +252,7 @@ class Dispatcher:
                 if len(station.given) > 1:
                     self._reclaim(station)
         self.pump()
-        return is_jammed
+        return jammed
 
     def reclaim_all(self) -> list[Entry]:
         """Take back everything that has not started, everywhere, and return what may be handed back; it is the caller's now."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+from umbel.pools.sharing import OVERDUE
+
 #: Seconds of work to have at hand.
 REACH = 0.1
 #: Unsettled messages, at most.
@@ -35,6 +37,20 @@ def window(slots: int, rate: float, *, runtime: float = 0.0, multiplier: int | N
         return (slots * multiplier if multiplier else 65_535) + held
     reserve = 0 if rate < SLOW * slots or runtime > LONG else math.ceil(rate * REACH)
     return min(CEILING, slots + reserve) + held
+
+
+def had_better_go(count: int, jammed: float, runtime: float) -> bool:
+    """Whether messages that wait here had better go to another worker at once.
+
+    Only where tasks are slow in the mean: then there are few, and they may wait for long. Where tasks are quick there are hundreds, a slot is free in
+    a moment, and to hand them back and have them delivered again, as messages that were out before, costs several times what they would wait.
+
+    Args:
+        count: how many wait.
+        jammed: for how long no slot has become free, seconds.
+        runtime: what a task took lately, a mean in seconds.
+    """
+    return count > 0 and runtime > LONG and jammed > OVERDUE
 
 
 class Rate:

@@ -37,7 +37,7 @@ from umbel.worker.options import WorkerOptions, node_name, processors
 from umbel.worker.seating import PreforkSeating, Seating
 from umbel.worker.settling import Settlement
 from umbel.worker.supervising import Supervisor
-from umbel.worker.window import Rate, window
+from umbel.worker.window import Rate, had_better_go, window
 
 logger = logging.getLogger("umbel.worker")
 
@@ -239,8 +239,9 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _RELIEF if self.dispatcher.outstanding else LOOK)
             now = SYSTEM.monotonic()
-            is_jammed = self.dispatcher.relieve(now) and self._multiplier is None
-            if is_jammed and self.dispatcher.ready:
+            jammed = self.dispatcher.relieve(now)
+            is_jammed = self._multiplier is None and had_better_go(len(self.dispatcher.ready), jammed, rate.runtime)
+            if is_jammed:
                 self._hand_back()
             if now < next_look:
                 continue
@@ -252,9 +253,9 @@ class Worker:
             rate.tick(done, took, now)
             if done or not self.dispatcher.is_full:
                 last_progress = now
-            if is_jammed or (now - last_progress >= _JAMMED and self._multiplier is None):
+            if now - last_progress >= _JAMMED and self._multiplier is None:
                 self._hand_back()
-            else:
+            elif not is_jammed:
                 self.consumer.set_window(self._window(rate))
 
     def _window(self, rate: Rate) -> int:

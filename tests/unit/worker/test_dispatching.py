@@ -74,21 +74,20 @@ def test_what_waits_behind_a_slow_job_is_given_to_a_sibling():
     assert [e.id for e in one.stations[first].given.values()] == ["t0"]
 
 
-def test_a_worker_is_jammed_when_all_seats_run_something_that_takes_a_while():
+def test_a_worker_is_jammed_for_as_long_as_no_seat_has_been_free():
     one = dispatcher()
-    assert not one.relieve(now=9.0)
+    assert one.relieve(now=9.0) == 0
     one.offer(entries(2))
     one.seats[0].begin(1, since=1.0)
-    assert not one.relieve(now=9.0)  # the other has yet to begin
-    one.seats[1].begin(2, since=8.995)
-    assert not one.relieve(now=9.0)
-    assert one.relieve(now=9.02)
+    assert one.relieve(now=9.0) == 0  # the other has yet to begin
+    one.seats[1].begin(2, since=8.5)
+    assert one.relieve(now=9.0) == 0.5
     list(one.finished(one.seats[0], [outcome(1)]))
-    assert not one.relieve(now=9.02)
+    assert one.relieve(now=9.5) == 0
 
 
 def test_without_seats_nothing_is_jammed():
-    assert not dispatcher(seats=0).relieve(now=9.0)
+    assert dispatcher(seats=0).relieve(now=9.0) == 0
 
 
 def test_what_a_seat_has_not_begun_stays_there():

@@ -1,4 +1,4 @@
-from umbel.worker.window import CEILING, Rate, window
+from umbel.worker.window import CEILING, Rate, had_better_go, window
 
 
 def test_slow_tasks_have_no_reserve():
@@ -46,3 +46,13 @@ def test_what_a_task_takes_is_remembered_for_some_seconds():
     for tick in range(21, 400):
         rate.tick(2, 0.002, tick * 0.05)
     assert rate.runtime < 0.003
+
+
+def test_what_waits_goes_where_tasks_are_slow():
+    assert had_better_go(3, 0.02, runtime=0.058)
+    assert not had_better_go(3, 0.005, runtime=0.058)
+    assert not had_better_go(0, 9.0, runtime=0.058)
+
+
+def test_what_waits_for_a_moment_behind_a_rare_slow_task_stays():
+    assert not had_better_go(360, 0.05, runtime=0.0006)
