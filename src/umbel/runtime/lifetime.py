@@ -63,8 +63,11 @@ def attach(*, after_fork: Callable[[], None], before_exit: Callable[[], None] | 
 
 
 def is_child_process() -> bool:
-    """Whether this process was forked after Umbel was imported, or is a child of `multiprocessing`: such ones may end without atexit functions."""
-    return os.getpid() != _IMPORTED_IN or _is_multiprocessing_child()
+    """Whether this process may end without atexit functions: it was forked after Umbel was imported, `multiprocessing` made it, or uWSGI did.
+
+    uWSGI ends its workers without them, whether a worker loaded the app itself (`lazy-apps`) or its master did.
+    """
+    return os.getpid() != _IMPORTED_IN or _is_multiprocessing_child() or "uwsgi" in sys.modules
 
 
 def _is_multiprocessing_child() -> bool:

@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 import textwrap
+import types
 
 import pytest
 
 from umbel import Umbel
 from umbel.hooks import Signal
-from umbel.runtime.lifetime import _Moment, attach
+from umbel.runtime.lifetime import _Moment, attach, is_child_process
 
 
 class Resident:
@@ -167,3 +168,9 @@ def test_one_collection_may_take_an_object_and_its_class(monkeypatch):
     gc.collect()
     assert not complaints
     assert (len(moment), signal.receivers) == (0, ())
+
+
+def test_a_worker_of_uwsgi_that_loads_the_app_itself_may_end_without_exit_functions(monkeypatch):
+    assert not is_child_process()
+    monkeypatch.setitem(sys.modules, "uwsgi", types.ModuleType("uwsgi"))
+    assert is_child_process()
