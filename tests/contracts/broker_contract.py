@@ -128,6 +128,32 @@ class TestRoundtrip:
         assert received == sent
         kit.wait_length(queue, 0)
 
+    @on_loop
+    async def test_many_queues(self, kit: Kit):
+        """Brokers look at a part of many queues at a time, begin to consume from many at once, and gather acknowledgements."""
+        queues = [kit.queue(f"many-{number}") for number in range(20)]
+        expected = []
+        for number, queue in enumerate(queues):
+            expected += [f"{number}.{each}".encode() for each in range(number % 4)]
+            kit.publish(queue, *[f"{number}.{each}".encode() for each in range(number % 4)])
+        async with kit.consuming(*queues, window=8) as sink:
+            received = []
+            while len(received) < len(expected):
+                batch = await sink.take(1)
+                received += bodies(batch)
+                sink.consumer.ack(batch)
+            assert sorted(received) == sorted(expected)
+            for queue in queues[::5]:  # all are empty now: each wakes the consumer
+                kit.publish(queue, b"late")
+                late = await sink.one()
+                await sink.consumer.delay([(late, time.time() + 0.3)])
+            again = await sink.take(len(queues[::5]))
+            assert {delivery.queue for delivery in again} == {queue.name for queue in queues[::5]}
+            sink.consumer.ack(again)
+            await sink.consumer.flush()
+        for queue in queues:
+            kit.wait_length(queue, 0)
+
 
 class TestPublishing:
     def test_confirm_means_that_the_broker_has_it(self, kit: Kit):

@@ -245,6 +245,40 @@ async def test_a_queue_that_may_not_be_declared_and_is_missing(bench, caplog):
 
 
 @on_loop
+async def test_one_refused_queue_among_many(bench, caplog):
+    """They are declared together; the broker's refusal closes the channel on which that is done."""
+    queues = [bench.queue(f"many-{number}") for number in range(20)]
+    other = bench.queue("other")
+    bench.client.declare(other)
+    refused = Queue(other.name, arguments={"x-max-length": 1000})
+    for queue in (*queues, other):
+        bench.publish(queue, queue.name.encode())
+    sink = await bench.start(*queues, refused, window=30)
+    assert sorted(bodies(await sink.take(21))) == sorted(queue.name.encode() for queue in (*queues, other))
+    assert "exists with other arguments" in caplog.text
+    await sink.consumer.aclose()
+
+
+@on_loop
+async def test_many_consumers_stay_while_redelivered_messages_run(bench):
+    """Each such message is set apart from the window; a window of 0 would end all consumers, and begin them anew."""
+    queues = [bench.queue(f"many-{number}") for number in range(20)]
+    for queue in queues:
+        bench.publish(queue, b"x")
+    sink = await bench.start(*queues, window=2)
+    await sink.take(2)
+    await sink.consumer.aclose()
+    sink = await bench.start(*queues, window=2)
+    begun = sink.consumer._numbers
+    for _ in queues:
+        delivery = await sink.one()
+        await sink.consumer.begin(delivery)
+        sink.consumer.ack([delivery])
+    assert sink.consumer._numbers == begun == 20
+    await sink.consumer.aclose()
+
+
+@on_loop
 async def test_the_window_of_a_quorum_queue_is_kept_while_it_changes(bench):
     queue = bench.queue(arguments={"x-queue-type": "quorum"})
     bench.publish(queue, *(b"%d" % number for number in range(60)))

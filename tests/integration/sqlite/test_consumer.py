@@ -57,3 +57,19 @@ async def test_after_an_error_the_pause_is_kept_whatever_else_comes_up(kit, monk
         await asyncio.sleep(0)
     assert len(tries) == failed
     await consumer.aclose()
+
+
+@on_loop
+async def test_of_many_queues_each_is_served_in_its_turn(kit):
+    """Though the first ones always have more."""
+    queues = [kit.queue(f"many-{number}") for number in range(8)]
+    for queue in queues:
+        kit.publish(queue, *[b"x"] * 4)
+    async with kit.consuming(*queues, window=1) as sink:
+        seen = []
+        for _ in queues:
+            delivery = await sink.one()
+            seen.append(delivery.queue)
+            kit.publish(queues[0], b"more")
+            sink.consumer.ack([delivery])
+    assert sorted(seen) == sorted(queue.name for queue in queues)

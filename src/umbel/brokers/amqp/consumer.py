@@ -15,7 +15,7 @@ from typing import Any
 from pamqp import base, commands
 
 from umbel.brokers.amqp.addresses import Address, in_order
-from umbel.brokers.amqp.declaring import counts_deliveries, dead_queue, declare_queue, limit_advice
+from umbel.brokers.amqp.declaring import counts_deliveries, dead_queue, declare_queue, limit_advice, look_at_queue
 from umbel.brokers.amqp.holding import CHANNEL as HOLDING_CHANNEL
 from umbel.brokers.amqp.session import Session
 from umbel.brokers.amqp.settlements import CHANNEL, Settlements
@@ -32,6 +32,10 @@ logger = logging.getLogger("umbel.brokers.amqp")
 
 #: What basic.qos can say.
 _MOST_PREFETCH = 0xFFFF
+#: Queues that are declared and consumed from in one turn.
+_AT_ONCE = 50
+#: Queues from which on acknowledgements are gathered.
+_MANY = 16
 #: Seconds before a missing queue is tried again; and before room that settling made is given to a new consumer of a quorum queue.
 _MISSING, _ROOM = 2.0, 0.02
 #: Seconds between two calls of `Settlements.renew`. No message is unacknowledged for more than two of them, so RabbitMQ's
@@ -274,21 +278,47 @@ class AmqpConsumer:
 
     async def _apply(self, session: Session) -> None:
         """Bring the broker's view in line with what is wanted. Called under the lock."""
-        window, per_consumer = min(max(self._window - self._settlements.apart, 0), _MOST_PREFETCH), self._per_consumer
-        subscriptions = self._subscriptions
-        for name in subscriptions.to_cancel(self._queues, window, per_consumer=per_consumer):
+        per_consumer = self._per_consumer
+        for name in self._subscriptions.to_cancel(self._queues, self._room(), per_consumer=per_consumer):
             await self._cancel(session, name)
-        least = int(any(subscriptions.live.values()))  # 0 would be no limit at all
-        if not per_consumer and 0 < (prefetch := max(window, least)) != self._prefetch:
+        await self._set_prefetch(session)
+        wanted = self._subscriptions.to_begin(self._queues, self._room(), per_consumer=per_consumer)
+        for first in range(0, len(wanted), _AT_ONCE):
+            if len(wanted) > _MANY:
+                self._settlements.enough = _MOST_PREFETCH
+            await self._begin_consuming(session, wanted[first : first + _AT_ONCE])
+            await self._set_prefetch(session)  # the first ones may have brought messages, and the window may be wider now
+
+    def _room(self) -> int:
+        """The window of the delivery channel."""
+        # To cancel many consumers, and to begin them again, costs much more than one message that is here early.
+        least = int(self._window > 0 and len(self._queues) > _MANY)
+        return min(max(self._window - self._settlements.apart, least), _MOST_PREFETCH)
+
+    async def _set_prefetch(self, session: Session) -> None:
+        """Tell the broker the window of the channel, where it is one of the channel."""
+        if self._per_consumer:
+            return
+        window = self._room()
+        # Whenever the window was full and is no longer, RabbitMQ asks the queue of each consumer for messages.
+        self._settlements.enough = window // 2 if len(self._queues) > _MANY else 0
+        prefetch = max(window, int(any(self._subscriptions.live.values())))  # 0 would be no limit at all
+        if 0 < prefetch != self._prefetch:
             self._prefetch = prefetch  # at once: a question may be asked before this is answered
             await session.ask(self._qos(prefetch), CHANNEL)
-        for queue, prefetch in subscriptions.to_begin(self._queues, window, per_consumer=per_consumer):
-            if not await self._declare(session, queue):
-                continue
-            if per_consumer:
-                self._prefetch = prefetch
-                await session.ask(self._qos(prefetch), CHANNEL)
-            await self._consume(session, queue, prefetch)
+
+    async def _begin_consuming(self, session: Session, some: list[tuple[Queue, int]]) -> None:
+        """Declare queues and consume from them, all in a few round trips."""
+        declared = await self._declare_all(session, [queue for queue, _ in some])
+        answers: list[asyncio.Future[Any]] = []
+        for queue, prefetch in some:
+            if queue.name in declared:
+                if self._per_consumer:
+                    self._prefetch = prefetch
+                    answers.append(session.ask(self._qos(prefetch), CHANNEL))
+                answers.append(await self._consume(session, queue, prefetch))
+        for answer in answers:
+            await answer
 
     async def _cancel(self, session: Session, name: str) -> None:
         """End all consumers of a queue; what they delivered stays ours."""
@@ -314,39 +344,37 @@ class AmqpConsumer:
         """A method that changes nothing and is answered."""
         return self._qos(max(self._prefetch, 1))
 
+    async def _declare_all(self, session: Session, queues: list[Queue]) -> set[str]:
+        """Which of these queues are there to consume from."""
+        frames = [frame for queue in queues for frame in declare_queue(queue) or [look_at_queue(queue)]]
+        with contextlib.suppress(ChannelError):  # one is refused: which, the single ones tell
+            if len(queues) > 1 and await session.declare(frames) is None:
+                return {queue.name for queue in queues}
+        return {queue.name for queue in queues if await self._declare(session, queue)}
+
     async def _declare(self, session: Session, queue: Queue) -> bool:
         """Whether the queue is there to consume from."""
-        try:
-            refusal = await session.declare(declare_queue(queue))
-            if refusal is not None:
-                if "'quorum'" in refusal:
-                    self._quorum.add(queue.name)
-                logger.warning(
-                    "queue %r exists with other arguments than %r and is used as it is: %s", queue.name, dict(queue.arguments), refusal
-                )
-        except ChannelError as error:
-            logger.warning("queue %r cannot be declared: %s", queue.name, error)
-        # Consuming from a missing queue would close the channel and with it every delivery on it.
-        try:
-            await session.declare([method(commands.Queue.Declare, queue=queue.name, passive=True)])
-        except ChannelError as error:
-            logger.error("queue %r cannot be consumed from; trying again in %g s: %s", queue.name, _MISSING, error)
+        refusal, problem = await session.declare_as_it_is(queue)
+        if refusal is not None and "'quorum'" in refusal:
+            self._quorum.add(queue.name)
+        if problem is not None:
+            logger.error("queue %r cannot be consumed from; trying again in %g s: %s", queue.name, _MISSING, problem)
             asyncio.get_running_loop().call_later(_MISSING, self._retry)
-            return False
-        return True
+        return problem is None
 
     def _retry(self) -> None:
         if not self._closed:
             self._reconcile()
 
-    async def _consume(self, session: Session, queue: Queue, prefetch: int) -> None:
+    async def _consume(self, session: Session, queue: Queue, prefetch: int) -> asyncio.Future[Any]:
+        """Begin to consume; returns the broker's answer."""
         if counts_deliveries(queue, some_do=self._some_count or queue.name in self._quorum):
             await self._prepare_counting(session, queue)
         self._numbers += 1
         tag = f"umbel-{self._numbers}"
         session.core.receiver.queues[tag.encode()] = queue.name
         self._subscriptions.begun(queue.name, tag, prefetch)
-        await session.ask(
+        return session.ask(
             method(commands.Basic.Consume, queue=queue.name, consumer_tag=tag, arguments=dict(queue.consumer_arguments)), CHANNEL
         )
 

@@ -79,6 +79,11 @@ def bind_queue(queue: str, exchange: str, routing_key: str, arguments: Mapping[s
     return method(commands.Queue.Bind, queue=queue, exchange=exchange, routing_key=routing_key, arguments=dict(arguments or {}))
 
 
+def look_at_queue(queue: Queue) -> base.Frame:
+    """What fails if a queue is not there."""
+    return method(commands.Queue.Declare, queue=queue.name, passive=True)
+
+
 def dead_queue(name: str) -> Queue:
     """Where the dead letters of a queue rest: a durable classic queue without arguments, bound to nothing."""
     return Queue(name + DEAD_SUFFIX, Exchange(""))

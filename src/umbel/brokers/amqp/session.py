@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,16 +12,19 @@ from typing import Any
 from pamqp import base, commands
 
 from umbel.brokers.amqp.addresses import Address, tls_context
-from umbel.brokers.amqp.declaring import TOPOLOGY_CHANNEL
+from umbel.brokers.amqp.declaring import TOPOLOGY_CHANNEL, declare_queue, look_at_queue
 from umbel.brokers.amqp.sockets import ChannelError, tune_socket
 from umbel.brokers.base import ATTEMPTS, Delivery, MessageLimits
 from umbel.brokers.reaching import cause
+from umbel.brokers.topology import Queue
 from umbel.errors import AccessRefused, OperationalError, ProtocolError
 from umbel.wire.amqp import events
 from umbel.wire.amqp.connection import Connection, State
 from umbel.wire.amqp.fastpath import Receiver
 from umbel.wire.amqp.methods import HEARTBEAT, method
 from umbel.wire.amqp.refusals import LOGIN_REFUSED, PRECONDITION_FAILED
+
+logger = logging.getLogger("umbel.brokers.amqp")
 
 
 class Session(asyncio.Protocol):
@@ -178,6 +182,27 @@ class Session(asyncio.Protocol):
                 raise
             await self._close_channel(TOPOLOGY_CHANNEL)
         return None
+
+    async def declare_as_it_is(self, queue: Queue) -> tuple[str | None, str | None]:
+        """Declare a queue, or use it as it is; returns what the broker has against its arguments, and why the queue is not there.
+
+        Raises:
+            OperationalError: the connection was lost.
+        """
+        refusal = None
+        try:
+            refusal = await self.declare(declare_queue(queue))
+            if refusal is not None:
+                logger.warning(
+                    "queue %r exists with other arguments than %r and is used as it is: %s", queue.name, dict(queue.arguments), refusal
+                )
+        except ChannelError as error:
+            logger.warning("queue %r cannot be declared: %s", queue.name, error)
+        try:  # consuming from a missing queue would close the channel and with it every delivery on it
+            await self.declare([look_at_queue(queue)])
+        except ChannelError as error:
+            return refusal, str(error)
+        return refusal, None
 
     async def _close_channel(self, channel: int) -> None:
         await self.ask(method(commands.Channel.Close, reply_code=200, reply_text="", class_id=0, method_id=0), channel)

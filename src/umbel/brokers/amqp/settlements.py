@@ -34,6 +34,8 @@ CHANNEL = 1
 _Publish = Callable[[list[Delivery]], Awaitable[list[Exception | None]]]
 #: Messages that are exchanged, or handed back as copies, at a time.
 _AT_ONCE = 100
+#: Seconds that acknowledgements may wait for others.
+_GATHER = 0.01
 #: Header of what comes from a stream, which nothing is handed back to.
 _STREAM = "x-stream-offset"
 #: Seconds that a delayed message may come early and is held here: the delayed store counts whole seconds.
@@ -78,7 +80,10 @@ class Settlements:
         #: Those that are being exchanged → done when they are.
         self._exchanging: dict[Delivery, asyncio.Future[None]] = {}
         self._settling = Settling()
-        self._is_flushing = False
+        self._flushing: asyncio.Handle | None = None
+        self._is_gathering = False
+        #: Acknowledgements that are worth being sent at once; below that they wait for others, for `_GATHER` seconds. 0: none waits.
+        self.enough = 0
         #: Messages that are being put back into their queues as copies.
         self._restoring: dict[Delivery, asyncio.Task[None]] = {}
 
@@ -163,12 +168,18 @@ class Settlements:
 
     def _acknowledge(self, tags: list[int]) -> None:
         self._settling.acknowledge(tags)
-        if not self._is_flushing:
-            self._is_flushing = True
-            asyncio.get_running_loop().call_soon(self._flush_soon)
+        if self._flushing is None:
+            loop = asyncio.get_running_loop()
+            wait = self._settling.waiting < self.enough
+            self._flushing = loop.call_later(_GATHER, self._flush_soon) if wait else loop.call_soon(self._flush_soon)
+            self._is_gathering = wait
+        elif self._is_gathering and self._settling.waiting >= self.enough:
+            self._flushing.cancel()
+            self._flushing = asyncio.get_running_loop().call_soon(self._flush_soon)
+            self._is_gathering = False
 
     def _flush_soon(self) -> None:
-        self._is_flushing = False
+        self._flushing = None
         self.write_acks()
 
     def write_acks(self) -> None:

@@ -36,8 +36,9 @@ from umbel.runtime.backoff import delays
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.redis import envelope, scripts
 from umbel.wire.redis.keys import TAG_PREFIX, Keys
-from umbel.wire.redis.resp import Argument, Push, ReplyError, pack, pack_all
+from umbel.wire.redis.resp import Argument, Push, ReplyError, pack_all, pack_joined, pack_part
 from umbel.wire.redis.scripts import Script
+from umbel.wire.redis.serving import Lists, ServingOrder
 
 logger = logging.getLogger("umbel.brokers.redis")
 
@@ -52,6 +53,7 @@ _SAFETY_POLL = 1.0
 _POLL_FIRST, _POLL_MOST = 0.005, 0.1
 #: Seconds that closing tries to reach the server.
 _CLOSE_PATIENCE = 5.0
+_EXISTS = pack_part("EXISTS")
 _SCRIPTS = ("claim", "renew", "expired", "restore", "move", "delay", "due", "begin")
 
 
@@ -66,13 +68,12 @@ class RedisConsumer:
         self.sink = sink
         self._window = window
         self._queues: dict[str, Queue] = {queue.name: queue for queue in queues}
-        self._strategy = str(options.transport.get("queue_order_strategy") or "round_robin")
+        strategy = str(options.transport.get("queue_order_strategy") or "round_robin")
+        self._serving = ServingOrder(keys, strategy, self._queues)
         self.lease = lease_of(options)
         self.visibility_timeout = float(options.transport.get("visibility_timeout") or 0.0)
         self._prefix = f"{TAG_PREFIX}{int(self.lease * 1000)}-{os.urandom(6).hex()}-".encode()
         self._number = 0
-        self._turn = 0
-        self._order: list[tuple[str, str]] | None = None
         self._held: dict[bytes, RedisDelivery] = {}
         #: On their way to another place; renewed, but no longer anybody's to settle.
         self._moving: dict[bytes, RedisDelivery] = {}
@@ -184,6 +185,7 @@ class RedisConsumer:
         """Claim until there is no connection."""
         pauses = delays(_POLL_FIRST, most=_POLL_MOST, jitter=0.1)
         drained = False
+        loop = asyncio.get_running_loop()
         while connection.lost is None:
             room = self._room()
             if room <= 0 or not self._queues:
@@ -196,10 +198,11 @@ class RedisConsumer:
             self._wake.clear()
             arm = drained and connection.pushes
             async with self._claiming:
-                waiting, got = await self._claim(connection, count, arm=arm)
+                lists = self._serving.next(loop.time(), everything=arm)
+                waiting, got = await self._claim(connection, count, lists, arm=arm)
             if got:
                 pauses = delays(_POLL_FIRST, most=_POLL_MOST, jitter=0.1)
-            if got >= count:
+            if self._serving.claimed(lists.span, filled=got >= count):
                 drained = False
             elif not connection.pushes:
                 await self._rest(next(pauses))
@@ -215,30 +218,16 @@ class RedisConsumer:
         finally:
             timer.cancel()
 
-    def _next_order(self) -> list[tuple[str, str]]:
-        """(queue, list) in the order of serving; by default every queue is the first one in its turn."""
-        if self._strategy == "round_robin" and len(self._queues) > 1:
-            names = list(self._queues)
-            self._turn = (self._turn + 1) % len(names)
-            return self.keys.claim_order(names[self._turn :] + names[: self._turn])
-        if self._order is None:
-            self._order = self.keys.claim_order(sorted(self._queues) if self._strategy == "sorted" else self._queues)
-        return self._order
-
-    async def _claim(self, connection: StreamConnection, count: int, *, arm: bool) -> tuple[bool, int]:
+    async def _claim(self, connection: StreamConnection, count: int, lists: Lists, *, arm: bool) -> tuple[bool, int]:
         """One claim; whether messages are left (only when armed for a wake-up), and how many were claimed."""
-        order = self._next_order()
-        lists = [name for _, name in order]
         script = scripts.load("claim")
         number = self._number
         self._doubtful = number, count
         self._number += count
-        arguments: list[Argument] = [count, self._prefix, number, *(envelope.tail(queue) for queue, _ in order)]
-        keys: list[Argument] = [self.keys.unacked, self.keys.unacked_index, *lists]
         # In this order: reading the lists after the claim asks to be told of the next change.
-        data = pack("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        data = self._claim_command("EVALSHA", script.sha, count, number, lists)
         if arm:
-            claim, look = connection.send(data + pack("EXISTS", *lists), 2)
+            claim, look = connection.send(data + pack_joined(1 + len(lists.queues), _EXISTS, lists.keys), 2)
         else:
             (claim,) = connection.send(data)
         try:
@@ -248,17 +237,24 @@ class RedisConsumer:
             if error.code != "NOSCRIPT":
                 raise
             self._doubtful = number, count
-            found = await connection.call("EVAL", script.text, len(keys), *keys, *arguments)
+            (again,) = connection.send(self._claim_command("EVAL", script.text, count, number, lists))
+            found = await again
         self._doubtful = None
         deliveries: list[RedisDelivery] = []
         limits, prefix = self._options.limits, self._prefix
         for i in range(0, len(found), 2):
-            queue = order[found[i] - 1][0]
+            queue = lists.queues[found[i] - 1]
             for raw in found[i + 1]:
                 number += 1
                 deliveries.append(read(raw, prefix + b"%d" % number, queue, limits))
         self._take(deliveries)
         return bool(await look) if arm else True, len(deliveries)
+
+    def _claim_command(self, verb: str, script: str, count: int, number: int, lists: Lists) -> bytes:
+        keys = 2 + len(lists.queues)
+        fixed: tuple[Argument, ...] = (verb, script, keys, self.keys.unacked, self.keys.unacked_index)
+        arguments: tuple[Argument, ...] = (count, self._prefix, number)
+        return pack_joined(3 + keys + 3 + lists.span, *map(pack_part, fixed), lists.keys, *map(pack_part, arguments), lists.tails)
 
     def _take(self, deliveries: list[RedisDelivery]) -> None:
         if not deliveries:
@@ -381,14 +377,14 @@ class RedisConsumer:
     async def add_queue(self, queue: Queue) -> None:
         exchanges.check(queue)
         self._queues[queue.name] = queue
-        self._order = None
+        self._serving.change(self._queues)
         with contextlib.suppress(ConnectionLost):  # declared with the next connection
             await self.declare_again()
         self._wake.set()
 
     async def cancel_queue(self, name: str) -> None:
         self._queues.pop(name, None)
-        self._order = None
+        self._serving.change(self._queues)
         async with self._claiming:  # a claim that is under way still asks for it
             pass
 

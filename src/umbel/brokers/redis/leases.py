@@ -7,7 +7,7 @@ import logging
 import random
 import re
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from umbel.brokers.redis.bindings import Table
 from umbel.brokers.redis.link import Link
@@ -29,6 +29,8 @@ _SWEEP_MOST = 3.0
 _HOLD_OFF = 5.0
 #: Delayed messages are looked at at least this often, seconds: another worker may have put some there.
 _DUE_MOST = 1.0
+#: Queues whose delayed messages one script call moves.
+_DUE_AT_ONCE = 4
 #: Messages that other programs hold are restored no earlier than this many seconds, kombu's default visibility timeout.
 _FOREIGN_LEAST = 3600.0
 #: Moved or restored in one script call.
@@ -137,18 +139,33 @@ class Housekeeping:
                 self._consumer.lose(gone)
 
     async def _move_due(self) -> None:
-        keys: list[Argument] = []
-        own = self._consumer.keys
-        for queue in self._consumer.queue_names:
-            keys += own.delayed(queue), *own.lists(queue)
-        if not keys:
-            return
-        moved, left = await self._consumer.link.run(scripts.load("due"), keys, [_BATCH, *own.steps])
-        if moved:
-            self._consumer.wake()
-        now = asyncio.get_running_loop().time()
-        if left:
-            self._next_due = min(self._next_due, now + max(0.0, float(left)))
+        queues = self._consumer.queue_names
+        if len(queues) > _DUE_AT_ONCE:
+            queues = await self._due_soon(queues)
+        own, now = self._consumer.keys, asyncio.get_running_loop().time()
+        for first in range(0, len(queues), _DUE_AT_ONCE):
+            keys: list[Argument] = []
+            for queue in queues[first : first + _DUE_AT_ONCE]:
+                keys += own.delayed(queue), *own.lists(queue)
+            moved, left = await self._consumer.link.run(scripts.load("due"), keys, [_BATCH, *own.steps])
+            if moved:
+                self._consumer.wake()
+            if left:
+                self._next_due = min(self._next_due, now + max(0.0, float(left)))
+
+    async def _due_soon(self, queues: list[str]) -> list[str]:
+        """Those that have a message which is due before the next look.
+
+        They are asked one by one: of a script Redis remembers, for the tracking of clients, all keys at each of its reads.
+        """
+        looks = [("ZRANGE", self._consumer.keys.delayed(queue), 0, 0, "WITHSCORES") for queue in queues]
+        (seconds, microseconds), *found = await self._consumer.link.call_all([("TIME",), *looks])
+        until = int(seconds) + int(microseconds) / 1e6 + _DUE_MOST
+        return [
+            queue
+            for queue, first in zip(queues, found, strict=True)
+            if first and not isinstance(first, ReplyError) and _score(first) <= until
+        ]
 
     async def _restore_expired(self) -> None:
         keys = self._consumer.keys
@@ -194,6 +211,11 @@ class Housekeeping:
         members = await self._consumer.link.call("SMEMBERS", keys.binding(held.exchange))
         table = Table(keys, None, sorted(member.decode() for member in members), frozenset())
         return table.route(held.routing_key) or [held.routing_key]
+
+
+def _score(first: list[Any]) -> float:
+    """The score of a sorted set's first member, which protocol 3 sends in a list of its own."""
+    return float(first[0][1] if isinstance(first[0], list) else first[1])
 
 
 def _order(entry: tuple[bytes, bytes, bytes]) -> tuple[float, int]:

@@ -13,7 +13,7 @@ from umbel.brokers.redis.replies import is_refusing_writes, is_transient, tell_o
 from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
 from umbel.errors import AccessRefused, OperationalError
 from umbel.runtime.backoff import delays
-from umbel.wire.redis.resp import Argument, Push, ReplyError
+from umbel.wire.redis.resp import Argument, Push, ReplyError, pack_all
 from umbel.wire.redis.scripts import Script
 
 #: Seconds that a reply may take before the connection is given up.
@@ -172,6 +172,20 @@ class Link:
         if self.connection is None:
             raise ConnectionLost
         return await self.connection.call(*command)
+
+    async def call_all(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        """`call` for several commands at once; error replies as values.
+
+        Raises:
+            ConnectionLost: there is no connection, or it was lost on the way.
+        """
+        if self.connection is None:
+            raise ConnectionLost
+        replies = await asyncio.gather(*self.connection.send(pack_all(commands), len(commands)), return_exceptions=True)
+        for reply in replies:
+            if isinstance(reply, BaseException) and not isinstance(reply, ReplyError):
+                raise reply
+        return replies
 
     async def aclose(self) -> None:
         """Disconnect for good."""

@@ -298,7 +298,7 @@ class SqliteConsumer:
         return self._window - len(self._unsettled)
 
     def _any_ready(self, connection: sqlite3.Connection) -> bool:
-        return any(connection.execute(rows.ANY_READY, (name,)).fetchone() for name in self._order)
+        return bool(rows.ready(connection, self._order, 1))
 
     def _work(self, connection: sqlite3.Connection) -> _Done:
         holder, lost = self._holder, self._generation != self._database.generation
@@ -342,7 +342,7 @@ class SqliteConsumer:
             for delivery in done.deliveries:
                 self._unsettled[delivery.tag] = delivery
             if len(self._order) > 1:
-                self._order.append(self._order.pop(0))
+                self._let_others_come_first(done.deliveries[-1].queue)
             self._sink.on_deliveries(done.deliveries)
         if self._journal >= _CHECKPOINT:
             self._start_checkpoint()
@@ -350,6 +350,12 @@ class SqliteConsumer:
             self._soon()
         else:
             self._rest()
+
+    def _let_others_come_first(self, served: str) -> None:
+        """Begin the next turn behind the queue that was served last."""
+        if served in self._queues:
+            after = self._order.index(served) + 1
+            self._order = self._order[after:] + self._order[:after]
 
     def _start_checkpoint(self) -> None:
         assert self._loop is not None

@@ -30,6 +30,8 @@ _AT_LEAST_ONE = WholeNumber(min=1)
 _SECONDS = Number(min=0, min_open=True)
 
 #: Options that Celery has and this version does not act on, with what it means to leave them out; "" means nothing.
+#: Unknown queues from which on nobody is asked what was meant.
+_HINTS = 5
 _LATER = {
     "task_events": "-E: task events come with a later version; none are sent.",
     "beat": "-B: the scheduler comes with a later version; no periodic task is sent.",
@@ -291,6 +293,8 @@ def _include(loaded: LoadedApp, modules: tuple[str, ...]) -> LoadedApp:
 def _check_queues(loaded: LoadedApp, names: tuple[str, ...]) -> None:
     """Warn of a queue that is nearly, but not quite, one of the app's."""
     known = loaded.queue_names()
+    if len(names) > _HINTS and not set(names) & set(known):
+        return  # these are made elsewhere, and none was mistyped
     for name in names:
         if name not in known and (hint := did_you_mean(name, known)):
             logging.getLogger("umbel.worker").warning("Queue %r is not configured in this app. %s", name, hint)

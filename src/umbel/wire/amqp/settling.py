@@ -22,6 +22,11 @@ class Settling:
         #: Tags to acknowledge at the next `take`.
         self._pending: set[int] = set()
 
+    @property
+    def waiting(self) -> int:
+        """How many tags are to be acknowledged at the next `take`."""
+        return len(self._pending)
+
     def acknowledge(self, tags: Iterable[int]) -> None:
         """These are done with."""
         self._pending.update(tags)

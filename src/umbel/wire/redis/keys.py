@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,11 +71,6 @@ class Keys:
     def lists(self, queue: str) -> tuple[str, ...]:
         """All lists of a queue, the one that is served first at the front."""
         return tuple(self.list_at(queue, step) for step in self.steps)
-
-    def claim_order(self, queues: Iterable[str]) -> list[tuple[str, str]]:
-        """(queue, list) of all queues in the order in which lists are served: step first, then queue."""
-        names = tuple(queues)
-        return [(name, self.list_at(name, step)) for step in self.steps for name in names]
 
     def binding(self, exchange: str) -> str:
         """The set of an exchange's bindings."""

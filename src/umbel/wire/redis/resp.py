@@ -32,6 +32,17 @@ def pack(*arguments: Argument) -> bytes:
     return b"".join(parts)
 
 
+def pack_part(argument: Argument) -> bytes:
+    """One argument of a command, for `pack_joined`."""
+    data = argument if type(argument) is bytes else str(argument).encode()
+    return b"$%d\r\n%b\r\n" % (len(data), data)
+
+
+def pack_joined(count: int, *parts: bytes) -> bytes:
+    """One command of so many arguments that are packed already."""
+    return b"*%d\r\n" % count + b"".join(parts)
+
+
 def pack_all(commands: Iterable[Iterable[Argument]]) -> bytes:
     """Several commands."""
     return b"".join([pack(*command) for command in commands])

@@ -14,10 +14,6 @@ def test_priorities_go_down_to_a_step():
     assert own.list_for("celery", 5) == "celery\x06\x163"
 
 
-def test_lists_are_served_step_first():
-    assert Keys(steps=(0, 9)).claim_order(["a", "b"]) == [("a", "a"), ("b", "b"), ("a", "a\x06\x169"), ("b", "b\x06\x169")]
-
-
 def test_names_follow_the_options():
     own = Keys.of({"global_keyprefix": "p:", "sep": ":", "priority_steps": [9, 0], "unacked_key": "u", "unacked_index_key": "i"})
     assert own.lists("q") == ("p:q", "p:q:9")

@@ -1,11 +1,13 @@
 -- Moves up to N messages from the lists into `unacked`, each under a tag of its own.
 -- KEYS: unacked, unacked_index, list...
--- ARGV: N, tag prefix, number of the last tag before, then per list what follows its envelopes in `unacked`.
+-- ARGV: N, tag prefix, number of the last tag before, then per queue what follows its envelopes in `unacked`.
+-- The lists of one priority step come together, each step with the same queues in the same order.
 -- Returns list number, {envelope...}, list number, {envelope...}, ... in the order of the tags.
 -- Redis does not undo what a failing script has done, so nothing here may fail after the first message was taken.
 local room = tonumber(ARGV[1])
 local prefix = ARGV[2]
 local number = tonumber(ARGV[3])
+local queues = #ARGV - 3
 local found, fields, scores = {}, {}, {}
 local now, problem = nil, nil
 for k = 3, #KEYS do
@@ -17,7 +19,7 @@ for k = 3, #KEYS do
       local time = redis.call('TIME')
       now = string.format('%d.%06d', time[1], time[2])
     end
-    local tail = ARGV[k + 1]
+    local tail = ARGV[4 + (k - 3) % queues]
     for i = 1, #got do
       local raw = got[i]
       number = number + 1
