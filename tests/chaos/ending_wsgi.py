@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import os
 import secrets
+import time
 
 from umbel import Umbel
 
@@ -38,6 +39,8 @@ class Count:
 count = Count()
 # Where the application is loaded before the fork, the parent has a connection that its children must leave alone.
 count.publish()
+# uWSGI may hang its workers at their first step if any Python thread of its master runs while they are forked: let ours come to rest.
+time.sleep(0.3)
 
 
 def application(environ, start_response):
