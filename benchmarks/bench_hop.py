@@ -16,8 +16,8 @@ from umbel.pools.base import ChildOptions, Outcome, Seat
 from umbel.pools.board import Board, attach
 from umbel.pools.executor import Executor
 from umbel.pools.template import context
-from umbel.worker.dispatching import Dispatcher
-from umbel.worker.jobs import Entry, TaskSpec
+from umbel.worker.slots.dispatching import Dispatcher
+from umbel.worker.tasks.reserved import ReservedTask, TaskSpec
 
 TASK_ID = "00000000-0000-4000-8000-000000000001"
 HEADERS = {
@@ -72,9 +72,9 @@ class Listener:
             raise SystemExit(f"a child ended early: {cause}")
 
 
-def entry(number: int) -> Entry:
+def entry(number: int) -> ReservedTask:
     delivery = Delivery(BODY, dict(HEADERS), "application/json", "utf-8", {"correlation_id": TASK_ID}, number, 0, "q", "", "q")
-    return Entry(delivery, "noop", TASK_ID, TaskSpec(name="noop"), None, None)
+    return ReservedTask(delivery, "noop", TASK_ID, TaskSpec(name="noop"), None, None)
 
 
 async def measure(jobs: int, children: int) -> None:

@@ -76,8 +76,8 @@ def timed(name, count, work):
 
 async def drain(broker, queue, publish, count):
     sink = Sink(count)
-    sink.consumer = broker.consumer([queue], sink, window=512)
-    await sink.consumer.start()
+    sink.consumer = broker.consumer([queue], window=512)
+    await sink.consumer.start(sink)
     wall, cpu = time.perf_counter(), time.process_time()
     await sink.done.wait()
     await sink.consumer.flush()

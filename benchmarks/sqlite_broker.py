@@ -48,7 +48,7 @@ class Drain:
 
 async def drain(url, count, window=128):
     broker, sink = connect(BrokerOptions(urls=(url,))), Drain(count)
-    sink.consumer = consumer = broker.consumer([QUEUE], sink, window=window)
+    sink.consumer = consumer = broker.consumer([QUEUE], window=window)
     assert isinstance(consumer, SqliteConsumer)
     turns, turn = [], consumer._turn
 
@@ -59,7 +59,7 @@ async def drain(url, count, window=128):
 
     consumer._turn = timed
     started = time.perf_counter()
-    await consumer.start()
+    await consumer.start(sink)
     await sink.done.wait()
     await consumer.flush()
     seconds = time.perf_counter() - started

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from umbel.current import allow_join_result
     from umbel.results.handles import AsyncResult, EagerResult
     from umbel.runtime.logs import get_task_logger
+    from umbel.runtime.service import Periodic, Service
 
 _WHERE = {
     "AsyncResult": "umbel.results.handles",
@@ -29,7 +30,9 @@ _WHERE = {
     "Celery": "umbel.app.app:Umbel",
     "EagerResult": "umbel.results.handles",
     "Exchange": "umbel.brokers.topology",
+    "Periodic": "umbel.runtime.service",
     "Queue": "umbel.brokers.topology",
+    "Service": "umbel.runtime.service",
     "Task": "umbel.app.tasks",
     "Umbel": "umbel.app.app",
     "allow_join_result": "umbel.current",
@@ -46,7 +49,9 @@ __all__ = [
     "Celery",
     "EagerResult",
     "Exchange",
+    "Periodic",
     "Queue",
+    "Service",
     "Task",
     "Umbel",
     "__version__",

@@ -52,8 +52,8 @@ class Holder:
 async def hold(setup):
     broker, queues = broker_of(setup)
     holder = Holder(setup.get("begin", False))
-    holder.consumer = broker.consumer(queues, holder, window=setup.get("window", 10))
-    await holder.consumer.start()
+    holder.consumer = broker.consumer(queues, window=setup.get("window", 10))
+    await holder.consumer.start(holder)
     await asyncio.Event().wait()
 
 

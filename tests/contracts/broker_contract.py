@@ -379,7 +379,7 @@ class TestSettling:
         queue = kit.queue()
         async with kit.consuming(queue) as sink:
             await sink.consumer.aclose()
-        await kit.main.consumer([queue], sink, window=1).aclose()
+        await kit.main.consumer([queue], window=1).aclose()
 
 
 class TestDelay:

@@ -142,9 +142,9 @@ class Kit:
     async def consuming(self, *queues: Queue, window: int = 10, broker: Broker | None = None) -> AsyncIterator[Sink]:
         """A started consumer's sink."""
         sink = Sink()
-        sink.consumer = (broker or self.main).consumer(queues, sink, window=window)
+        sink.consumer = (broker or self.main).consumer(queues, window=window)
         try:
-            await sink.consumer.start()
+            await sink.consumer.start(sink)
             yield sink
         finally:
             await sink.consumer.aclose()

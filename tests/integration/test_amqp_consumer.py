@@ -48,8 +48,8 @@ class Bench:
 
     async def start(self, *queues, window=10, url=None, **options):
         sink = Sink()
-        sink.consumer = self.connect(url, **options).consumer(queues, sink, window=window)
-        await sink.consumer.start()
+        sink.consumer = self.connect(url, **options).consumer(queues, window=window)
+        await sink.consumer.start(sink)
         return sink
 
     async def start_cut_off(self, line):
@@ -133,16 +133,16 @@ async def test_a_start_that_cannot_succeed_fails_at_once(bench):
     sink = Sink()
     wrong = bench.url.replace("guest:guest@", "guest:wrong@")
     with pytest.raises(AccessRefused):
-        await bench.connect(wrong).consumer([bench.queue()], sink, window=1).start()
+        await bench.connect(wrong).consumer([bench.queue()], window=1).start(sink)
     assert time.monotonic() - started < 2
 
 
 @on_loop
 async def test_a_start_gives_up_after_its_retries(bench, unused_port):
     sink = Sink()
-    consumer = bench.connect(f"amqp://127.0.0.1:{unused_port}//", max_retries=1).consumer([bench.queue()], sink, window=1)
+    consumer = bench.connect(f"amqp://127.0.0.1:{unused_port}//", max_retries=1).consumer([bench.queue()], window=1)
     with pytest.raises(OperationalError, match=str(unused_port)):
-        await consumer.start()
+        await consumer.start(sink)
     assert sink.states == [ConnectionState.RETRYING]
 
 

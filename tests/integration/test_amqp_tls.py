@@ -91,8 +91,8 @@ def test_publishing_and_consuming(url, certificate, unique):
 
     async def consume():
         sink = Sink()
-        sink.consumer = broker.consumer([queue], sink, window=1000)
-        await sink.consumer.start()
+        sink.consumer = broker.consumer([queue], window=1000)
+        await sink.consumer.start(sink)
         found = await sink.take(501)
         sink.consumer.ack(found)
         await sink.consumer.flush()
@@ -118,7 +118,7 @@ def test_a_certificate_that_is_not_trusted(url):
 
 async def _first_failure(url):
     broker = connect(BrokerOptions(urls=(url,), max_retries=0))
-    await broker.consumer([Queue("q")], Sink(), window=1).start()
+    await broker.consumer([Queue("q")], window=1).start(Sink())
 
 
 def test_not_verified_when_told_so(url, unique):

@@ -31,6 +31,7 @@ from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
 from umbel.runtime import lifetime
 from umbel.runtime.clock import SYSTEM, Clock
+from umbel.runtime.service import Service
 from umbel.typing import P, R
 
 T = TypeVar("T", bound=type)
@@ -92,12 +93,12 @@ class Umbel:
         )
         if config_source is not None:
             self.config_from_object(config_source, namespace=namespace)
-        if task_cls is not None:
-            self.task_cls = task_cls
-        self._lock = threading.RLock()
-        self._tasks = TaskRegistry()
+        self.task_cls = task_cls or self.task_cls
+        self._lock, self._tasks = threading.RLock(), TaskRegistry()
         self._shared_seen = 0
         self._discoveries: list[Callable[[], Iterable[str]]] = []
+        #: Called with each new worker; the `umbel.Service` that each returns starts after the worker's own, and stops before them.
+        self.worker_services: list[Callable[[Any], Service]] = []
         self.connections = AppConnections(self.conf)
         #: Renders and publishes this app's messages.
         self.outbox = Outbox(self)

@@ -218,6 +218,14 @@ class DeliverySink(Protocol):
         """The connection changed; ``detail`` is fit for a log line."""
 
 
+class NullSink:
+    """Ignores everything: the sink of a consumer that has not started."""
+
+    def on_deliveries(self, deliveries: list[Delivery]) -> None: ...
+    def on_lost(self, deliveries: Sequence[Delivery]) -> None: ...
+    def on_connection(self, state: ConnectionState, detail: str) -> None: ...
+
+
 class ConnectionState(enum.Enum):
     """What a consumer tells of its connection."""
 
@@ -229,8 +237,11 @@ class ConnectionState(enum.Enum):
 class Consumer(Protocol):
     """Receives from queues under a window of unsettled deliveries."""
 
-    async def start(self) -> None:
+    async def start(self, sink: DeliverySink) -> None:
         """Connect, declare the queues, begin.
+
+        Args:
+            sink: is told of deliveries and of the connection from now on.
 
         Raises:
             AccessRefused: the broker does not let us in.
@@ -320,8 +331,13 @@ class Broker(Protocol):
     def publisher(self) -> Publisher:
         """The publisher of this process (the same object at each call)."""
 
-    def consumer(self, queues: Sequence[Queue], sink: DeliverySink, *, window: int) -> Consumer:
-        """A new consumer; call its `start` on a running event loop."""
+    def consumer(self, queues: Sequence[Queue], *, window: int) -> Consumer:
+        """Make a consumer that is not connected; call its `start` on a running event loop.
+
+        Args:
+            queues: to consume from.
+            window: unsettled deliveries to allow.
+        """
 
     def queue_client(self) -> QueueClient:
         """A new client for single operations."""

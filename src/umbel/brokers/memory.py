@@ -17,7 +17,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from umbel.brokers import urls
-from umbel.brokers.base import DEAD_SUFFIX, INSPECTION, BrokerOptions, Capabilities, ConnectionState, Delivery, DeliverySink, MessageLimits
+from umbel.brokers.base import (
+    DEAD_SUFFIX,
+    INSPECTION,
+    BrokerOptions,
+    Capabilities,
+    ConnectionState,
+    Delivery,
+    DeliverySink,
+    MessageLimits,
+    NullSink,
+)
 from umbel.brokers.envelope import dead_headers, decode, encode
 from umbel.brokers.exchanges import Rule, matching, rules_of
 from umbel.brokers.receipts import Receipt, Receipts
@@ -197,18 +207,19 @@ class MemoryPublisher:
 class MemoryConsumer:
     """`Consumer` on one event loop."""
 
-    def __init__(self, hub: _Hub, limits: MessageLimits, queues: Sequence[Queue], sink: DeliverySink, *, window: int) -> None:
+    def __init__(self, hub: _Hub, limits: MessageLimits, queues: Sequence[Queue], *, window: int) -> None:
         self._hub = hub
         self._limits = limits
         self._queues = {queue.name: queue for queue in queues}
-        self._sink = sink
+        self._sink: DeliverySink = NullSink()
         self._window = window
         self._unsettled: dict[Delivery, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._rung = threading.Event()
 
-    async def start(self) -> None:
+    async def start(self, sink: DeliverySink) -> None:
+        self._sink = sink
         self._loop = asyncio.get_running_loop()
         for queue in self._queues.values():
             self._hub.declare(queue)
@@ -353,8 +364,8 @@ class MemoryBroker:
     def publisher(self) -> MemoryPublisher:
         return self._publisher
 
-    def consumer(self, queues: Sequence[Queue], sink: DeliverySink, *, window: int) -> MemoryConsumer:
-        return MemoryConsumer(self._hub, self.options.limits, queues, sink, window=window)
+    def consumer(self, queues: Sequence[Queue], *, window: int) -> MemoryConsumer:
+        return MemoryConsumer(self._hub, self.options.limits, queues, window=window)
 
     def queue_client(self) -> MemoryQueueClient:
         return MemoryQueueClient(self._hub)

@@ -1,1 +1,1 @@
-"""Consume: broker → admission → children → settlement."""
+"""A worker: from the broker over admission and slots to acknowledgement."""

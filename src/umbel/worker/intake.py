@@ -1,4 +1,4 @@
-"""What comes in: deliveries are admitted, held for their time, sent back to wait, or buried."""
+"""What comes in: deliveries are admitted, held for their time, sent back to wait, or moved to the dead letters."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from umbel.messages.model import Message
 from umbel.reasons import DeadReason
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
-from umbel.worker.admission import NEAR, Bury, Decision, Expire, Hold, House, Postpone, Run, admit
-from umbel.worker.dispatching import Dispatcher
-from umbel.worker.jobs import Entry, run_of
-from umbel.worker.narrating import Narrator
-from umbel.worker.settling import Settlement
+from umbel.worker.slots.dispatching import Dispatcher
+from umbel.worker.tasks.acknowledging import Acknowledger
+from umbel.worker.tasks.admission import NEAR, AdmissionPolicy, DeadLetter, Decision, Expire, Hold, Postpone, Run, admit
+from umbel.worker.tasks.reserved import ReservedTask, run_of
+from umbel.worker.tasks.task_log import TaskLog
 
 logger = logging.getLogger("umbel.worker")
 
@@ -30,34 +30,30 @@ class Intake:
     """The worker's side of a consumer (`brokers.base.DeliverySink`).
 
     Args:
-        house: what admission goes by.
+        policy: what admission goes by.
         careful: whether a redelivered message's start must be recorded (brokers that outlive this process).
-        leases: whether messages are held by leases; else by a connection, and what was on its way when it was lost may not have arrived.
         upgrade: brings a message of protocol 1 to protocol 2 (`dialects.upgrade`); its body must be opened to be understood.
     """
 
     def __init__(
         self,
-        house: House,
+        policy: AdmissionPolicy,
         dispatcher: Dispatcher,
-        settlement: Settlement,
-        narrator: Narrator,
+        acknowledger: Acknowledger,
+        task_log: TaskLog,
+        consumer: Consumer,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         *,
         careful: bool,
-        leases: bool,
         upgrade: Callable[[Message], Message],
     ) -> None:
-        self._consumer: Consumer
-        self._house = house
+        self._consumer = consumer
+        self._policy = policy
         self._dispatcher = dispatcher
-        self._settlement = settlement
-        self._narrator = narrator
+        self._acknowledger = acknowledger
+        self._task_log = task_log
         self._spawn = spawn
         self._careful = careful
-        self._leases = leases
-        #: How often the connection was lost.
-        self._losses = 0
         self._to_protocol_2 = upgrade
         self._held: list[tuple[float, int, Delivery]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -69,11 +65,7 @@ class Intake:
         #: Messages whose way there has ended; those that did not arrive come again.
         self.postponed = 0
         #: Runs whose delivery was lost, by (id, retries): when the message comes again, the run takes it over.
-        self._adrift: dict[tuple[Any, Any], Entry] = {}
-
-    def attach(self, consumer: Consumer) -> None:
-        """Settle through this consumer."""
-        self._consumer = consumer
+        self._adrift: dict[tuple[Any, Any], ReservedTask] = {}
 
     @property
     def held(self) -> int:
@@ -84,7 +76,7 @@ class Intake:
 
     def on_deliveries(self, deliveries: list[Delivery]) -> None:
         """New unsettled deliveries. The plain case is decided right here; `admit` decides the rest."""
-        specs, ready = self._house.specs, []
+        specs, ready = self._policy.specs, []
         now = SYSTEM.now()
         if ARMED:
             hit("after_fetch_before_register")
@@ -108,18 +100,18 @@ class Intake:
                 or ((place := headers.get("group_index")) is not None and type(place) is not int)
                 or spec.time_limit
                 or spec.soft_time_limit
-                or self._house.time_limit
-                or self._house.soft_time_limit
+                or self._policy.time_limit
+                or self._policy.soft_time_limit
             ):
-                entry = self._judge(delivery, now)
+                entry = self._admit_safely(delivery, now)
                 if entry is None:
                     continue
             else:
-                entry = Entry(delivery, spec.name, headers["id"], spec, None, None)
+                entry = ReservedTask(delivery, spec.name, headers["id"], spec, None, None)
             ready.append(entry)
-        if self._narrator.tells_outcomes:
+        if self._task_log.tells_outcomes:
             for entry in ready:
-                self._narrator.received(entry)
+                self._task_log.received(entry)
         if ready:
             self._dispatcher.offer(ready)
 
@@ -135,7 +127,8 @@ class Intake:
 
     def on_connection(self, state: ConnectionState, detail: str) -> None:
         """The connection changed."""
-        self._losses += state is not ConnectionState.CONNECTED
+        if state is not ConnectionState.CONNECTED:
+            self._acknowledger.connection_lost()
         if state is ConnectionState.CONNECTED:
             logger.info("%s", detail[:1].upper() + detail[1:])
         elif state is ConnectionState.LOST:
@@ -143,30 +136,19 @@ class Intake:
         else:
             logger.warning("%s", detail[:1].upper() + detail[1:])
 
-    async def acknowledge_early(self, entry: Entry) -> None:
-        """Acknowledge an entry before it runs. When nobody can say whether that has arrived, it is lost: it must never run twice."""
-        losses = self._losses
-        self._consumer.ack([entry.delivery])
-        await self._consumer.flush()
-        if losses != self._losses and not self._leases:
-            entry.lost = True
-            self._narrator.unsure(entry)
-        else:
-            entry.acked = True
-
     # one delivery
 
-    def _judge(self, delivery: Delivery, now: float) -> Entry | None:
-        """`_consider`; nothing that a message contains may hurt the others or stay here unsettled: it counts as a failed attempt."""
+    def _admit_safely(self, delivery: Delivery, now: float) -> ReservedTask | None:
+        """`_admit`; nothing that a message contains may hurt the others or stay here unsettled: it counts as a failed attempt."""
         try:
-            return self._consider(delivery, now)
+            return self._admit(delivery, now)
         except Exception:
-            logger.exception("a message of queue %r could not be judged", delivery.queue)
-            self._spawn(self._settlement.moved(self._consumer.blame(delivery), [delivery]))
+            logger.exception("a message of queue %r could not be admitted", delivery.queue)
+            self._spawn(self._acknowledger.moved(self._consumer.blame(delivery), [delivery]))
             return None
 
-    def _consider(self, delivery: Delivery, now: float) -> Entry | None:
-        """Decide on a delivery that is not plain; an entry when it is to run now."""
+    def _admit(self, delivery: Delivery, now: float) -> ReservedTask | None:
+        """Admit one delivery on the slow path; returns the reserved task if it is to run now."""
         if delivery.redelivered and self._is_known(delivery):
             return None
         if delivery.flaw is None and "task" not in delivery.headers and not self._upgrade(delivery):
@@ -175,17 +157,17 @@ class Intake:
             delivery,
             attempts=delivery.attempts,
             flaw=delivery.flaw,
-            house=self._house,
+            policy=self._policy,
             now=now,
             near=NEAR if len(self._held) < MOST_HELD else 1.0,
         )
         return self._act(delivery, decision)
 
-    def _act(self, delivery: Delivery, decision: Decision) -> Entry | None:
+    def _act(self, delivery: Delivery, decision: Decision) -> ReservedTask | None:
         match decision:
             case Run(hard, soft, expires):
                 headers = delivery.headers
-                entry = Entry(delivery, headers["task"], headers["id"], self._house.specs[headers["task"]], hard, soft)
+                entry = ReservedTask(delivery, headers["task"], headers["id"], self._policy.specs[headers["task"]], hard, soft)
                 entry.expires = expires
                 entry.careful = self._careful and delivery.redelivered
                 return entry
@@ -196,9 +178,9 @@ class Intake:
                     self._spawn(self._postpone())
                 self._far.append((delivery, until))
             case Expire():
-                self._settlement.expire(delivery, ignore_result=self._house.specs[delivery.headers["task"]].ignore_result)
-            case Bury(reason, detail):
-                self._settlement.bury(delivery, reason, detail, _error_for(delivery, reason, detail))
+                self._acknowledger.expire(delivery, ignore_result=self._policy.specs[delivery.headers["task"]].ignore_result)
+            case DeadLetter(reason, detail):
+                self._acknowledger.dead_letter(delivery, reason, detail, _error_for(delivery, reason, detail))
         return None
 
     async def _postpone(self) -> None:
@@ -206,7 +188,7 @@ class Intake:
         moves, self._far = self._far, []
         self.moving += len(moves)
         try:
-            await self._settlement.moved(self._consumer.delay(moves), [delivery for delivery, _ in moves])
+            await self._acknowledger.moved(self._consumer.delay(moves), [delivery for delivery, _ in moves])
         finally:
             self.moving -= len(moves)
             self.postponed += len(moves)
@@ -220,7 +202,7 @@ class Intake:
             if running.early:
                 self._consumer.ack([delivery])
             return True
-        if self._settlement.was_done(delivery):
+        if self._acknowledger.was_done(delivery):
             self._consumer.ack([delivery])
             return True
         return False
@@ -230,7 +212,7 @@ class Intake:
         try:
             message = self._to_protocol_2(delivery)
         except MessageError as error:
-            self._settlement.bury(delivery, error.reason, str(error))
+            self._acknowledger.dead_letter(delivery, error.reason, str(error))
             return False
         delivery.body, delivery.headers = message.body, message.headers
         delivery.content_type, delivery.content_encoding = message.content_type, message.content_encoding
@@ -254,15 +236,15 @@ class Intake:
     def _release(self) -> None:
         now, due = SYSTEM.now(), []
         while self._held and self._held[0][0] <= now:
-            entry = self._consider_held(heapq.heappop(self._held)[2], now)
+            entry = self._admit_held(heapq.heappop(self._held)[2], now)
             if entry is not None:
                 due.append(entry)
         self._arm()
         if due:
             self._dispatcher.offer(due)
 
-    def _consider_held(self, delivery: Delivery, now: float) -> Entry | None:
-        decision = admit(delivery, attempts=delivery.attempts, flaw=None, house=self._house, now=now)
+    def _admit_held(self, delivery: Delivery, now: float) -> ReservedTask | None:
+        decision = admit(delivery, attempts=delivery.attempts, flaw=None, policy=self._policy, now=now)
         return self._act(delivery, decision)
 
     def let_go(self) -> list[Delivery]:
@@ -274,7 +256,7 @@ class Intake:
 
 
 def _error_for(delivery: Delivery, reason: str, detail: str) -> BaseException | None:
-    """What the result of a buried message says; ``None`` when it names no task."""
+    """What the result of a dead letter says; ``None`` when it names no task."""
     if reason == DeadReason.UNREGISTERED:
         near = detail.partition("; ")[2]
         return NotRegistered(str(delivery.headers.get("task"))[:200], *([near] if near else []))

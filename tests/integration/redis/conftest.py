@@ -60,8 +60,8 @@ def client(kit):
 async def doomed(kit, *queues, window=10, broker=None):
     """A consumer that will die: nothing is handed back at the end."""
     sink = Sink()
-    sink.consumer = (broker or kit.main).consumer(queues, sink, window=window)
-    await sink.consumer.start()
+    sink.consumer = (broker or kit.main).consumer(queues, window=window)
+    await sink.consumer.start(sink)
     try:
         yield sink
     finally:

@@ -18,7 +18,7 @@ def kit(tmp_path):
 @on_loop
 async def test_an_error_that_nobody_expects_does_not_stop_it(kit, monkeypatch, caplog):
     queue, sink = kit.queue(), Sink()
-    consumer = kit.main.consumer([queue], sink, window=10)
+    consumer = kit.main.consumer([queue], window=10)
     works, once = SqliteConsumer._work, [ValueError("what nobody expects")]
 
     def work(self, connection):
@@ -26,7 +26,7 @@ async def test_an_error_that_nobody_expects_does_not_stop_it(kit, monkeypatch, c
             raise once.pop()
         return works(self, connection)
 
-    await consumer.start()
+    await consumer.start(sink)
     monkeypatch.setattr(SqliteConsumer, "_work", work)
     kit.publish(queue, b"x")
     assert (await sink.one()).body == b"x"
@@ -39,8 +39,8 @@ async def test_an_error_that_nobody_expects_does_not_stop_it(kit, monkeypatch, c
 async def test_after_an_error_the_pause_is_kept_whatever_else_comes_up(kit, monkeypatch):
     """A full disk: the worker sets its window twenty times a second, and each would be another try, and a line in the log."""
     sink, tries = Sink(), []
-    consumer = kit.main.consumer([kit.queue()], sink, window=10)
-    await consumer.start()
+    consumer = kit.main.consumer([kit.queue()], window=10)
+    await consumer.start(sink)
 
     def full(_work):
         tries.append(1)

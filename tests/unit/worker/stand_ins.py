@@ -2,7 +2,10 @@
 
 from umbel.brokers.base import Delivery
 from umbel.pools.base import Outcome
-from umbel.worker.jobs import Entry, TaskSpec
+from umbel.runtime.signal_thread import SignalThread
+from umbel.worker.tasks.acknowledging import Acknowledger
+from umbel.worker.tasks.reserved import ReservedTask, TaskSpec
+from umbel.worker.tasks.task_log import TaskLog
 
 
 class FakeSeat:
@@ -55,7 +58,7 @@ def spec(name="t", **options):
 
 def entry(task_id="i", name="t", hard=None, soft=None, attempts=0, **options):
     delivery = Delivery(b"", {"task": name, "id": task_id}, "", "", {}, task_id, 0, "q", "", "q", False, attempts)
-    return Entry(delivery, name, task_id, spec(name, **options), hard, soft)
+    return ReservedTask(delivery, name, task_id, spec(name, **options), hard, soft)
 
 
 def outcome(number, runtime=0.00001, verdict=0, state="SUCCESS"):
@@ -67,6 +70,16 @@ class FakeConsumer:
 
     def __init__(self):
         self.acked, self.requeued, self.blamed, self.delayed, self.dead, self.begun = [], [], [], [], [], []
+        self.windows, self.calls = [], []
+
+    async def start(self, sink):
+        self.calls.append("start")
+
+    async def aclose(self):
+        self.calls.append("aclose")
+
+    def set_window(self, size):
+        self.windows.append(size)
 
     def ack(self, deliveries):
         self.acked += [one.headers.get("id") for one in deliveries]
@@ -103,3 +116,7 @@ class FakeStore:
 def delivery(task_id="i", name="t", *, redelivered=False, attempts=0, flaw=None, body=b"[[], {}, {}]", **headers):
     headers = {"task": name, "id": task_id, "retries": 0, "timelimit": [None, None], **headers}
     return Delivery(body, headers, "application/json", "utf-8", {}, task_id, 0, "q", "", "q", redelivered, attempts, flaw)
+
+
+def acknowledger(consumer, store, spawn, *, leases=False, signals=None):
+    return Acknowledger(consumer, store, TaskLog(), signals or SignalThread(), spawn, leases=leases)

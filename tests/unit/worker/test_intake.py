@@ -11,12 +11,11 @@ from umbel.errors import MessageTooLarge
 from umbel.messages import dialects, v1
 from umbel.messages.model import TaskMessage
 from umbel.wire.serializers import content_types
-from umbel.worker.admission import House
-from umbel.worker.dispatching import Dispatcher
 from umbel.worker.intake import Intake
-from umbel.worker.narrating import Narrator
-from umbel.worker.settling import Settlement
-from unit.worker.stand_ins import FakeConsumer, FakeSeat, FakeStore, delivery, entry, outcome, spec
+from umbel.worker.slots.dispatching import Dispatcher
+from umbel.worker.tasks.admission import AdmissionPolicy
+from umbel.worker.tasks.task_log import TaskLog
+from unit.worker.stand_ins import FakeConsumer, FakeSeat, FakeStore, acknowledger, delivery, entry, outcome, spec
 
 
 class Bench:
@@ -26,19 +25,17 @@ class Bench:
         self.tasks = set()
         self.consumer, self.store, self.seat = FakeConsumer(), FakeStore(), FakeSeat()
         self.dispatcher = Dispatcher(None, None, None, None, self.spawn)
-        self.settlement = Settlement(self.store, Narrator(), self.spawn)
+        self.acknowledger = acknowledger(self.consumer, self.store, self.spawn, leases=leases)
         self.intake = Intake(
-            House(specs={"t": spec("t", **options)}),
+            AdmissionPolicy(specs={"t": spec("t", **options)}),
             self.dispatcher,
-            self.settlement,
-            Narrator(),
+            self.acknowledger,
+            TaskLog(),
+            self.consumer,
             self.spawn,
             careful=careful,
-            leases=leases,
             upgrade=partial(dialects.upgrade, accept=content_types(["json", "pickle"]), limit=1000),
         )
-        self.settlement.attach(self.consumer)
-        self.intake.attach(self.consumer)
 
     def spawn(self, chore):
         self.tasks.add(asyncio.get_running_loop().create_task(chore))
@@ -58,7 +55,7 @@ class Bench:
         self.intake.on_lost([first])
 
     def end(self, number, **fields):
-        self.settlement.settle(self.dispatcher.finished(self.seat, [outcome(number, **fields)]))
+        self.acknowledger.settle(self.dispatcher.finished(self.seat, [outcome(number, **fields)]))
 
 
 def ready(bench):
@@ -138,7 +135,7 @@ def test_what_cannot_run_is_buried_with_its_failure_stored():
             [delivery("unknown", name="nope"), delivery("odd", retries="x"), delivery("huge", flaw=MessageTooLarge("9 GB"))]
         )
         await bench.calm()
-        # Each is stored by a thread of its own before it is buried, in no certain order.
+        # Each is stored by a thread of its own before it is dead-lettered, in no certain order.
         assert set(bench.consumer.dead) == {("unknown", "unregistered"), ("odd", "invalid_message"), ("huge", "too_large")}
         assert ("unknown", "NotRegistered") in {(r.task_id, r.result["exc_type"]) for r in bench.store.records}
         assert all(r.status == "FAILURE" for r in bench.store.records)
@@ -189,7 +186,7 @@ def test_a_pickle_of_protocol_1_with_plain_values_runs():
 def test_a_pickle_of_protocol_1_with_a_class_is_buried_unopened(tmp_path):
     async def story():
         bench, details = Bench(), []
-        bench.settlement.bury = lambda _delivery, reason, detail: details.append((reason, detail))
+        bench.acknowledger.dead_letter = lambda _delivery, reason, detail: details.append((reason, detail))
         bench.intake.on_deliveries([of_protocol_1([Gadget(tmp_path / "canary")], serializer="pickle")])
         assert not (tmp_path / "canary").exists()
         [(reason, detail)] = details
@@ -300,7 +297,7 @@ def test_what_is_acknowledged_early_does_not_run_if_that_may_not_have_arrived(le
                 bench.intake.on_connection(ConnectionState.CONNECTED, "again")
 
         bench.consumer.flush = flush
-        await bench.intake.acknowledge_early(one)
+        await bench.acknowledger.before_run(one)
         assert bench.consumer.acked == ["i"]
         assert one.lost is not runs
 

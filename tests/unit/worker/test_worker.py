@@ -1,20 +1,40 @@
+from __future__ import annotations
+
 import asyncio
-from types import SimpleNamespace
+import threading
 
 import pytest
 
-from umbel import Queue, Umbel
+from umbel import Queue, Service, Umbel
 from umbel.errors import ImproperlyConfigured
-from umbel.worker import worker as worker_module
 from umbel.worker.options import WorkerOptions
-from umbel.worker.seating import PreforkSeating
-from umbel.worker.window import Rate
+from umbel.worker.slots.prefetch import Prefetch
 from umbel.worker.worker import Worker
 
 
 def worker(conf=(), **options):
     app = Umbel("proj", broker="memory://", set_as_current=False, **dict(conf))
     return Worker(app, WorkerOptions(hostname="w1@host", **options))
+
+
+def run(made, until_ready=lambda made: None):
+    """Run a worker in a thread until it is ready; returns what `run` raised."""
+    errors = []
+
+    def live():
+        try:
+            made.run()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    assert made.is_ready.wait(20)
+    until_ready(made)
+    made.request_stop()
+    thread.join(20)
+    assert not thread.is_alive()
+    return errors
 
 
 def test_a_worker_reads_all_queues_or_those_it_is_told():
@@ -29,57 +49,78 @@ def test_a_queue_of_the_workers_own_has_celerys_names():
     assert (own.name, own.exchange.name, own.exchange.type, own.routing_key) == ("w1@host.dq2", "C.dq2", "direct", "w1@host")
 
 
-def rate(value):
-    one = Rate(0.0)
-    one.value = value
-    return one
+def test_a_worker_is_complete_when_it_is_made():
+    made = worker(pool="solo")
+    before = set(vars(made))
+    assert run(made) == []
+    assert set(vars(made)) == before
+    assert len(before) <= 12
 
 
-def assembled(made):
-    async def windows():
-        made._assemble(PreforkSeating(made.options, "", "w1@host"))
-        made.dispatcher = SimpleNamespace(early=1)
-        return made._window(rate(1000.0))
+def test_services_of_the_apps_own_come_last_and_stop_first():
+    calls = []
 
-    return asyncio.run(windows())
+    class Watch(Service):
+        def __init__(self, worker):
+            super().__init__()
+            self.worker = worker
+
+        async def begin(self):
+            calls.append(("begin", self.worker.is_ready.is_set(), len(self.worker.parts.dispatcher.stations)))
+
+        async def end(self):
+            calls.append(("end", self.worker.is_ready.is_set(), self.worker.services.services[3].started))
+
+    app = Umbel("proj", broker="memory://", set_as_current=False)
+    app.worker_services.append(Watch)
+    assert run(Worker(app, WorkerOptions(pool="solo"))) == []
+    assert calls == [("begin", False, 1), ("end", True, True)]
 
 
-def test_without_prefetching_what_runs_acknowledged_takes_a_slot():
-    assert assembled(worker(concurrency=3)) > 3
-    assert assembled(worker(concurrency=3, prefetch_multiplier=2)) == 6
-    assert assembled(worker(concurrency=3, prefetch_multiplier=2, disable_prefetch=True)) == 2
-    assert assembled(worker({"worker_disable_prefetch": True}, concurrency=3)) == 2
+def test_the_death_of_a_service_ends_the_worker_in_order():
+    class Dying(Service):
+        def __init__(self, _worker):
+            super().__init__()
+
+        async def begin(self):
+            asyncio.get_running_loop().call_later(0.05, self.die, RuntimeError("out of luck"))
+
+    app = Umbel("proj", broker="memory://", set_as_current=False)
+    app.worker_services.append(Dying)
+    made = Worker(app, WorkerOptions(pool="solo"))
+    (error,) = run(made, lambda made: _wait_for(lambda: made.stopping.is_requested))
+    assert "out of luck" in str(error)
+    assert not any(service.started for service in made.services.services)
 
 
-def test_what_passes_through_to_the_delayed_store_gets_room():
-    async def windows():
-        made = worker(concurrency=2)
-        made._assemble(PreforkSeating(made.options, "", "w1@host"))
-        seen = []
-        for moving, postponed in ((0, 0), (3, 0), (0, 40), (0, 40), (0, 90_040), (500, 90_040)):
-            made.intake.moving, made.intake.postponed = moving, postponed
-            seen.append(made._window(rate(0.0)))
-        return seen
+def _wait_for(condition):
+    moment = threading.Event()
+    while not condition():
+        moment.wait(0.005)
 
-    assert asyncio.run(windows()) == [2, 8, 82, 2, 1002, 1002]
+
+def test_tasks_that_are_registered_after_it_was_made_are_known():
+    made = worker(pool="solo")
+    made.app.task(name="late")(print)
+    run(made)
+    assert "late" in made._specs
 
 
 def test_rate_limits_that_nobody_keeps_are_named_once(caplog):
-    made = worker()
+    made = worker(pool="solo")
     made.app.task(rate_limit="1/m", name="mail")(print)
     made.app.task(name="free")(print)
-    assembled(made)
+    run(made)
     (told,) = [record.getMessage() for record in caplog.records if "Rate limits" in record.getMessage()]
     assert told.endswith(": mail")
 
 
 def test_rate_limits_that_were_switched_off_are_not_missed(caplog):
-    made = worker({"worker_disable_rate_limits": True, "task_default_rate_limit": "5/s"})
-    assembled(made)
+    run(worker({"worker_disable_rate_limits": True, "task_default_rate_limit": "5/s"}, pool="solo"))
     assert not [record for record in caplog.records if "Rate limits" in record.getMessage()]
-    told = worker({"task_default_rate_limit": "5/s"})
+    told = worker({"task_default_rate_limit": "5/s"}, pool="solo")
     told.app.task(name="mail")(print)
-    assembled(told)
+    run(told)
     assert [record for record in caplog.records if "(rate_limit, task_default_rate_limit): " in record.getMessage()]
 
 
@@ -88,27 +129,25 @@ def test_a_worker_without_children_is_refused():
         worker(concurrency=-1)
 
 
-def test_a_warm_stop_does_not_wait_for_a_store_that_stays_away(monkeypatch, caplog):
-    """Tasks that run are waited for; what has ended, and whose result cannot be stored, goes back."""
-    monkeypatch.setattr(worker_module, "_COMMIT_PATIENCE", 0.0)
-    looks = iter([True, True, True, False])
+def test_a_pool_that_there_is_not_is_refused():
+    with pytest.raises(ImproperlyConfigured, match="no pool named 'swimming'"):
+        worker(pool="swimming")
 
-    class Dispatcher:
-        is_done, outstanding, left = False, 2, 4
 
-        @property
-        def is_running(self):
-            self.left -= 1
-            return next(looks)
+def test_children_that_could_not_find_the_app_are_not_started(monkeypatch):
+    made = worker()
+    made.parts.seating._app_path = ""
+    with pytest.raises(ImproperlyConfigured, match="children cannot find the app"):
+        made.run()
 
-    async def drain():
-        made = worker()
-        made._wake = asyncio.Event()
-        made.dispatcher, made.limits = Dispatcher(), SimpleNamespace(look=lambda now: None)
-        await made._drain()
-        return made
 
-    made = asyncio.run(drain())
-    assert made._is_cold
-    assert made.dispatcher.left == 0
-    assert "2 tasks have ended" in caplog.text
+def test_the_window_follows_the_settings():
+    def prefetch(made):
+        (one,) = [service for service in made.services.services if isinstance(service, Prefetch)]
+        one.rate.value = 1000.0
+        return one.window()
+
+    assert prefetch(worker(concurrency=3)) > 3
+    assert prefetch(worker(concurrency=3, prefetch_multiplier=2)) == 6
+    assert prefetch(worker(concurrency=3, prefetch_multiplier=2, disable_prefetch=True)) == 3
+    assert prefetch(worker({"worker_disable_prefetch": True}, concurrency=3)) == 3

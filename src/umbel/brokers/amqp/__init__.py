@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from umbel.brokers.base import Broker, BrokerOptions, Capabilities, Consumer, DeliverySink, Publisher, QueueClient
+from umbel.brokers.base import Broker, BrokerOptions, Capabilities, Consumer, Publisher, QueueClient
 from umbel.brokers.topology import Queue
 
 
@@ -26,11 +26,11 @@ class AmqpBroker:
             self._publisher = AmqpPublisher(self._clients, self.options)
         return self._publisher
 
-    def consumer(self, queues: Sequence[Queue], sink: DeliverySink, *, window: int) -> Consumer:
+    def consumer(self, queues: Sequence[Queue], *, window: int) -> Consumer:
         from umbel.brokers.amqp.addresses import addresses
         from umbel.brokers.amqp.consumer import AmqpConsumer
 
-        return AmqpConsumer(addresses(self.options, heartbeat=self.options.heartbeat), self.options, queues, sink, window=window)
+        return AmqpConsumer(addresses(self.options, heartbeat=self.options.heartbeat), self.options, queues, window=window)
 
     def queue_client(self) -> QueueClient:
         from umbel.brokers.amqp.queue_client import AmqpQueueClient

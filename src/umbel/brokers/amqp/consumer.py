@@ -21,7 +21,7 @@ from umbel.brokers.amqp.session import Session
 from umbel.brokers.amqp.settlements import CHANNEL, Settlements
 from umbel.brokers.amqp.sockets import ChannelError
 from umbel.brokers.amqp.subscriptions import PER_CONSUMER, Subscriptions, needs_consumer
-from umbel.brokers.base import BrokerOptions, ConnectionState, Delivery, DeliverySink
+from umbel.brokers.base import BrokerOptions, ConnectionState, Delivery, DeliverySink, NullSink
 from umbel.brokers.topology import Queue
 from umbel.errors import AccessRefused, EncodeError, OperationalError
 from umbel.runtime.backoff import delays
@@ -46,12 +46,10 @@ _RENEW = 15.0
 class AmqpConsumer:
     """See `umbel.brokers.base.Consumer`."""
 
-    def __init__(
-        self, nodes: Sequence[Address], options: BrokerOptions, queues: Sequence[Queue], sink: DeliverySink, *, window: int
-    ) -> None:
+    def __init__(self, nodes: Sequence[Address], options: BrokerOptions, queues: Sequence[Queue], *, window: int) -> None:
         self._nodes = tuple(nodes)
         self._options = options
-        self._sink = sink
+        self._sink: DeliverySink = NullSink()
         self._queues = {queue.name: queue for queue in queues}
         self._window = window
         self._session: Session | None = None
@@ -71,7 +69,8 @@ class AmqpConsumer:
 
     # life
 
-    async def start(self) -> None:
+    async def start(self, sink: DeliverySink) -> None:
+        self._sink = sink
         pauses = delays(0.2, 2.0, 10.0)
         attempt = 0
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from umbel.brokers.base import BrokerOptions, Capabilities, DeliverySink
+from umbel.brokers.base import BrokerOptions, Capabilities
 from umbel.brokers.redis.address import addresses
 from umbel.brokers.redis.consumer import RedisConsumer
 from umbel.brokers.redis.publisher import RedisPublisher
@@ -34,8 +34,8 @@ class RedisBroker:
             self._publisher = RedisPublisher(self.options, self._candidates, self._keys)
         return self._publisher
 
-    def consumer(self, queues: Sequence[Queue], sink: DeliverySink, *, window: int) -> RedisConsumer:
-        return RedisConsumer(self.options, self._candidates, self._keys, queues, sink, window)
+    def consumer(self, queues: Sequence[Queue], *, window: int) -> RedisConsumer:
+        return RedisConsumer(self.options, self._candidates, self._keys, queues, window)
 
     def queue_client(self) -> RedisQueueClient:
         return RedisQueueClient(self._candidates, self._keys)

@@ -21,7 +21,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from umbel.brokers import exchanges
-from umbel.brokers.base import ATTEMPTS, BrokerOptions, ConnectionState, Delivery, DeliverySink
+from umbel.brokers.base import ATTEMPTS, BrokerOptions, ConnectionState, Delivery, DeliverySink, NullSink
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.bindings import binding_commands
 from umbel.brokers.redis.claiming import RedisDelivery, dead_envelope, read
@@ -60,12 +60,10 @@ _SCRIPTS = ("claim", "renew", "expired", "restore", "move", "delay", "due", "beg
 class RedisConsumer:
     """Fulfils `umbel.brokers.base.Consumer`."""
 
-    def __init__(
-        self, options: BrokerOptions, candidates: Sequence[Address], keys: Keys, queues: Sequence[Queue], sink: DeliverySink, window: int
-    ) -> None:
+    def __init__(self, options: BrokerOptions, candidates: Sequence[Address], keys: Keys, queues: Sequence[Queue], window: int) -> None:
         self._options = options
         self.keys = keys
-        self.sink = sink
+        self._sink: DeliverySink = NullSink()
         self._window = window
         self._queues: dict[str, Queue] = {queue.name: queue for queue in queues}
         strategy = str(options.transport.get("queue_order_strategy") or "round_robin")
@@ -93,7 +91,8 @@ class RedisConsumer:
 
     # connection
 
-    async def start(self) -> None:
+    async def start(self, sink: DeliverySink) -> None:
+        self._sink = sink
         await self.link.open(self._options.max_retries)
         self._tasks = [asyncio.create_task(self._keep_claiming()), asyncio.create_task(self._housekeeping.keep())]
 
@@ -146,7 +145,7 @@ class RedisConsumer:
         if state is ConnectionState.CONNECTED:
             self._settlements.send()
         self._wake.set()
-        self.sink.on_connection(state, detail)
+        self._sink.on_connection(state, detail)
 
     # claiming
 
@@ -263,7 +262,7 @@ class RedisConsumer:
         for delivery in deliveries:
             held[delivery.tag] = delivery
         if not self._closing:
-            self.sink.on_deliveries(list(deliveries))
+            self._sink.on_deliveries(list(deliveries))
 
     # settling
 
@@ -276,7 +275,7 @@ class RedisConsumer:
         gone = [self._held.pop(tag) for tag in tags if tag in self._held]
         if gone:
             logger.warning("%d messages are no longer ours: their leases expired or the database was emptied", len(gone))
-            self.sink.on_lost(gone)
+            self._sink.on_lost(gone)
             self._settled()
 
     def ack(self, deliveries: Iterable[Delivery]) -> None:

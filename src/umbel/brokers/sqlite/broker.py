@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from umbel.brokers.base import BrokerOptions, Capabilities, DeliverySink
+from umbel.brokers.base import BrokerOptions, Capabilities
 from umbel.brokers.sqlite.consumer import SqliteConsumer
 from umbel.brokers.sqlite.database import Database, locate, synchronous_of
 from umbel.brokers.sqlite.publisher import SqlitePublisher
@@ -29,8 +29,8 @@ class SqliteBroker:
     def publisher(self) -> SqlitePublisher:
         return self._publisher
 
-    def consumer(self, queues: Sequence[Queue], sink: DeliverySink, *, window: int) -> SqliteConsumer:
-        return SqliteConsumer(self._database(autocheckpoint=False), self.options, queues, sink, window=window)
+    def consumer(self, queues: Sequence[Queue], *, window: int) -> SqliteConsumer:
+        return SqliteConsumer(self._database(autocheckpoint=False), self.options, queues, window=window)
 
     def queue_client(self) -> SqliteQueueClient:
         return SqliteQueueClient(self._database(), self.options)

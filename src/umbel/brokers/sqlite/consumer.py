@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from umbel.brokers import exchanges
-from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, ConnectionState, Delivery, DeliverySink
+from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, ConnectionState, Delivery, DeliverySink, NullSink
 from umbel.brokers.envelope import dead_headers
 from umbel.brokers.sqlite import holders, queues, rows
 from umbel.brokers.sqlite.database import BUSY_TIMEOUT, Busy, Database
@@ -73,14 +73,13 @@ class SqliteConsumer:
         database: Database,
         options: BrokerOptions,
         queues: Sequence[Queue],
-        sink: DeliverySink,
         *,
         window: int,
         clock: Clock = SYSTEM,
     ) -> None:
         self._database = database
         self._options = options
-        self._sink = sink
+        self._sink: DeliverySink = NullSink()
         self._window = window
         self._clock = clock
         self._queues = {queue.name: queue for queue in queues}
@@ -106,7 +105,8 @@ class SqliteConsumer:
         self._checkpoint: asyncio.Future[None] | None = None
         self._closed = False
 
-    async def start(self) -> None:
+    async def start(self, sink: DeliverySink) -> None:
+        self._sink = sink
         self._loop = asyncio.get_running_loop()
         try:
             for queue in self._queues.values():

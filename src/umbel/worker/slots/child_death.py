@@ -9,26 +9,26 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from umbel.worker.dispatching import Station
-from umbel.worker.jobs import Entry
+from umbel.worker.slots.dispatching import Station
+from umbel.worker.tasks.reserved import ReservedTask
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
     """What a dead child leaves."""
 
-    blamed: list[Entry]
+    blamed: list[ReservedTask]
     #: Ran, but their outcomes are lost: they must run again, here.
-    unreported: list[Entry]
+    unreported: list[ReservedTask]
     #: Never started.
-    waiting: list[Entry]
+    waiting: list[ReservedTask]
 
 
 class Fate(enum.Enum):
     """What becomes of a message whose child died running it."""
 
     REDELIVER = "it will be redelivered"
-    BURY = "it is moved to the dead letters"
+    DEAD_LETTER = "it is moved to the dead letters"
     FAIL = "it has failed"
 
 
@@ -36,9 +36,9 @@ def sort_out(station: Station) -> Loss:
     """Part a dead seat's entries."""
     current, _ = station.seat.current()
     started = station.seat.started()
-    blamed: list[Entry] = []
-    unreported: list[Entry] = []
-    waiting: list[Entry] = []
+    blamed: list[ReservedTask] = []
+    unreported: list[ReservedTask] = []
+    waiting: list[ReservedTask] = []
     for number, entry in station.given.items():
         if number == current:
             blamed.append(entry)
@@ -49,7 +49,7 @@ def sort_out(station: Station) -> Loss:
     return Loss(blamed, unreported, waiting)
 
 
-def fate(entry: Entry, max_deliveries: int) -> Fate:
+def fate(entry: ReservedTask, max_deliveries: int) -> Fate:
     """Decide on one blamed entry.
 
     Args:
@@ -57,9 +57,9 @@ def fate(entry: Entry, max_deliveries: int) -> Fate:
         max_deliveries: deaths after which it is dead-lettered; 0 is no limit.
     """
     if entry.timed_out:
-        return Fate.FAIL if entry.spec.acks_on_timeout or entry.early else Fate.BURY
+        return Fate.FAIL if entry.spec.acks_on_timeout or entry.early else Fate.DEAD_LETTER
     if entry.early or not entry.spec.reject_on_worker_lost:
         return Fate.FAIL
     if max_deliveries and entry.delivery.attempts + 1 >= max_deliveries:
-        return Fate.BURY
+        return Fate.DEAD_LETTER
     return Fate.REDELIVER

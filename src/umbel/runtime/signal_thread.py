@@ -9,16 +9,23 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any
 
+from umbel.runtime.service import Service
 
-class Listeners:
+
+class SignalThread(Service):
     """One thread, begun with the first call. It is a daemon, which an executor's is not: a listener that hangs must not hang the exit."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._calls: SimpleQueue[tuple[Callable[[], Any], Future[None]] | None] = SimpleQueue()
         self._is_begun = False
 
     async def call(self, function: Callable[[], Any]) -> None:
-        """Call on the thread, after what was asked for before; ends when that has ended."""
+        """Call a function on the thread, after those before it; returns when it has ended.
+
+        Args:
+            function: takes nothing; what it raises is raised here.
+        """
         done: Future[None] = Future()
         self._calls.put((function, done))
         if not self._is_begun:
@@ -26,8 +33,8 @@ class Listeners:
             threading.Thread(target=self._run, name="umbel-signals", daemon=True).start()
         await asyncio.wrap_future(done)
 
-    def close(self) -> None:
-        """Let the thread end after what it was asked for; waits for nothing."""
+    async def end(self) -> None:
+        """Let the thread end after the calls so far; waits for nothing."""
         self._calls.put(None)
 
     def _run(self) -> None:

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from umbel.errors import OperationalError
-from umbel.worker.dispatching import Dispatcher
+from umbel.worker.slots.dispatching import Dispatcher
 from unit.worker.stand_ins import FakeSeat, entry, outcome
 
 

@@ -5,7 +5,7 @@
 `Hold`           it is due within seconds: wait in memory under its lease
 `Postpone`       it is due later: back into the broker's delayed store
 `Expire`         its time has passed: REVOKED, never run
-`Bury`           it can never run: dead letter, with the reason
+`DeadLetter`           it can never run: dead letter, with the reason
 ================ ===========================================================
 """
 
@@ -20,7 +20,7 @@ from umbel.messages.checks import check_fields
 from umbel.messages.model import Message
 from umbel.messages.timing import timestamp
 from umbel.reasons import DeadReason
-from umbel.worker.jobs import TaskSpec
+from umbel.worker.tasks.reserved import TaskSpec
 
 #: Seconds. Closer than this, a message is held in memory.
 NEAR = 5.0
@@ -55,7 +55,7 @@ class Expire:
 
 
 @dataclass(frozen=True, slots=True)
-class Bury:
+class DeadLetter:
     """It goes to the dead letters.
 
     Args:
@@ -67,11 +67,11 @@ class Bury:
     detail: str
 
 
-Decision = Run | Hold | Postpone | Expire | Bury
+Decision = Run | Hold | Postpone | Expire | DeadLetter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class AdmissionPolicy:
     """What a worker's admission goes by."""
 
     specs: Mapping[str, TaskSpec]
@@ -80,39 +80,41 @@ class House:
     soft_time_limit: float | None = None
 
 
-def admit(message: Message, *, attempts: int, flaw: MessageError | None, house: House, now: float, near: float = NEAR) -> Decision:
+def admit(
+    message: Message, *, attempts: int, flaw: MessageError | None, policy: AdmissionPolicy, now: float, near: float = NEAR
+) -> Decision:
     """Decide on one message of protocol 2.
 
     Args:
         message: nothing in it is trusted.
         attempts: how often somebody died running it.
         flaw: what the broker's parser found wrong with it.
-        house: specs and limits of this worker.
+        policy: specs and limits of this worker.
         now: seconds since the epoch.
         near: seconds; due times closer than this are held.
     """
     if flaw is not None:
-        return Bury(flaw.reason, str(flaw))  # raised, it would keep the message in memory: its traceback leads here
+        return DeadLetter(flaw.reason, str(flaw))  # raised, it would keep the message in memory: its traceback leads here
     try:
         fields = check_fields(message.headers, message.properties, (), {})
         eta, expires = _timestamp(fields["eta"]), _timestamp(fields["expires"])
     except MessageError as error:
-        return Bury(error.reason, str(error))
+        return DeadLetter(error.reason, str(error))
     name = fields["task"]
-    spec = house.specs.get(name)
+    spec = policy.specs.get(name)
     if spec is None:
-        meant = naming.hint(name, house.specs)
-        return Bury(DeadReason.UNREGISTERED, f"no task named {name!a} is registered in this worker" + (f"; {meant}" if meant else ""))
-    if house.max_deliveries and attempts >= house.max_deliveries:
-        return Bury(DeadReason.WORKER_LOST, f"{attempts} workers or children died while running it")
+        meant = naming.hint(name, policy.specs)
+        return DeadLetter(DeadReason.UNREGISTERED, f"no task named {name!a} is registered in this worker" + (f"; {meant}" if meant else ""))
+    if policy.max_deliveries and attempts >= policy.max_deliveries:
+        return DeadLetter(DeadReason.WORKER_LOST, f"{attempts} workers or children died while running it")
     if expires is not None and expires <= now:
         return Expire()
     if eta is not None and eta > now:
         return Hold(eta) if eta - now <= near else Postpone(eta)
     hard, soft = fields["timelimit"]
     return Run(
-        hard or spec.time_limit or house.time_limit or None,
-        soft or spec.soft_time_limit or house.soft_time_limit or None,
+        hard or spec.time_limit or policy.time_limit or None,
+        soft or spec.soft_time_limit or policy.soft_time_limit or None,
         expires,
     )
 

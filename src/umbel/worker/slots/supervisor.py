@@ -1,4 +1,4 @@
-"""What seats tell, and what follows: jobs end, children are born and die."""
+"""Handles what children report: readiness, outcomes, and their deaths."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import logging
 from umbel.errors import TimeLimitExceeded, WorkerLostError
 from umbel.pools.base import Outcome, Seat
 from umbel.reasons import DeadReason
-from umbel.worker.dispatching import Dispatcher, Station
-from umbel.worker.jobs import Entry
-from umbel.worker.limits import Limits
-from umbel.worker.losses import Fate, fate, sort_out
-from umbel.worker.narrating import Narrator
-from umbel.worker.seating import Seating
-from umbel.worker.settling import Settlement
+from umbel.worker.slots.child_death import Fate, fate, sort_out
+from umbel.worker.slots.dispatching import Dispatcher, Station
+from umbel.worker.slots.limits import TimeLimits
+from umbel.worker.slots.seating import Seating
+from umbel.worker.tasks.acknowledging import Acknowledger
+from umbel.worker.tasks.reserved import ReservedTask
+from umbel.worker.tasks.task_log import TaskLog
 
 logger = logging.getLogger("umbel.worker")
 
@@ -30,16 +30,22 @@ class Supervisor:
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, settlement: Settlement, limits: Limits, narrator: Narrator, seating: Seating, max_deliveries: int
+        self,
+        dispatcher: Dispatcher,
+        acknowledger: Acknowledger,
+        limits: TimeLimits,
+        task_log: TaskLog,
+        seating: Seating,
+        max_deliveries: int,
     ) -> None:
         self.first_ready = asyncio.Event()
         self.all_gone = asyncio.Event()
         #: Why no child can be started, once that is clear.
         self.hopeless: str = ""
         self._dispatcher = dispatcher
-        self._settlement = settlement
+        self._acknowledger = acknowledger
         self._limits = limits
-        self._narrator = narrator
+        self._task_log = task_log
         self._seating = seating
         self._max_deliveries = max_deliveries
         self._failures = 0
@@ -54,15 +60,15 @@ class Supervisor:
 
     def on_outcomes(self, seat: Seat, outcomes: list[Outcome]) -> None:
         """Jobs have ended."""
-        self._settlement.settle(self._dispatcher.finished(seat, outcomes))
+        self._acknowledger.settle(self._dispatcher.finished(seat, outcomes))
         self._dispatcher.pump()
 
     def on_death(self, seat: Seat, cause: str) -> None:
-        """A child is gone: judge what it had, fill its place."""
+        """A child is gone: decide what becomes of what it had, and fill its place."""
         station = self._dispatcher.remove_seat(seat)
         self._limits.forget(seat)
         if station is not None:
-            self._judge(station, cause)
+            self._sort_out(station, cause)
         elif not self._seating.is_closing:
             self._count_failure(cause)
         self._seating.filled(seat)
@@ -76,22 +82,24 @@ class Supervisor:
             self.hopeless = cause
             self.first_ready.set()
 
-    def _judge(self, station: Station, cause: str) -> None:
+    def _sort_out(self, station: Station, cause: str) -> None:
         loss = sort_out(station)
         for entry in loss.blamed:
-            self._sentence(entry, cause)
+            self._end_blamed(entry, cause)
         self._dispatcher.put_back(entry for entry in (*loss.unreported, *loss.waiting) if not entry.lost)
 
-    def _sentence(self, entry: Entry, cause: str) -> None:
+    def _end_blamed(self, entry: ReservedTask, cause: str) -> None:
         verdict = fate(entry, self._max_deliveries)
         error = TimeLimitExceeded(entry.hard) if entry.timed_out else WorkerLostError(f"Worker exited prematurely: {cause}.")
         if not entry.timed_out:
-            self._narrator.lost(entry, cause, verdict.value)
+            self._task_log.lost(entry, cause, verdict.value)
         if verdict is Fate.FAIL:
-            self._settlement.fail(entry, error)
+            self._acknowledger.fail(entry, error)
         elif entry.lost:
             return  # the broker has it already
         elif verdict is Fate.REDELIVER:
-            self._settlement.redeliver(entry)
+            self._acknowledger.redeliver(entry)
         else:
-            self._settlement.bury(entry.delivery, DeadReason.TIME_LIMIT if entry.timed_out else DeadReason.WORKER_LOST, str(error), error)
+            self._acknowledger.dead_letter(
+                entry.delivery, DeadReason.TIME_LIMIT if entry.timed_out else DeadReason.WORKER_LOST, str(error), error
+            )

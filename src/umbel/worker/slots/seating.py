@@ -6,12 +6,15 @@ import asyncio
 import logging
 import sys
 from collections import deque
+from collections.abc import Callable, Coroutine
 from multiprocessing.context import BaseContext
-from typing import Protocol
+from typing import Any, Protocol
 
+from umbel.errors import ImproperlyConfigured
 from umbel.pools.base import ChildOptions, Seat, SeatListener
 from umbel.pools.prefork import ChildSeat
-from umbel.pools.template import context, starting
+from umbel.pools.template import context, starting, warm_up
+from umbel.runtime.allocation import return_large_blocks
 from umbel.runtime.clock import SYSTEM
 from umbel.worker.options import WorkerOptions
 
@@ -25,6 +28,13 @@ _PENALTY = 1.0
 
 class Seating(Protocol):
     """Who keeps the seats filled."""
+
+    def run(self, main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+        """Run a worker's life on an event loop; returns its exit code.
+
+        Raises:
+            ImproperlyConfigured: children could not find the app.
+        """
 
     def open(self, listener: SeatListener, count: int) -> None:
         """Make the seats; the listener hears of them."""
@@ -68,6 +78,16 @@ class PreforkSeating:
         self._seats: set[Seat] = set()
         self._deaths: deque[float] = deque(maxlen=_BURST)
         self.is_closing = False
+
+    def run(self, main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+        """Run the loop in this thread, and load the app for the children meanwhile."""
+        if not self._app_path:
+            raise ImproperlyConfigured(
+                "children cannot find the app: bind it to a name in a module that can be imported, or use the pool solo"
+            )
+        warm_up(self._app_path)
+        return_large_blocks()
+        return asyncio.run(main())
 
     def open(self, listener: SeatListener, count: int) -> None:
         """Start so many children."""

@@ -14,20 +14,19 @@ import pytest
 from umbel import hooks
 from umbel.brokers.base import Delivery
 from umbel.errors import OperationalError, PublishError, WorkerLostError
-from umbel.worker.narrating import Narrator
-from umbel.worker.settling import Settlement
+from umbel.runtime.signal_thread import SignalThread
 from unit.worker.stand_ins import FakeConsumer, FakeStore
+from unit.worker.stand_ins import acknowledger as make_acknowledger
 
 
-def bury(headers, properties=None):
-    """Bury a message; returns the records that were stored."""
+def dead_letter(headers, properties=None):
+    """DeadLetter a message; returns the records that were stored."""
 
     async def story():
         consumer, store, chores = FakeConsumer(), FakeStore(), []
-        settlement = Settlement(store, Narrator(), lambda chore: chores.append(asyncio.ensure_future(chore)))
-        settlement.attach(consumer)
+        acknowledger = make_acknowledger(consumer, store, lambda chore: chores.append(asyncio.ensure_future(chore)))
         delivery = Delivery(b"", headers, "", "", properties or {}, 1, 0, "q", "", "q", False, 0)
-        settlement.bury(delivery, "too_many_deliveries", "", WorkerLostError("signal 9"))
+        acknowledger.dead_letter(delivery, "too_many_deliveries", "", WorkerLostError("signal 9"))
         await asyncio.gather(*chores)
         assert len(consumer.dead) == 1
         return store.records
@@ -36,23 +35,23 @@ def bury(headers, properties=None):
 
 
 def test_a_failure_is_stored_with_what_the_message_says():
-    (record,) = bury({"id": "a", "group": "g", "parent_id": "p"}, {"reply_to": "r", "correlation_id": "other"})
+    (record,) = dead_letter({"id": "a", "group": "g", "parent_id": "p"}, {"reply_to": "r", "correlation_id": "other"})
     assert (record.task_id, record.status, record.group_id, record.parent_id, record.reply_to) == ("a", "FAILURE", "g", "p", "r")
     assert record.result == {"exc_type": "WorkerLostError", "exc_message": ["signal 9"], "exc_module": "billiard.exceptions"}
 
 
 def test_a_message_of_protocol_1_has_its_id_among_the_properties():
-    (record,) = bury({}, {"correlation_id": "a"})
+    (record,) = dead_letter({}, {"correlation_id": "a"})
     assert (record.task_id, record.status) == ("a", "FAILURE")
 
 
 @pytest.mark.parametrize("task_id", ["", None, 3, ["a"], "x" * 256])
 def test_without_a_usable_id_nothing_is_stored(task_id):
-    assert not bury({"id": task_id}, {"correlation_id": task_id})
+    assert not dead_letter({"id": task_id}, {"correlation_id": task_id})
 
 
 def test_fields_that_are_no_text_are_left_out():
-    (record,) = bury({"id": "a", "group": 3, "parent_id": ["p"]}, {"reply_to": {}})
+    (record,) = dead_letter({"id": "a", "group": 3, "parent_id": ["p"]}, {"reply_to": {}})
     assert (record.group_id, record.parent_id, record.reply_to) == (None, None, None)
 
 
@@ -70,15 +69,14 @@ def test_what_cannot_be_moved_goes_back_to_its_queue(monkeypatch, caplog):
     async def story():
         consumer, chores = Refusing(), []
         consumer.back = asyncio.Event()
-        settlement = Settlement(None, Narrator(), lambda chore: chores.append(asyncio.ensure_future(chore)))
-        settlement.attach(consumer)
-        settlement.bury(Delivery(b"", {"id": "a"}, "", "", {}, 1, 0, "q", "", "q", False, 0), "unregistered", "")
+        acknowledger = make_acknowledger(consumer, None, lambda chore: chores.append(asyncio.ensure_future(chore)))
+        acknowledger.dead_letter(Delivery(b"", {"id": "a"}, "", "", {}, 1, 0, "q", "", "q", False, 0), "unregistered", "")
         await asyncio.gather(*chores)
         assert consumer.requeued == []
         await asyncio.wait_for(consumer.back.wait(), 10)
         assert consumer.requeued == ["a"]
 
-    monkeypatch.setattr("umbel.worker.settling._PAUSE", 0.01)
+    monkeypatch.setattr("umbel.worker.tasks.acknowledging._PAUSE", 0.01)
     asyncio.run(story())
     assert "cannot be moved" in caplog.text
     assert "the queue q.dead is full" in caplog.text
@@ -91,16 +89,15 @@ def test_what_is_refused_for_good_waits_beside_the_window_and_is_told_of_once(ca
 
     async def story():
         consumer, chores = Refusing(), []
-        settlement = Settlement(None, Narrator(), lambda chore: chores.append(asyncio.ensure_future(chore)))
-        settlement.attach(consumer)
+        acknowledger = make_acknowledger(consumer, None, lambda chore: chores.append(asyncio.ensure_future(chore)))
         letters = [Delivery(b"", {"id": str(number)}, "", "", {}, 1, 0, "q", "", "q", False, 0) for number in range(3)]
         for letter in letters[:2]:
-            settlement.bury(letter, "unregistered", "")
+            acknowledger.dead_letter(letter, "unregistered", "")
         await asyncio.gather(*chores)
-        assert settlement.aside.room == 2
-        assert settlement.aside.let_go() == letters[:2]
-        assert settlement.aside.room == 0
-        settlement.bury(letters[2], "unregistered", "")
+        assert acknowledger.aside.room == 2
+        assert acknowledger.aside.let_go() == letters[:2]
+        assert acknowledger.aside.room == 0
+        acknowledger.dead_letter(letters[2], "unregistered", "")
         await asyncio.gather(*chores)
         assert consumer.requeued == ["2"], "a stop does not wait for it"
 
@@ -113,9 +110,8 @@ import asyncio, threading
 from umbel import hooks
 from umbel.brokers.base import Delivery
 from umbel.errors import WorkerLostError
-from umbel.worker.narrating import Narrator
-from umbel.worker.settling import Settlement
 from unit.worker.stand_ins import FakeConsumer
+from unit.worker.stand_ins import acknowledger as make_acknowledger
 
 hangs = threading.Event()
 
@@ -124,12 +120,10 @@ def listen(**_named):
     threading.Event().wait()
 
 async def story():
-    settlement = Settlement(None, Narrator(), asyncio.ensure_future)
-    settlement.attach(FakeConsumer())
-    settlement.bury(Delivery(b"", {"id": "a"}, "", "", {}, 1, 0, "q", "", "q", False, 0), "worker_lost", "", WorkerLostError(""))
+    acknowledger = make_acknowledger(FakeConsumer(), None, asyncio.ensure_future)
+    acknowledger.dead_letter(Delivery(b"", {"id": "a"}, "", "", {}, 1, 0, "q", "", "q", False, 0), "worker_lost", "", WorkerLostError(""))
     while not hangs.is_set():
         await asyncio.sleep(0.001)
-    settlement.close()
 
 hooks.task_failure.connect(listen)
 asyncio.run(story())
@@ -138,7 +132,7 @@ print("ended")
 
 
 def test_a_listener_that_hangs_does_not_hang_the_exit():
-    tests = Path(__file__).parents[2]
+    tests = Path(__file__).parents[3]
     ended = subprocess.run(
         [sys.executable, "-c", _HANGING],
         env={**os.environ, "PYTHONPATH": str(tests)},
@@ -153,9 +147,10 @@ def test_a_listener_that_hangs_does_not_hang_the_exit():
 def test_the_thread_of_listeners_ends_with_its_settlement():
     async def story():
         threads = []
-        settlement = Settlement(None, Narrator(), asyncio.ensure_future)
-        await settlement._listeners.call(lambda: threads.append(threading.current_thread()))
-        settlement.close()
+        signals = SignalThread()
+        await signals.start()
+        await signals.call(lambda: threads.append(threading.current_thread()))
+        await signals.stop()
         await asyncio.to_thread(threads[0].join, 10)
         assert not threads[0].is_alive()
 
@@ -171,12 +166,11 @@ def test_a_listener_that_takes_long_holds_neither_its_message_nor_others():
 
     async def story():
         consumer, store, chores = FakeConsumer(), FakeStore(), []
-        settlement = Settlement(store, Narrator(), lambda chore: chores.append(asyncio.ensure_future(chore)))
-        settlement.attach(consumer)
+        acknowledger = make_acknowledger(consumer, store, lambda chore: chores.append(asyncio.ensure_future(chore)))
         try:
             for number in range(50):  # more than there are threads in the loop's pool
                 delivery = Delivery(b"", {"id": str(number)}, "", "", {}, 1, 0, "q", "", "q", False, 0)
-                settlement.bury(delivery, "too_many_deliveries", "", WorkerLostError("signal 9"))
+                acknowledger.dead_letter(delivery, "too_many_deliveries", "", WorkerLostError("signal 9"))
             async with asyncio.timeout(20):
                 while len(consumer.dead) < 50:
                     await asyncio.sleep(0)

@@ -8,8 +8,8 @@ import signal
 import pytest
 
 from umbel.pools import template
-from umbel.worker import seating
 from umbel.worker.options import WorkerOptions
+from umbel.worker.slots import seating
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork server")
 

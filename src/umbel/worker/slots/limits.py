@@ -9,8 +9,9 @@ import mmap
 from pathlib import Path
 
 from umbel.pools.base import Seat
-from umbel.worker.dispatching import Dispatcher, Station
-from umbel.worker.narrating import Narrator
+from umbel.runtime.service import Periodic
+from umbel.worker.slots.dispatching import Dispatcher, Station
+from umbel.worker.tasks.task_log import TaskLog
 
 #: Seconds between looks: what a limit may be late by.
 LOOK = 0.05
@@ -21,17 +22,18 @@ _STUCK = 400
 _MEMORY_LOOK = 0.5
 
 
-class Limits:
+class TimeLimits(Periodic):
     """Watches what runs.
 
     Args:
         dispatcher: who runs what.
-        narrator: says what happens.
+        task_log: says what happens.
     """
 
-    def __init__(self, dispatcher: Dispatcher, narrator: Narrator) -> None:
+    def __init__(self, dispatcher: Dispatcher, task_log: TaskLog) -> None:
+        super().__init__(LOOK)
         self._dispatcher = dispatcher
-        self._narrator = narrator
+        self._task_log = task_log
         self._warned: dict[Seat, int] = {}
         #: Seat → the job that it should begin, and for how many looks it has not.
         self._unbegun: dict[Seat, tuple[int, int]] = {}
@@ -55,11 +57,11 @@ class Limits:
             ran = now - since
             if entry.hard is not None and ran >= entry.hard:
                 entry.timed_out = True
-                self._narrator.hard_limit(entry)
+                self._task_log.hard_limit(entry)
                 station.seat.kill()
             elif entry.soft is not None and ran >= entry.soft and self._warned.get(station.seat) != number:
                 self._warned[station.seat] = number
-                self._narrator.soft_limit(entry)
+                self._task_log.soft_limit(entry)
                 station.seat.interrupt(number)
 
     def _look_at_idle(self, station: Station) -> None:
@@ -72,7 +74,7 @@ class Limits:
         looks = looks + 1 if known == first else 1
         self._unbegun[station.seat] = (first, looks)
         if looks == _STUCK:
-            self._narrator.stuck(station.seat)
+            self._task_log.stuck(station.seat)
             station.seat.kill()
 
     def forget(self, seat: Seat) -> None:
@@ -81,7 +83,7 @@ class Limits:
         self._unbegun.pop(seat, None)
 
 
-class MemoryWatch:
+class MemoryLimits(Periodic):
     """Watches the resident memory of children.
 
     Args:
@@ -90,21 +92,22 @@ class MemoryWatch:
     """
 
     def __init__(self, dispatcher: Dispatcher, most: int | None) -> None:
+        super().__init__(_MEMORY_LOOK)
         self._dispatcher = dispatcher
         self._most = most
-        self._next = 0.0
 
-    def look(self, now: float) -> None:
+    async def begin(self) -> None:
+        if self._most:
+            await super().begin()
+
+    def look(self, now: float) -> None:  # noqa: ARG002 - memory is looked at whatever the time
         """Retire who is too large.
 
         Args:
             now: monotonic seconds.
         """
-        if not self._most or now < self._next:
-            return
-        self._next = now + _MEMORY_LOOK
         for station in list(self._dispatcher.stations.values()):
-            if not station.is_spent and resident(station.seat.pid) > self._most:
+            if self._most and not station.is_spent and resident(station.seat.pid) > self._most:
                 self._dispatcher.retire(station)
 
 

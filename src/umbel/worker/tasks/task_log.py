@@ -8,7 +8,7 @@ from umbel import states
 from umbel.brokers.base import Delivery
 from umbel.pools.base import Outcome, Seat
 from umbel.runtime.logs import escape
-from umbel.worker.jobs import Entry
+from umbel.worker.tasks.reserved import ReservedTask
 
 logger = logging.getLogger("umbel.worker")
 
@@ -16,17 +16,17 @@ logger = logging.getLogger("umbel.worker")
 _MOST = 2000
 
 
-class Narrator:
+class TaskLog:
     """Writes log lines about tasks. Asks once what the log level lets through."""
 
     def __init__(self) -> None:
         self.tells_outcomes = logger.isEnabledFor(logging.INFO)
 
-    def received(self, entry: Entry) -> None:
+    def received(self, entry: ReservedTask) -> None:
         """A message was admitted."""
         logger.info("Task %s[%s] received", clean(entry.task), clean(entry.id))
 
-    def outcome(self, entry: Entry, outcome: Outcome) -> None:
+    def outcome(self, entry: ReservedTask, outcome: Outcome) -> None:
         """A task has ended."""
         name, task_id = clean(entry.task), clean(entry.id)
         if outcome.state == states.SUCCESS:
@@ -42,18 +42,18 @@ class Narrator:
         else:
             self.failure(entry, outcome)
 
-    def failure(self, entry: Entry, outcome: Outcome) -> None:
+    def failure(self, entry: ReservedTask, outcome: Outcome) -> None:
         """A task has ended; say so only if it failed."""
         if outcome.state != states.FAILURE or outcome.expected:
             return
         traceback = f"\n{outcome.traceback.rstrip()}" if outcome.traceback else ""
         logger.error("Task %s[%s] raised unexpected: %s%s", clean(entry.task), clean(entry.id), clean(outcome.detail), traceback)
 
-    def lost(self, entry: Entry, cause: str, what_next: str) -> None:
+    def lost(self, entry: ReservedTask, cause: str, what_next: str) -> None:
         """A child died while it ran this."""
         logger.error("Task %s[%s]: its process ended (%s); %s", clean(entry.task), clean(entry.id), cause, what_next)
 
-    def unsure(self, entry: Entry) -> None:
+    def unsure(self, entry: ReservedTask) -> None:
         """The connection was lost while this was acknowledged before it ran."""
         logger.error(
             "Task %s[%s]: the connection was lost as it was acknowledged, before it ran; it runs only if it comes again",
@@ -65,11 +65,11 @@ class Narrator:
         """A child does not begin what it was sent."""
         logger.error("Child %d (process %s) does not take its tasks; it is replaced, and they go to others", seat.index, seat.pid)
 
-    def soft_limit(self, entry: Entry) -> None:
+    def soft_limit(self, entry: ReservedTask) -> None:
         """The soft time limit has passed."""
         logger.warning("Soft time limit (%ss) exceeded for %s[%s]", entry.soft, clean(entry.task), clean(entry.id))
 
-    def hard_limit(self, entry: Entry) -> None:
+    def hard_limit(self, entry: ReservedTask) -> None:
         """The hard time limit has passed."""
         logger.error("Hard time limit (%ss) exceeded for %s[%s]", entry.hard, clean(entry.task), clean(entry.id))
 
@@ -77,7 +77,7 @@ class Narrator:
         """A message's time has passed."""
         logger.info("Discarding revoked task: %s[%s] (expired)", clean(delivery.headers.get("task")), clean(delivery.headers.get("id")))
 
-    def buried(self, delivery: Delivery, reason: str, detail: str) -> None:
+    def dead_lettered(self, delivery: Delivery, reason: str, detail: str) -> None:
         """A message was dead-lettered."""
         logger.error(
             "Message %s[%s] moved to %s.dead: %s: %s",

@@ -26,9 +26,9 @@ from umbel.results.base import ResultStore
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
-from umbel.runtime.listening import Listeners
-from umbel.worker.jobs import Entry, run_of
-from umbel.worker.narrating import Narrator
+from umbel.runtime.signal_thread import SignalThread
+from umbel.worker.tasks.reserved import ReservedTask, run_of
+from umbel.worker.tasks.task_log import TaskLog
 
 logger = logging.getLogger("umbel.worker")
 
@@ -82,21 +82,36 @@ class Aside:
         return kept
 
 
-class Settlement:
+class Acknowledger:
     """Ends messages.
 
     Args:
+        consumer: settles the deliveries.
         store: for results of what did not run; ``None`` when there is none.
-        narrator: writes the log lines.
+        task_log: writes the log lines.
+        signals: calls listeners.
         spawn: runs a coroutine beside the loop's other work.
+        leases: whether messages are held by leases; else by a connection, and what was on its way when it was lost may not have arrived.
     """
 
-    def __init__(self, store: ResultStore | None, narrator: Narrator, spawn: Callable[[Coroutine[Any, Any, None]], object]) -> None:
-        self._consumer: Consumer
+    def __init__(
+        self,
+        consumer: Consumer,
+        store: ResultStore | None,
+        task_log: TaskLog,
+        signals: SignalThread,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        *,
+        leases: bool,
+    ) -> None:
+        self._consumer = consumer
         self._store = store
-        self._narrator = narrator
+        self._task_log = task_log
+        self._signals = signals
         self._spawn = spawn
-        self._listeners = Listeners()
+        self._leases = leases
+        #: How often the connection was lost.
+        self._losses = 0
         self.aside = Aside()
         #: Tasks that have ended in children.
         self.completed = 0
@@ -105,18 +120,33 @@ class Settlement:
         #: Runs that ended after their delivery was lost, so that they are not repeated when it comes back.
         self.done_but_unsettled: dict[tuple[str, Any], None] = {}
 
-    def attach(self, consumer: Consumer) -> None:
-        """Settle through this consumer."""
-        self._consumer = consumer
+    @property
+    def room_aside(self) -> int:
+        """What the window has to be wider by, for messages that cannot be moved."""
+        return self.aside.room
 
-    def close(self) -> None:
-        """Let go of the listeners' thread, whether they have ended or not."""
-        self._listeners.close()
+    def connection_lost(self) -> None:
+        """What was on its way to the broker may not have arrived."""
+        self._losses += 1
 
-    def settle(self, ended: Iterable[tuple[Entry, Outcome]]) -> None:
+    async def before_run(self, entry: ReservedTask) -> None:
+        """Settle what must be settled before an entry runs: it is acknowledged early, or was out before under a lease."""
+        if not entry.early:
+            await self._consumer.begin(entry.delivery)
+            return
+        losses = self._losses
+        self._consumer.ack([entry.delivery])
+        await self._consumer.flush()
+        if losses != self._losses and not self._leases:
+            entry.lost = True  # nobody can say whether the acknowledgement has arrived, and it must never run twice
+            self._task_log.unsure(entry)
+        else:
+            entry.acked = True
+
+    def settle(self, ended: Iterable[tuple[ReservedTask, Outcome]]) -> None:
         """What children have reported."""
         done: list[Delivery] = []
-        narrate = self._narrator.outcome if self._narrator.tells_outcomes else self._narrator.failure
+        narrate = self._task_log.outcome if self._task_log.tells_outcomes else self._task_log.failure
         for entry, outcome in ended:
             self.completed += 1
             self.worked += outcome.runtime
@@ -133,16 +163,16 @@ class Settlement:
                 hit("after_report_before_ack")
             self._consumer.ack(done)
 
-    def _settle_otherwise(self, entry: Entry, outcome: Outcome) -> None:
+    def _settle_otherwise(self, entry: ReservedTask, outcome: Outcome) -> None:
         if entry.early:
             return
         if outcome.verdict == Verdict.REQUEUE:
             # A task that rejects for ever must not spin for ever: each time counts.
             self.redeliver(entry)
         else:
-            self._spawn(self._bury(entry.delivery, outcome.reason or DeadReason.REJECTED, outcome.detail))
+            self._spawn(self._dead_letter(entry.delivery, outcome.reason or DeadReason.REJECTED, outcome.detail))
 
-    def _remember(self, entry: Entry) -> None:
+    def _remember(self, entry: ReservedTask) -> None:
         self.done_but_unsettled[run_of(entry.delivery)] = None
         while len(self.done_but_unsettled) > 10_000:
             del self.done_but_unsettled[next(iter(self.done_but_unsettled))]
@@ -159,11 +189,11 @@ class Settlement:
 
     # what did not run
 
-    def bury(self, delivery: Delivery, reason: str, detail: str, error: BaseException | None = None) -> None:
+    def dead_letter(self, delivery: Delivery, reason: str, detail: str, error: BaseException | None = None) -> None:
         """Dead-letter a message; store a failure first where it has an id."""
-        self._spawn(self._fail_and_bury(delivery, reason, detail, error))
+        self._spawn(self._fail_and_dead_letter(delivery, reason, detail, error))
 
-    def fail(self, entry: Entry, error: BaseException, *, state: str = states.FAILURE, ack: bool = True) -> None:
+    def fail(self, entry: ReservedTask, error: BaseException, *, state: str = states.FAILURE, ack: bool = True) -> None:
         """Store a failure for a message that is not run (again), then acknowledge it."""
         self._spawn(
             self._fail(entry.delivery, error, state, ignore=entry.spec.ignore_result, ack=ack and not entry.early and not entry.lost)
@@ -171,10 +201,15 @@ class Settlement:
 
     def expire(self, delivery: Delivery, *, ignore_result: bool) -> None:
         """A message whose time has passed: REVOKED."""
-        self._narrator.expired(delivery)
+        self._task_log.expired(delivery)
         self._spawn(self._fail(delivery, TaskRevokedError("expired"), states.REVOKED, ignore=ignore_result, ack=True))
 
-    def redeliver(self, entry: Entry) -> None:
+    def expire_waiting(self, entry: ReservedTask) -> None:
+        """An entry's time passed while it waited for a slot."""
+        if not entry.lost:
+            self.expire(entry.delivery, ignore_result=entry.spec.ignore_result)
+
+    def redeliver(self, entry: ReservedTask) -> None:
         """Put a message back, counted: whoever ran it died."""
         self._spawn(self.moved(self._consumer.blame(entry.delivery), [entry.delivery]))
 
@@ -185,15 +220,15 @@ class Settlement:
         except Exception as error:
             self.aside.put(deliveries, error, self._consumer.requeue)
 
-    async def _fail_and_bury(self, delivery: Delivery, reason: str, detail: str, error: BaseException | None) -> None:
+    async def _fail_and_dead_letter(self, delivery: Delivery, reason: str, detail: str, error: BaseException | None) -> None:
         if error is not None:
             await self._keep(delivery, error, states.FAILURE)
-        await self._bury(delivery, reason, detail)
+        await self._dead_letter(delivery, reason, detail)
         if error is not None:
             await self._tell(delivery, error, states.FAILURE)
 
-    async def _bury(self, delivery: Delivery, reason: str, detail: str) -> None:
-        self._narrator.buried(delivery, reason, detail)
+    async def _dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
+        self._task_log.dead_lettered(delivery, reason, detail)
         await self.moved(self._consumer.dead_letter(delivery, reason, detail), [delivery])
 
     async def _fail(self, delivery: Delivery, error: BaseException, state: str, *, ignore: bool, ack: bool) -> None:
@@ -229,7 +264,7 @@ class Settlement:
         if signal is hooks.task_failure:
             einfo = ExceptionInfo(error)
             named.update(traceback=einfo.traceback, einfo=einfo)
-        await self._listeners.call(partial(signal.send, delivery.headers.get("task"), **named))
+        await self._signals.call(partial(signal.send, delivery.headers.get("task"), **named))
 
 
 def _signal(delivery: Delivery, error: BaseException, state: str) -> tuple[hooks.Signal, dict[str, Any]]:

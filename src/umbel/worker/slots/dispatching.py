@@ -15,7 +15,7 @@ from umbel.brokers.base import Delivery
 from umbel.pools.base import JobTuple, Outcome, Seat
 from umbel.pools.sharing import MOST, QUICK, Pace, is_overdue, room
 from umbel.runtime.clock import SYSTEM
-from umbel.worker.jobs import Entry
+from umbel.worker.tasks.reserved import ReservedTask
 
 #: Top a busy seat up only for this many jobs at once: a frame costs more than a job.
 _LEAST = MOST // 3
@@ -29,7 +29,7 @@ class Station:
     def __init__(self, seat: Seat) -> None:
         self.seat = seat
         #: By number; dicts keep their order.
-        self.given: dict[int, Entry] = {}
+        self.given: dict[int, ReservedTask] = {}
         #: The highest number sent.
         self.last = 0
         #: Jobs completed, for max_tasks_per_child.
@@ -40,7 +40,7 @@ class Station:
         self.is_stalled = False
 
     @property
-    def reserved(self) -> Entry | None:
+    def reserved(self) -> ReservedTask | None:
         """The job around which nothing is queued, if it has such a one."""
         first = next(iter(self.given.values()), None)  # it was given to an idle seat
         return first if first is not None and (first.early or first.careful) else None
@@ -63,13 +63,13 @@ class Dispatcher:
 
     def __init__(
         self,
-        before_run: Callable[[Entry], Awaitable[None]],
+        before_run: Callable[[ReservedTask], Awaitable[None]],
         max_tasks: int | None,
         retire: Callable[[Seat], None],
-        expired: Callable[[Entry], None],
+        expired: Callable[[ReservedTask], None],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
-        self.ready: deque[Entry] = deque()
+        self.ready: deque[ReservedTask] = deque()
         self.pace = Pace()
         self.stations: dict[Seat, Station] = {}
         self.is_open = True
@@ -80,7 +80,7 @@ class Dispatcher:
         self._spawn = spawn
         self._number = 0
         #: Entries that are being acknowledged. Whatever becomes of their seats, they are not ready before that has ended.
-        self._underway: set[Entry] = set()
+        self._underway: set[ReservedTask] = set()
 
     # what comes in
 
@@ -90,19 +90,19 @@ class Dispatcher:
         self.pump()
 
     def remove_seat(self, seat: Seat) -> Station | None:
-        """A seat is gone; what it had been given is the caller's to judge."""
+        """A seat is gone; the caller decides what becomes of what it had been given."""
         return self.stations.pop(seat, None)
 
-    def offer(self, entries: Iterable[Entry]) -> None:
+    def offer(self, entries: Iterable[ReservedTask]) -> None:
         """These may run."""
         self.ready.extend(entries)
         self.pump()
 
-    def put_back(self, entries: Iterable[Entry]) -> None:
+    def put_back(self, entries: Iterable[ReservedTask]) -> None:
         """These come before all others; what is being acknowledged follows when that has ended."""
         self.ready.extendleft(reversed([entry for entry in entries if entry not in self._underway]))
 
-    def finished(self, seat: Seat, outcomes: list[Outcome]) -> Iterator[tuple[Entry, Outcome]]:
+    def finished(self, seat: Seat, outcomes: list[Outcome]) -> Iterator[tuple[ReservedTask, Outcome]]:
         """Match outcomes with their entries; unknown numbers are passed over."""
         station = self.stations.get(seat)
         if station is None:
@@ -189,7 +189,7 @@ class Dispatcher:
             self.ready.remove(entry)
             self._give_carefully(station, entry)
 
-    def _give_carefully(self, station: Station, entry: Entry) -> None:
+    def _give_carefully(self, station: Station, entry: ReservedTask) -> None:
         """Reserve the seat, do what comes before the run, then send."""
         self._number += 1
         entry.number = station.last = self._number
@@ -199,7 +199,7 @@ class Dispatcher:
             self._underway.add(entry)
         self._spawn(self._send_carefully(station, entry))
 
-    async def _send_carefully(self, station: Station, entry: Entry) -> None:
+    async def _send_carefully(self, station: Station, entry: ReservedTask) -> None:
         number = entry.number
 
         def is_there() -> bool:
@@ -254,13 +254,13 @@ class Dispatcher:
         self.pump()
         return jammed
 
-    def reclaim_all(self) -> list[Entry]:
+    def reclaim_all(self) -> list[ReservedTask]:
         """Take back everything that has not started, everywhere, and return what may be handed back; it is the caller's now."""
         for station in self.stations.values():
             self._reclaim(station)
         return self._surrender()
 
-    def _surrender(self) -> list[Entry]:
+    def _surrender(self) -> list[ReservedTask]:
         surrendered = [entry for entry in self.ready if not entry.acked]
         self.ready = deque(entry for entry in self.ready if entry.acked)
         return surrendered
@@ -277,7 +277,7 @@ class Dispatcher:
             del station.given[entry.number]
         self.put_back(entries)
 
-    def reclaim_waiting(self) -> list[Entry]:
+    def reclaim_waiting(self) -> list[ReservedTask]:
         """`reclaim_all`, but only what waits behind a running job.
 
         A seat that runs nothing is about to begin: its first job may be large, and would be taken away for ever again.
@@ -287,7 +287,7 @@ class Dispatcher:
                 self._reclaim(station)
         return self._surrender()
 
-    def withdraw(self, lost: set[Delivery]) -> list[Entry]:
+    def withdraw(self, lost: set[Delivery]) -> list[ReservedTask]:
         """Forget entries whose deliveries are lost, unless they run already; returns those that run."""
         for station in self.stations.values():
             self._reclaim(station)
@@ -305,7 +305,7 @@ class Dispatcher:
 
     # looking
 
-    def running(self) -> Iterator[Entry]:
+    def running(self) -> Iterator[ReservedTask]:
         """What has been given to seats and not ended."""
         for station in self.stations.values():
             yield from station.given.values()
@@ -336,7 +336,7 @@ class Dispatcher:
         return all(station.given or not station.seat.is_ready for station in self.stations.values())
 
 
-def _is_late(entry: Entry, within: float = 0.0) -> bool:
+def _is_late(entry: ReservedTask, within: float = 0.0) -> bool:
     return entry.expires is not None and entry.expires <= SYSTEM.now() + within
 
 

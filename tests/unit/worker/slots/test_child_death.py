@@ -1,7 +1,7 @@
 import pytest
 
-from umbel.worker.dispatching import Station
-from umbel.worker.losses import Fate, fate, sort_out
+from umbel.worker.slots.child_death import Fate, fate, sort_out
+from umbel.worker.slots.dispatching import Station
 from unit.worker.stand_ins import FakeSeat, entry
 
 
@@ -38,7 +38,7 @@ def test_an_idle_child_leaves_nobody_to_blame():
     [
         ({}, 0, Fate.REDELIVER),
         ({}, 3, Fate.REDELIVER),
-        ({}, 4, Fate.BURY),
+        ({}, 4, Fate.DEAD_LETTER),
         ({"acks_late": False}, 0, Fate.FAIL),
         ({"reject_on_worker_lost": False}, 0, Fate.FAIL),
     ],
@@ -57,4 +57,4 @@ def test_a_passed_time_limit_fails_the_task_or_buries_it():
     assert fate(late, 5) is Fate.FAIL
     kept = entry(acks_on_timeout=False)
     kept.timed_out = True
-    assert fate(kept, 5) is Fate.BURY
+    assert fate(kept, 5) is Fate.DEAD_LETTER

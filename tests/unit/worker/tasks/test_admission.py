@@ -5,15 +5,17 @@ import pytest
 
 from umbel.errors import MessageTooLarge
 from umbel.messages.model import Message
-from umbel.worker.admission import Bury, Expire, Hold, House, Postpone, Run, admit
-from umbel.worker.jobs import TaskSpec
+from umbel.worker.tasks.admission import AdmissionPolicy, DeadLetter, Expire, Hold, Postpone, Run, admit
+from umbel.worker.tasks.reserved import TaskSpec
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
-HOUSE = House(specs={"t": TaskSpec(name="t"), "limited": TaskSpec(name="limited", time_limit=30.0, soft_time_limit=20.0)}, max_deliveries=5)
+HOUSE = AdmissionPolicy(
+    specs={"t": TaskSpec(name="t"), "limited": TaskSpec(name="limited", time_limit=30.0, soft_time_limit=20.0)}, max_deliveries=5
+)
 
 
-def decide(attempts=0, flaw=None, house=HOUSE, **headers):
-    return admit(Message(b"", {"task": "t", "id": "i", **headers}), attempts=attempts, flaw=flaw, house=house, now=NOW.timestamp())
+def decide(attempts=0, flaw=None, policy=HOUSE, **headers):
+    return admit(Message(b"", {"task": "t", "id": "i", **headers}), attempts=attempts, flaw=flaw, policy=policy, now=NOW.timestamp())
 
 
 def at(**delta):
@@ -36,33 +38,33 @@ def test_times():
 def test_limits_of_the_message_outrank_those_of_the_task_and_the_worker():
     assert decide(task="limited") == Run(30.0, 20.0)
     assert decide(task="limited", timelimit=[5, None]) == Run(5.0, 20.0)
-    worker = House(specs=HOUSE.specs, time_limit=7.0)
-    assert decide(house=worker) == Run(7.0, None)
-    assert decide(house=worker, timelimit=[None, 3]) == Run(7.0, 3.0)
+    worker = AdmissionPolicy(specs=HOUSE.specs, time_limit=7.0)
+    assert decide(policy=worker) == Run(7.0, None)
+    assert decide(policy=worker, timelimit=[None, 3]) == Run(7.0, 3.0)
 
 
 def test_an_unknown_task_is_buried_by_name():
     decision = decide(task="nope")
-    assert isinstance(decision, Bury)
+    assert isinstance(decision, DeadLetter)
     assert decision.reason == "unregistered"
     assert "nope" in decision.detail
 
 
 def test_a_flaw_is_its_reason():
-    assert decide(flaw=MessageTooLarge("17 MiB")) == Bury("too_large", "17 MiB")
+    assert decide(flaw=MessageTooLarge("17 MiB")) == DeadLetter("too_large", "17 MiB")
 
 
 def test_a_flawed_message_is_not_kept_in_memory():
     message, flaw = Message(b"x" * 1000, {"task": "t", "id": "i"}), MessageTooLarge("17 MiB")
     before = sys.getrefcount(message)
-    admit(message, attempts=0, flaw=flaw, house=HOUSE, now=0.0)
+    admit(message, attempts=0, flaw=flaw, policy=HOUSE, now=0.0)
     assert sys.getrefcount(message) == before
 
 
 def test_too_many_deaths():
     assert decide(attempts=4) == Run(None, None)
     assert decide(attempts=5).reason == "worker_lost"
-    assert decide(attempts=99, house=House(specs=HOUSE.specs, max_deliveries=0)) == Run(None, None)
+    assert decide(attempts=99, policy=AdmissionPolicy(specs=HOUSE.specs, max_deliveries=0)) == Run(None, None)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,6 @@ def test_too_many_deaths():
 )
 def test_wrong_types_are_buried_with_a_sentence(headers):
     decision = decide(**headers)
-    assert isinstance(decision, Bury)
+    assert isinstance(decision, DeadLetter)
     assert decision.reason == "invalid_message"
     assert 10 < len(decision.detail) < 300

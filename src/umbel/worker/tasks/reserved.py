@@ -1,4 +1,4 @@
-"""What a worker knows of a task's kind (`TaskSpec`) and of one message in its hands (`Entry`)."""
+"""What a worker knows of a task's kind (`TaskSpec`) and of one message in its hands (`ReservedTask`)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class TaskSpec:
     soft_time_limit: float | None = None
 
 
-class Entry:
-    """One admitted message, from delivery to settlement."""
+class ReservedTask:
+    """One admitted message, from delivery to acknowledger."""
 
     __slots__ = (
         "acked",

@@ -1,6 +1,6 @@
-from umbel.worker.dispatching import Dispatcher
-from umbel.worker.limits import Limits
-from umbel.worker.narrating import Narrator
+from umbel.worker.slots.dispatching import Dispatcher
+from umbel.worker.slots.limits import TimeLimits
+from umbel.worker.tasks.task_log import TaskLog
 from unit.worker.stand_ins import FakeSeat, entry
 
 
@@ -10,7 +10,7 @@ def limits(one_entry):
     dispatcher.add_seat(seat)
     dispatcher.offer([one_entry])
     seat.begin(1, since=100.0)
-    return Limits(dispatcher, Narrator()), seat
+    return TimeLimits(dispatcher, TaskLog()), seat
 
 
 def test_soft_then_hard_each_once():

@@ -1,0 +1,67 @@
+"""The objects that a worker consists of, built in the order in which they know each other. The services among them are listed in `Worker`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from umbel.app.app import Umbel
+from umbel.brokers.topology import Queue
+from umbel.messages import dialects
+from umbel.runtime.signal_thread import SignalThread
+from umbel.wire.serializers import content_types
+from umbel.worker.background import BackgroundTasks
+from umbel.worker.intake import Intake
+from umbel.worker.settings import WorkerSettings
+from umbel.worker.slots.dispatching import Dispatcher
+from umbel.worker.slots.limits import TimeLimits
+from umbel.worker.slots.prefetch import window
+from umbel.worker.slots.seating import Seating
+from umbel.worker.slots.supervisor import Supervisor
+from umbel.worker.tasks.acknowledging import Acknowledger
+from umbel.worker.tasks.admission import AdmissionPolicy
+from umbel.worker.tasks.reserved import TaskSpec
+from umbel.worker.tasks.task_log import TaskLog
+
+
+class WorkerParts:
+    """What is in a worker, before any of it runs.
+
+    Args:
+        app: finalized.
+        settings: of the worker.
+        queues: to consume from.
+        seating: the children.
+        specs: of the app's tasks; filled when the worker starts.
+    """
+
+    def __init__(self, app: Umbel, settings: WorkerSettings, queues: Sequence[Queue], seating: Seating, specs: dict[str, TaskSpec]) -> None:
+        broker, task_log = app.broker, TaskLog()
+        self.seating = seating
+        self.signals = SignalThread()
+        self.background = BackgroundTasks()
+        first = window(settings.concurrency, 0.0, multiplier=settings.prefetch_multiplier, held=0)
+        self.consumer = broker.consumer(queues, window=first)
+        spawn = self.background.spawn
+        self.acknowledger = Acknowledger(self.consumer, app.store, task_log, self.signals, spawn, leases=broker.capabilities.leases)
+        self.dispatcher = Dispatcher(
+            self.acknowledger.before_run, settings.max_tasks, seating.replace, self.acknowledger.expire_waiting, spawn
+        )
+        policy = AdmissionPolicy(
+            specs=specs,
+            max_deliveries=settings.max_deliveries,
+            time_limit=settings.time_limit,
+            soft_time_limit=settings.soft_time_limit,
+        )
+        self.intake = Intake(
+            policy,
+            self.dispatcher,
+            self.acknowledger,
+            task_log,
+            self.consumer,
+            spawn,
+            careful=not broker.capabilities.in_process,
+            upgrade=partial(dialects.upgrade, accept=content_types(app.conf.accept_content), limit=app.conf.message_max_decompressed),
+        )
+        self.limits = TimeLimits(self.dispatcher, task_log)
+        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, task_log, seating, settings.max_deliveries)

@@ -1,0 +1,136 @@
+"""The service that runs tasks: the pool's start, and the stop that hands back, drains and ends its children.
+
+A warm stop hands back what has not started and waits for what runs. A cold stop hands back what runs, too, and ends the children.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from umbel.brokers.base import Consumer, Delivery
+from umbel.errors import OperationalError
+from umbel.runtime.clock import SYSTEM
+from umbel.runtime.failpoints import ARMED, hit
+from umbel.runtime.service import Service
+from umbel.worker.intake import Intake
+from umbel.worker.slots.dispatching import Dispatcher
+from umbel.worker.slots.limits import LOOK
+from umbel.worker.slots.seating import Seating
+from umbel.worker.slots.supervisor import Supervisor
+from umbel.worker.stopping import StopRequest
+from umbel.worker.tasks.acknowledging import Acknowledger
+
+logger = logging.getLogger("umbel.worker")
+
+#: Seconds that a stop waits for the broker to stop sending, so that what is handed back keeps its order.
+_FLUSH_TIMEOUT = 2.0
+#: Seconds for which a warm stop waits for results that cannot be stored, once no task runs any more.
+_COMMIT_TIMEOUT = 30.0
+#: Seconds that children have to leave, and to die after that.
+_LEAVE_TIMEOUT, _DEATH_TIMEOUT = 5.0, 2.0
+
+
+class NoChildStarts(Exception):
+    """Child after child has failed to load the app; the text says why."""
+
+
+class PoolParts(Protocol):
+    """What is stopped; see `umbel.worker.parts.WorkerParts`."""
+
+    seating: Seating
+    supervisor: Supervisor
+    dispatcher: Dispatcher
+    intake: Intake
+    acknowledger: Acknowledger
+    consumer: Consumer
+
+
+class PoolService(Service):
+    """Starts the children, and stops them without losing what they run.
+
+    Args:
+        parts: the children, and what holds messages.
+        count: how many children.
+        stop: what a stop waits for.
+        grace: seconds after which a warm stop becomes cold; ``None`` is no limit.
+    """
+
+    def __init__(self, parts: PoolParts, count: int, stop: StopRequest, grace: float | None) -> None:
+        super().__init__()
+        self._seating = parts.seating
+        self._supervisor = parts.supervisor
+        self._dispatcher = parts.dispatcher
+        self._intake = parts.intake
+        self._acknowledger = parts.acknowledger
+        self._consumer = parts.consumer
+        self._count = count
+        self._stop = stop
+        self._grace = grace
+        #: Messages that the stop gave back to their queues.
+        self.handed_back = 0
+
+    async def begin(self) -> None:
+        """Start the children; returns when one takes jobs.
+
+        Raises:
+            NoChildStarts: none can.
+        """
+        self._seating.open(self._supervisor, self._count)
+        await self._supervisor.first_ready.wait()
+        if self._supervisor.hopeless:
+            raise NoChildStarts(self._supervisor.hopeless)
+
+    async def end(self) -> None:
+        """Hand back what has not started, wait for what runs (warm) or hand it back, too (cold), and end the children."""
+        self._dispatcher.is_open = False
+        self._consumer.set_window(0)
+        with contextlib.suppress(TimeoutError, OperationalError):
+            async with asyncio.timeout(_FLUSH_TIMEOUT):
+                await self._consumer.flush()
+        waiting = self._dispatcher.reclaim_all()
+        if ARMED:
+            hit("during_shutdown_handback")
+        self._give_back([entry.delivery for entry in waiting if not entry.lost] + self._intake.let_go() + self._acknowledger.aside.let_go())
+        await self._drain()
+        self._give_back([entry.delivery for entry in self._dispatcher.reclaim_all() if not entry.lost])
+        if self._stop.is_cold:
+            running = [entry for entry in self._dispatcher.running() if not entry.early and not entry.lost]
+            for seat in list(self._dispatcher.stations):
+                self._dispatcher.remove_seat(seat)
+            self._seating.kill()
+            self._give_back([entry.delivery for entry in running])
+        else:
+            self._seating.close()
+        if not await self._is_empty_within(_LEAVE_TIMEOUT):
+            self._seating.kill()
+            await self._is_empty_within(_DEATH_TIMEOUT)
+
+    def _give_back(self, deliveries: Sequence[Delivery]) -> None:
+        self.handed_back += len(deliveries)
+        self._consumer.requeue(deliveries)
+
+    async def _drain(self) -> None:
+        """Wait for what runs; time limits still hold. A result store or broker that is away is waited for a while only."""
+        deadline = None if self._grace is None else SYSTEM.monotonic() + self._grace
+        ran = SYSTEM.monotonic()
+        while not self._dispatcher.is_done and not self._stop.is_cold:
+            await self._stop.wait_for_change(LOOK)
+            now = SYSTEM.monotonic()
+            if deadline is not None and now >= deadline:
+                self._stop.escalate()
+            if self._dispatcher.is_running or not self._dispatcher.outstanding:
+                ran = now
+            elif now - ran >= _COMMIT_TIMEOUT:
+                logger.error("%d tasks have ended, and their results cannot be stored: they go back", self._dispatcher.outstanding)
+                self._stop.escalate()
+
+    async def _is_empty_within(self, seconds: float) -> bool:
+        if not self._seating.is_empty:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._supervisor.all_gone.wait()
+        return self._seating.is_empty

@@ -1,0 +1,95 @@
+"""What a worker goes by: its options, over the app's settings, over what both leave open."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from umbel import hooks
+from umbel.app.app import Umbel
+from umbel.errors import ImproperlyConfigured
+from umbel.worker.options import WorkerOptions, node_name, processors
+
+logger = logging.getLogger("umbel.worker")
+
+#: Pool names that mean child processes.
+_PREFORK: Final = frozenset({"prefork", "processes"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """The decided values. Times are in seconds; 0 and ``None`` are no limit."""
+
+    hostname: str
+    pool: str
+    concurrency: int
+    #: Unsettled messages per slot; ``None`` follows the measured rate, 0 is no limit.
+    prefetch_multiplier: int | None
+    #: No message without a free slot, acknowledged early or not.
+    one_per_slot: bool
+    #: Jobs after which a child is replaced.
+    max_tasks: int | None
+    #: KiB after which a child is replaced.
+    max_memory: int | None
+    time_limit: float | None
+    soft_time_limit: float | None
+    #: Deaths after which a message is dead-lettered.
+    max_deliveries: int
+    #: For how long a warm stop waits for what runs.
+    grace: float | None
+
+    @classmethod
+    def of(cls, app: Umbel, options: WorkerOptions) -> WorkerSettings:
+        """Decide each value.
+
+        Raises:
+            ImproperlyConfigured: there is no such pool, or fewer than one slot.
+        """
+        conf = app.conf
+        pool = options.pool or conf.worker_pool or "prefork"
+        if pool != "solo" and pool not in _PREFORK:
+            raise ImproperlyConfigured(f"there is no pool named {pool!r}: expected prefork or solo")
+        solo = pool == "solo"
+        concurrency = 1 if solo else options.concurrency or conf.worker_concurrency or processors()
+        if concurrency < 1:
+            raise ImproperlyConfigured(f"a worker's concurrency must be at least 1, got {concurrency}")
+        one_per_slot = options.disable_prefetch or conf.worker_disable_prefetch
+        fixed = options.prefetch_multiplier
+        return cls(
+            hostname=node_name(options.hostname),
+            pool=pool,
+            concurrency=concurrency,
+            prefetch_multiplier=1 if one_per_slot else conf.worker_prefetch_multiplier if fixed is None else fixed,
+            one_per_slot=one_per_slot,
+            max_tasks=None if solo else options.max_tasks_per_child or conf.worker_max_tasks_per_child,
+            max_memory=None if solo else options.max_memory_per_child or conf.worker_max_memory_per_child,
+            time_limit=options.time_limit or conf.task_time_limit,
+            soft_time_limit=options.soft_time_limit or conf.task_soft_time_limit,
+            max_deliveries=conf.task_max_deliveries or 0,
+            grace=options.grace,
+        )
+
+
+def configured(app: Umbel, options: WorkerOptions, worker: Any) -> WorkerOptions:
+    """Let listeners of ``celeryd_init`` change settings; returns the options with what they changed, which the children get too."""
+    conf = app.conf
+    before = dict(conf.changes)
+    hooks.celeryd_init.send(node_name(options.hostname), instance=worker, conf=conf, options=asdict(options))
+    changed = {name: value for name, value in conf.changes.items() if name not in before or before[name] is not value}
+    for signal in hooks.UNSENT:
+        if signal.receivers:
+            logger.warning("The signal %s has listeners, but is not sent by this version.", signal.name)
+    return replace(options, changes={**options.changes, **changed}) if changed else options
+
+
+def warn_of_rate_limits(app: Umbel) -> None:
+    """Warn of limits that nobody keeps."""
+    if app.conf.worker_disable_rate_limits:
+        return
+    limited = sorted(name for name, task in app.tasks.items() if task.rate_limit not in (None, ""))
+    if limited:
+        shown = ", ".join(limited[:10]) + (f" and {len(limited) - 10} more" if len(limited) > 10 else "")
+        logger.warning(
+            "Rate limits come with a later version; these tasks run without theirs (rate_limit, task_default_rate_limit): %s", shown
+        )

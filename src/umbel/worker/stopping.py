@@ -1,0 +1,64 @@
+"""Requests to stop a worker: from any thread, from signal handlers, and twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+
+class StopRequest:
+    """Whether, and how, a worker has been asked to stop. The first request is warm unless it says otherwise; a second one makes it cold."""
+
+    def __init__(self) -> None:
+        self.is_requested = False
+        #: Do not wait for what runs.
+        self.is_cold = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._changed = asyncio.Event()
+
+    def listen(self) -> None:
+        """Wake the running loop at requests from now on."""
+        self._loop = asyncio.get_running_loop()
+
+    def request(self, *, warm: bool = True) -> None:
+        """Ask for a stop; from any thread or signal handler."""
+        self.is_cold = self.is_cold or not warm or self.is_requested
+        self.is_requested = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just closed
+                self._loop.call_soon_threadsafe(self._changed.set)
+
+    def escalate(self) -> None:
+        """Make it cold: what runs has had its time."""
+        self.is_requested = self.is_cold = True
+
+    async def wait(self) -> None:
+        """Return when a stop is requested."""
+        while not self.is_requested:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def wait_for_change(self, timeout: float) -> None:
+        """Return at the next request, or after so many seconds."""
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
+
+    async def unless_requested(self, work: asyncio.Future[None]) -> bool:
+        """Wait for something, or cancel it at a stop request; returns whether it ended.
+
+        Raises:
+            Exception: what the work raised.
+        """
+        stop = asyncio.ensure_future(self.wait())
+        await asyncio.wait([work, stop], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if work.done():
+            work.result()
+            return True
+        work.cancel()
+        await asyncio.wait([work])
+        if not work.cancelled():
+            work.exception()  # it is not needed any more
+        return False
