@@ -10,7 +10,7 @@ import sys
 import time
 
 from umbel.brokers.base import Delivery
-from umbel.execution.base import Execution, Job, Verdict
+from umbel.execution.model import Execution, Job, Verdict
 from umbel.pools import child, framing, prefork
 from umbel.pools.base import ChildOptions, Outcome, Seat
 from umbel.pools.board import Board, attach
@@ -35,7 +35,7 @@ class NoRunner:
         return None
 
     def execute(self, job: Job) -> Execution:
-        return Execution(job, TASK_ID, "noop", "SUCCESS", Verdict.ACK, 0.00001)
+        return Execution(job.number, TASK_ID, "noop", "SUCCESS", Verdict.ACK, 0.0, 0.00001)
 
 
 def child_main(line, board_path, lock, _options):

@@ -10,7 +10,7 @@ import timeit
 
 from umbel import Umbel
 from umbel.brokers.topology import Destination
-from umbel.execution.base import Job
+from umbel.execution.model import Job
 from umbel.messages.model import Message
 
 #: Microseconds that a step may take on a slow machine.

@@ -11,7 +11,8 @@ from umbel import Umbel
 from umbel.brokers.receipts import Receipt, Receipts, WouldBlock
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import PublishError
-from umbel.execution.base import Execution, Job
+from umbel.execution.committing import Committer
+from umbel.execution.model import Execution, Job
 from umbel.messages.model import Message, Stencil
 from umbel.results.model import Record, sent
 
@@ -116,11 +117,20 @@ class FakeApp(Umbel):
         runner = self.runner("w1@host")
         execution = runner.execute(job or self.job())
         runner.close()
-        if execution.record:
-            self.records.store([execution.record, *execution.more_records])
+        Committer(FakeOutlets(self)).commit([execution], [])
+        return execution
+
+
+class FakeOutlets:
+    """Does the effects of executions with an app's fakes (`execution.committing.Outlets`)."""
+
+    def __init__(self, app: FakeApp) -> None:
+        self._app = app
+
+    def store(self, records: Sequence[Record]) -> None:
+        self._app.records.store(records)
+
+    def publish(self, execution: Execution) -> Execution:
         for message, to in execution.publications:
-            self.fake.publish(message, to)
-        if execution.finish:
-            execution.finish()
-            execution.finish = None
+            self._app.fake.publish(message, to)
         return execution

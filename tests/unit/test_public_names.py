@@ -7,7 +7,7 @@ import sys
 import umbel
 
 ALLOWED = {
-    "AsyncResult", "Binding", "Celery", "EagerResult", "Exchange", "Queue", "Task", "Umbel", "__version__", "allow_join_result", "current_app",
+    "AsyncResult", "Binding", "Celery", "EagerResult", "Exchange", "Periodic", "Queue", "Service", "Task", "Umbel", "__version__", "allow_join_result", "current_app",
     "current_task", "errors", "get_task_logger", "shared_task", "states", "uuid",
 }  # fmt: skip
 HEAVY = {"redis", "hiredis", "sqlalchemy", "msgpack", "yaml", "pamqp", "click", "rich", "kombu", "celery", "sqlite3", "asyncio"}

@@ -25,13 +25,12 @@ from umbel.app.sending.routing import Router, compile_routes
 from umbel.app.tasks import Task, make_task
 from umbel.brokers.base import Broker, Publisher
 from umbel.control.client import Control
-from umbel.execution.runner import TaskRunner
+from umbel.execution.execute import TaskRunner
 from umbel.hooks import Signal
 from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
 from umbel.runtime import lifetime
 from umbel.runtime.clock import SYSTEM, Clock
-from umbel.runtime.service import Service
 from umbel.typing import P, R
 
 T = TypeVar("T", bound=type)
@@ -98,7 +97,7 @@ class Umbel:
         self._shared_seen = 0
         self._discoveries: list[Callable[[], Iterable[str]]] = []
         #: Called with each new worker; the `umbel.Service` that each returns starts after the worker's own, and stops before them.
-        self.worker_services: list[Callable[[Any], Service]] = []
+        self.worker_services: list[Callable[[Any], Any]] = []
         self.connections = AppConnections(self.conf)
         #: Renders and publishes this app's messages.
         self.outbox = Outbox(self)

@@ -8,11 +8,13 @@ from typing import Any
 
 from umbel import current, states
 from umbel.errors import AlwaysEagerIgnored
-from umbel.execution import unsupported
-from umbel.execution.base import Execution
+from umbel.execution.committing import Committer
+from umbel.execution.model import Execution
+from umbel.execution.preparing import unsupported
 from umbel.execution.request import Request
 from umbel.messages.ids import uuid7
 from umbel.results.handles import EagerResult
+from umbel.results.model import Record
 from umbel.wire import serializers
 
 #: Retries without a pause that are certainly a mistake.
@@ -52,7 +54,7 @@ def apply(
         request = Request(task, task_id, args, kwargs, fields, embed, {}, hostname=app.hostname, is_eager=True)
         request.outer = outer
         execution = runner.run_eagerly(request)
-        _complete(app, execution)
+        Committer(_Outlets(app)).commit([execution], [])
         attempt = request.planned_retry
         if attempt is None or execution.state != states.RETRY or attempt.retries > _MOST_RETRIES:
             break
@@ -94,13 +96,20 @@ def _embed(options: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"errbacks": list(errbacks) if isinstance(errbacks, (list, tuple)) else [errbacks]} if errbacks else None
 
 
-def _complete(app: Any, execution: Execution) -> None:
-    if execution.record is not None and app.store is not None:
-        app.store.store([execution.record])
-    for message, to in execution.publications:  # error callbacks that take an id
-        app.publisher.publish(message, to)
-    if execution.finish is not None:
-        execution.finish()
+class _Outlets:
+    """The app's own store and publisher: what they raise is the caller's."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def store(self, records: list[Record]) -> None:
+        if self._app.store is not None:
+            self._app.store.store(records)
+
+    def publish(self, execution: Execution) -> Execution:
+        for message, to in execution.publications:  # error callbacks that take an id
+            self._app.publisher.publish(message, to)
+        return execution
 
 
 def _callbacks(app: Any, request: Request, links: Any) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from umbel.execution.runner import Environment
+from umbel.execution.environment import Environment
 from umbel.runtime import importing, plugins
 from umbel.wire import serializers
 

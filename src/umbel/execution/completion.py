@@ -8,7 +8,7 @@ from typing import Any
 
 from umbel import states
 from umbel.errors import Reject, SoftTimeLimitExceeded, TimeLimitExceeded
-from umbel.execution.base import Verdict
+from umbel.execution.model import Verdict
 from umbel.execution.request import Request
 from umbel.execution.traits import Traits
 from umbel.messages.preview import preview

@@ -15,7 +15,7 @@ class Outcome(NamedTuple):
     """How one job ended, as a child reports it. Plain values: crosses the process boundary by `marshal`."""
 
     number: int
-    #: An `execution.base.Verdict`.
+    #: An `execution.model.Verdict`.
     verdict: int
     state: str
     #: Seconds in the task's own code.
@@ -27,6 +27,8 @@ class Outcome(NamedTuple):
     traceback: str | None
     #: Expected by the task (`throws`).
     expected: bool
+    #: Monotonic seconds at which the task's own code began; 0 when it did not.
+    started: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ class ChildOptions:
     index: int = 1
 
 
-#: A job as it crosses: the fields of `execution.base.Job`, in order.
+#: A job as it crosses: the fields of `execution.model.Job`, in order.
 JobTuple = tuple[int, dict[str, Any], bytes, str, str, dict[str, Any], str, str, bool]
 
 

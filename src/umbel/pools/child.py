@@ -20,7 +20,7 @@ from typing import Any
 
 from umbel.app.discovery import find_app
 from umbel.errors import SoftTimeLimitExceeded
-from umbel.execution.base import SoftLimit
+from umbel.execution.model import SoftLimit
 from umbel.hooks import worker_process_init, worker_process_shutdown
 from umbel.pools import framing
 from umbel.pools.base import ChildOptions, JobTuple, Outcome
@@ -149,7 +149,7 @@ def watch_soft_limit(board: Board, limit: SoftLimit) -> None:
             limit.due = target
             return
         limit.may_raise = False  # once is enough: this may hit the runner's `finally` before it has done so
-        coroutines = sys.modules.get("umbel.execution.coroutines")  # not loaded: no coroutine runs here
+        coroutines = sys.modules.get("umbel.execution.running.coroutines")  # not loaded: no coroutine runs here
         if coroutines is None or not coroutines.interrupt(frame, SoftTimeLimitExceeded()):
             raise SoftTimeLimitExceeded
 

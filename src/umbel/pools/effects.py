@@ -16,8 +16,8 @@ from umbel import states
 from umbel.app.sending import announcing
 from umbel.brokers.base import Publisher
 from umbel.errors import AccessRefused, BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
-from umbel.execution.base import Execution, Verdict
 from umbel.execution.completion import iso
+from umbel.execution.model import Execution, Verdict
 from umbel.reasons import DeadReason
 from umbel.results.base import ResultStore
 from umbel.results.model import Record
@@ -80,13 +80,13 @@ class AppEffects:
             else:
                 self._tries = _REFUSALS
 
-    def publish(self, execution: Execution) -> None:
+    def publish(self, execution: Execution) -> Execution:
         """Publish what follows an execution; return when the broker has it.
 
         What cannot be delivered or encoded turns the message into a dead letter: it may be replayed when that is cured.
         """
         publisher = self._app.publisher
-        messages = list(execution.publications)
+        messages = execution.publications
         left, refusals = list(messages), 0
         for delay in delays(first=0.5, most=10.0):
             try:
@@ -97,33 +97,32 @@ class AppEffects:
                     except EncodeError as error:  # the others follow all the same
                         del left[0]
                         messages.remove((message, to))
-                        self._give_up(execution, error.reason, "encoded", error)
+                        execution = self._give_up(execution, error.reason, "encoded", error)
                     else:
                         del left[0]  # the publisher has it now: to publish it again would be to run it twice
                         announcing.after(message, to)
                 publisher.flush()
             except MessageReturned as error:
-                self._give_up(execution, DeadReason.UNROUTABLE, "delivered", error)
-                return
+                return self._give_up(execution, DeadReason.UNROUTABLE, "delivered", error)
             except OperationalError as error:
                 logger.error("what follows task %s waits for the broker: %s", execution.task_id, error)
                 if isinstance(error, PublishError) and not isinstance(error, BrokerBlocked):
                     left, refusals = list(messages), refusals + 1  # one was refused; which one, nobody knows
                     if refusals > _REFUSALS:
-                        self._give_up(execution, DeadReason.REFUSED, "published", error)
-                        return
+                        return self._give_up(execution, DeadReason.REFUSED, "published", error)
                 time.sleep(delay)
             else:
-                return
+                break
+        return execution
 
-    def _give_up(self, execution: Execution, reason: str, what: str, error: Exception) -> None:
+    def _give_up(self, execution: Execution, reason: str, what: str, error: Exception) -> Execution:
         """Make a dead letter of the message; a task that was to be tried again has failed."""
         detail = f"what follows it cannot be {what}: {error}"
         logger.error("task %s: %s", execution.task_id, detail)
-        execution.verdict, execution.reason, execution.detail = Verdict.DEAD, reason, detail
-        if execution.state == states.RETRY and execution.record is not None:
-            record = replace(execution.record, status=states.FAILURE, result=failures.render(error), date_done=iso(SYSTEM.now()))
+        if execution.state == states.RETRY and execution.records:
+            record = replace(execution.records[0], status=states.FAILURE, result=failures.render(error), date_done=iso(SYSTEM.now()))
             self.store([record])
+        return execution._replace(verdict=Verdict.DEAD, reason=reason, detail=detail)
 
 
 def _keep(store: ResultStore, records: list[Record], tries: int) -> None:

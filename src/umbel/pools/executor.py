@@ -13,17 +13,15 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn, Protocol
 
-from umbel import states
-from umbel.execution.base import Execution, Job, Runner
+from umbel.execution.committing import Committer, Outlets
+from umbel.execution.model import Call, Execution, Job, Runner
 from umbel.pools.base import JobTuple, Outcome
 from umbel.pools.board import Board
-from umbel.results.model import Record
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
-from umbel.wire import failures
 
 logger = logging.getLogger("umbel.child")
 
@@ -45,16 +43,6 @@ class Channel(Protocol):
         """Send outcomes."""
 
 
-class Effects(Protocol):
-    """What an executor needs of the app to make outcomes true."""
-
-    def store(self, records: list[Record]) -> None:
-        """Store results in one round trip."""
-
-    def publish(self, execution: Execution) -> None:
-        """Publish what follows an execution; returns when the broker has it."""
-
-
 class Executor:
     """Runs jobs one after the other.
 
@@ -62,14 +50,15 @@ class Executor:
         runner: executes one job.
         board: where the current job is stamped.
         channel: where jobs come from and outcomes go to.
-        effects: stores and publishes.
+        outlets: store and publish.
     """
 
-    def __init__(self, runner: Runner, board: Board, channel: Channel, effects: Effects) -> None:
+    def __init__(self, runner: Runner, board: Board, channel: Channel, outlets: Outlets) -> None:
         self._runner = runner
         self._board = board
         self._channel = channel
-        self._effects = effects
+        self._outlets = outlets
+        self._committer = Committer(outlets, self._call)
         self._inbox: deque[JobTuple] = deque()
         self._pending: list[Execution] = []
         self._oldest = 0.0
@@ -116,7 +105,7 @@ class Executor:
             started = runner.started_record(job)
             if started is not None:
                 board.clear()  # it does not run yet: no time limit counts the time that a store is away
-                self._effects.store([started])
+                self._outlets.store([started])
                 board.resume(fields[0])
             if ARMED:
                 hit("before_exec")
@@ -154,48 +143,23 @@ class Executor:
                 self._settle(self._pending)
 
     def _settle(self, burst: list[Execution]) -> None:
-        """Make a burst's outcomes true and report them. What is settled leaves it at once, so that a second try settles nothing twice."""
-        records = [record for execution in burst for record in (execution.record, *execution.more_records) if record is not None]
-        if records:
-            self._effects.store(records)
-            self._learn_what_failed(burst)
-        settled = 0
+        """Commit a burst and report it."""
+        done: list[Execution] = []
         try:
-            for execution in burst:
-                if execution.publications or execution.has_sent:
-                    self._effects.publish(execution)
-                    execution.publications, execution.has_sent = (), False
-                if execution.finish is not None:
-                    self._finish(execution)
-                settled += 1
+            self._committer.commit(burst, done)
         finally:
-            done = burst[:settled]
-            del burst[:settled]
             if done:
                 if ARMED:
                     hit("after_commit_before_report")
                 self._channel.report([outcome_of(execution) for execution in done])
 
-    def _finish(self, execution: Execution) -> None:
+    def _call(self, execution: Execution, function: Callable[[], None]) -> None:
         """Run a task's handlers. They are user code and have its time limit, counted anew: what was stored and published took time of its own."""
-        finish, execution.finish = execution.finish, None
-        if finish is not None:
-            self._board.resume(execution.job.number)
-            try:
-                finish()
-            finally:
-                self._board.clear()
-
-    def _learn_what_failed(self, burst: list[Execution]) -> None:
-        """A result that could not be written was stored as a failure: its task's callbacks, handlers and log say so, too."""
-        for place, execution in enumerate(burst):
-            record = execution.record
-            if record is None or execution.otherwise is None or record.status != states.FAILURE:
-                continue
-            failed = burst[place] = execution.otherwise(failures.rebuild(record.result))
-            failed.has_sent = execution.has_sent
-            if failed.more_records:  # its own is stored
-                self._effects.store(list(failed.more_records))
+        self._board.resume(execution.number)
+        try:
+            function()
+        finally:
+            self._board.clear()
 
     def _rescue(self) -> None:
         """Commit what waits behind a task that turned out to be slow. Handlers are user code and stay in the main thread."""
@@ -206,7 +170,9 @@ class Executor:
             pending = self._pending
             if not pending:
                 self._waiting.clear()
-            elif SYSTEM.monotonic() - self._oldest >= 2 * COMPANY and all(execution.finish is None for execution in pending):
+            elif SYSTEM.monotonic() - self._oldest >= 2 * COMPANY and not any(
+                type(effect) is Call for execution in pending for effect in execution.effects
+            ):
                 try:
                     self._commit()
                 except Exception:
@@ -226,7 +192,7 @@ def _end_copy() -> NoReturn:
 def outcome_of(execution: Execution) -> Outcome:
     """What the parent is told of an execution."""
     return Outcome(
-        execution.job.number,
+        execution.number,
         int(execution.verdict),
         execution.state,
         execution.runtime,
@@ -234,6 +200,7 @@ def outcome_of(execution: Execution) -> Outcome:
         _exact(execution.detail),
         None if execution.traceback is None else _exact(execution.traceback),
         execution.expected,
+        execution.started,
     )
 
 

@@ -95,12 +95,12 @@ def test_a_round_trip_through_the_memory_broker(make):
     client = app.broker.queue_client()
     assert client.length("celery") == 1
     delivery = client.get("celery")
-    from umbel.execution.base import Job
+    from umbel.execution.model import Job
 
     execution = app.runner("w").execute(
         Job(1, delivery.headers, delivery.body, delivery.content_type, delivery.content_encoding, delivery.properties, "", "celery", False)
     )
-    app.store.store([execution.record])
+    app.store.store(execution.records)
     client.ack(delivery)
     client.close()
     assert result.get(timeout=1) == 3

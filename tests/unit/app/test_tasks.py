@@ -84,7 +84,7 @@ def test_class_based_tasks(app):
     assert app.tasks["proj.Add"] is task
     assert task(1, 2) == (3, False)
     task.delay(1, 2)
-    assert app.run().record.result == (3, True)
+    assert app.run().records[0].result == (3, True)
     with pytest.raises(TypeError):
         task.delay(1)
 
@@ -103,7 +103,7 @@ def test_a_base_class_that_overrides_call(app):
 
     job = app.task(base=Doubling)(lambda: 3)
     job.delay()
-    assert app.run().record.result == 6
+    assert app.run().records[0].result == 6
 
 
 def test_a_base_class_that_overrides_apply_async(app):
@@ -438,9 +438,9 @@ def test_models_for_arguments_and_results(app):
         return Point(point.x + by, None)
 
     move.delay({"x": 1}, by=2)
-    assert app.run().record.result == {"x": 3, "mode": "json"}
+    assert app.run().records[0].result == {"x": 3, "mode": "json"}
     move.delay({"y": 1})
-    assert app.run().record.result["exc_message"] == ["not a point"]
+    assert app.run().records[0].result["exc_message"] == ["not a point"]
     with pytest.raises(TypeError):
         move.delay()
 
@@ -452,7 +452,7 @@ def test_models_in_coroutines(app):
 
     same.delay({"x": 1})
     runner = app.runner("w")
-    assert runner.execute(app.job()).record.result == {"x": 1, "mode": "json"}
+    assert runner.execute(app.job()).records[0].result == {"x": 1, "mode": "json"}
     runner.close()
 
 

@@ -163,7 +163,13 @@ def test_it_is_not_raised_in_handlers(stand):
     assert stand.run(work) == [("SUCCESS", "'whole'")] * 2
 
 
-_WATCHED = {"umbel.pools.executor", "umbel.execution.runner"}
+_WATCHED = {
+    "umbel.pools.executor",
+    "umbel.execution.execute",
+    "umbel.execution.running.drivers",
+    "umbel.execution.concluding.conclude",
+    "umbel.execution.committing",
+}
 
 
 def at_moment(number, function):

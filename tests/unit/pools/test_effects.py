@@ -5,7 +5,8 @@ import pytest
 from fakes.publishing import FakePublisher, FakeStore
 from umbel.brokers.topology import Destination
 from umbel.errors import AccessRefused, BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
-from umbel.execution.base import Execution, Job, Verdict
+from umbel.execution import model
+from umbel.execution.model import Execution, Publish, Verdict
 from umbel.messages.model import Message
 from umbel.pools import effects
 from umbel.pools.effects import AppEffects
@@ -18,9 +19,8 @@ def no_pauses(monkeypatch):
 
 
 def execution(count):
-    job = Job(1, {}, b"", "", "", {}, "", "", redelivered=False)
-    messages = [(Message(b"%d" % number, {}), Destination("", "celery")) for number in range(count)]
-    return Execution(job, "id", "name", "SUCCESS", Verdict.ACK, 0.0, None, messages)
+    messages = [Publish(Message(b"%d" % number, {}), Destination("", "celery")) for number in range(count)]
+    return Execution(1, "id", "name", "SUCCESS", Verdict.ACK, effects=tuple(messages))
 
 
 class Troubled(FakePublisher):
@@ -36,8 +36,7 @@ class Troubled(FakePublisher):
 
 
 def publish(publisher, count=2):
-    ran = execution(count)
-    AppEffects(SimpleNamespace(publisher=publisher, store=None)).publish(ran)
+    ran = AppEffects(SimpleNamespace(publisher=publisher, store=None)).publish(execution(count))
     return ran, [message.body for message, _ in publisher.sent]
 
 
@@ -79,7 +78,7 @@ def test_what_cannot_be_encoded_makes_a_dead_letter_and_the_rest_follows():
 
 def test_a_retry_that_cannot_be_sent_is_a_failure_for_who_waits():
     store, ran = FakeStore(), execution(1)
-    ran.state, ran.record = "RETRY", Record(task_id="id", status="RETRY")
+    ran = ran._replace(state="RETRY", effects=(model.Store(Record(task_id="id", status="RETRY")), *ran.effects))
     AppEffects(SimpleNamespace(publisher=Choosy(), store=store)).publish(ran)
     (record,) = store.records
     assert (record.task_id, record.status, record.result["exc_type"]) == ("id", "FAILURE", "EncodeError")

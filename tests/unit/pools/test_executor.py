@@ -7,7 +7,7 @@ import pytest
 from fakes.publishing import FakeApp
 from umbel import Task
 from umbel.errors import EncodeError
-from umbel.execution.base import Execution, Job, Verdict
+from umbel.execution.model import Call, Execution, Job, Publish, Store, Verdict
 from umbel.pools.board import Board, private
 from umbel.pools.executor import Executor, outcome_of
 from umbel.results.model import Record
@@ -28,7 +28,8 @@ class Runner:
         if job.number in self.durations:
             threading.Event().wait(self.durations[job.number])
         record = Record(task_id=str(job.number), status="SUCCESS")
-        return Execution(job, str(job.number), "t", "SUCCESS", Verdict.ACK, time.perf_counter() - started, record)
+        runtime = time.perf_counter() - started
+        return Execution(job.number, str(job.number), "t", "SUCCESS", Verdict.ACK, started, runtime, (Store(record),))
 
 
 class Line:
@@ -121,6 +122,7 @@ class Unwritable(Effects):
 
     def publish(self, execution):
         self.stored.append([message.headers["task"] for message, _ in execution.publications])
+        return execution
 
 
 class Outcomes(Line):
@@ -157,8 +159,7 @@ class Following(Runner):
 
     def execute(self, job):
         execution = super().execute(job)
-        execution.publications = [(job.number, None)]
-        return execution
+        return execution._replace(effects=(*execution.effects, Publish(job.number, None)))
 
 
 class Breaking(Effects):
@@ -173,7 +174,8 @@ class Breaking(Effects):
         if len(self.published) == 1 and not self.broke.is_set():
             self.broke.set()
             raise RuntimeError("broken")
-        self.published.append(execution.job.number)
+        self.published.append(execution.number)
+        return execution
 
 
 def test_what_was_settled_before_a_commit_broke_is_not_settled_again():
@@ -225,8 +227,8 @@ def test_handlers_have_a_time_limit_too():
     class Handled(Runner):
         def execute(self, job):
             execution = super().execute(job)
-            execution.finish = lambda: seen.append(("handlers", job.number, board.current))
-            return execution
+            call = Call(lambda: seen.append(("handlers", job.number, board.current)))
+            return execution._replace(effects=(*execution.effects, call))
 
     class Watched(Effects):
         def store(self, records):

@@ -23,7 +23,7 @@ from umbel.app.sending.routing import Router
 from umbel.brokers.base import Publisher
 from umbel.brokers.receipts import Receipt, WouldBlock
 from umbel.brokers.topology import Destination
-from umbel.execution import naming
+from umbel.execution.preparing import naming
 from umbel.messages.model import Message
 from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from umbel.errors import MessageError
-from umbel.execution import naming
+from umbel.execution.preparing import naming
 from umbel.messages.checks import check_fields
 from umbel.messages.model import Message
 from umbel.messages.timing import timestamp

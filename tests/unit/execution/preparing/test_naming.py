@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from umbel.execution.naming import hint
+from umbel.execution.preparing.naming import hint
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from umbel.errors import SoftTimeLimitExceeded, TaskError
-from umbel.execution.coroutines import TaskLoop, interrupt
+from umbel.execution.running.coroutines import TaskLoop, interrupt
 
 
 @pytest.fixture

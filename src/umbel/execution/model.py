@@ -1,10 +1,10 @@
 """What goes into running a task and what comes out, and the order of it.
 
-A child executes in two steps, so that the results of a burst can be stored in one round trip::
+Running a task decides what is to be done (`Execution.effects`), and somebody else does it, so that the results of a burst can be stored in one
+round trip::
 
     execution = runner.execute(job)     # before_start, the body; never raises for what the task did
-    …                                   # execution.record is stored, execution.publications are published
-    execution.finish()                  # on_success / on_failure / on_retry, after_return, signals
+    committer.commit([execution], …)    # stores, publishes, then on_success / on_failure / on_retry, after_return, signals
     …                                   # now the outcome is reported and the message settled
 
 This is Celery's order (5.7): before_start → body → result stored → handler → after_return.
@@ -13,9 +13,9 @@ This is Celery's order (5.7): before_start → body → result stored → handle
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from umbel.brokers.topology import Destination
 from umbel.messages.model import Message
@@ -65,22 +65,46 @@ class Job:
     redelivered: bool
 
 
-@dataclass(slots=True)
-class Execution:
-    """A task that has run."""
+class Store(NamedTuple):
+    """An effect: a record is written to the result store. All of a burst are written in one round trip, before anything else happens."""
 
-    job: Job
+    record: Record
+    #: What the execution becomes when its result cannot be written: the failure with this error.
+    otherwise: Callable[[Exception], Execution] | None = None
+
+
+class Publish(NamedTuple):
+    """An effect: a message is with the broker before the task's own message is settled. The next attempt, callbacks, the next link of a chain."""
+
+    message: Message
+    to: Destination
+
+
+class Call(NamedTuple):
+    """An effect: handlers and signals run, after what was stored and published."""
+
+    function: Callable[[], None]
+
+
+Effect = Store | Publish | Call
+
+
+class Execution(NamedTuple):
+    """How a task has ended, and what is to be done about it."""
+
+    #: Of its job.
+    number: int
     task_id: str
     task_name: str
     #: SUCCESS, FAILURE, RETRY, IGNORED, REJECTED.
     state: str
     verdict: Verdict
+    #: Monotonic seconds at which the task's own code began; 0 when it did not.
+    started: float = 0.0
     #: Seconds in the task's own code.
-    runtime: float
-    #: To be stored; ``None`` when there is nothing to store.
-    record: Record | None = None
-    #: To be published before the message is settled: the retry, callbacks.
-    publications: Sequence[tuple[Message, Destination]] = ()
+    runtime: float = 0.0
+    #: In the order in which they are done; see `umbel.execution.committing`.
+    effects: tuple[Effect, ...] = ()
     #: Machine-readable word for a dead letter.
     reason: str = ""
     #: One line for the log: the result's repr (bounded), the exception, the retry time.
@@ -88,14 +112,18 @@ class Execution:
     traceback: str | None = None
     #: Expected (`throws`): logged at INFO without traceback.
     expected: bool = False
-    #: Handlers and signals that run after the result is stored; ``None`` when nobody listens.
-    finish: Callable[[], None] | None = None
-    #: Stored together with `record`: the rest of a failed task's chain, which will never run.
-    more_records: Sequence[Record] = ()
     #: The task itself published messages: they must be confirmed before its own message is settled.
     has_sent: bool = False
-    #: What this success becomes when its result cannot be stored: the failure with this error.
-    otherwise: Callable[[Exception], Execution] | None = None
+
+    @property
+    def records(self) -> list[Record]:
+        """What is to be stored: of the task itself first."""
+        return [effect.record for effect in self.effects if type(effect) is Store]
+
+    @property
+    def publications(self) -> list[tuple[Message, Destination]]:
+        """What is to be published."""
+        return [(effect.message, effect.to) for effect in self.effects if type(effect) is Publish]
 
 
 class Runner(Protocol):

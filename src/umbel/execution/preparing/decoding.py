@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from umbel.errors import MessageError
-from umbel.execution.base import Job
+from umbel.execution.model import Job
 from umbel.messages import dialects, v2
 from umbel.messages.checks import check_embed
 from umbel.messages.model import Message, TaskMessage

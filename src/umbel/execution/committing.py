@@ -1,0 +1,80 @@
+"""Does what executions ask for: stores, publishes, calls. The same for children, for tasks that run in their caller, and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from umbel import states
+from umbel.execution.model import Call, Execution, Publish, Store
+from umbel.results.model import Record
+from umbel.wire import failures
+
+
+class Outlets(Protocol):
+    """Where effects go."""
+
+    def store(self, records: list[Record]) -> None:
+        """Store results in one round trip. A record that cannot be written is stored as a failure, and changed to it."""
+
+    def publish(self, execution: Execution) -> Execution:
+        """Publish what follows an execution; returns it, with another verdict where that failed, when the broker has it."""
+
+
+class Committer:
+    """Does the effects of executions.
+
+    Args:
+        outlets: store and publish.
+        call: calls a task's handlers: (execution, function). They are user code.
+    """
+
+    def __init__(self, outlets: Outlets, call: Callable[[Execution, Callable[[], None]], None] | None = None) -> None:
+        self._outlets = outlets
+        self._call = call or _call
+
+    def commit(self, burst: list[Execution], done: list[Execution]) -> None:
+        """Store the results of all, then publish and call for each.
+
+        Args:
+            burst: executions. What is done leaves each, and what is committed leaves the list, so that a second try does nothing twice.
+            done: what is committed is added here, as it is now.
+        """
+        records = [effect.record for execution in burst for effect in execution.effects if type(effect) is Store]
+        if records:
+            self._outlets.store(records)
+            self._learn_what_failed(burst)
+        settled = 0
+        try:
+            for place, execution in enumerate(burst):
+                if execution.effects or execution.has_sent:
+                    self._commit_one(burst, place)
+                done.append(execution)
+                settled += 1
+        finally:
+            del burst[:settled]
+
+    def _commit_one(self, burst: list[Execution], place: int) -> None:
+        execution = burst[place]
+        calls = tuple([effect for effect in execution.effects if type(effect) is Call])
+        if execution.has_sent or any(type(effect) is Publish for effect in execution.effects):
+            execution = self._outlets.publish(execution)
+        burst[place] = execution._replace(effects=(), has_sent=False)
+        for call in calls:
+            self._call(execution, call.function)
+
+    def _learn_what_failed(self, burst: list[Execution]) -> None:
+        """A result that could not be written was stored as a failure: its task's callbacks, handlers and log say so, too."""
+        for place, execution in enumerate(burst):
+            first = execution.effects[0] if execution.effects else None
+            if type(first) is not Store or first.otherwise is None or first.record.status != states.FAILURE:
+                continue
+            failed = first.otherwise(failures.rebuild(first.record.result))
+            rest = failed.records[1:]  # its own is stored
+            if rest:
+                self._outlets.store(rest)
+            burst[place] = failed._replace(has_sent=execution.has_sent)
+
+
+def _call(_execution: Execution, function: Callable[[], None]) -> None:
+    function()

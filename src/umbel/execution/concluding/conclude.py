@@ -1,0 +1,173 @@
+"""From what a task returned or raised to what is done about it: the state, the record, what follows, and which handlers run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from umbel import states
+from umbel.errors import Ignore, Reject, Retry
+from umbel.execution import completion, retrying
+from umbel.execution.concluding import handlers
+from umbel.execution.concluding.following import Following
+from umbel.execution.einfo import ExceptionInfo, format_exception
+from umbel.execution.environment import Environment
+from umbel.execution.model import Call, Effect, Execution, Publish, Store, Verdict
+from umbel.execution.preparing.prepare import Prepared
+from umbel.execution.request import Request
+from umbel.execution.traits import Traits
+from umbel.reasons import DeadReason
+from umbel.results.model import Record
+from umbel.wire import failures
+
+logger = logging.getLogger("umbel.execution")
+
+
+class Conclusion:
+    """Concludes the calls of one app."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._env = environment
+        self._following = Following(environment)
+
+    def succeeded(self, prepared: Prepared, value: Any, started: float, runtime: float) -> Execution:
+        """The task returned a value."""
+        number, request, traits = prepared
+        publications: list[Publish] = []
+        broken: Exception | None = None
+        if request.embed is not None or request.planned_retry is not None:
+            try:
+                publications = self._following.successors(request, value)
+            except Exception as error:
+                broken = error
+        effects: tuple[Effect, ...] = tuple(publications)
+        if self._env.stores and not completion.is_ignored(request.fields, traits.ignore_result):
+            record = completion.record_of(request, states.SUCCESS, value, now=self._env.clock.now(), extended=self._env.extended)
+            effects = (Store(record, lambda error: self.failed(prepared, error, started, runtime)), *effects)
+        call = handlers.after_success(request, traits, value, runtime)
+        if call is not None:
+            effects = (*effects, Call(call))
+        verdict, reason, detail = Verdict.ACK, "", completion.detail_of(value)
+        if broken is not None:
+            verdict, reason = Verdict.DEAD, getattr(broken, "reason", DeadReason.UNROUTABLE)
+            detail = f"it has succeeded, but what follows it cannot be sent: {type(broken).__name__}: {broken}"
+            logger.error("Task %s[%s]: %s", traits.name, request.id, detail)
+        return Execution(number, request.id or "", traits.name, states.SUCCESS, verdict, started, runtime, effects, reason, detail)
+
+    def raised(self, prepared: Prepared, error: Exception, started: float, runtime: float) -> Execution:
+        """The task raised an error."""
+        _, request, traits = prepared
+        error = request.result = self._autoretried(request, traits, error)
+        if isinstance(error, Ignore):
+            return self._ignored(prepared, error, started, runtime)
+        if isinstance(error, Reject):
+            return self._rejected(prepared, error, started, runtime)
+        if isinstance(error, Retry):
+            try:
+                return self._retried(prepared, error, started, runtime)
+            except Exception as broken:  # the next attempt cannot be rendered
+                error = request.result = _while_handling(error, broken)
+        return self.failed(prepared, error, started, runtime)
+
+    def failed(self, prepared: Prepared, error: Exception, started: float, runtime: float) -> Execution:
+        """The task has failed, or its result cannot be written."""
+        number, request, traits = prepared
+        verdict, reason = completion.verdict_of_failure(error, traits)
+        text = format_exception(error)
+        detail = completion.detail_of(error)
+        effects: list[Effect] = [Store(record) for record in self._failure_records(request, traits, error, text)]
+        inline: list[Mapping[str, Any]] = []
+        if request.embed or request.planned_retry:
+            effects += self._following.next_attempt(request)
+            published, inline = self._following.errbacks(request)
+            effects += published
+        call = handlers.after_failure(request, traits, error, inline, self._env.tasks)
+        if call is not None:
+            effects.append(Call(call))
+        expected = bool(traits.throws) and isinstance(error, traits.throws)
+        return Execution(
+            number, request.id or "", traits.name, states.FAILURE, verdict, started, runtime, tuple(effects), reason, detail, text, expected
+        )
+
+    def _autoretried(self, request: Request, traits: Traits, error: Exception) -> Exception:
+        """What an exception becomes when the task is to be tried again for it."""
+        if not traits.autoretry_for or isinstance(error, (Ignore, Reject, Retry)):
+            return error
+        if isinstance(error, traits.dont_autoretry_for) or not isinstance(error, traits.autoretry_for):
+            return error
+        try:
+            traits.task.retry(exc=error, **retrying.autoretry_countdown(traits.task, request.retries))
+        except Exception as outcome:  # Retry, or that it gives up
+            return _while_handling(error, outcome)
+        return error
+
+    def _ignored(self, prepared: Prepared, error: Ignore, started: float, runtime: float) -> Execution:
+        number, request, traits = prepared
+        effects = self._other_effects(request, traits, error, states.IGNORED)
+        return Execution(number, request.id or "", traits.name, states.IGNORED, Verdict.ACK, started, runtime, effects, detail=str(error))
+
+    def _rejected(self, prepared: Prepared, error: Reject, started: float, runtime: float) -> Execution:
+        number, request, traits = prepared
+        verdict, reason = completion.verdict_of_reject(error)
+        effects: tuple[Effect, ...] = ()
+        if verdict is Verdict.DEAD and self._env.stores and not completion.is_ignored(request.fields, traits.ignore_result):
+            effects = (Store(completion.failure_record(request, error, None, self._env.clock.now(), extended=self._env.extended)),)
+        effects += self._other_effects(request, traits, error, states.REJECTED)
+        return Execution(
+            number, request.id or "", traits.name, states.REJECTED, verdict, started, runtime, effects, reason, str(error.reason)
+        )
+
+    def _other_effects(self, request: Request, traits: Traits, error: Exception, state: str) -> tuple[Effect, ...]:
+        publications = self._following.next_attempt(request)
+        call = handlers.after_other(request, traits, error, state)
+        return (*publications, Call(call)) if call is not None else tuple(publications)
+
+    def _retried(self, prepared: Prepared, error: Retry, started: float, runtime: float) -> Execution:
+        number, request, traits = prepared
+        if request.planned_retry is None:  # `raise Retry(...)` by hand
+            request.planned_retry = retrying.NextAttempt(
+                args=request.args, kwargs=request.kwargs, retries=request.retries + 1, **_when(error)
+            )
+        effects: tuple[Effect, ...] = tuple(self._following.next_attempt(request))
+        einfo = ExceptionInfo(error)
+        if self._env.stores and not completion.is_ignored(request.fields, traits.ignore_result):
+            result = failures.render(error.exc or error)
+            request.children.append([[request.id, None], None])
+            record = completion.record_of(request, states.RETRY, result, traceback=einfo.traceback, extended=self._env.extended)
+            effects = (Store(record), *effects)
+        call = handlers.after_retry(request, traits, error, einfo)
+        if call is not None:
+            effects = (*effects, Call(call))
+        return Execution(
+            number, request.id or "", traits.name, states.RETRY, Verdict.ACK, started, runtime, effects,
+            detail=str(error), traceback=einfo.traceback,
+        )  # fmt: skip
+
+    def _failure_records(self, request: Request, traits: Traits, error: Exception, traceback: str) -> list[Record]:
+        """Of the failed task, and of the rest of its chain."""
+        if not self._env.stores:
+            return []
+        now = self._env.clock.now()
+        records = []
+        if not completion.is_ignored(request.fields, traits.ignore_result) or traits.store_errors:
+            records.append(completion.failure_record(request, error, traceback, now, extended=self._env.extended))
+        if request.embed is not None:
+            records += completion.abandoned_records(request, error, traceback, now)
+        return records
+
+
+def _while_handling(first: Exception, second: Exception) -> Exception:
+    """The second error, which tells of the first one as its context."""
+    last: BaseException = second
+    while last.__context__ is not None and last is not first:
+        last = last.__context__
+    if last is not first:
+        last.__context__ = first
+    return second
+
+
+def _when(error: Retry) -> dict[str, Any]:
+    if error.when is None:
+        return {"countdown": 0.0}
+    return {"countdown": float(error.when)} if isinstance(error.when, (int, float)) else {"eta": error.when}

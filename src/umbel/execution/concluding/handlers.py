@@ -1,0 +1,152 @@
+"""User code around a task that has ended: its handlers, error callbacks that are called here, and signals.
+
+The order is Celery's (5.7): handler and its signal → error callbacks → after_return → postrun signal. What one of them raises is logged: the task has
+ended already.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from umbel import current, hooks, states
+from umbel.errors import Retry
+from umbel.execution.einfo import ExceptionInfo
+from umbel.execution.request import Request
+from umbel.execution.traits import Traits
+
+logger = logging.getLogger("umbel.execution")
+
+
+def after_success(request: Request, traits: Traits, value: Any, runtime: float) -> Callable[[], None] | None:
+    """What runs after a success; ``None`` when nobody listens."""
+    if traits.on_success is None and traits.after_return is None and not hooks.task_success.receivers and not hooks.task_postrun.receivers:
+        return None
+
+    def call() -> None:
+        with _Entered(request):
+            if traits.on_success is not None:
+                _guard(traits, request, traits.on_success, value, request.id, request.args, request.kwargs)
+            hooks.task_success.send(traits.task, result=value, runtime=runtime)
+            if traits.after_return is not None:
+                _guard(traits, request, traits.after_return, states.SUCCESS, value, request.id, request.args, request.kwargs, None)
+            _postrun(request, traits, value, states.SUCCESS)
+
+    return call
+
+
+def after_retry(request: Request, traits: Traits, error: Retry, einfo: ExceptionInfo) -> Callable[[], None] | None:
+    """What runs when a task is to be tried again; ``None`` when nobody listens."""
+    if traits.on_retry is None and not hooks.task_retry.receivers and not hooks.task_postrun.receivers:
+        drop_tracebacks(request, error)
+        return None
+
+    def call() -> None:
+        with _Entered(request):
+            if traits.on_retry is not None:
+                _guard(traits, request, traits.on_retry, error.exc, request.id, request.args, request.kwargs, einfo)
+            hooks.task_retry.send(traits.task, request=request, reason=error, einfo=einfo)
+            _postrun(request, traits, error, states.RETRY)
+        einfo.tb = None  # its frames lead back to this function
+
+    return call
+
+
+def after_failure(
+    request: Request, traits: Traits, error: Exception, inline: Sequence[Mapping[str, Any]], tasks: Mapping[str, Any]
+) -> Callable[[], None] | None:
+    """What runs after a failure; ``None`` when nobody listens.
+
+    Args:
+        request: of the task.
+        traits: of the task.
+        error: what it failed with.
+        inline: error callbacks that are called here.
+        tasks: where these are found.
+    """
+    listens = traits.on_failure is not None or traits.after_return is not None
+    if not inline and not listens and not hooks.task_failure.receivers and not hooks.task_postrun.receivers:
+        drop_tracebacks(request, error)
+        return None
+
+    def call() -> None:
+        einfo = ExceptionInfo(error)
+        with _Entered(request):
+            if traits.on_failure is not None:
+                _guard(traits, request, traits.on_failure, error, request.id, request.args, request.kwargs, einfo)
+            hooks.task_failure.send(
+                traits.task, task_id=request.id, exception=error, args=request.args, kwargs=request.kwargs, traceback=einfo.tb, einfo=einfo
+            )
+            for signature in inline:
+                args, kwargs = signature.get("args") or (), signature.get("kwargs") or {}
+                _guard(traits, request, tasks[signature["task"]], *args, request, error, einfo.traceback, **kwargs)
+            if traits.after_return is not None:
+                _guard(traits, request, traits.after_return, states.FAILURE, error, request.id, request.args, request.kwargs, einfo)
+            _postrun(request, traits, error, states.FAILURE)
+
+    return call
+
+
+def after_other(request: Request, traits: Traits, error: Exception, state: str) -> Callable[[], None] | None:
+    """What runs after a task that was ignored or rejected; ``None`` when nobody listens."""
+    if not hooks.task_postrun.receivers:
+        drop_tracebacks(request, error)
+        return None
+    return lambda: _postrun(request, traits, error, state)
+
+
+def drop_tracebacks(request: Request, error: BaseException) -> None:
+    """Drop the tracebacks of an error, and of what led to it, that nobody will look at any more.
+
+    Their frames and all that called those lead back to the error: it would keep whatever the task had in its hands until a garbage collection.
+    """
+    if request.is_eager:  # its caller will look
+        return
+    left: list[BaseException | None] = [error]
+    while left:
+        one = left.pop()
+        if one is not None and one.__traceback__ is not None:
+            one.__traceback__ = None
+            left += one.__cause__, one.__context__
+
+
+def _postrun(request: Request, traits: Traits, value: Any, state: str) -> None:
+    hooks.task_postrun.send(
+        traits.task, task_id=request.id, task=traits.task, args=request.args, kwargs=request.kwargs, retval=value, state=state
+    )
+    if state != states.SUCCESS:
+        drop_tracebacks(request, value)
+
+
+class _Entered:
+    """Makes a request the current one again, for its handlers."""
+
+    __slots__ = ("_request", "_token")
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __enter__(self) -> None:
+        self._token = current.request.set(self._request)
+
+    def __exit__(self, *_: object) -> None:
+        current.request.reset(self._token)
+
+
+def _guard(traits: Traits, request: Request, handler: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    """Call a handler; log what it raises."""
+    try:
+        handler(*args, **kwargs)
+    except Exception as error:
+        logger.exception("Task %s[%s]: %s raised", traits.name, request.id, getattr(handler, "__name__", handler))
+        hooks.task_internal_error.send(
+            traits.task,
+            task_id=request.id,
+            args=request.args,
+            kwargs=request.kwargs,
+            request=request,
+            exception=error,
+            traceback=error.__traceback__,
+            einfo=ExceptionInfo(error),
+        )

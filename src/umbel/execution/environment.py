@@ -1,0 +1,36 @@
+"""What running tasks needs of an app, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from umbel.brokers.topology import Destination
+from umbel.messages.model import Message
+from umbel.runtime.clock import SYSTEM, Clock
+
+#: Renders one call: (task's name, args, kwargs, calling options) → (id, message, destination).
+Prepare = Callable[[str, Sequence[Any], Mapping[str, Any], Mapping[str, Any]], tuple[str, Message, Destination]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What a runner needs of its app, as values."""
+
+    #: Name → task.
+    tasks: Mapping[str, Any]
+    #: The worker's name.
+    hostname: str
+    #: Content types that may be decoded.
+    accept: frozenset[str]
+    #: Bytes that a compressed body may become.
+    max_decompressed: int
+    #: Results are stored with name, arguments, worker, retries and queue.
+    extended: bool
+    #: There is a result store.
+    stores: bool
+    #: What is published gets a record first (``task_store_queued``).
+    records_sent: bool = False
+    prepare: Prepare
+    clock: Clock = SYSTEM

@@ -1,0 +1,82 @@
+"""`TaskRunner`: prepare → run → conclude, for the jobs of one app in this process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Coroutine
+from typing import Any
+
+from umbel import current
+from umbel.execution.concluding.conclude import Conclusion
+from umbel.execution.environment import Environment
+from umbel.execution.model import Effect, Execution, Job, Publish, SoftLimit, Store
+from umbel.execution.preparing.prepare import Preparation, Prepared
+from umbel.execution.request import Request
+from umbel.execution.running.drivers import run_sync
+from umbel.results.model import Record, sent
+
+
+class TaskRunner:
+    """Executes jobs, one at a time per thread."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._preparation = Preparation(environment)
+        self._conclusion = Conclusion(environment)
+        self._records_sent = environment.records_sent
+        self._loops = threading.local()
+        self.soft_limit = SoftLimit()
+
+    def execute(self, job: Job) -> Execution:
+        """Run one job. What the task raises is an outcome; only what ends the process passes through."""
+        prepared = self._preparation.prepare(job)
+        return prepared if isinstance(prepared, Execution) else self._run(prepared)
+
+    def run_eagerly(self, request: Request) -> Execution:
+        """Run a task in its caller. Nothing is decoded and no retry is rendered; what it returned or raised is ``request.result``."""
+        return self._run(self._preparation.prepare_eager(request))
+
+    def started_record(self, job: Job) -> Record | None:
+        """The STARTED record of a job that is about to run, when its task asks for it (``track_started``)."""
+        return self._preparation.started_record(job)
+
+    def close(self) -> None:
+        """Close this thread's event loop."""
+        loop = getattr(self._loops, "loop", None)
+        if loop is not None:
+            self._loops.loop = None
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    def _run(self, prepared: Prepared) -> Execution:
+        request = prepared.request
+        token = current.request.set(request)
+        try:
+            value, error, started, runtime = run_sync(prepared, self.soft_limit, self._await)
+            if error is None:
+                request.result = value
+                execution = self._conclusion.succeeded(prepared, value, started, runtime)
+            else:
+                execution = self._conclusion.raised(prepared, error, started, runtime)
+        finally:
+            current.request.reset(token)
+        if request.has_sent or self._records_sent:
+            execution = execution._replace(has_sent=request.has_sent, effects=self._with_sent(execution, request))
+        return execution
+
+    def _with_sent(self, execution: Execution, request: Request) -> tuple[Effect, ...]:
+        """Record what follows as sent, together with the task's own record (``task_store_queued``)."""
+        if not self._records_sent:
+            return execution.effects
+        following = [message.properties.get("correlation_id") for message, _ in execution.publications]
+        records = [Store(sent(task_id)) for task_id in following if task_id and task_id != request.id]
+        place = next((place for place, effect in enumerate(execution.effects) if type(effect) is Publish), len(execution.effects))
+        return (*execution.effects[:place], *records, *execution.effects[place:])
+
+    def _await(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine on this thread's loop, which lives on between tasks: connection pools of user code are bound to it."""
+        loop = getattr(self._loops, "loop", None)
+        if loop is None or loop.is_closed():
+            from umbel.execution.running.coroutines import TaskLoop
+
+            loop = self._loops.loop = TaskLoop()
+        return loop.run(coroutine)

@@ -1,0 +1,1 @@
+"""From a job to a call that can be run."""

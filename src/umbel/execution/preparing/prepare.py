@@ -1,0 +1,116 @@
+"""From a job to a prepared call, or to an ending: it cannot be read, or there is no such task."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from umbel import hooks, states
+from umbel.errors import MessageError, NotRegistered
+from umbel.execution import completion
+from umbel.execution.environment import Environment
+from umbel.execution.model import Execution, Job, Store, Verdict
+from umbel.execution.preparing import naming, unsupported
+from umbel.execution.preparing.decoding import Call, decode, reason_of, task_id_of
+from umbel.execution.request import Request
+from umbel.execution.traits import Traits, traits_of
+from umbel.reasons import DeadReason
+from umbel.results.model import Record
+
+
+class Prepared(NamedTuple):
+    """A call that can be run."""
+
+    #: Of the job.
+    number: int
+    request: Request
+    traits: Traits
+
+
+class Preparation:
+    """Prepares the jobs of one app."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._env = environment
+        self._traits: dict[str, Traits] = {}
+
+    def prepare(self, job: Job) -> Prepared | Execution:
+        """A job as a call; an `Execution` when it can never run."""
+        env = self._env
+        try:
+            call = decode(job, env.accept, env.max_decompressed)
+            unsupported.refuse(call.embed)
+        except MessageError as error:
+            return self._unreadable(job, error)
+        traits = self._traits.get(call.name)
+        if traits is None or env.tasks.get(call.name) is not traits.task:  # a notebook's cell was run again
+            traits = self._find(call.name)
+        if traits is None:
+            return self._unregistered(job, call)
+        return Prepared(job.number, self._request(job, traits, call.task_id, call.args, call.kwargs, call.fields, call.embed), traits)
+
+    def prepare_eager(self, request: Request) -> Prepared:
+        """A call in its caller: nothing is decoded."""
+        return Prepared(0, request, self._traits.get(request.task_object.name) or traits_of(request.task_object))
+
+    def started_record(self, job: Job) -> Record | None:
+        """The STARTED record of a job that is about to run, when its task asks for it (``track_started``)."""
+        name, task_id = job.headers.get("task"), job.headers.get("id")
+        if not self._env.stores or not isinstance(name, str) or not isinstance(task_id, str):
+            return None
+        traits = self._traits.get(name) or self._find(name)
+        if traits is None or not traits.track_started:
+            return None
+        request = self._request(job, traits, task_id, (), {}, job.headers, None)
+        if completion.is_ignored(request.fields, traits.ignore_result):
+            return None
+        return completion.record_of(request, states.STARTED, {"pid": os.getpid(), "hostname": self._env.hostname})
+
+    def _request(
+        self, job: Job, traits: Traits, task_id: str, args: Any, kwargs: Any, fields: Mapping[str, Any], embed: Mapping[str, Any] | None
+    ) -> Request:
+        address = (job.exchange, job.routing_key, job.redelivered)
+        return Request(traits.task, task_id, args, kwargs, fields, embed, job.properties, address, self._env.hostname)
+
+    def _find(self, name: str) -> Traits | None:
+        task = self._env.tasks.get(name)
+        if task is None:
+            return None
+        traits = self._traits[name] = traits_of(task)
+        return traits
+
+    def _unreadable(self, job: Job, error: MessageError) -> Execution:
+        task_id = task_id_of(job.headers, job.properties)
+        hooks.task_rejected.send(job.headers.get("task"), message=job, exc=error)
+        name = job.headers.get("task")
+        return Execution(
+            job.number,
+            task_id,
+            name if isinstance(name, str) else "",
+            states.FAILURE,
+            Verdict.DEAD,
+            effects=self._failure(task_id, job.headers, job, error) if task_id else (),
+            reason=reason_of(error),
+            detail=str(error),
+        )
+
+    def _unregistered(self, job: Job, call: Call) -> Execution:
+        near = naming.hint(call.name, self._env.tasks)
+        error = NotRegistered(call.name, *([near] if near else []))
+        hooks.task_unknown.send(call.name, message=job, exc=NotRegistered(call.name), name=call.name, id=call.task_id)
+        return Execution(
+            job.number,
+            call.task_id,
+            call.name,
+            states.FAILURE,
+            Verdict.DEAD,
+            effects=self._failure(call.task_id, call.fields, job, error),
+            reason=DeadReason.UNREGISTERED,
+            detail=f"this worker has no task {call.name!r}; {near or 'is its module imported (imports, include, autodiscover_tasks)?'}",
+        )
+
+    def _failure(self, task_id: str, fields: Mapping[str, Any], job: Job, error: Exception) -> tuple[Store, ...]:
+        if not self._env.stores:
+            return ()
+        return (Store(completion.unexecuted_record(task_id, fields, job.properties, error, self._env.clock.now())),)

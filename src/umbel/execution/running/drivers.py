@@ -1,0 +1,45 @@
+"""Runs a task's own code. What is raised here, and only that, is the task's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from time import monotonic
+from typing import Any
+
+from umbel import hooks
+from umbel.errors import SoftTimeLimitExceeded
+from umbel.execution.model import SoftLimit
+from umbel.execution.preparing.prepare import Prepared
+
+#: What the task returned, or the error that it raised; when its own code began (monotonic seconds), and for how long it ran.
+Ended = tuple[Any, Exception | None, float, float]
+
+
+def run_sync(prepared: Prepared, limit: SoftLimit, await_: Callable[[Coroutine[Any, Any, Any]], Any]) -> Ended:
+    """Run a task in this thread, to its end.
+
+    Args:
+        prepared: the call.
+        limit: told when the soft time limit may be raised.
+        await_: runs the coroutine of an ``async def`` task.
+    """
+    _, request, traits = prepared
+    started = monotonic()
+    try:
+        if hooks.task_prerun.receivers:
+            hooks.task_prerun.send(traits.task, task_id=request.id, task=traits.task, args=request.args, kwargs=request.kwargs)
+        try:
+            limit.may_raise = True
+            if limit.due == prepared.number != 0:
+                raise SoftTimeLimitExceeded
+            if traits.before_start is not None:
+                traits.before_start(request.id, request.args, request.kwargs)
+            started = monotonic()
+            value = traits.call(*request.args, **request.kwargs)
+            if traits.is_async:
+                value = await_(value)
+        finally:
+            limit.may_raise = False
+    except Exception as error:
+        return None, error, started, monotonic() - started
+    return value, None, started, monotonic() - started
