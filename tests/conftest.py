@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import tiers
+
 pytest.register_assert_rewrite("contracts.broker_contract", "contracts.store_contract")
 
 RABBITMQ = os.environ.get("UMBEL_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672").rstrip("/")
@@ -39,6 +41,10 @@ def absent(server: str) -> str | None:
     except OSError as error:
         return f"no {server} at {address[0]}:{address[1]} ({error}); set {variable}"
     return None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    tiers.register(config)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
