@@ -8,12 +8,12 @@ from __future__ import annotations
 import struct
 import timeit
 
-from umbel.brokers.base import Delivery, MessageLimits
-from umbel.messages.model import Stencil
+from umbel.brokers.base import Delivery
 from umbel.wire.amqp.content import render_content
 from umbel.wire.amqp.fastpath import Receiver
 from umbel.wire.amqp.fields import parse_table
 from umbel.wire.amqp.rendering import CompiledStencil, render_acks, render_frame, render_message, render_publish
+from umbel.wire.message import Call, MessageLimits, Stencil
 
 TASK_ID = "0192d0f0-0000-7000-8000-00000000000"
 HEADERS = {
@@ -28,7 +28,7 @@ COUNT = 100
 
 def delivered(number):
     ident = f"{TASK_ID}{number % 10}"
-    message = STENCIL.fill(ident, ident, None, "(2, 3)", "{}", BODY)
+    message = STENCIL.fill(Call(ident, ident, None, "(2, 3)", "{}", BODY))
     content = render_content(len(BODY), message.content_type, message.content_encoding, message.headers, message.properties)
     method = struct.pack(">HH", 60, 60) + b"\x07umbel-1" + struct.pack(">QB", number, 0) + b"\x00\x06celery"
     return render_frame(1, 1, method) + render_frame(2, 1, content) + render_frame(3, 1, BODY)
@@ -56,12 +56,12 @@ def receiving(shapes):
 def main():
     compiled = CompiledStencil(STENCIL, 1)
     ident = TASK_ID + "1"
-    message = STENCIL.fill(ident, ident, None, "(2, 3)", "{}", BODY)
+    message = STENCIL.fill(Call(ident, ident, None, "(2, 3)", "{}", BODY))
     method = render_publish(1, "", "celery", mandatory=True)
     for name, cost in {
         "deliver, a shape seen before": receiving(shapes=True),
         "deliver, a new shape": receiving(shapes=False),
-        "publish from a stencil": best(lambda: compiled.render(ident, ident, None, "(2, 3)", "{}", BODY, 131072)),
+        "publish from a stencil": best(lambda: compiled.render(Call(ident, ident, None, "(2, 3)", "{}", BODY), 131072)),
         "publish any message": best(lambda: render_message(1, method, message, 131072)),
         "100 single acks, each": best(lambda: render_acks(1, 0, range(100)), 100),
     }.items():

@@ -13,10 +13,10 @@ from umbel.brokers.base import BrokerOptions
 from umbel.brokers.redis import connect
 from umbel.brokers.topology import Destination, Queue
 from umbel.messages.ids import uuid7
-from umbel.messages.model import Stencil
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record
 from umbel.results.redis import connect as connect_store
+from umbel.wire.message import Call, Stencil
 
 NAMES = [
     "lang",
@@ -127,14 +127,14 @@ def main():
 
     def one_at_a_time():
         for task_id in ids:
-            publisher.publish_stencil(stencil, task_id, task_id, None, "(1,)", "{}", BODY)
+            publisher.publish_stencil(stencil, Call(task_id, task_id, None, "(1,)", "{}", BODY))
         publisher.flush()
 
     timed("publish one at a time, flushed", count, one_at_a_time)
     client.purge("q")
-    messages = [(stencil.fill(task_id, task_id, None, "(1,)", "{}", BODY), Destination("", "q", queue)) for task_id in ids]
+    messages = [(stencil.fill(Call(task_id, task_id, None, "(1,)", "{}", BODY)), Destination("", "q", queue)) for task_id in ids]
     timed("publish_many, flushed", count, lambda: publisher.publish_many(messages, confirm=True))
-    publish_one = lambda: publisher.publish_stencil(stencil, ids[0], ids[0], None, "(1,)", "{}", BODY)  # noqa: E731
+    publish_one = lambda: publisher.publish_stencil(stencil, Call(ids[0], ids[0], None, "(1,)", "{}", BODY))  # noqa: E731
     asyncio.run(drain(broker, queue, publish_one, count))
     client.delete("q")
     client.close()

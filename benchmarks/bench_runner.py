@@ -11,7 +11,7 @@ import timeit
 from umbel import Umbel
 from umbel.brokers.topology import Destination
 from umbel.execution.model import Job
-from umbel.messages.model import Message
+from umbel.wire.message import Message
 
 #: Microseconds that a step may take on a slow machine.
 BUDGET = {"delay": 12.0, "execute": 15.0, "execute, result": 15.0}

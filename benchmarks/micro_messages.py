@@ -15,6 +15,7 @@ from umbel.messages import dialects, v2
 from umbel.messages.model import TaskMessage
 from umbel.messages.preview import LIMIT, preview
 from umbel.wire import serializers
+from umbel.wire.message import Call
 
 ACCEPT = serializers.content_types(["json"])
 BODY = b'[[2, 3], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
@@ -32,7 +33,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "preview, short cut": lambda: preview((2, 3)),
     "preview, the long way": lambda: preview((2, 3), LIMIT + 1),
     "v2.render": lambda: v2.render(TASK),
-    "stencil.fill": lambda: STENCIL.fill("i", "i", None, preview((2, 3)), preview({}), v2.body((2, 3), {})[2]),
+    "stencil.fill": lambda: STENCIL.fill(Call("i", "i", None, preview((2, 3)), preview({}), v2.body((2, 3), {})[2])),
     "v2.parse": lambda: v2.parse(MESSAGE, PAYLOAD),
     "dialects.parse": lambda: dialects.parse(MESSAGE, accept=ACCEPT),
 }

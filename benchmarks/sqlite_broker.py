@@ -17,7 +17,7 @@ from umbel.brokers.base import BrokerOptions
 from umbel.brokers.registry import connect
 from umbel.brokers.sqlite.consumer import SqliteConsumer
 from umbel.brokers.topology import Destination, Queue
-from umbel.messages.model import Message, Stencil
+from umbel.wire.message import Call, Message, Stencil
 
 HEADERS = {f"header{number}": f"value {number}" for number in range(14)}
 HOLES = dict.fromkeys(("id", "root_id", "parent_id", "argsrepr", "kwargsrepr"))
@@ -78,7 +78,7 @@ def publish(url, count):
     started = time.perf_counter()
     for number in range(count):
         task_id = f"{number:036d}"
-        publisher.publish_stencil(STENCIL, task_id, task_id, None, "(30, 12)", "{}", BODY)
+        publisher.publish_stencil(STENCIL, Call(task_id, task_id, None, "(30, 12)", "{}", BODY))
     rate = round(count / (time.perf_counter() - started))
     publisher.close()
     return rate

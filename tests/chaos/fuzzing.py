@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 
 from pamqp import commands
 
-from umbel.brokers.base import Delivery, MessageLimits
+from umbel.brokers.base import Delivery
 from umbel.errors import ProtocolError
-from umbel.messages.model import Message
 from umbel.wire.amqp.connection import Connection, Login, State
 from umbel.wire.amqp.fastpath import Receiver
 from umbel.wire.amqp.methods import method, render_method
 from umbel.wire.amqp.rendering import render_message, render_publish
+from umbel.wire.message import Message, MessageLimits
 from umbel.wire.redis.resp import Parser
 
 #: Seconds of processor time that one input may take: hundreds of times what it should, for busy machines.

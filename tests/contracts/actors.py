@@ -14,7 +14,7 @@ from pathlib import Path
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.registry import connect
 from umbel.brokers.topology import Destination, Queue
-from umbel.messages.model import Message
+from umbel.wire.message import Message
 
 
 def say(**facts):

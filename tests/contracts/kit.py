@@ -19,7 +19,7 @@ from typing import Any
 from umbel.brokers.base import Broker, BrokerOptions, ConnectionState, Consumer, Delivery, Publisher, QueueClient
 from umbel.brokers.registry import connect
 from umbel.brokers.topology import Destination, Queue
-from umbel.messages.model import Message
+from umbel.wire.message import Message
 
 ACTORS = Path(__file__).with_name("actors.py")
 #: Seconds in which a broker must deliver what it has.

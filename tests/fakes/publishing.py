@@ -13,8 +13,8 @@ from umbel.brokers.topology import Destination, Queue
 from umbel.errors import PublishError
 from umbel.execution.committing import Committer
 from umbel.execution.model import Execution, Job
-from umbel.messages.model import Message, Stencil
 from umbel.results.model import Record, sent
+from umbel.wire.message import Call, Message, Stencil
 
 
 class FakePublisher:
@@ -37,10 +37,8 @@ class FakePublisher:
         self.sent.append((message, to))
         self.confirmed.append(confirm)
 
-    def publish_stencil(
-        self, stencil: Stencil, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
-    ) -> None:
-        message = stencil.fill(task_id, root_id, parent_id, argsrepr, kwargsrepr, body)
+    def publish_stencil(self, stencil: Stencil, call: Call) -> None:
+        message = stencil.fill(call)
         self.publish(message, Destination(stencil.exchange, stencil.routing_key))
 
     def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from umbel.messages.model import Message
+from umbel.wire.message import Message
 
 HERE = Path(__file__).parent
 

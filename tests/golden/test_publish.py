@@ -13,6 +13,7 @@ from golden import captures
 from umbel.errors import EncodeError
 from umbel.messages import timing, v1, v2
 from umbel.messages.model import Embed, TaskMessage
+from umbel.wire.message import Call
 
 UTC = dt.UTC
 NOW = captures.NOW
@@ -164,7 +165,7 @@ def test_a_filled_stencil_is_a_rendered_message():
     template = TaskMessage(task="tasks.add", id="", origin=captures.ORIGIN, priority=0, reply_to=captured.message.properties["reply_to"])
     stencil = v2.stencil(template, exchange="", routing_key="celery")
     own_id = captures.task_id(1)
-    found = stencil.fill(own_id, own_id, None, "(2, 3)", "{}", v2.body((2, 3), {})[2])
+    found = stencil.fill(Call(own_id, own_id, None, "(2, 3)", "{}", v2.body((2, 3), {})[2]))
     assert found == captured.message
     assert list(found.headers) == list(captured.message.headers)
 

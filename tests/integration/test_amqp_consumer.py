@@ -16,9 +16,9 @@ from umbel.brokers.amqp.declaring import DELIVERY_EXCHANGE, level_name
 from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, ConnectionState
 from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.errors import AccessRefused, EncodeError, OperationalError
-from umbel.messages.model import Message
 from umbel.wire.amqp import events
 from umbel.wire.amqp.methods import method
+from umbel.wire.message import Message
 
 pytestmark = pytest.mark.rabbitmq
 

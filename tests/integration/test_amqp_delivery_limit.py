@@ -8,11 +8,11 @@ import pytest
 
 from contracts.kit import on_loop
 from integration.test_amqp_consumer import Bench
-from umbel.brokers.base import DEAD_SUFFIX, MessageLimits
+from umbel.brokers.base import DEAD_SUFFIX
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import MessageTooLarge
-from umbel.messages.model import Message
 from umbel.wire.amqp import events
+from umbel.wire.message import Message, MessageLimits
 
 pytestmark = pytest.mark.rabbitmq
 

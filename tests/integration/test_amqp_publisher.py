@@ -18,9 +18,9 @@ from umbel.brokers.amqp import connect
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.errors import AccessRefused, BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
-from umbel.messages.model import Message, Stencil
 from umbel.wire.amqp import events
 from umbel.wire.amqp.methods import method
+from umbel.wire.message import Call, Message, Stencil
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -313,7 +313,7 @@ def test_an_exchange_that_is_not_there_fails_its_own_call_and_doubles_nothing(ma
             with pytest.raises(PublishError, match=r"404.*no-exchange"):
                 publisher.publish_many([(Message(b"lost", {}), missing)])
             with pytest.raises(PublishError, match=r"404.*no-exchange"):
-                publisher.publish_stencil(stencil, "i", "i", None, "()", "{}", b"")
+                publisher.publish_stencil(stencil, Call("i", "i", None, "()", "{}", b""))
     publisher.flush()
     assert [int(body) for body in bodies(client, queue)] == list(range(500))
 

@@ -18,7 +18,7 @@ from umbel.brokers.amqp import connect
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import OperationalError
-from umbel.messages.model import Message
+from umbel.wire.message import Message
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")]
 

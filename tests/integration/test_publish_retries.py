@@ -9,7 +9,7 @@ from umbel.brokers.base import BrokerOptions
 from umbel.brokers.registry import connect
 from umbel.brokers.topology import Destination
 from umbel.errors import OperationalError
-from umbel.messages.model import Message
+from umbel.wire.message import Message
 
 
 @pytest.fixture(params=["amqp", "redis"])

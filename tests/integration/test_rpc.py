@@ -15,11 +15,11 @@ from umbel.brokers.amqp import connect as connect_broker
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.errors import ImproperlyConfigured, OperationalError
-from umbel.messages.model import Message
 from umbel.results import rpc
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record
 from umbel.results.rpc import connect
+from umbel.wire.message import Message
 
 pytestmark = pytest.mark.rabbitmq
 

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from umbel.messages.model import Message
+from umbel.wire.message import Message
 
 Row = tuple[str, Message, str | None]
 MIB = 1024 * 1024

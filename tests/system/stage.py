@@ -16,7 +16,7 @@ from system.processes import WorkerProcess, environment, eventually
 from system.workload import make_app
 from umbel.brokers.base import DEAD_SUFFIX, Broker, BrokerOptions, Delivery
 from umbel.brokers.topology import Destination, Queue
-from umbel.messages.model import Message
+from umbel.wire.message import Message
 
 
 @dataclass(frozen=True, kw_only=True)

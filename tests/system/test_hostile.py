@@ -18,8 +18,9 @@ from system import gadgets, poisons
 from system.processes import eventually, proportional_memory
 from umbel.brokers.amqp.addresses import address
 from umbel.brokers.amqp.sockets import BlockingConnection
-from umbel.brokers.base import DEAD_REASON, BrokerOptions, MessageLimits
+from umbel.brokers.base import DEAD_REASON, BrokerOptions
 from umbel.wire.amqp.rendering import render_publish
+from umbel.wire.message import MessageLimits
 
 MIB = 1024 * 1024
 #: What a row may end as, where parsers may differ: any of these.

@@ -10,8 +10,8 @@ import pytest
 
 from system import poisons
 from system.processes import eventually, proportional_memory
-from umbel.brokers.base import MessageLimits
 from umbel.errors import NotRegistered
+from umbel.wire.message import MessageLimits
 
 
 def test_every_row_is_quarantined(stage, tmp_path):

@@ -14,10 +14,11 @@ from urllib.parse import quote, urlencode
 from umbel.app.config.settings import Settings
 from umbel.brokers import registry as broker_registry
 from umbel.brokers import urls
-from umbel.brokers.base import Broker, BrokerOptions, MessageLimits, Publisher
+from umbel.brokers.base import Broker, BrokerOptions, Publisher
 from umbel.errors import ImproperlyConfigured
 from umbel.results import registry as store_registry
 from umbel.results.base import ResultStore, StoreOptions
+from umbel.wire.message import MessageLimits
 
 
 class AppConnections:

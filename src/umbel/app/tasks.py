@@ -8,24 +8,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from umbel import current, hooks, planned, states
+from umbel import current, planned, states
 from umbel.app import checking, eager
-from umbel.app.annotations import annotate
 from umbel.app.config.attributes import from_setting
 from umbel.app.sending.options import OPTIONS, PublishOptions, arguments
-from umbel.app.sending.publishing import Plan, too_large
+from umbel.app.sending.plans import LASTING, Plans
+from umbel.app.sending.publishing import Plan
 from umbel.app.validating import validating
 from umbel.errors import MaxRetriesExceededError, OperationalError, Retry
 from umbel.execution import retrying
 from umbel.execution.request import Request
-from umbel.messages import v2
-from umbel.messages.ids import uuid7
-from umbel.messages.preview import preview
 from umbel.results.handles import AsyncResult, EagerResult
 from umbel.results.model import Record
-from umbel.runtime.clock import SYSTEM
 from umbel.typing import P, R, When
 from umbel.wire import failures
+from umbel.wire.message import Call
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -34,10 +31,6 @@ SENDING = (
     "queue", "exchange", "routing_key", "priority", "expires", "serializer", "delivery_mode", "compression", "time_limit", "soft_time_limit",
     "mandatory",
 )  # fmt: skip
-
-#: Calling options that are mostly the same in many calls: such calls share a plan.
-_LASTING = frozenset(("queue", "exchange", "routing_key", "priority", "serializer"))
-_MOST_PLANS = 64
 
 
 def does_nothing(handler: Handler) -> Handler:
@@ -108,18 +101,13 @@ class Task(Generic[P, R]):
     #: The decorator's ``bind=True``.
     bound: bool = False
 
-    #: The plan of plain calls, ``None`` where there is none, and the version of the settings it was made from.
-    _plan: Plan | None = None
-    _plan_version: int | None = None
-    _is_plain: bool = False
-    #: Options → the plan of calls with them; none are kept from before `_plan` was made.
-    _plans: dict[tuple[tuple[str, Any], ...], Plan | None]
-    _check: Any = None
+    #: Of plain calls; ``None`` until they are needed, and when an attribute has changed.
+    _plans: Plans | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         if name[0] != "_":
-            object.__setattr__(self, "_plan_version", None)
+            object.__setattr__(self, "_plans", None)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         token = current.request.set(self._entered(Request.outside(self, args, kwargs)))
@@ -149,56 +137,20 @@ class Task(Generic[P, R]):
 
     def _send_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any] | None = None) -> AsyncResult[R] | None:
         """Send a call that has nothing of its own but its arguments, by a stencil; ``None`` where there is no such short way."""
-        plan = self._plain_plan(options)
+        plans = self._current_plans()
+        plan = plans.find(options)
         if plan is None:
             return None
-        filling = self._fill_plain(plan, args, kwargs)
-        self.app.outbox.send_stencil(plan, *filling)
-        return _handle(self, plan, filling[0])
+        call = plans.call(plan, args, kwargs)
+        self.app.outbox.send_stencil(plan, call)
+        return plans.handle(plan, call.task_id)
 
-    def _plain_plan(self, options: dict[str, Any] | None = None) -> Plan | None:
-        """What plain calls share, unless somebody must see or change each. Making it declares the queue, and no other."""
-        if self._plan_version != self.app.conf.version:
-            self._make_plan()
-        if hooks.before_task_publish.receivers or hooks.after_task_publish.receivers or not self._is_plain:
-            return None
-        if options:
-            return self._plan_for(options)
-        if self._plan is None:
-            self._plan = self._plan_for({})
-        return self._plan
-
-    def _plan_for(self, options: dict[str, Any]) -> Plan | None:
-        """What calls with these options share; made at the first of them."""
-        key = tuple(options.items())
-        try:
-            return self._plans[key]
-        except KeyError:
-            pass
-        except TypeError:  # a queue, not its name
-            return None
-        if len(self._plans) >= _MOST_PLANS:
-            self._plans.clear()
-        plan: Plan | None = self.app.outbox.plan(self, PublishOptions.parse(options))
-        self._plans[key] = plan
-        return plan
-
-    def _fill_plain(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, str, str | None, str, str, bytes]:
-        """What one plain call fills the stencil with: id, root, parent, previews, body."""
-        if self._check is not None:
-            self._check(args, kwargs)
-        body = v2.body(args, kwargs, serializer=plan.serializer)[2]
-        if len(body) > plan.max_body:
-            raise too_large(self.name, len(body), plan.max_body)
-        task_id = uuid7(SYSTEM.now())
-        parent = current.request.get()
-        if parent is None or parent.id is None:
-            root_id, parent_id = task_id, None
-        else:
-            root_id, parent_id = parent.root_id, parent.id
-            parent.children.append([[task_id, None], None])
-            parent.has_sent = True
-        return task_id, root_id, parent_id, preview(args), preview(kwargs), body
+    def _current_plans(self) -> Plans:
+        plans = self._plans
+        if plans is None or plans.version != self.app.conf.version:
+            plans = Plans(self, is_plain=type(self).apply_async is Task.apply_async and type(self).shadow_name is Task.shadow_name)
+            self._plans = plans
+        return plans
 
     def apply_async(
         self,
@@ -221,7 +173,7 @@ class Task(Generic[P, R]):
         if not (task_id is link is link_error is shadow is None):
             named = {"task_id": task_id, "link": link, "link_error": link_error, "shadow": shadow}
             options.update((name, value) for name, value in named.items() if value is not None)
-        if options.keys() <= _LASTING:
+        if options.keys() <= LASTING:
             plain = self._send_plain(args, kwargs, options)
             if plain is not None:
                 return plain
@@ -257,19 +209,21 @@ class Task(Generic[P, R]):
         each = (item if isinstance(item, tuple) else (item,) for item in calls)
         if self.app.conf.task_always_eager:
             return [self.apply_async(args, **options) for args in each]
-        plan = None if options else self._plain_plan()
+        plans = self._current_plans()
+        plan = None if options else plans.find()
         if plan is None:
             handles: list[AsyncResult[R]] = self.app.outbox.send_many(self, each, PublishOptions.parse(options))
             return handles
         plain: list[AsyncResult[R]] = []
-        self.app.outbox.send_filled(plan, self._fill_each(plan, each, plain))
-        return plain
 
-    def _fill_each(self, plan: Plan, calls: Iterable[tuple[Any, ...]], handles: list[AsyncResult[R]]) -> Iterable[tuple[Any, ...]]:
-        for args in calls:
-            filling = self._fill_plain(plan, args, {})
-            handles.append(_handle(self, plan, filling[0]))
-            yield filling
+        def calls_of(plan: Plan) -> Iterable[Call]:
+            for args in each:
+                call = plans.call(plan, args, {})
+                plain.append(plans.handle(plan, call.task_id))
+                yield call
+
+        self.app.outbox.send_filled(plan, calls_of(plan))
+        return plain
 
     def apply(
         self,
@@ -431,20 +385,9 @@ class Task(Generic[P, R]):
         return request
 
     def check_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._plan_version != self.app.conf.version:
-            self._make_plan()
-        if self._check is not None:
-            self._check(args, kwargs)
-
-    def _make_plan(self) -> None:
-        app = self.app
-        annotate((self,), app.conf.task_annotations)  # a program that only sends need not finalize the app
-        version = app.conf.version
-        strict = app.strict_typing if self.typing is None else self.typing
-        self._check = checking.argument_check(self.run, skip_first=False) if strict else None
-        plain = type(self).apply_async is Task.apply_async and type(self).shadow_name is Task.shadow_name
-        self._plans, self._plan, self._is_plain = {}, None, plain
-        self._plan_version = version
+        check = self._current_plans().check
+        if check is not None:
+            check(args, kwargs)
 
     def _eager(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
         PublishOptions.parse(options)
@@ -454,12 +397,6 @@ class Task(Generic[P, R]):
 
 if not TYPE_CHECKING:  # for type checkers there is no such attribute
     Task.__getattr__ = planned.teller("a task", planned.TASK)
-
-
-def _handle(task: Task[..., R], plan: Plan, task_id: str) -> AsyncResult[R]:
-    handle: AsyncResult[R] = AsyncResult(task_id, None, task.name, task.app)
-    handle.ignored = plan.stencil.headers["ignore_result"] is True
-    return handle
 
 
 def _unpickle(name: str) -> Any:

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from umbel.brokers.receipts import Receipt
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import MessageError
-from umbel.messages.model import Message, Stencil
+from umbel.wire.message import Call, Message, MessageLimits, Stencil
 
 #: Appended to a queue's name: where its dead letters rest.
 DEAD_SUFFIX = ".dead"
@@ -86,23 +86,6 @@ class Delivery(Message):
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageLimits:
-    """What a message may weigh; checked before it is parsed."""
-
-    #: Bytes of body. 16 MiB: far above what a task message should be, far below what hurts a worker.
-    body: int = 16 * 1024 * 1024
-    #: Bytes of headers. RabbitMQ itself allows one frame, 128 KiB.
-    header_bytes: int = 64 * 1024
-    header_count: int = 200
-    depth: int = 8
-
-
-#: For who looks at single messages (`QueueClient.get`): many a dead letter is one because it passes a limit, and must be seen, and sent
-#: again, as it is.
-INSPECTION = MessageLimits(body=1 << 30, header_bytes=1 << 26, header_count=1 << 20, depth=64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,9 +153,7 @@ class Publisher(Protocol):
                 told to a `receipt` or else logged, signalled and raised by `flush` and `close`.
         """
 
-    def publish_stencil(
-        self, stencil: Stencil, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
-    ) -> None:
+    def publish_stencil(self, stencil: Stencil, call: Call) -> None:
         """`publish` for the plain call, from wire bytes compiled once for the stencil. The queue must have been declared before."""
 
     def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any, Final
 
-from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, Delivery, MessageLimits
+from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, Delivery
 from umbel.errors import DecodeError, MessageError, MessageTooLarge
-from umbel.messages.model import Message, Stencil
 from umbel.wire import kombu_json
 from umbel.wire.attempts import attempts_in
+from umbel.wire.message import Call, Message, MessageLimits, Stencil
 
 #: priority, attempts, envelope, body.
 Encoded = tuple[int, int, str, bytes]
@@ -64,15 +64,16 @@ class CompiledStencil:
 
     def __init__(self, stencil: Stencil) -> None:
         mark = secrets.token_hex(8)
-        message = stencil.fill(f"{mark}0", f"{mark}1", f"{mark}2", f"{mark}3", f"{mark}4", b"")
+        message = stencil.fill(Call(f"{mark}0", f"{mark}1", f"{mark}2", f"{mark}3", f"{mark}4", b""))
         message.properties["correlation_id"] = f"{mark}0"
         self.priority, _, envelope, _ = encode(message, stencil.exchange, stencil.routing_key)
         parts = re.split(rf'"{mark}(\d)"', envelope)
         self._pieces = parts
         self._order = [int(hole) for hole in parts[1::2]]
 
-    def fill(self, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str) -> str:
+    def fill(self, call: Call) -> str:
         """The envelope of one message."""
+        task_id, root_id, parent_id, argsrepr, kwargsrepr, _ = call
         values = (quote(task_id), quote(root_id), "null" if parent_id is None else quote(parent_id), quote(argsrepr), quote(kwargsrepr))
         pieces = self._pieces.copy()
         pieces[1::2] = [values[hole] for hole in self._order]

@@ -17,25 +17,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from umbel.brokers import urls
-from umbel.brokers.base import (
-    DEAD_SUFFIX,
-    INSPECTION,
-    BrokerOptions,
-    Capabilities,
-    ConnectionState,
-    Delivery,
-    DeliverySink,
-    MessageLimits,
-    NullSink,
-)
+from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, Capabilities, ConnectionState, Delivery, DeliverySink, NullSink
 from umbel.brokers.envelope import dead_headers, decode, encode
 from umbel.brokers.exchanges import Rule, matching, rules_of
 from umbel.brokers.receipts import Receipt, Receipts
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import MessageReturned
-from umbel.messages.model import Message, Stencil
 from umbel.runtime.clock import SYSTEM
 from umbel.wire import kombu_json
+from umbel.wire.message import INSPECTION, Call, Message, MessageLimits, Stencil
 
 
 @dataclass(slots=True, order=True)
@@ -173,10 +163,8 @@ class MemoryPublisher:
     def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:  # noqa: ARG002
         self._hub.publish(message, to)
 
-    def publish_stencil(
-        self, stencil: Stencil, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
-    ) -> None:
-        message = stencil.fill(task_id, root_id, parent_id, argsrepr, kwargsrepr, body)
+    def publish_stencil(self, stencil: Stencil, call: Call) -> None:
+        message = stencil.fill(call)
         self._hub.publish(message, Destination(stencil.exchange, stencil.routing_key))
 
     def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:  # noqa: ARG002

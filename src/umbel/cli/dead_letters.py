@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, Delivery, QueueClient
-from umbel.messages.model import Message
 from umbel.messages.v2 import BROKER_PREFIXES
 from umbel.runtime.clock import SYSTEM
+from umbel.wire.message import Message
 
 #: Headers that RabbitMQ gives what it dead-letters itself: why, and from which queue.
 _BROKER_REASON, _BROKER_QUEUE = "x-first-death-reason", "x-first-death-queue"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from umbel import states
-from umbel.execution.model import Call, Execution, Publish, Store
+from umbel.execution.model import Execution, Publish, RunHandlers, Store
 from umbel.results.model import Record
 from umbel.wire import failures
 
@@ -56,7 +56,7 @@ class Committer:
 
     def _commit_one(self, burst: list[Execution], place: int) -> None:
         execution = burst[place]
-        calls = tuple([effect for effect in execution.effects if type(effect) is Call])
+        calls = tuple([effect for effect in execution.effects if type(effect) is RunHandlers])
         if execution.has_sent or any(type(effect) is Publish for effect in execution.effects):
             execution = self._outlets.publish(execution)
         burst[place] = execution._replace(effects=(), has_sent=False)

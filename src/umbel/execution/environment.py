@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from umbel.brokers.topology import Destination
-from umbel.messages.model import Message
 from umbel.runtime.clock import SYSTEM, Clock
+from umbel.wire.message import Message
 
 #: Renders one call: (task's name, args, kwargs, calling options) → (id, message, destination).
 Prepare = Callable[[str, Sequence[Any], Mapping[str, Any], Mapping[str, Any]], tuple[str, Message, Destination]]

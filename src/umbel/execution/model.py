@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from umbel.brokers.topology import Destination
-from umbel.messages.model import Message
 from umbel.results.model import Record
+from umbel.wire.message import Message
 
 
 class Verdict(enum.IntEnum):
@@ -80,13 +80,13 @@ class Publish(NamedTuple):
     to: Destination
 
 
-class Call(NamedTuple):
+class RunHandlers(NamedTuple):
     """An effect: handlers and signals run, after what was stored and published."""
 
     function: Callable[[], None]
 
 
-Effect = Store | Publish | Call
+Effect = Store | Publish | RunHandlers
 
 
 class Execution(NamedTuple):

@@ -18,8 +18,9 @@ from typing import Any
 
 from umbel.errors import DecodeError, UnsupportedProtocol
 from umbel.messages import v1, v2
-from umbel.messages.model import Message, TaskMessage
+from umbel.messages.model import TaskMessage
 from umbel.wire import compression, serializers
+from umbel.wire.message import Message
 
 
 class Dialect(enum.Enum):

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from umbel.errors import DecodeError, MessageError
 from umbel.messages.checks import check_embed, check_fields
-from umbel.messages.model import Embed, Message, Stencil, TaskMessage
+from umbel.messages.model import Embed, TaskMessage
 from umbel.messages.preview import preview
 from umbel.wire import compression as compressing
 from umbel.wire import serializers
+from umbel.wire.message import Message, Stencil
 
 #: The headers of the protocol, in the order in which Celery sends them.
 HEADERS: Final = (

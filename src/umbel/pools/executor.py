@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn, Protocol
 
 from umbel.execution.committing import Committer, Outlets
-from umbel.execution.model import Call, Execution, Job, Runner
+from umbel.execution.model import Execution, Job, RunHandlers, Runner
 from umbel.pools.base import JobTuple, Outcome
 from umbel.pools.board import Board
 from umbel.runtime.clock import SYSTEM
@@ -171,7 +171,7 @@ class Executor:
             if not pending:
                 self._waiting.clear()
             elif SYSTEM.monotonic() - self._oldest >= 2 * COMPANY and not any(
-                type(effect) is Call for execution in pending for effect in execution.effects
+                type(effect) is RunHandlers for execution in pending for effect in execution.effects
             ):
                 try:
                     self._commit()

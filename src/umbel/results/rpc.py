@@ -33,7 +33,6 @@ from umbel.brokers.amqp.sockets import BlockingConnection, connect_any
 from umbel.brokers.base import BrokerOptions, Delivery, Publisher
 from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.errors import DecodeError, ImproperlyConfigured, MessageError, OperationalError
-from umbel.messages.model import Message
 from umbel.results.base import StoreOptions
 from umbel.results.meta import from_meta, is_terminal, to_meta
 from umbel.results.model import Record
@@ -44,6 +43,7 @@ from umbel.runtime.clock import SYSTEM
 from umbel.wire import serializers
 from umbel.wire.amqp.methods import method
 from umbel.wire.amqp.rendering import render_ack
+from umbel.wire.message import Message
 
 logger = logging.getLogger("umbel.results.rpc")
 

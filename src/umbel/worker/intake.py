@@ -10,10 +10,10 @@ from typing import Any
 
 from umbel.brokers.base import ConnectionState, Consumer, Delivery
 from umbel.errors import MessageError, NotRegistered, WorkerLostError
-from umbel.messages.model import Message
 from umbel.reasons import DeadReason
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
+from umbel.wire.message import Message
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.admission import NEAR, AdmissionPolicy, DeadLetter, Decision, Expire, Hold, Postpone, Run, admit

@@ -16,7 +16,7 @@ from umbel.brokers.base import ConnectionState
 from umbel.brokers.redis import replies
 from umbel.brokers.topology import Destination
 from umbel.errors import AccessRefused, OperationalError, PublishError
-from umbel.messages.model import Message
+from umbel.wire.message import Message
 from umbel.wire.redis.resp import ReplyError
 
 pytestmark = pytest.mark.redis

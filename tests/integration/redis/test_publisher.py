@@ -11,7 +11,7 @@ import redis
 from contracts.kit import Kit
 from umbel.brokers.topology import Destination
 from umbel.errors import OperationalError, PublishError
-from umbel.messages.model import Message, Stencil
+from umbel.wire.message import Call, Message, Stencil
 
 pytestmark = pytest.mark.redis
 
@@ -72,7 +72,7 @@ def test_threads_that_wait_for_one_that_cannot_connect_fail_with_it(unique):
         ready.wait()
         begun = time.monotonic()
         with pytest.raises(OperationalError, match=r"127\.0\.0\.1:1"):
-            publisher.publish_stencil(stencil, "id", "id", None, "()", "{}", b"")
+            publisher.publish_stencil(stencil, Call("id", "id", None, "()", "{}", b""))
         taken.append(time.monotonic() - begun)
 
     threads = [threading.Thread(target=publish) for _ in range(5)]

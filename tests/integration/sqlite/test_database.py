@@ -112,7 +112,7 @@ class TestOpening:
 
 def kit_publish(publisher, queue):
     from umbel.brokers.topology import Destination
-    from umbel.messages.model import Message
+    from umbel.wire.message import Message
 
     publisher.publish(Message(b"y", {}), Destination.of(queue))
 

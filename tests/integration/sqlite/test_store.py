@@ -11,11 +11,11 @@ from umbel.brokers.base import BrokerOptions
 from umbel.brokers.registry import connect as connect_broker
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import ContentDisallowed, DecodeError, MessageReturned, OperationalError
-from umbel.messages.model import Message
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record
 from umbel.results.sqlite import SqliteStore
 from umbel.runtime.clock import SYSTEM
+from umbel.wire.message import Message
 
 
 @pytest.fixture

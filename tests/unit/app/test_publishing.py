@@ -91,7 +91,7 @@ def test_calls_with_the_same_options_are_planned_once(app, add, monkeypatch):
     assert {queue.name for queue in app.fake.declared} == {"here", "there"}
     for number in range(200):
         add.apply_async((1,), queue=f"q{number}")
-    assert len(add._plans) <= 64
+    assert len(add._plans._by_options) <= 64
     app.conf.task_default_priority = 7
     add.apply_async((1,), queue="here")
     assert sent(app)[0].properties["priority"] == 7

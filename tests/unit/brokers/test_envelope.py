@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_REASON, INSPECTION, MessageLimits
+from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_REASON
 from umbel.brokers.envelope import CompiledStencil, dead_headers, decode, encode, too_deep
 from umbel.errors import DecodeError, EncodeError, MessageTooLarge
-from umbel.messages.model import Message, Stencil
+from umbel.wire.message import INSPECTION, Call, Message, MessageLimits, Stencil
 
 LIMITS = MessageLimits()
 PLAIN = json.dumps(
@@ -100,8 +100,8 @@ def test_a_compiled_stencil_writes_what_its_message_would():
     stencil = Stencil(headers, {"priority": 7, "reply_to": "r"}, "application/json", "utf-8", "x", "k")
     compiled = CompiledStencil(stencil)
     for call in (("i", "r", None, '("é",)', "{}"), ('"\\\n', "\u0000", "p", "☃", "𝄞")):
-        _, _, expected, _ = encode(stencil.fill(*call, b""), "x", "k")
-        assert compiled.fill(*call) == expected
+        _, _, expected, _ = encode(stencil.fill(Call(*call, b"")), "x", "k")
+        assert compiled.fill(Call(*call, b"")) == expected
     assert compiled.priority == 7
 
 

@@ -10,8 +10,8 @@ import pytest
 from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON
 from umbel.brokers.topology import Destination, Queue
 from umbel.cli.commands import dead
-from umbel.messages.model import Message
 from umbel.results.model import Record
+from umbel.wire.message import Message
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from umbel.errors import ContentDisallowed, DecodeError, MessageError, MessageTooLarge, UnsupportedProtocol
 from umbel.messages import dialects, v1, v2
 from umbel.messages.dialects import Dialect
-from umbel.messages.model import Embed, Message, TaskMessage
+from umbel.messages.model import Embed, TaskMessage
 from umbel.wire import serializers
+from umbel.wire.message import Message
 
 ACCEPT = serializers.content_types(["json"])
 SIGNATURE = {"task": "t", "args": [], "kwargs": {}, "options": {}, "subtask_type": None, "immutable": False}

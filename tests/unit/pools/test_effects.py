@@ -7,10 +7,10 @@ from umbel.brokers.topology import Destination
 from umbel.errors import AccessRefused, BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.execution import model
 from umbel.execution.model import Execution, Publish, Verdict
-from umbel.messages.model import Message
 from umbel.pools import effects
 from umbel.pools.effects import AppEffects
 from umbel.results.model import Record
+from umbel.wire.message import Message
 
 
 @pytest.fixture(autouse=True)

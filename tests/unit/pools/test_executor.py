@@ -7,7 +7,7 @@ import pytest
 from fakes.publishing import FakeApp
 from umbel import Task
 from umbel.errors import EncodeError
-from umbel.execution.model import Call, Execution, Job, Publish, Store, Verdict
+from umbel.execution.model import Execution, Job, Publish, RunHandlers, Store, Verdict
 from umbel.pools.board import Board, private
 from umbel.pools.executor import Executor, outcome_of
 from umbel.results.model import Record
@@ -227,7 +227,7 @@ def test_handlers_have_a_time_limit_too():
     class Handled(Runner):
         def execute(self, job):
             execution = super().execute(job)
-            call = Call(lambda: seen.append(("handlers", job.number, board.current)))
+            call = RunHandlers(lambda: seen.append(("handlers", job.number, board.current)))
             return execution._replace(effects=(*execution.effects, call))
 
     class Watched(Effects):

@@ -8,8 +8,8 @@ from typing import Any
 
 from umbel import hooks
 from umbel.brokers.topology import Destination
-from umbel.messages.model import Message
 from umbel.wire import compression, serializers
+from umbel.wire.message import Message
 
 
 def before(message: Message, to: Destination, retry_policy: Mapping[str, Any] | None) -> None:

@@ -24,10 +24,10 @@ from umbel.brokers.base import Publisher
 from umbel.brokers.receipts import Receipt, WouldBlock
 from umbel.brokers.topology import Destination
 from umbel.execution.preparing import naming
-from umbel.messages.model import Message
 from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
 from umbel.runtime.clock import Clock
+from umbel.wire.message import Call, Message
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -202,17 +202,15 @@ class Outbox:
             self._app.publisher.publish_many(self._expected(rendered()), confirm=options.confirm)
         return handles
 
-    def send_stencil(
-        self, made: Plan, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
-    ) -> None:
+    def send_stencil(self, made: Plan, call: Call) -> None:
         """Publish a plain call."""
         if self._expect is not None:
-            self._expect((task_id,))
-        self._app.publisher.publish_stencil(made.stencil, task_id, root_id, parent_id, argsrepr, kwargsrepr, body)
+            self._expect((call.task_id,))
+        self._app.publisher.publish_stencil(made.stencil, call)
 
-    def send_filled(self, made: Plan, fillings: Iterable[tuple[Any, ...]]) -> None:
-        """Publish many plain calls, with few system calls. Each filling is as for `send_stencil`."""
-        self._app.publisher.publish_many(self._expected((filling[0], made.stencil.fill(*filling), made.to) for filling in fillings))
+    def send_filled(self, made: Plan, calls: Iterable[Call]) -> None:
+        """Publish many plain calls, with few system calls."""
+        self._app.publisher.publish_many(self._expected((call.task_id, made.stencil.fill(call), made.to) for call in calls))
 
     async def send_from_loop(self, send: Callable[[], Any], args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> Any:
         """Call ``send`` without blocking the event loop, and return when the broker has its message.

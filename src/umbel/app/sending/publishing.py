@@ -13,8 +13,9 @@ from umbel.brokers.topology import Destination
 from umbel.errors import EncodeError
 from umbel.messages import timing, v1, v2
 from umbel.messages.ids import uuid7
-from umbel.messages.model import Embed, Message, Stencil, TaskMessage
+from umbel.messages.model import Embed, TaskMessage
 from umbel.messages.preview import preview
+from umbel.wire.message import Message, Stencil
 
 _TRANSIENT = frozenset({1, "1", "transient"})
 _NOTHING = Embed()

@@ -31,9 +31,9 @@ from umbel.brokers.amqp.session import Session
 from umbel.brokers.base import Delivery
 from umbel.brokers.topology import Exchange, Queue
 from umbel.errors import EncodeError, OperationalError
-from umbel.messages.model import Message
 from umbel.wire.amqp.methods import method
 from umbel.wire.amqp.rendering import render_acks
+from umbel.wire.message import Message
 
 logger = logging.getLogger("umbel.brokers.amqp")
 

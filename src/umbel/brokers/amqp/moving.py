@@ -18,10 +18,10 @@ from umbel.brokers.amqp.session import Session
 from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, BrokerOptions, Delivery
 from umbel.brokers.envelope import dead_headers
 from umbel.errors import EncodeError, MessageReturned, OperationalError, PublishError
-from umbel.messages.model import Message
 from umbel.messages.v2 import BROKER_PREFIXES
 from umbel.wire.amqp import events
 from umbel.wire.amqp.rendering import address_of, render_message, render_publish
+from umbel.wire.message import Message
 
 logger = logging.getLogger("umbel.brokers.amqp")
 

@@ -31,12 +31,12 @@ from umbel.brokers.receipts import Receipt, WouldBlock
 from umbel.brokers.retries import Retries
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import AccessRefused, BrokerBlocked, OperationalError, PublishError
-from umbel.messages.model import Message, Stencil
 from umbel.runtime import lifetime
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.amqp.rendering import CompiledStencil, render_message, render_publish
+from umbel.wire.message import Call, Message, Stencil
 
 logger = logging.getLogger("umbel.brokers.amqp")
 
@@ -114,11 +114,9 @@ class AmqpPublisher:
         if to.exchange and to.exchange not in self._pipe.exchanges:
             self._look_up(to.exchange, started, deadline)
 
-    def publish_stencil(
-        self, stencil: Stencil, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
-    ) -> None:
+    def publish_stencil(self, stencil: Stencil, call: Call) -> None:
         compiled = self._stencils.get(stencil) or self._compile(stencil)
-        frames = compiled.render(task_id, root_id, parent_id, argsrepr, kwargsrepr, body, self._pipe.frame_max)
+        frames = compiled.render(call, self._pipe.frame_max)
         started = SYSTEM.monotonic()
         with self._lock:
             if stencil.exchange and stencil.exchange not in self._pipe.exchanges:

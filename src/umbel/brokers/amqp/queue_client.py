@@ -10,7 +10,7 @@ from pamqp import base, commands
 from umbel.brokers.amqp.addresses import Address
 from umbel.brokers.amqp.declaring import declare_queue
 from umbel.brokers.amqp.sockets import BlockingConnection, ChannelError, connect_any
-from umbel.brokers.base import ATTEMPTS, INSPECTION, BrokerOptions, Delivery
+from umbel.brokers.base import ATTEMPTS, BrokerOptions, Delivery
 from umbel.brokers.topology import Queue
 from umbel.errors import OperationalError
 from umbel.runtime.clock import SYSTEM
@@ -18,6 +18,7 @@ from umbel.wire.amqp import events
 from umbel.wire.amqp.methods import method
 from umbel.wire.amqp.rendering import render_ack
 from umbel.wire.attempts import attempts_in
+from umbel.wire.message import INSPECTION
 
 _NOT_FOUND = 404
 #: What `get` takes is held on one channel; every other operation has a channel of its own, which a refusal may close.

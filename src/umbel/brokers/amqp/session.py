@@ -14,7 +14,7 @@ from pamqp import base, commands
 from umbel.brokers.amqp.addresses import Address, tls_context
 from umbel.brokers.amqp.declaring import TOPOLOGY_CHANNEL, declare_queue, look_at_queue
 from umbel.brokers.amqp.sockets import ChannelError, tune_socket
-from umbel.brokers.base import ATTEMPTS, Delivery, MessageLimits
+from umbel.brokers.base import ATTEMPTS, Delivery
 from umbel.brokers.reaching import cause
 from umbel.brokers.topology import Queue
 from umbel.errors import AccessRefused, OperationalError, ProtocolError
@@ -23,6 +23,7 @@ from umbel.wire.amqp.connection import Connection, State
 from umbel.wire.amqp.fastpath import Receiver
 from umbel.wire.amqp.methods import HEARTBEAT, method
 from umbel.wire.amqp.refusals import LOGIN_REFUSED, PRECONDITION_FAILED
+from umbel.wire.message import MessageLimits
 
 logger = logging.getLogger("umbel.brokers.amqp")
 

@@ -12,7 +12,7 @@ from typing import Any
 from pamqp import base, commands
 
 from umbel.brokers.amqp.addresses import Address, in_order, tls_context
-from umbel.brokers.base import ATTEMPTS, Delivery, MessageLimits
+from umbel.brokers.base import ATTEMPTS, Delivery
 from umbel.brokers.reaching import cause
 from umbel.errors import AccessRefused, OperationalError, ProtocolError
 from umbel.runtime import readiness
@@ -22,6 +22,7 @@ from umbel.wire.amqp.connection import Connection, State
 from umbel.wire.amqp.fastpath import Receiver
 from umbel.wire.amqp.methods import method
 from umbel.wire.amqp.refusals import LOGIN_REFUSED, PRECONDITION_FAILED, is_permanent
+from umbel.wire.message import MessageLimits
 
 _CHUNK = 1 << 17
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from umbel.brokers.base import ATTEMPTS, DEAD_SUFFIX, Delivery, MessageLimits
+from umbel.brokers.base import ATTEMPTS, DEAD_SUFFIX, Delivery
 from umbel.brokers.envelope import dead_headers
-from umbel.messages.model import Message
 from umbel.runtime.clock import SYSTEM
 from umbel.wire.attempts import attempts_in
+from umbel.wire.message import Message, MessageLimits
 from umbel.wire.redis import envelope
 
 

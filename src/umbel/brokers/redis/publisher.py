@@ -29,10 +29,10 @@ from umbel.brokers.redis.rendering import Item, Renderer
 from umbel.brokers.retries import Retries
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import AccessRefused, OperationalError, PublishError
-from umbel.messages.model import Message, Stencil
 from umbel.runtime import lifetime
 from umbel.runtime.backoff import delays
 from umbel.runtime.failpoints import ARMED, hit
+from umbel.wire.message import Call, Message, Stencil
 from umbel.wire.redis.keys import Keys
 from umbel.wire.redis.resp import pack_all
 
@@ -97,17 +97,13 @@ class RedisPublisher:
         self._await(receipt, deadline)
         receipt.raise_refusal()
 
-    def publish_stencil(
-        self, stencil: Stencil, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
-    ) -> None:
+    def publish_stencil(self, stencil: Stencil, call: Call) -> None:
         compiled = self._renderer.compile(stencil)
         if compiled is None:
-            self.publish(
-                stencil.fill(task_id, root_id, parent_id, argsrepr, kwargsrepr, body), Destination(stencil.exchange, stencil.routing_key)
-            )
+            self.publish(stencil.fill(call), Destination(stencil.exchange, stencil.routing_key))
             return
         template, head, key = compiled
-        raw = template.render(task_id, root_id, parent_id, argsrepr, kwargsrepr, body, self._renderer.tag())
+        raw = template.render(call, self._renderer.tag())
         self._write(b"%b%d\r\n%b\r\n" % (head, len(raw), raw), ((key, raw),), 0.0)
 
     def _queue_up(self, lock: threading.RLock, deadline: float) -> float:

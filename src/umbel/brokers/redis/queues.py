@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from umbel.brokers.base import INSPECTION, Delivery
+from umbel.brokers.base import Delivery
 from umbel.brokers.redis.address import Address
 from umbel.brokers.redis.bindings import binding_commands
 from umbel.brokers.redis.blocking import Connection, KeptConnection
 from umbel.brokers.redis.claiming import RedisDelivery, read
 from umbel.brokers.redis.replies import translate
 from umbel.brokers.topology import Queue
+from umbel.wire.message import INSPECTION
 from umbel.wire.redis import envelope, scripts
 from umbel.wire.redis.keys import TAG_PREFIX, Keys
 from umbel.wire.redis.resp import ReplyError

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from umbel.brokers.redis.bindings import Table
 from umbel.brokers.topology import Destination
 from umbel.errors import MessageReturned
-from umbel.messages.model import Message, Stencil
+from umbel.wire.message import Message, Stencil
 from umbel.wire.redis import envelope
 from umbel.wire.redis.keys import Keys
 from umbel.wire.redis.resp import pack_all

@@ -23,8 +23,8 @@ from umbel.brokers.sqlite.doorbell import MESSAGES, Bell
 from umbel.brokers.sqlite.rows import INSERT, Row
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import MessageReturned
-from umbel.messages.model import Message, Stencil
 from umbel.runtime.failpoints import ARMED, hit
+from umbel.wire.message import Call, Message, Stencil
 
 #: Messages in one transaction: other writers wait for it, about 3 ms.
 _CHUNK: Final = 500
@@ -63,17 +63,15 @@ class SqlitePublisher:
         row = encode(message, to.exchange, to.routing_key)
         self._insert([(row, to)], self._timeout if timeout is None else timeout)
 
-    def publish_stencil(
-        self, stencil: Stencil, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes
-    ) -> None:
+    def publish_stencil(self, stencil: Stencil, call: Call) -> None:
         compiled = self._stencils.get(stencil)
         if compiled is None:
             if len(self._stencils) >= _MOST_STENCILS:
                 self._stencils.clear()
             compiled = self._stencils[stencil] = CompiledStencil(stencil), Destination(stencil.exchange, stencil.routing_key)
         pieces, to = compiled
-        envelope = pieces.fill(task_id, root_id, parent_id, argsrepr, kwargsrepr)
-        self._insert([((pieces.priority, 0, envelope, body), to)], self._timeout)
+        envelope = pieces.fill(call)
+        self._insert([((pieces.priority, 0, envelope, call.body), to)], self._timeout)
 
     def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:  # noqa: ARG002
         source = iter(messages)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from umbel.brokers.base import INSPECTION, BrokerOptions, Delivery
+from umbel.brokers.base import BrokerOptions, Delivery
 from umbel.brokers.sqlite import holders, queues, rows
 from umbel.brokers.sqlite.database import Database
 from umbel.brokers.sqlite.doorbell import MESSAGES, Bell
 from umbel.brokers.topology import Queue
 from umbel.runtime.clock import SYSTEM, Clock
+from umbel.wire.message import INSPECTION
 
 
 class SqliteQueueClient:

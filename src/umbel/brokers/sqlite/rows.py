@@ -7,8 +7,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-from umbel.brokers.base import Delivery, MessageLimits
+from umbel.brokers.base import Delivery
 from umbel.brokers.envelope import decode
+from umbel.wire.message import MessageLimits
 
 #: queue, priority, attempts, envelope, body.
 Row = tuple[str, int, int, str, bytes]

@@ -13,7 +13,7 @@ from umbel.execution.concluding import handlers
 from umbel.execution.concluding.following import Following
 from umbel.execution.einfo import ExceptionInfo, format_exception
 from umbel.execution.environment import Environment
-from umbel.execution.model import Call, Effect, Execution, Publish, Store, Verdict
+from umbel.execution.model import Effect, Execution, Publish, RunHandlers, Store, Verdict
 from umbel.execution.preparing.prepare import Prepared
 from umbel.execution.request import Request
 from umbel.execution.traits import Traits
@@ -47,7 +47,7 @@ class Conclusion:
             effects = (Store(record, lambda error: self.failed(prepared, error, started, runtime)), *effects)
         call = handlers.after_success(request, traits, value, runtime)
         if call is not None:
-            effects = (*effects, Call(call))
+            effects = (*effects, RunHandlers(call))
         verdict, reason, detail = Verdict.ACK, "", completion.detail_of(value)
         if broken is not None:
             verdict, reason = Verdict.DEAD, getattr(broken, "reason", DeadReason.UNROUTABLE)
@@ -84,7 +84,7 @@ class Conclusion:
             effects += published
         call = handlers.after_failure(request, traits, error, inline, self._env.tasks)
         if call is not None:
-            effects.append(Call(call))
+            effects.append(RunHandlers(call))
         expected = bool(traits.throws) and isinstance(error, traits.throws)
         return Execution(
             number, request.id or "", traits.name, states.FAILURE, verdict, started, runtime, tuple(effects), reason, detail, text, expected
@@ -121,7 +121,7 @@ class Conclusion:
     def _other_effects(self, request: Request, traits: Traits, error: Exception, state: str) -> tuple[Effect, ...]:
         publications = self._following.next_attempt(request)
         call = handlers.after_other(request, traits, error, state)
-        return (*publications, Call(call)) if call is not None else tuple(publications)
+        return (*publications, RunHandlers(call)) if call is not None else tuple(publications)
 
     def _retried(self, prepared: Prepared, error: Retry, started: float, runtime: float) -> Execution:
         number, request, traits = prepared
@@ -138,7 +138,7 @@ class Conclusion:
             effects = (Store(record), *effects)
         call = handlers.after_retry(request, traits, error, einfo)
         if call is not None:
-            effects = (*effects, Call(call))
+            effects = (*effects, RunHandlers(call))
         return Execution(
             number, request.id or "", traits.name, states.RETRY, Verdict.ACK, started, runtime, effects,
             detail=str(error), traceback=einfo.traceback,

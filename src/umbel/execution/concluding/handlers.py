@@ -135,7 +135,7 @@ class _Entered:
 
 
 def _guard(traits: Traits, request: Request, handler: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Call a handler; log what it raises."""
+    """RunHandlers a handler; log what it raises."""
     try:
         handler(*args, **kwargs)
     except Exception as error:

@@ -10,14 +10,15 @@ from umbel.errors import MessageError
 from umbel.execution.model import Job
 from umbel.messages import dialects, v2
 from umbel.messages.checks import check_embed
-from umbel.messages.model import Message, TaskMessage
+from umbel.messages.model import TaskMessage
+from umbel.wire.message import Message
 
 #: Characters; a longer id is none.
 _MAX_ID = 255
 
 
 @dataclass(slots=True)
-class Call:
+class DecodedCall:
     """What a job asks for."""
 
     name: str
@@ -30,7 +31,7 @@ class Call:
     embed: Mapping[str, Any] | None
 
 
-def decode(job: Job, accept: frozenset[str], limit: int) -> Call:
+def decode(job: Job, accept: frozenset[str], limit: int) -> DecodedCall:
     """Read a job.
 
     Args:
@@ -48,15 +49,15 @@ def decode(job: Job, accept: frozenset[str], limit: int) -> Call:
         args, kwargs, embed = payload
         if isinstance(args, (list, tuple)) and isinstance(kwargs, dict):
             if not embed or not any(embed.values()) if isinstance(embed, dict) else embed is None:
-                return Call(name, task_id, args, kwargs, job.headers, None)
+                return DecodedCall(name, task_id, args, kwargs, job.headers, None)
             check_embed(embed)
-            return Call(name, task_id, args, kwargs, job.headers, embed)
+            return DecodedCall(name, task_id, args, kwargs, job.headers, embed)
     return _from_message(dialects.parse(message, accept=accept, limit=limit))
 
 
-def _from_message(task: TaskMessage) -> Call:
+def _from_message(task: TaskMessage) -> DecodedCall:
     embed = v2.embed_dict(task.embed)
-    return Call(task.task, task.id, task.args, task.kwargs, v2.headers(task), embed if any(embed.values()) else None)
+    return DecodedCall(task.task, task.id, task.args, task.kwargs, v2.headers(task), embed if any(embed.values()) else None)
 
 
 def task_id_of(headers: Mapping[str, Any], properties: Mapping[str, Any]) -> str:

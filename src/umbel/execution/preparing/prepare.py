@@ -12,7 +12,7 @@ from umbel.execution import completion
 from umbel.execution.environment import Environment
 from umbel.execution.model import Execution, Job, Store, Verdict
 from umbel.execution.preparing import naming, unsupported
-from umbel.execution.preparing.decoding import Call, decode, reason_of, task_id_of
+from umbel.execution.preparing.decoding import DecodedCall, decode, reason_of, task_id_of
 from umbel.execution.request import Request
 from umbel.execution.traits import Traits, traits_of
 from umbel.reasons import DeadReason
@@ -95,7 +95,7 @@ class Preparation:
             detail=str(error),
         )
 
-    def _unregistered(self, job: Job, call: Call) -> Execution:
+    def _unregistered(self, job: Job, call: DecodedCall) -> Execution:
         near = naming.hint(call.name, self._env.tasks)
         error = NotRegistered(call.name, *([near] if near else []))
         hooks.task_unknown.send(call.name, message=job, exc=NotRegistered(call.name), name=call.name, id=call.task_id)

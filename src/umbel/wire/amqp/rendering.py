@@ -13,7 +13,7 @@ from typing import Any
 from umbel.errors import EncodeError
 from umbel.wire.amqp.content import CLASS_BASIC, parse_content, render_content, render_tail
 from umbel.wire.amqp.fields import Limits, render_name, render_value
-from umbel.wire.parts import Pattern, Whole
+from umbel.wire.message import Call, Message, Stencil
 
 _PACK_FRAME = Struct(">BHI").pack
 _PACK_LONG = Struct(">I").pack
@@ -41,7 +41,7 @@ def render_body(channel: int, body: bytes, frame_max: int) -> bytes:
     return b"".join(render_frame(3, channel, body[at : at + most]) for at in range(0, len(body), most))
 
 
-def render_message(channel: int, method: bytes, message: Whole, frame_max: int) -> bytes:
+def render_message(channel: int, method: bytes, message: Message, frame_max: int) -> bytes:
     """A message after its `render_publish`.
 
     Raises:
@@ -58,7 +58,7 @@ class CompiledStencil:
 
     __slots__ = ("_channel", "_fixed", "_head", "_pieces", "_prefix", "_tail_after", "_tail_before")
 
-    def __init__(self, stencil: Pattern, channel: int, *, mandatory: bool = True) -> None:
+    def __init__(self, stencil: Stencil, channel: int, *, mandatory: bool = True) -> None:
         self._channel = channel
         flags, pieces, static = 0, [], b""
         before = b""
@@ -89,21 +89,13 @@ class CompiledStencil:
         table = sum(map(len, pieces)) + 16
         self._fixed = (table, 14 + len(before) + 4 + len(self._tail_before) + 1 + len(self._tail_after))
 
-    def render(
-        self,
-        task_id: str,
-        root_id: str,
-        parent_id: str | None,
-        argsrepr: str,
-        kwargsrepr: str,
-        body: bytes,
-        frame_max: int,
-    ) -> bytes:
+    def render(self, call: Call, frame_max: int) -> bytes:
         """The frames of one message.
 
         Raises:
             EncodeError: the id is longer than 255 bytes, or the headers do not fit into one frame.
         """
+        task_id, root_id, parent_id, argsrepr, kwargsrepr, body = call
         ident = task_id.encode()
         root = ident if root_id == task_id else root_id.encode()
         args, kwargs = argsrepr.encode(), kwargsrepr.encode()

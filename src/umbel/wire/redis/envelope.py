@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from umbel.errors import DecodeError, MessageError, MessageTooLarge
 from umbel.wire import kombu_json
-from umbel.wire.parts import Pattern, Whole
+from umbel.wire.message import Call, Message, Stencil
 
 #: Properties with a place of their own behind the others.
 _LATE = ("delivery_mode", "expiration", "delivery_info", "priority", "body_encoding", "delivery_tag")
@@ -23,14 +23,6 @@ _EARLY = ("correlation_id", "reply_to")
 #: How an item begins that kombu or we have made, and what would make the quote after it one of the body.
 _BODY, _BACKSLASH = b'{"body": "', ord("\\")
 _HOLE = "\x00hole:"
-
-
-class _Shape(NamedTuple):
-    body: bytes
-    headers: Mapping[str, Any]
-    content_type: str
-    content_encoding: str
-    properties: Mapping[str, Any]
 
 
 def _dump(value: Any) -> str:
@@ -51,7 +43,7 @@ def properties_of(message_properties: Mapping[str, Any], exchange: str, routing_
     return properties
 
 
-def render(message: Whole, exchange: str, routing_key: str, delivery_tag: str) -> bytes:
+def render(message: Message, exchange: str, routing_key: str, delivery_tag: str) -> bytes:
     """A message as its list item."""
     properties = properties_of(message.properties, exchange, routing_key, delivery_tag)
     return (
@@ -66,11 +58,11 @@ class Template:
 
     __slots__ = ("_format",)
 
-    def __init__(self, stencil: Pattern) -> None:
+    def __init__(self, stencil: Stencil) -> None:
         headers = dict(stencil.headers)
         headers.update({name: f"{_HOLE}{name}" for name in ("id", "root_id", "parent_id", "argsrepr", "kwargsrepr")})
         properties = {**stencil.properties, "correlation_id": f"{_HOLE}id"}
-        shape = _Shape(b"", headers, stencil.content_type, stencil.content_encoding, properties)
+        shape = Message(b"", headers, stencil.content_type, stencil.content_encoding, properties)
         text = render(shape, stencil.exchange, stencil.routing_key, f"{_HOLE}tag").decode()
         text = text.replace('"body": ""', f'"body": {_dump(_HOLE + "body")}', 1)
         first, *pieces = text.split(_dump(_HOLE)[:-1])
@@ -80,8 +72,9 @@ class Template:
             out += f"%({name})s", rest.replace("%", "%%")
         self._format = "".join(out)
 
-    def render(self, task_id: str, root_id: str, parent_id: str | None, argsrepr: str, kwargsrepr: str, body: bytes, tag: str) -> bytes:
+    def render(self, call: Call, tag: str) -> bytes:
         """One message as its list item."""
+        task_id, root_id, parent_id, argsrepr, kwargsrepr, body = call
         quote = encode_basestring_ascii
         return (
             self._format

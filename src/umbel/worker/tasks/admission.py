@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from umbel.errors import MessageError
 from umbel.execution.preparing import naming
 from umbel.messages.checks import check_fields
-from umbel.messages.model import Message
 from umbel.messages.timing import timestamp
 from umbel.reasons import DeadReason
+from umbel.wire.message import Message
 from umbel.worker.tasks.reserved import TaskSpec
 
 #: Seconds. Closer than this, a message is held in memory.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 
-from umbel.brokers.base import Delivery, MessageLimits
+from umbel.brokers.base import Delivery
 from umbel.wire.amqp.fastpath import Receiver
+from umbel.wire.message import MessageLimits
 
 
 def short(raw: bytes) -> bytes:

@@ -4,12 +4,13 @@ from hypothesis import strategies as st
 from pamqp import commands, header
 from pamqp import frame as pamqp_frame
 
-from umbel.brokers.base import Delivery, MessageLimits
+from umbel.brokers.base import Delivery
 from umbel.errors import EncodeError, ProtocolError
 from umbel.wire.amqp import events
 from umbel.wire.amqp.connection import Connection, Login, State
 from umbel.wire.amqp.fastpath import Receiver
 from umbel.wire.amqp.methods import method, parse_method, render_method
+from umbel.wire.message import MessageLimits
 
 from .streams import frame
 

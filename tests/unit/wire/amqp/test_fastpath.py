@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from golden.captures import published
-from umbel.brokers.base import MessageLimits
 from umbel.errors import DecodeError, MessageTooLarge, ProtocolError
 from umbel.wire.amqp.content import render_content
 from umbel.wire.amqp.fields import parse_table, render_table
+from umbel.wire.message import MessageLimits
 
 from .streams import deliver, frame, message, receiver, seen, short, sized
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.brokers.base import MessageLimits
 from umbel.errors import DecodeError, EncodeError, MessageTooLarge
 from umbel.wire.amqp.fields import parse_table, render_name, render_table, render_value
+from umbel.wire.message import MessageLimits
 
 LIMITS = MessageLimits()
 

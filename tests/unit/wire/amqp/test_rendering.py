@@ -2,7 +2,6 @@ import pytest
 
 from golden.captures import published
 from umbel.errors import EncodeError
-from umbel.messages.model import Message, Stencil
 from umbel.wire.amqp.rendering import (
     CompiledStencil,
     address_of,
@@ -13,6 +12,7 @@ from umbel.wire.amqp.rendering import (
     render_requeue,
     size_of,
 )
+from umbel.wire.message import Call, Message, Stencil
 
 from .streams import frame, sized
 
@@ -33,7 +33,7 @@ def test_a_stencil_renders_what_celery_sends(name):
     found = published("rabbitmq")[name].messages[0]
     headers, body = found.message.headers, found.message.body
     compiled = CompiledStencil(stencil_of(found), 1, mandatory=False)
-    rendered = compiled.render(*(headers[hole] for hole in HOLES), body, MOST)
+    rendered = compiled.render(Call(*(headers[hole] for hole in HOLES), body), MOST)
     method = render_publish(1, found.exchange, found.queue, mandatory=False)
     assert rendered == method + frame(2, sized(found.content_header, len(body))) + frame(3, body)
     assert rendered == render_message(1, method, found.message, MOST)
@@ -44,9 +44,9 @@ def test_a_stencil_renders_what_celery_sends(name):
 @pytest.mark.parametrize("body", [b"", b"x", b"x" * 10_000])
 def test_a_stencil_renders_the_message_it_fills(parent, body):
     stencil = stencil_of(published("rabbitmq")["basic"].messages[0])
-    values = ("id ☃", "root", parent, "('é',)", "{}", body)
-    rendered = CompiledStencil(stencil, 3).render(*values, 4096)
-    assert rendered == render_message(3, render_publish(3, "", "celery", mandatory=True), stencil.fill(*values), 4096)
+    call = Call("id ☃", "root", parent, "('é',)", "{}", body)
+    rendered = CompiledStencil(stencil, 3).render(call, 4096)
+    assert rendered == render_message(3, render_publish(3, "", "celery", mandatory=True), stencil.fill(call), 4096)
 
 
 def test_a_long_body_is_cut_into_frames():
@@ -64,9 +64,9 @@ def test_what_does_not_fit():
     stencil = stencil_of(published("rabbitmq")["basic"].messages[0])
     compiled = CompiledStencil(stencil, 1)
     with pytest.raises(EncodeError, match="4088"):
-        compiled.render("i", "i", None, "x" * 5000, "{}", b"", 4096)
+        compiled.render(Call("i", "i", None, "x" * 5000, "{}", b""), 4096)
     with pytest.raises(EncodeError, match="255"):
-        compiled.render("i" * 256, "i", None, "", "{}", b"", MOST)
+        compiled.render(Call("i" * 256, "i", None, "", "{}", b""), MOST)
     with pytest.raises(EncodeError, match="4088"):
         render_message(1, b"", Message(b"", {"h": "x" * 5000}), 4096)
     with pytest.raises(EncodeError, match="root_id"):

@@ -5,9 +5,8 @@ import json
 import pytest
 
 from golden.captures import published
-from umbel.brokers.base import MessageLimits
 from umbel.errors import DecodeError, MessageTooLarge
-from umbel.messages.model import Message, Stencil
+from umbel.wire.message import Call, Message, MessageLimits, Stencil
 from umbel.wire.redis import envelope
 
 CAPTURES = [
@@ -48,14 +47,14 @@ def test_a_template_renders_the_same(name):
     )
     ids = headers["id"], headers["root_id"], headers["parent_id"]
     rendered = envelope.Template(stencil).render(
-        *ids, headers["argsrepr"], headers["kwargsrepr"], found.body, found.properties["delivery_tag"]
+        Call(*ids, headers["argsrepr"], headers["kwargsrepr"], found.body), found.properties["delivery_tag"]
     )
     assert rendered == raw
 
 
 def test_a_template_escapes_what_it_fills_in():
     stencil = Stencil({"task": "100%s", "id": None, "argsrepr": None}, {"priority": 3}, "application/json", "utf-8", "", "50%")
-    raw = envelope.Template(stencil).render('"a\\', "r\n", "p\u4e2d", "%(id)s", "{}", b"\xff%s", "t-1")
+    raw = envelope.Template(stencil).render(Call('"a\\', "r\n", "p\u4e2d", "%(id)s", "{}", b"\xff%s"), "t-1")
     found = parse(raw)
     assert found.body == b"\xff%s"
     assert found.headers["task"] == "100%s"

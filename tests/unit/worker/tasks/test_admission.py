@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from umbel.errors import MessageTooLarge
-from umbel.messages.model import Message
+from umbel.wire.message import Message
 from umbel.worker.tasks.admission import AdmissionPolicy, DeadLetter, Expire, Hold, Postpone, Run, admit
 from umbel.worker.tasks.reserved import TaskSpec
 

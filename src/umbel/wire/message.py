@@ -1,0 +1,83 @@
+"""The values that brokers move: a whole message, and a message whose parts are mostly the same from call to call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+@dataclass(slots=True)
+class Message:
+    """One message as brokers move it: an opaque body with headers and properties.
+
+    Not frozen, because one is made for each delivery and a frozen dataclass costs three times as much to make. The publisher's listeners (``before_task_publish``)
+    and the worker, which brings protocol 1 to protocol 2, change theirs before anybody else sees it.
+    """
+
+    #: Serialized, perhaps compressed; opaque to brokers and to the worker's consumer process.
+    body: bytes
+    #: AMQP application headers. Protocol 2 keeps all that a worker decides on here.
+    headers: dict[str, Any]
+    content_type: str = "application/json"
+    content_encoding: str = "utf-8"
+    #: AMQP basic properties that are set: correlation_id, reply_to, delivery_mode, priority, expiration (milliseconds, text), …
+    properties: dict[str, Any] = field(default_factory=dict)
+
+
+class Call(NamedTuple):
+    """What one plain call of a task fills a `Stencil` with."""
+
+    task_id: str
+    root_id: str
+    parent_id: str | None
+    argsrepr: str
+    kwargsrepr: str
+    #: Serialized: args, kwargs and what follows.
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stencil:
+    """The parts of a task's messages that do not change from call to call.
+
+    A publisher compiles a stencil once into wire bytes with holes; a plain ``delay()`` then only fills the holes with a `Call`, whose id is also the
+    correlation id. ``headers`` holds all protocol-2 headers in
+    order, with ``None`` at the holes. Identity is the key under which a publisher keeps what it compiled.
+    """
+
+    headers: Mapping[str, Any]
+    properties: Mapping[str, Any]
+    content_type: str
+    content_encoding: str
+    exchange: str
+    routing_key: str
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def fill(self, call: Call) -> Message:
+        """The message that a publisher without a compiled form sends."""
+        task_id, root_id, parent_id, argsrepr, kwargsrepr, body = call
+        headers = dict(self.headers)
+        headers.update(id=task_id, root_id=root_id, parent_id=parent_id, argsrepr=argsrepr, kwargsrepr=kwargsrepr)
+        return Message(body, headers, self.content_type, self.content_encoding, {**self.properties, "correlation_id": task_id})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageLimits:
+    """What a message may weigh; checked before it is parsed."""
+
+    #: Bytes of body. 16 MiB: far above what a task message should be, far below what hurts a worker.
+    body: int = 16 * 1024 * 1024
+    #: Bytes of headers. RabbitMQ itself allows one frame, 128 KiB.
+    header_bytes: int = 64 * 1024
+    header_count: int = 200
+    depth: int = 8
+
+
+#: For who looks at single messages (`QueueClient.get`): many a dead letter is one because it passes a limit, and must be seen, and sent
+#: again, as it is.
+INSPECTION = MessageLimits(body=1 << 30, header_bytes=1 << 26, header_count=1 << 20, depth=64)
