@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.admission import NEAR, AdmissionPolicy, DeadLetter, Decision, Expire, Hold, Postpone, Run, admit
 from umbel.worker.tasks.reserved import ReservedTask, run_of
 from umbel.worker.tasks.task_log import TaskLog
+from umbel.worker.tasks.waiting_room import WaitingRoom
 
 logger = logging.getLogger("umbel.worker")
 
@@ -55,9 +55,8 @@ class Intake:
         self._spawn = spawn
         self._careful = careful
         self._to_protocol_2 = upgrade
-        self._held: list[tuple[float, int, Delivery]] = []
+        self._waiting = WaitingRoom()
         self._timer: asyncio.TimerHandle | None = None
-        self._order = 0
         #: Messages that go to the broker's delayed store with the next turn of the loop, and when they are due.
         self._far: list[tuple[Delivery, float]] = []
         #: Messages on their way there. They need no slot, so they must not use up the window.
@@ -70,7 +69,7 @@ class Intake:
     @property
     def held(self) -> int:
         """Messages that wait in memory for their time."""
-        return len(self._held)
+        return len(self._waiting)
 
     # brokers.base.DeliverySink
 
@@ -103,7 +102,7 @@ class Intake:
                 or self._policy.time_limit
                 or self._policy.soft_time_limit
             ):
-                entry = self._admit_safely(delivery, now)
+                entry = self._safely(self._admit, delivery, now)
                 if entry is None:
                     continue
             else:
@@ -118,8 +117,7 @@ class Intake:
     def on_lost(self, deliveries: Sequence[Delivery]) -> None:
         """These are no longer ours."""
         lost = set(deliveries)
-        self._held = [item for item in self._held if item[2] not in lost]
-        heapq.heapify(self._held)
+        self._waiting.forget(lost)
         withdrawn, running = self._dispatcher.withdraw(lost), set(self._dispatcher.running())
         self._adrift = {key: entry for key, entry in self._adrift.items() if entry in running}
         for entry in withdrawn:
@@ -138,10 +136,10 @@ class Intake:
 
     # one delivery
 
-    def _admit_safely(self, delivery: Delivery, now: float) -> ReservedTask | None:
-        """`_admit`; nothing that a message contains may hurt the others or stay here unsettled: it counts as a failed attempt."""
+    def _safely(self, admit: Callable[[Delivery, float], ReservedTask | None], delivery: Delivery, now: float) -> ReservedTask | None:
+        """Admit one delivery. What a message contains may not hurt the others or stay here unsettled: an error counts as a failed attempt."""
         try:
-            return self._admit(delivery, now)
+            return admit(delivery, now)
         except Exception:
             logger.exception("a message of queue %r could not be admitted", delivery.queue)
             self._spawn(self._acknowledger.moved(self._consumer.blame(delivery), [delivery]))
@@ -159,7 +157,7 @@ class Intake:
             flaw=delivery.flaw,
             policy=self._policy,
             now=now,
-            near=NEAR if len(self._held) < MOST_HELD else 1.0,
+            near=NEAR if len(self._waiting) < MOST_HELD else 1.0,
         )
         return self._act(delivery, decision)
 
@@ -221,25 +219,20 @@ class Intake:
     # waiting for their time
 
     def _hold(self, delivery: Delivery, until: float) -> None:
-        self._order += 1
-        heapq.heappush(self._held, (until, self._order, delivery))
-        if self._held[0][1] == self._order:
+        if self._waiting.put(delivery, until):
             self._arm()
 
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None
-        if self._held:
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, self._held[0][0] - SYSTEM.now()), self._release)
+        due = self._waiting.next_due
+        self._timer = None if due is None else asyncio.get_running_loop().call_later(max(0.0, due - SYSTEM.now()), self._release)
 
     def _release(self) -> None:
-        now, due = SYSTEM.now(), []
-        while self._held and self._held[0][0] <= now:
-            entry = self._admit_held(heapq.heappop(self._held)[2], now)
-            if entry is not None:
-                due.append(entry)
+        now = SYSTEM.now()
+        admitted = [self._safely(self._admit_held, delivery, now) for delivery in self._waiting.take_due(now)]
         self._arm()
+        due = [task for task in admitted if task is not None]
         if due:
             self._dispatcher.offer(due)
 
@@ -251,8 +244,7 @@ class Intake:
         """Stop holding; what was held."""
         if self._timer is not None:
             self._timer.cancel()
-        held, self._held = [item[2] for item in self._held], []
-        return held
+        return self._waiting.release_all()
 
 
 def _error_for(delivery: Delivery, reason: str, detail: str) -> BaseException | None:
