@@ -11,13 +11,14 @@ import time
 
 from umbel.brokers.base import Delivery
 from umbel.execution.model import Execution, Job, Verdict
+from umbel.execution.policy import TaskPolicy
 from umbel.pools import child, framing, prefork
 from umbel.pools.base import ChildOptions, Outcome, Seat
 from umbel.pools.board import Board, attach
 from umbel.pools.executor import Executor
 from umbel.pools.template import context
 from umbel.worker.slots.dispatching import Dispatcher
-from umbel.worker.tasks.reserved import ReservedTask, TaskSpec
+from umbel.worker.tasks.reserved import ReservedTask
 
 TASK_ID = "00000000-0000-4000-8000-000000000001"
 HEADERS = {
@@ -74,7 +75,7 @@ class Listener:
 
 def entry(number: int) -> ReservedTask:
     delivery = Delivery(BODY, dict(HEADERS), "application/json", "utf-8", {"correlation_id": TASK_ID}, number, 0, "q", "", "q")
-    return ReservedTask(delivery, "noop", TASK_ID, TaskSpec(name="noop"), None, None)
+    return ReservedTask(delivery, "noop", TASK_ID, TaskPolicy(name="noop"), None, None)
 
 
 async def measure(jobs: int, children: int) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from umbel.execution.policy import policy_of
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
@@ -33,17 +35,17 @@ class Traits:
 
 def traits_of(task: Any) -> Traits:
     """Look up a task's traits."""
-    both = _flag(task, "acks_on_failure_or_timeout", default=True)
+    policy = policy_of(task, task.app.conf)
     return Traits(
         task=task,
         name=task.name,
         call=task.entry_point(),
         is_async=inspect.iscoroutinefunction(task.run),
-        ignore_result=bool(task.ignore_result),
-        store_errors=bool(task.store_errors_even_if_ignored),
-        track_started=bool(task.track_started),
-        acks_on_failure=_flag(task, "acks_on_failure", default=both),
-        acks_on_timeout=_flag(task, "acks_on_timeout", default=both),
+        ignore_result=policy.ignore_result,
+        store_errors=policy.store_errors,
+        track_started=policy.track_started,
+        acks_on_failure=policy.acks_on_failure,
+        acks_on_timeout=policy.acks_on_timeout,
         throws=_types(task, "throws"),
         autoretry_for=_types(task, "autoretry_for"),
         dont_autoretry_for=_types(task, "dont_autoretry_for"),
@@ -53,11 +55,6 @@ def traits_of(task: Any) -> Traits:
         on_retry=_handler(task, "on_retry"),
         after_return=_handler(task, "after_return"),
     )
-
-
-def _flag(task: Any, name: str, *, default: bool) -> bool:
-    value = getattr(task, name, None)
-    return default if value is None else bool(value)
 
 
 def _types(task: Any, name: str) -> tuple[type[BaseException], ...]:

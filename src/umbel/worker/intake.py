@@ -53,6 +53,7 @@ class Intake:
         self._acknowledger = acknowledger
         self._task_log = task_log
         self._spawn = spawn
+        self._has_limits = bool(policy.time_limit or policy.soft_time_limit)
         self._careful = careful
         self._to_protocol_2 = upgrade
         self._waiting = WaitingRoom()
@@ -75,16 +76,16 @@ class Intake:
 
     def on_deliveries(self, deliveries: list[Delivery]) -> None:
         """New unsettled deliveries. The plain case is decided right here; `admit` decides the rest."""
-        specs, ready = self._policy.specs, []
+        policies, has_limits, ready = self._policy.policies, self._has_limits, []
         now = SYSTEM.now()
         if ARMED:
             hit("after_fetch_before_register")
         for delivery in deliveries:
             headers = delivery.headers
             name = headers.get("task")
-            spec = specs.get(name) if type(name) is str else None
+            task_policy = policies.get(name) if type(name) is str else None
             if (
-                spec is None
+                task_policy is None
                 or delivery.flaw is not None
                 or delivery.redelivered
                 or delivery.attempts
@@ -97,16 +98,14 @@ class Intake:
                 or not headers["id"].isprintable()
                 or type(headers.get("root_id")) is not str
                 or ((place := headers.get("group_index")) is not None and type(place) is not int)
-                or spec.time_limit
-                or spec.soft_time_limit
-                or self._policy.time_limit
-                or self._policy.soft_time_limit
+                or not task_policy.is_plain
+                or has_limits
             ):
                 entry = self._safely(self._admit, delivery, now)
                 if entry is None:
                     continue
             else:
-                entry = ReservedTask(delivery, spec.name, headers["id"], spec, None, None)
+                entry = ReservedTask(delivery, task_policy.name, headers["id"], task_policy, None, None)
             ready.append(entry)
         if self._task_log.tells_outcomes:
             for entry in ready:
@@ -165,7 +164,7 @@ class Intake:
         match decision:
             case Run(hard, soft, expires):
                 headers = delivery.headers
-                entry = ReservedTask(delivery, headers["task"], headers["id"], self._policy.specs[headers["task"]], hard, soft)
+                entry = ReservedTask(delivery, headers["task"], headers["id"], self._policy.policies[headers["task"]], hard, soft)
                 entry.expires = expires
                 entry.careful = self._careful and delivery.redelivered
                 return entry
@@ -176,7 +175,7 @@ class Intake:
                     self._spawn(self._postpone())
                 self._far.append((delivery, until))
             case Expire():
-                self._acknowledger.expire(delivery, ignore_result=self._policy.specs[delivery.headers["task"]].ignore_result)
+                self._acknowledger.expire(delivery, ignore_result=self._policy.policies[delivery.headers["task"]].ignore_result)
             case DeadLetter(reason, detail):
                 self._acknowledger.dead_letter(delivery, reason, detail, _error_for(delivery, reason, detail))
         return None

@@ -7,6 +7,7 @@ from functools import partial
 
 from umbel.app.app import Umbel
 from umbel.brokers.topology import Queue
+from umbel.execution.policy import TaskPolicy
 from umbel.messages import dialects
 from umbel.runtime.signal_thread import SignalThread
 from umbel.wire.serializers import content_types
@@ -20,7 +21,6 @@ from umbel.worker.slots.seating import Seating
 from umbel.worker.slots.supervisor import Supervisor
 from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.admission import AdmissionPolicy
-from umbel.worker.tasks.reserved import TaskSpec
 from umbel.worker.tasks.task_log import TaskLog
 
 
@@ -32,10 +32,12 @@ class WorkerParts:
         settings: of the worker.
         queues: to consume from.
         seating: the children.
-        specs: of the app's tasks; filled when the worker starts.
+        policies: of the app's tasks; filled when the worker starts.
     """
 
-    def __init__(self, app: Umbel, settings: WorkerSettings, queues: Sequence[Queue], seating: Seating, specs: dict[str, TaskSpec]) -> None:
+    def __init__(
+        self, app: Umbel, settings: WorkerSettings, queues: Sequence[Queue], seating: Seating, policies: dict[str, TaskPolicy]
+    ) -> None:
         broker, task_log = app.broker, TaskLog()
         self.seating = seating
         self.signals = SignalThread()
@@ -48,7 +50,7 @@ class WorkerParts:
             self.acknowledger.before_run, settings.max_tasks, seating.replace, self.acknowledger.expire_waiting, spawn
         )
         policy = AdmissionPolicy(
-            specs=specs,
+            policies=policies,
             max_deliveries=settings.max_deliveries,
             time_limit=settings.time_limit,
             soft_time_limit=settings.soft_time_limit,

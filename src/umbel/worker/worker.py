@@ -12,6 +12,7 @@ from umbel import hooks
 from umbel.app.app import Umbel
 from umbel.app.sending.queues import worker_direct
 from umbel.brokers.topology import Queue
+from umbel.execution.policy import TaskPolicy, policy_of
 from umbel.runtime import importing
 from umbel.runtime.service import ServiceGroup
 from umbel.worker.consuming import Consuming
@@ -23,7 +24,6 @@ from umbel.worker.slots.limits import MemoryLimits
 from umbel.worker.slots.prefetch import Prefetch, Rebalancing
 from umbel.worker.slots.seating import PreforkSeating, Seating
 from umbel.worker.stopping import StopRequest
-from umbel.worker.tasks.reserved import TaskSpec, spec_of
 
 logger = logging.getLogger("umbel.worker")
 
@@ -51,8 +51,8 @@ class Worker:
         app.finalize()
         hooks.worker_init.send(self)
         hooks.celeryd_after_setup.send(self.hostname, instance=self, conf=app.conf)
-        self._specs: dict[str, TaskSpec] = {}
-        self.parts = parts = WorkerParts(app, settings, self.queues(), self._seating(), self._specs)
+        self._policies: dict[str, TaskPolicy] = {}
+        self.parts = parts = WorkerParts(app, settings, self.queues(), self._seating(), self._policies)
         dispatcher, consumer = parts.dispatcher, parts.consumer
         self._pool = PoolService(parts, settings.concurrency, self.stopping, settings.grace)
         prefetch = Prefetch(
@@ -153,7 +153,7 @@ class Worker:
     def _learn_tasks(self) -> None:
         """Read the options of all tasks there are: some may have been registered since the worker was made."""
         warn_of_rate_limits(self.app)
-        self._specs.update({name: spec_of(task, self.app.conf) for name, task in self.app.tasks.items()})
+        self._policies.update({name: policy_of(task, self.app.conf) for name, task in self.app.tasks.items()})
 
     def _seating(self) -> Seating:
         if self.pool == "solo":

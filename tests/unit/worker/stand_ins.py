@@ -1,10 +1,11 @@
 """Seats without processes, for the worker's pure parts."""
 
 from umbel.brokers.base import Delivery
+from umbel.execution.policy import TaskPolicy
 from umbel.pools.base import Outcome
 from umbel.runtime.signal_thread import SignalThread
 from umbel.worker.tasks.acknowledging import Acknowledger
-from umbel.worker.tasks.reserved import ReservedTask, TaskSpec
+from umbel.worker.tasks.reserved import ReservedTask
 from umbel.worker.tasks.task_log import TaskLog
 
 
@@ -52,13 +53,13 @@ class FakeSeat:
         pass
 
 
-def spec(name="t", **options):
-    return TaskSpec(name=name, **options)
+def task_policy(name="t", **options):
+    return TaskPolicy(name=name, **options)
 
 
 def entry(task_id="i", name="t", hard=None, soft=None, attempts=0, **options):
     delivery = Delivery(b"", {"task": name, "id": task_id}, "", "", {}, task_id, 0, "q", "", "q", False, attempts)
-    return ReservedTask(delivery, name, task_id, spec(name, **options), hard, soft)
+    return ReservedTask(delivery, name, task_id, task_policy(name, **options), hard, soft)
 
 
 def outcome(number, runtime=0.00001, verdict=0, state="SUCCESS"):

@@ -15,7 +15,7 @@ from umbel.worker.intake import Intake
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.admission import AdmissionPolicy
 from umbel.worker.tasks.task_log import TaskLog
-from unit.worker.stand_ins import FakeConsumer, FakeSeat, FakeStore, acknowledger, delivery, entry, outcome, spec
+from unit.worker.stand_ins import FakeConsumer, FakeSeat, FakeStore, acknowledger, delivery, entry, outcome, task_policy
 
 
 class Bench:
@@ -27,7 +27,7 @@ class Bench:
         self.dispatcher = Dispatcher(None, None, None, None, self.spawn)
         self.acknowledger = acknowledger(self.consumer, self.store, self.spawn, leases=leases)
         self.intake = Intake(
-            AdmissionPolicy(specs={"t": spec("t", **options)}),
+            AdmissionPolicy(policies={"t": task_policy("t", **options)}),
             self.dispatcher,
             self.acknowledger,
             TaskLog(),

@@ -103,7 +103,7 @@ def test_tasks_that_are_registered_after_it_was_made_are_known():
     made = worker(pool="solo")
     made.app.task(name="late")(print)
     run(made)
-    assert "late" in made._specs
+    assert "late" in made._policies
 
 
 def test_rate_limits_that_nobody_keeps_are_named_once(caplog):

@@ -57,8 +57,8 @@ def fate(entry: ReservedTask, max_deliveries: int) -> Fate:
         max_deliveries: deaths after which it is dead-lettered; 0 is no limit.
     """
     if entry.timed_out:
-        return Fate.FAIL if entry.spec.acks_on_timeout or entry.early else Fate.DEAD_LETTER
-    if entry.early or not entry.spec.reject_on_worker_lost:
+        return Fate.FAIL if entry.policy.acks_on_timeout or entry.early else Fate.DEAD_LETTER
+    if entry.early or not entry.policy.reject_on_worker_lost:
         return Fate.FAIL
     if max_deliveries and entry.delivery.attempts + 1 >= max_deliveries:
         return Fate.DEAD_LETTER

@@ -196,7 +196,7 @@ class Acknowledger:
     def fail(self, entry: ReservedTask, error: BaseException, *, state: str = states.FAILURE, ack: bool = True) -> None:
         """Store a failure for a message that is not run (again), then acknowledge it."""
         self._spawn(
-            self._fail(entry.delivery, error, state, ignore=entry.spec.ignore_result, ack=ack and not entry.early and not entry.lost)
+            self._fail(entry.delivery, error, state, ignore=entry.policy.ignore_result, ack=ack and not entry.early and not entry.lost)
         )
 
     def expire(self, delivery: Delivery, *, ignore_result: bool) -> None:
@@ -207,7 +207,7 @@ class Acknowledger:
     def expire_waiting(self, entry: ReservedTask) -> None:
         """An entry's time passed while it waited for a slot."""
         if not entry.lost:
-            self.expire(entry.delivery, ignore_result=entry.spec.ignore_result)
+            self.expire(entry.delivery, ignore_result=entry.policy.ignore_result)
 
     def redeliver(self, entry: ReservedTask) -> None:
         """Put a message back, counted: whoever ran it died."""

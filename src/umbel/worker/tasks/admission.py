@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from umbel.errors import MessageError
+from umbel.execution.policy import TaskPolicy
 from umbel.execution.preparing import naming
 from umbel.messages.checks import check_fields
 from umbel.messages.timing import timestamp
 from umbel.reasons import DeadReason
 from umbel.wire.message import Message
-from umbel.worker.tasks.reserved import TaskSpec
 
 #: Seconds. Closer than this, a message is held in memory.
 NEAR = 5.0
@@ -74,7 +74,7 @@ Decision = Run | Hold | Postpone | Expire | DeadLetter
 class AdmissionPolicy:
     """What a worker's admission goes by."""
 
-    specs: Mapping[str, TaskSpec]
+    policies: Mapping[str, TaskPolicy]
     max_deliveries: int = 5
     time_limit: float | None = None
     soft_time_limit: float | None = None
@@ -89,7 +89,7 @@ def admit(
         message: nothing in it is trusted.
         attempts: how often somebody died running it.
         flaw: what the broker's parser found wrong with it.
-        policy: specs and limits of this worker.
+        policy: policies and limits of this worker.
         now: seconds since the epoch.
         near: seconds; due times closer than this are held.
     """
@@ -101,9 +101,9 @@ def admit(
     except MessageError as error:
         return DeadLetter(error.reason, str(error))
     name = fields["task"]
-    spec = policy.specs.get(name)
-    if spec is None:
-        meant = naming.hint(name, policy.specs)
+    task_policy = policy.policies.get(name)
+    if task_policy is None:
+        meant = naming.hint(name, policy.policies)
         return DeadLetter(DeadReason.UNREGISTERED, f"no task named {name!a} is registered in this worker" + (f"; {meant}" if meant else ""))
     if policy.max_deliveries and attempts >= policy.max_deliveries:
         return DeadLetter(DeadReason.WORKER_LOST, f"{attempts} workers or children died while running it")
@@ -113,8 +113,8 @@ def admit(
         return Hold(eta) if eta - now <= near else Postpone(eta)
     hard, soft = fields["timelimit"]
     return Run(
-        hard or spec.time_limit or policy.time_limit or None,
-        soft or spec.soft_time_limit or policy.soft_time_limit or None,
+        hard or task_policy.time_limit or policy.time_limit or None,
+        soft or task_policy.soft_time_limit or policy.soft_time_limit or None,
         expires,
     )
 

@@ -1,11 +1,11 @@
-"""What a worker knows of a task's kind (`TaskSpec`) and of one message in its hands (`ReservedTask`)."""
+"""One message in a worker's hands, from its admission until it is settled."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from umbel.brokers.base import Delivery
+from umbel.execution.policy import TaskPolicy
 from umbel.pools.base import JobTuple, Seat
 
 
@@ -14,25 +14,8 @@ def run_of(delivery: Delivery) -> tuple[str, Any]:
     return str(delivery.headers.get("id")), delivery.headers.get("retries")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskSpec:
-    """The options of one task that the consumer process decides by."""
-
-    name: str
-    #: Acknowledge after the task, not before it.
-    acks_late: bool = True
-    #: What a lost child means for a late-ack message: redeliver (counted) or fail.
-    reject_on_worker_lost: bool = True
-    acks_on_timeout: bool = True
-    ignore_result: bool = False
-    #: Seconds.
-    time_limit: float | None = None
-    #: Seconds.
-    soft_time_limit: float | None = None
-
-
 class ReservedTask:
-    """One admitted message, from delivery to acknowledger."""
+    """One admitted message."""
 
     __slots__ = (
         "acked",
@@ -44,23 +27,25 @@ class ReservedTask:
         "id",
         "lost",
         "number",
+        "policy",
         "seat",
         "soft",
-        "spec",
         "task",
         "timed_out",
     )
 
-    def __init__(self, delivery: Delivery, task: str, task_id: str, spec: TaskSpec, hard: float | None, soft: float | None) -> None:
+    def __init__(
+        self, delivery: Delivery, task: str, task_id: str, task_policy: TaskPolicy, hard: float | None, soft: float | None
+    ) -> None:
         self.delivery = delivery
         self.task = task
         self.id = task_id
-        self.spec = spec
+        self.policy = task_policy
         #: Time limits that hold for this run, seconds.
         self.hard = hard
         self.soft = soft
         #: Acknowledged before it runs.
-        self.early = not spec.acks_late
+        self.early = not task_policy.acks_late
         #: That has happened: the broker has it no more, so it must run here, whatever comes.
         self.acked = False
         #: When it may not be started any more, seconds since the epoch.
@@ -88,26 +73,3 @@ class ReservedTask:
             delivery.routing_key,
             delivery.redelivered,
         )
-
-
-def spec_of(task: Any, conf: Any) -> TaskSpec:
-    """The spec of a registered task: its own option where it has one, else the setting."""
-
-    def option(name: str, setting: str) -> Any:
-        own = getattr(task, name, None)
-        return conf[setting] if own is None else own
-
-    late = bool(option("acks_late", "task_acks_late"))
-    reject = option("reject_on_worker_lost", "task_reject_on_worker_lost")
-    on_timeout = option("acks_on_timeout", "task_acks_on_timeout")
-    if on_timeout is None:
-        on_timeout = option("acks_on_failure_or_timeout", "task_acks_on_failure_or_timeout")
-    return TaskSpec(
-        name=task.name,
-        acks_late=late,
-        reject_on_worker_lost=late if reject is None else bool(reject),
-        acks_on_timeout=bool(on_timeout),
-        ignore_result=bool(option("ignore_result", "task_ignore_result")),
-        time_limit=option("time_limit", "task_time_limit"),
-        soft_time_limit=option("soft_time_limit", "task_soft_time_limit"),
-    )

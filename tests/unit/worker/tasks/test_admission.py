@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from umbel.errors import MessageTooLarge
+from umbel.execution.policy import TaskPolicy
 from umbel.wire.message import Message
 from umbel.worker.tasks.admission import AdmissionPolicy, DeadLetter, Expire, Hold, Postpone, Run, admit
-from umbel.worker.tasks.reserved import TaskSpec
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 HOUSE = AdmissionPolicy(
-    specs={"t": TaskSpec(name="t"), "limited": TaskSpec(name="limited", time_limit=30.0, soft_time_limit=20.0)}, max_deliveries=5
+    policies={"t": TaskPolicy(name="t"), "limited": TaskPolicy(name="limited", time_limit=30.0, soft_time_limit=20.0)}, max_deliveries=5
 )
 
 
@@ -38,7 +38,7 @@ def test_times():
 def test_limits_of_the_message_outrank_those_of_the_task_and_the_worker():
     assert decide(task="limited") == Run(30.0, 20.0)
     assert decide(task="limited", timelimit=[5, None]) == Run(5.0, 20.0)
-    worker = AdmissionPolicy(specs=HOUSE.specs, time_limit=7.0)
+    worker = AdmissionPolicy(policies=HOUSE.policies, time_limit=7.0)
     assert decide(policy=worker) == Run(7.0, None)
     assert decide(policy=worker, timelimit=[None, 3]) == Run(7.0, 3.0)
 
@@ -64,7 +64,7 @@ def test_a_flawed_message_is_not_kept_in_memory():
 def test_too_many_deaths():
     assert decide(attempts=4) == Run(None, None)
     assert decide(attempts=5).reason == "worker_lost"
-    assert decide(attempts=99, policy=AdmissionPolicy(specs=HOUSE.specs, max_deliveries=0)) == Run(None, None)
+    assert decide(attempts=99, policy=AdmissionPolicy(policies=HOUSE.policies, max_deliveries=0)) == Run(None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,61 @@
+"""`TaskPolicy`: what a task's options come to. The consumer process and the children read the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPolicy:
+    """The decided options of one task: its own where it has them, else the app's settings."""
+
+    name: str
+    #: Acknowledge after the task, not before it.
+    acks_late: bool = True
+    #: What a lost child means for a message that is acknowledged late: redeliver (counted) or fail.
+    reject_on_worker_lost: bool = True
+    acks_on_failure: bool = True
+    acks_on_timeout: bool = True
+    ignore_result: bool = False
+    store_errors: bool = False
+    track_started: bool = False
+    #: Seconds.
+    time_limit: float | None = None
+    #: Seconds.
+    soft_time_limit: float | None = None
+    #: Nothing about the task itself keeps its messages from the short way through admission.
+    is_plain: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_plain", not self.time_limit and not self.soft_time_limit)
+
+
+def policy_of(task: Any, conf: Any) -> TaskPolicy:
+    """The policy of a registered task.
+
+    Args:
+        task: an option that it does not have, or that is ``None``, is left to the settings.
+        conf: the app's settings.
+    """
+
+    def option(name: str, setting: str) -> Any:
+        own = getattr(task, name, None)
+        return conf[setting] if own is None else own
+
+    late = bool(option("acks_late", "task_acks_late"))
+    reject = option("reject_on_worker_lost", "task_reject_on_worker_lost")
+    both = option("acks_on_failure_or_timeout", "task_acks_on_failure_or_timeout")
+    on_failure, on_timeout = (option(name, f"task_{name}") for name in ("acks_on_failure", "acks_on_timeout"))
+    return TaskPolicy(
+        name=task.name,
+        acks_late=late,
+        reject_on_worker_lost=late if reject is None else bool(reject),
+        acks_on_failure=bool(both if on_failure is None else on_failure),
+        acks_on_timeout=bool(both if on_timeout is None else on_timeout),
+        ignore_result=bool(option("ignore_result", "task_ignore_result")),
+        store_errors=bool(option("store_errors_even_if_ignored", "task_store_errors_even_if_ignored")),
+        track_started=bool(option("track_started", "task_track_started")),
+        time_limit=option("time_limit", "task_time_limit"),
+        soft_time_limit=option("soft_time_limit", "task_soft_time_limit"),
+    )

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from fakes.publishing import FakeApp
+from umbel.execution.policy import TaskPolicy, policy_of
+from umbel.execution.traits import traits_of
+
+
+def policy(conf=(), **options):
+    app = FakeApp(**dict(conf))
+    return policy_of(app.task(name="t", **options)(print), app.conf)
+
+
+def test_defaults():
+    assert policy() == TaskPolicy(name="t")
+
+
+@pytest.mark.parametrize(
+    ("option", "setting"),
+    [
+        ("acks_late", "task_acks_late"),
+        ("ignore_result", "task_ignore_result"),
+        ("track_started", "task_track_started"),
+        ("acks_on_failure", "task_acks_on_failure"),
+        ("acks_on_timeout", "task_acks_on_timeout"),
+        ("reject_on_worker_lost", "task_reject_on_worker_lost"),
+    ],
+)
+def test_a_tasks_own_option_counts_more_than_the_setting(option, setting):
+    for value in (False, True):
+        assert getattr(policy({setting: value}), option) is value
+        assert getattr(policy({setting: not value}, **{option: value}), option) is value
+
+
+def test_one_setting_for_failure_and_timeout():
+    both = policy({"task_acks_on_failure_or_timeout": False})
+    assert (both.acks_on_failure, both.acks_on_timeout) == (False, False)
+    one = policy({"task_acks_on_failure_or_timeout": False}, acks_on_timeout=True)
+    assert (one.acks_on_failure, one.acks_on_timeout) == (False, True)
+
+
+def test_what_is_acknowledged_early_is_not_redelivered():
+    assert not policy(acks_late=False).reject_on_worker_lost
+
+
+@pytest.mark.parametrize(("options", "plain"), [({}, True), ({"time_limit": 3}, False), ({"soft_time_limit": 3}, False)])
+def test_limits_keep_a_task_from_the_short_way(options, plain):
+    assert policy(**options).is_plain is plain
+
+
+def test_children_read_the_same():
+    app = FakeApp(task_acks_on_failure_or_timeout=False, task_track_started=True)
+    task = app.task(name="t", acks_on_timeout=True)(print)
+    found, traits = policy_of(task, app.conf), traits_of(task)
+    names = ("acks_on_failure", "acks_on_timeout", "track_started", "ignore_result", "store_errors")
+    assert [getattr(traits, name) for name in names] == [getattr(found, name) for name in names]
