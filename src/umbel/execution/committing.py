@@ -47,7 +47,12 @@ class Committer:
         settled = 0
         try:
             for place, execution in enumerate(burst):
-                done.append(self._commit_one(burst, place) if execution.effects or execution.has_sent else execution)
+                effects = execution.effects
+                # What is stored comes first: where the last effect is that, or there is none, everything is done.
+                if execution.has_sent or (effects and type(effects[-1]) is not Store):
+                    done.append(self._commit_one(burst, place))
+                else:
+                    done.append(execution)
                 settled += 1
         finally:
             del burst[:settled]

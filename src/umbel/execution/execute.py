@@ -48,7 +48,7 @@ class TaskRunner:
             loop.close()
 
     def _run(self, prepared: Prepared) -> Execution:
-        request = prepared.request
+        request = prepared[1]
         token = current.request.set(request)
         try:
             value, error, started, runtime = run_sync(prepared, self.soft_limit, self._await)

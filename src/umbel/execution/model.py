@@ -103,7 +103,7 @@ class Execution(NamedTuple):
     started: float = 0.0
     #: Seconds in the task's own code.
     runtime: float = 0.0
-    #: In the order in which they are done; see `umbel.execution.committing`.
+    #: In the order in which they are done, what is stored first; see `umbel.execution.committing`.
     effects: tuple[Effect, ...] = ()
     #: Machine-readable word for a dead letter.
     reason: str = ""

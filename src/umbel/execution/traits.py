@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from umbel.execution.policy import policy_of
@@ -31,6 +31,10 @@ class Traits:
     on_failure: Callable[..., Any] | None
     on_retry: Callable[..., Any] | None
     after_return: Callable[..., Any] | None
+    has_success_handlers: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "has_success_handlers", self.on_success is not None or self.after_return is not None)
 
 
 def traits_of(task: Any) -> Traits:

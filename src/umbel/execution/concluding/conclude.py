@@ -13,7 +13,7 @@ from umbel.execution.concluding import handlers
 from umbel.execution.concluding.following import Following
 from umbel.execution.einfo import ExceptionInfo, format_exception
 from umbel.execution.environment import Environment
-from umbel.execution.model import Effect, Execution, Publish, RunHandlers, Store, Verdict
+from umbel.execution.model import Effect, Execution, RunHandlers, Store, Verdict
 from umbel.execution.preparing.prepare import Prepared
 from umbel.execution.request import Request
 from umbel.execution.traits import Traits
@@ -34,20 +34,20 @@ class Conclusion:
     def succeeded(self, prepared: Prepared, value: Any, started: float, runtime: float) -> Execution:
         """The task returned a value."""
         number, request, traits = prepared
-        publications: list[Publish] = []
+        effects: tuple[Effect, ...] = ()
         broken: Exception | None = None
         if request.embed is not None or request.planned_retry is not None:
             try:
-                publications = self._following.successors(request, value)
+                effects = tuple(self._following.successors(request, value))
             except Exception as error:
                 broken = error
-        effects: tuple[Effect, ...] = tuple(publications)
-        if self._env.stores and not completion.is_ignored(request.fields, traits.ignore_result):
-            record = completion.record_of(request, states.SUCCESS, value, now=self._env.clock.now(), extended=self._env.extended)
-            effects = (Store(record, lambda error: self.failed(prepared, error, started, runtime)), *effects)
-        call = handlers.after_success(request, traits, value, runtime)
-        if call is not None:
-            effects = (*effects, RunHandlers(call))
+        env = self._env
+        if env.stores and not completion.is_ignored(request.fields, traits.ignore_result):
+            record = completion.record_of(request, states.SUCCESS, value, now=env.clock.now(), extended=env.extended)
+            store = Store(record, lambda error: self.failed(prepared, error, started, runtime))
+            effects = (store, *effects) if effects else (store,)
+        if handlers.are_for_success(traits):
+            effects = (*effects, RunHandlers(handlers.after_success(request, traits, value, runtime)))
         verdict, reason, detail = Verdict.ACK, "", completion.detail_of(value)
         if broken is not None:
             verdict, reason = Verdict.DEAD, getattr(broken, "reason", DeadReason.UNROUTABLE)

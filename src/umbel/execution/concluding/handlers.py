@@ -19,10 +19,13 @@ from umbel.execution.traits import Traits
 logger = logging.getLogger("umbel.execution")
 
 
-def after_success(request: Request, traits: Traits, value: Any, runtime: float) -> Callable[[], None] | None:
-    """What runs after a success; ``None`` when nobody listens."""
-    if traits.on_success is None and traits.after_return is None and not hooks.task_success.receivers and not hooks.task_postrun.receivers:
-        return None
+def are_for_success(traits: Traits) -> bool:
+    """Whether anybody listens to a success of this task."""
+    return bool(traits.has_success_handlers or hooks.task_success.receivers or hooks.task_postrun.receivers)
+
+
+def after_success(request: Request, traits: Traits, value: Any, runtime: float) -> Callable[[], None]:
+    """What runs after a success."""
 
     def call() -> None:
         with _Entered(request):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from umbel import hooks, states
 from umbel.errors import MessageError, NotRegistered
@@ -18,14 +18,8 @@ from umbel.execution.traits import Traits, traits_of
 from umbel.reasons import DeadReason
 from umbel.results.model import Record
 
-
-class Prepared(NamedTuple):
-    """A call that can be run."""
-
-    #: Of the job.
-    number: int
-    request: Request
-    traits: Traits
+#: A call that can be run: the number of its job, its request, and what its task is like. A plain tuple: one is made for each task.
+Prepared = tuple[int, Request, Traits]
 
 
 class Preparation:
@@ -48,11 +42,13 @@ class Preparation:
             traits = self._find(call.name)
         if traits is None:
             return self._unregistered(job, call)
-        return Prepared(job.number, self._request(job, traits, call.task_id, call.args, call.kwargs, call.fields, call.embed), traits)
+        address = (job.exchange, job.routing_key, job.redelivered)
+        request = Request(traits.task, call.task_id, call.args, call.kwargs, call.fields, call.embed, job.properties, address, env.hostname)
+        return job.number, request, traits
 
     def prepare_eager(self, request: Request) -> Prepared:
         """A call in its caller: nothing is decoded."""
-        return Prepared(0, request, self._traits.get(request.task_object.name) or traits_of(request.task_object))
+        return 0, request, (self._traits.get(request.task_object.name) or traits_of(request.task_object))
 
     def started_record(self, job: Job) -> Record | None:
         """The STARTED record of a job that is about to run, when its task asks for it (``track_started``)."""
@@ -62,16 +58,11 @@ class Preparation:
         traits = self._traits.get(name) or self._find(name)
         if traits is None or not traits.track_started:
             return None
-        request = self._request(job, traits, task_id, (), {}, job.headers, None)
+        address = (job.exchange, job.routing_key, job.redelivered)
+        request = Request(traits.task, task_id, (), {}, job.headers, None, job.properties, address, self._env.hostname)
         if completion.is_ignored(request.fields, traits.ignore_result):
             return None
         return completion.record_of(request, states.STARTED, {"pid": os.getpid(), "hostname": self._env.hostname})
-
-    def _request(
-        self, job: Job, traits: Traits, task_id: str, args: Any, kwargs: Any, fields: Mapping[str, Any], embed: Mapping[str, Any] | None
-    ) -> Request:
-        address = (job.exchange, job.routing_key, job.redelivered)
-        return Request(traits.task, task_id, args, kwargs, fields, embed, job.properties, address, self._env.hostname)
 
     def _find(self, name: str) -> Traits | None:
         task = self._env.tasks.get(name)

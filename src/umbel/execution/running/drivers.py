@@ -23,14 +23,14 @@ def run_sync(prepared: Prepared, limit: SoftLimit, await_: Callable[[Coroutine[A
         limit: told when the soft time limit may be raised.
         await_: runs the coroutine of an ``async def`` task.
     """
-    _, request, traits = prepared
+    number, request, traits = prepared
     started = monotonic()
     try:
         if hooks.task_prerun.receivers:
             hooks.task_prerun.send(traits.task, task_id=request.id, task=traits.task, args=request.args, kwargs=request.kwargs)
         try:
             limit.may_raise = True
-            if limit.due == prepared.number != 0:
+            if limit.due == number != 0:
                 raise SoftTimeLimitExceeded
             if traits.before_start is not None:
                 traits.before_start(request.id, request.args, request.kwargs)
