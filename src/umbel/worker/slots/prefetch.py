@@ -161,11 +161,18 @@ class Prefetch(Periodic):
         """Whether the window is ours to choose."""
         return self._multiplier is None
 
+    async def begin(self) -> None:
+        self.rate = Rate(SYSTEM.monotonic())
+        self._progress_at = SYSTEM.monotonic()
+        self.interval = _RELIEF  # until the first look the window is that of slow tasks
+        await super().begin()
+
     async def end(self) -> None:
         await super().end()
         self._consumer.set_window(0)
 
     def look(self, now: float) -> None:
+        self.interval = LOOK
         completed, worked = self._completions.completed, self._completions.worked
         done, took = completed - self._seen[0], worked - self._seen[1]
         self._seen = completed, worked
