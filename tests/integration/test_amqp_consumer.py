@@ -260,6 +260,15 @@ async def test_one_refused_queue_among_many(bench, caplog):
 
 
 @on_loop
+async def test_many_quorum_queues_do_not_wait_for_acknowledgements(bench):
+    """Their windows are single consumers': nobody else waits for room, and a small one would be empty meanwhile."""
+    queues = [bench.queue(f"many-{number}", arguments={"x-queue-type": "quorum"}) for number in range(17)]
+    sink = await bench.start(*queues, window=1)
+    assert sink.consumer._settlements.enough == 0
+    await sink.consumer.aclose()
+
+
+@on_loop
 async def test_many_consumers_stay_while_redelivered_messages_run(bench):
     """Each such message is set apart from the window; a window of 0 would end all consumers, and begin them anew."""
     queues = [bench.queue(f"many-{number}") for number in range(20)]

@@ -297,6 +297,7 @@ class AmqpConsumer:
     async def _set_prefetch(self, session: Session) -> None:
         """Tell the broker the window of the channel, where it is one of the channel."""
         if self._per_consumer:
+            self._settlements.enough = 0
             return
         window = self._room()
         # Whenever the window was full and is no longer, RabbitMQ asks the queue of each consumer for messages.
