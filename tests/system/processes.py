@@ -38,7 +38,8 @@ def eventually(read: Callable[[], T], timeout: float = 10.0, what: str = "") -> 
 def environment(
     broker: str, backend: str | None, ledger: str | os.PathLike[str], settings: Mapping[str, Any], library: str = "umbel"
 ) -> dict[str, str]:
-    """What `system.workload` reads."""
+    """What `system.workload` reads. A Celery worker that is killed leaves folders of `multiprocessing` behind: in ours, which is removed."""
+    own = {"TMPDIR": os.fspath(Path(ledger).parent)} if library == "celery" else {}
     return {
         **os.environ,
         "PYTHONPATH": str(TESTS),
@@ -50,6 +51,7 @@ def environment(
         "LEDGER": os.fspath(ledger),
         "WORKLOAD_CONFIG": json.dumps(dict(settings)),
         "WORKLOAD_LIBRARY": library,
+        **own,
     }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -37,14 +39,27 @@ def open_broker(url: str) -> Broker:
     return factory(BrokerOptions(urls=(url,)))
 
 
+FOLDERS = "umbel-stage-"
+
+
+@functools.cache
+def sweep() -> None:
+    """Remove the folders of test processes that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*"):
+        pid = folder.name.removeprefix(FOLDERS).partition("-")[0]
+        if not pid.isdecimal() or not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 class Stage:
     """What a test of real processes stands on; `close` ends all that it started."""
 
     def __init__(self, place: Place, queue: str) -> None:
         self.place = place
         self.queue = queue
+        sweep()
         # Not pytest's tmp_path: the path of a socket may have 107 bytes at most.
-        self.folder = Path(tempfile.mkdtemp(prefix="umbel-stage-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-"))
         self.ledger = self.folder / "ledger"
         self.watch = Watch(self.ledger)
         self.settings: dict[str, Any] = {"task_default_queue": queue}
@@ -144,9 +159,7 @@ class Stage:
         client.close()
         self.broker.close()
         self.watch.close()
-        for path in sorted(self.folder.iterdir()):
-            path.unlink(missing_ok=True)
-        self.folder.rmdir()
+        shutil.rmtree(self.folder)
 
 
 def _drain(client: Any, queue: str) -> Iterator[Delivery]:

@@ -8,9 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 from typing import Protocol
 
@@ -21,6 +23,8 @@ from umbel.worker.options import fill
 _DETACHED = "_UMBEL_DETACHED"
 #: Hundredths of a second for which the lock of a pidfile's folder is waited for.
 _PATIENCE = 500
+#: Seconds in which a line must have been written.
+_SAID_WITHIN = 5.0
 
 
 class Stoppable(Protocol):
@@ -44,7 +48,7 @@ class StopLadder:
 
     Args:
         target: what is stopped.
-        say: told of each step, one line.
+        say: told of each step, one line. Called in signal handlers, so it must not write: a handler may run in the middle of a write.
         leave: ends the process at once.
     """
 
@@ -82,6 +86,28 @@ class StopLadder:
             self._say("Stopping at once: what was running goes back to its queue.")
         else:
             self._leave(1)
+
+
+@contextlib.contextmanager
+def on_thread(say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
+    """A function for signal handlers that has a thread of its own call ``say``; at the end of the block all has been said.
+
+    Args:
+        say: writes one line.
+    """
+    lines: SimpleQueue[str | None] = SimpleQueue()  # its `put` is made for signal handlers; locks of logging and of files are not
+
+    def run() -> None:
+        while (line := lines.get()) is not None:
+            say(line)
+
+    thread = threading.Thread(target=run, name="umbel-stop", daemon=True)
+    thread.start()
+    try:
+        yield lines.put
+    finally:
+        lines.put(None)
+        thread.join(_SAID_WITHIN)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,9 @@ class Service:
     `start` and `stop` may each be called twice, and `stop` before `start`.
     """
 
+    #: Seconds that its `end` may take; ``None`` is no limit. What hangs must not keep the services below it from their own end.
+    stop_timeout: float | None = 10.0
+
     def __init__(self) -> None:
         #: Whether it was started and not stopped since.
         self.started = False
@@ -40,10 +43,15 @@ class Service:
             await self.begin()
 
     async def stop(self) -> None:
-        """End and release everything."""
+        """End and release everything.
+
+        Raises:
+            TimeoutError: it does not end within `stop_timeout`.
+        """
         if self.started:
             self.started = False
-            await self.end()
+            async with asyncio.timeout(self.stop_timeout):
+                await self.end()
 
     def die(self, error: BaseException) -> None:
         """Report an error after which this service does not work any more."""
@@ -125,6 +133,8 @@ class ServiceGroup:
         for service in reversed(self.services):
             try:
                 await service.stop()
+            except TimeoutError:
+                logger.error("%s has not ended within %g s and is left as it is", service.name, service.stop_timeout or 0)
             except Exception:
                 logger.exception("%s could not be stopped in order", service.name)
 

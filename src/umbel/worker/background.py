@@ -18,6 +18,8 @@ _STOP_TIMEOUT = 30.0
 class BackgroundTasks(Service):
     """Runs coroutines, keeps them from being collected, and logs their errors."""
 
+    stop_timeout = None
+
     def __init__(self) -> None:
         super().__init__()
         self._tasks: set[asyncio.Task[None]] = set()

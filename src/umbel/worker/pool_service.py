@@ -59,6 +59,8 @@ class PoolService(Service):
         grace: seconds after which a warm stop becomes cold; ``None`` is no limit.
     """
 
+    stop_timeout = None  # tasks may run for hours
+
     def __init__(self, parts: PoolParts, count: int, stop: StopRequest, grace: float | None) -> None:
         super().__init__()
         self._seating = parts.seating

@@ -72,7 +72,7 @@ class Worker:
                 Rebalancing(dispatcher, prefetch),
                 *[make(self) for make in app.worker_services],
             ],
-            self.request_stop,
+            self._end_in_order,
         )
 
     @property
@@ -101,7 +101,7 @@ class Worker:
         return [*chosen, worker_direct(self.hostname)] if self.app.conf.worker_direct else chosen
 
     def run(self) -> int:
-        """Work until stopped; returns the exit code.
+        """Work until stopped; returns the exit code: 1 when a service has failed or no child can be started, which the log says.
 
         Raises:
             ImproperlyConfigured: children could not find the app.
@@ -120,6 +120,11 @@ class Worker:
         self.parts.dispatcher.is_open = False  # what is on its way to us now must not start any more
         self.stopping.request(warm=warm)
 
+    def _end_in_order(self) -> None:
+        """A service has died. Where a stop is under way, that is no second request for one."""
+        if not self.stopping.is_requested:
+            self.request_stop()
+
     async def main(self) -> int:
         """The worker's life, on the running loop; returns the exit code."""
         self.stopping.listen()
@@ -132,9 +137,7 @@ class Worker:
             return 1
         finally:
             await self._stop()
-        if self.services.error is not None:
-            raise self.services.error
-        return 0
+        return 0 if self.services.error is None else 1  # the log has said why
 
     async def _stop(self) -> None:
         self.parts.dispatcher.is_open = False

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import click
 import pytest
 
-from umbel.cli.process import StopLadder, become, file_name, pidfile, stop_signals
+from umbel.cli.process import StopLadder, become, file_name, on_thread, pidfile, stop_signals
 from umbel.worker.options import node_name
 
 
@@ -60,6 +63,38 @@ def test_signals_climb_and_are_given_back(ladder):
         os.kill(os.getpid(), signal.SIGQUIT)
     assert requested == ["warm", "cold"]
     assert {number: signal.getsignal(number) for number in before} == before
+
+
+class Reluctant(io.StringIO):
+    """A log whose every write is interrupted by a request to stop; like a real file it cannot be written to in the middle of that."""
+
+    is_writing = False
+
+    def write(self, text):
+        if self.is_writing:
+            raise RuntimeError("reentrant call inside a write")
+        self.is_writing = threading.current_thread() is threading.main_thread()
+        if self.is_writing:
+            os.kill(os.getpid(), signal.SIGTERM)
+            for _ in range(100):
+                pass  # handlers run between two bytecodes
+        written = super().write(text)
+        self.is_writing = False
+        return written
+
+
+def test_a_request_in_the_middle_of_a_write_is_said_too(capsys):
+    log, worker = Reluctant(), Worker()
+    logger, handler = logging.getLogger("umbel.test_stopping"), logging.StreamHandler(log)
+    logger.propagate = False
+    logger.addHandler(handler)
+    with on_thread(logger.warning) as say, stop_signals(StopLadder(worker, say)):
+        logger.warning("task succeeded")
+    logger.removeHandler(handler)
+    assert worker.requests == ["warm"]
+    assert "task succeeded" in log.getvalue()
+    assert "Stopping: running tasks may end" in log.getvalue()
+    assert capsys.readouterr().err == ""
 
 
 def test_term_can_be_made_sharp(ladder, monkeypatch):

@@ -69,6 +69,42 @@ def test_when_one_cannot_begin_those_before_it_stop_and_it_releases_what_it_has(
     assert "b could not be stopped in order" in caplog.text
 
 
+def test_one_that_does_not_end_does_not_keep_the_others(caplog):
+    class Hanging(Service):
+        stop_timeout = 0.01
+
+        async def end(self):
+            await asyncio.Event().wait()
+
+    async def story():
+        calls = []
+        group = ServiceGroup([Named("a", calls), Hanging()], lambda: None)
+        await group.start()
+        await group.stop()
+        assert calls == ["begin a", "end a"]
+
+    asyncio.run(story())
+    assert "Hanging has not ended within 0.01 s" in caplog.text
+
+
+def test_one_that_is_beginning_when_the_group_stops_is_ended():
+    class Slow(Named):
+        async def begin(self):
+            await super().begin()
+            await asyncio.Event().wait()
+
+    async def story():
+        calls = []
+        group = ServiceGroup([Slow("a", calls), Named("b", calls)], lambda: None)
+        starting = asyncio.ensure_future(group.start())
+        await asyncio.sleep(0)
+        starting.cancel()
+        await group.stop()
+        assert calls == ["begin a", "end a"]
+
+    asyncio.run(story())
+
+
 class Counting(Periodic):
     def __init__(self, enough, error=None):
         super().__init__(0.001)

@@ -18,14 +18,14 @@ def worker(conf=(), **options):
 
 
 def run(made, until_ready=lambda made: None):
-    """Run a worker in a thread until it is ready; returns what `run` raised."""
-    errors = []
+    """Run a worker in a thread until it is ready; returns its exit code, or what `run` raised."""
+    ended = []
 
     def live():
         try:
-            made.run()
+            ended.append(made.run())
         except BaseException as error:
-            errors.append(error)
+            ended.append(error)
 
     thread = threading.Thread(target=live)
     thread.start()
@@ -34,7 +34,7 @@ def run(made, until_ready=lambda made: None):
     made.request_stop()
     thread.join(20)
     assert not thread.is_alive()
-    return errors
+    return ended[0]
 
 
 def test_a_worker_reads_all_queues_or_those_it_is_told():
@@ -52,7 +52,7 @@ def test_a_queue_of_the_workers_own_has_celerys_names():
 def test_a_worker_is_complete_when_it_is_made():
     made = worker(pool="solo")
     before = set(vars(made))
-    assert run(made) == []
+    assert run(made) == 0
     assert set(vars(made)) == before
     assert len(before) <= 12
 
@@ -73,11 +73,11 @@ def test_services_of_the_apps_own_come_last_and_stop_first():
 
     app = Umbel("proj", broker="memory://", set_as_current=False)
     app.worker_services.append(Watch)
-    assert run(Worker(app, WorkerOptions(pool="solo"))) == []
+    assert run(Worker(app, WorkerOptions(pool="solo"))) == 0
     assert calls == [("begin", False, 1), ("end", True, True)]
 
 
-def test_the_death_of_a_service_ends_the_worker_in_order():
+def test_the_death_of_a_service_ends_the_worker_in_order(caplog):
     class Dying(Service):
         def __init__(self, _worker):
             super().__init__()
@@ -88,8 +88,39 @@ def test_the_death_of_a_service_ends_the_worker_in_order():
     app = Umbel("proj", broker="memory://", set_as_current=False)
     app.worker_services.append(Dying)
     made = Worker(app, WorkerOptions(pool="solo"))
-    (error,) = run(made, lambda made: _wait_for(lambda: made.stopping.is_requested))
-    assert "out of luck" in str(error)
+    assert run(made, lambda made: _wait_for(lambda: made.stopping.is_requested)) == 1
+    assert "Dying has failed: RuntimeError: out of luck" in caplog.text
+    assert not any(service.started for service in made.services.services)
+
+
+def test_a_service_that_dies_while_the_worker_stops_does_not_make_that_cold():
+    class Dying(Service):
+        def __init__(self, _worker):
+            super().__init__()
+
+        async def end(self):
+            self.die(RuntimeError("too late"))
+
+    app = Umbel("proj", broker="memory://", set_as_current=False)
+    app.worker_services.append(Dying)
+    made = Worker(app, WorkerOptions(pool="solo"))
+    run(made)
+    assert not made.stopping.is_cold
+
+
+def test_a_service_that_cannot_begin_ends_the_worker():
+    class Broken(Service):
+        def __init__(self, _worker):
+            super().__init__()
+
+        async def begin(self):
+            raise RuntimeError("no such port")
+
+    app = Umbel("proj", broker="memory://", set_as_current=False)
+    app.worker_services.append(Broken)
+    made = Worker(app, WorkerOptions(pool="solo"))
+    with pytest.raises(RuntimeError, match="no such port"):
+        made.run()
     assert not any(service.started for service in made.services.services)
 
 

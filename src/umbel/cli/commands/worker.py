@@ -18,7 +18,7 @@ from umbel.cli.loading import LoadedApp, enter, load
 from umbel.cli.options import Command, GlobalOptions, Misuse, Number, WholeNumber, did_you_mean, names_list
 from umbel.cli.output import Output, count, wants_color
 from umbel.cli.overrides import parse_overrides
-from umbel.cli.process import StopLadder, become, detach, dump_stacks_on_usr1, file_name, is_detached, pidfile, stop_signals
+from umbel.cli.process import StopLadder, become, detach, dump_stacks_on_usr1, file_name, is_detached, on_thread, pidfile, stop_signals
 from umbel.runtime.logs import LogOptions, configure, level_of
 from umbel.worker.options import node_name
 
@@ -219,9 +219,10 @@ def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node:
         output.remark(f"Dropped {count(purge_all(loaded, tuple(names)), 'message')} that waited.")
     dump_stacks_on_usr1()
     say = logging.getLogger("umbel.worker").warning
-    ladder = StopLadder(worker, say)
-    with stop_signals(ladder):
-        code = worker.run()
+    with on_thread(say) as say_soon:
+        ladder = StopLadder(worker, say_soon)
+        with stop_signals(ladder):
+            code = worker.run()
     if ladder.is_climbed:
         say(f"Stopped; {count(worker.handed_back, 'task')} handed back.")
     return int(code)

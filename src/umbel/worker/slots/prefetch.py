@@ -173,6 +173,9 @@ class Prefetch(Periodic):
 
     def look(self, now: float) -> None:
         self.interval = LOOK
+        if not self._dispatcher.is_open:  # the worker stops, and other services may take a while to do so
+            self._consumer.set_window(0)
+            return
         completed, worked = self._completions.completed, self._completions.worked
         done, took = completed - self._seen[0], worked - self._seen[1]
         self._seen = completed, worked

@@ -110,6 +110,13 @@ def test_what_waits_is_handed_back_when_nothing_ends():
     assert consumer.windows[-1] == 1
 
 
+def test_nothing_is_fetched_once_the_worker_stops():
+    made, dispatcher, consumer = prefetch(2)
+    dispatcher.is_open = False
+    made.look(made._progress_at + 0.3)
+    assert consumer.windows == [0]
+
+
 def test_a_fixed_window_is_kept():
     made, dispatcher, consumer = prefetch(1, 4)
     seat = FakeSeat()
