@@ -83,7 +83,7 @@ class OperationalError(UmbelError):
 
     Args:
         permanent: the server was reached, understood and refuses: trying again will not help. Which replies mean that is decided where a
-            protocol is spoken (`umbel.wire.amqp.refusals`, `umbel.brokers.redis.replies`, `umbel.brokers.sqlite.database`);
+            protocol is spoken (`umbel.wire.amqp.refusals`, `umbel.clients.redis.replies`, `umbel.clients.sqlite.database`);
             everything above only asks `is_permanent`.
     """
 

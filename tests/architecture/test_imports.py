@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 #: Clients of brokers and stores, and what only one command needs.
 HEAVY = (
     "redis hiredis sqlalchemy msgpack yaml zstandard brotli orjson uvloop rich pygments jieba pytest hypothesis "
-    "umbel.brokers.amqp umbel.brokers.redis umbel.brokers.sqlite umbel.results.redis umbel.results.sqlite umbel.worker umbel.pools umbel.cli"
+    "umbel.clients.amqp umbel.clients.redis umbel.clients.sqlite umbel.brokers.amqp umbel.brokers.redis umbel.brokers.sqlite "
+    "umbel.results.redis umbel.results.sqlite umbel.worker umbel.pools umbel.cli"
 ).split()
 
 

@@ -12,7 +12,7 @@ from pamqp import commands
 from contracts.kit import Sink, on_loop
 from umbel.brokers.amqp import connect
 from umbel.brokers.amqp import consumer as consuming
-from umbel.brokers.amqp.declaring import DELIVERY_EXCHANGE, level_name
+from umbel.brokers.amqp.topology import DELIVERY_EXCHANGE, level_name
 from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, ConnectionState
 from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.errors import AccessRefused, EncodeError, OperationalError
@@ -161,9 +161,9 @@ async def test_acks_are_coalesced(bench):
     sink = await bench.start(queue, window=100)
     held = await sink.take(100)
     written = []
-    session = sink.consumer._session
-    write = session.write
-    session.write = lambda data: (written.append(data), write(data))
+    connection = sink.consumer._connection
+    write = connection.write
+    connection.write = lambda data: (written.append(data), write(data))
     for delivery in reversed(held):
         sink.consumer.ack([delivery])
     await asyncio.sleep(0.01)
@@ -193,13 +193,13 @@ async def test_a_channel_error_is_survived(bench):
     bench.publish(queue, b"1", b"2")
     sink = await bench.start(queue)
     held = await sink.take(2)
-    session = sink.consumer._session
-    session.core.send(method(commands.Basic.Ack, delivery_tag=999), 1)
-    session.flush()
+    connection = sink.consumer._connection
+    connection.core.send(method(commands.Basic.Ack, delivery_tag=999), 1)
+    connection.flush()
     again = await sink.take(2)
     assert sink.lost == held
     assert bodies(again) == [b"1", b"2"]
-    assert sink.consumer._session is session
+    assert sink.consumer._connection is connection
     sink.consumer.ack(again)
     await sink.consumer.flush()
     await sink.consumer.aclose()
@@ -264,7 +264,7 @@ async def test_many_quorum_queues_do_not_wait_for_acknowledgements(bench):
     """Their windows are single consumers': nobody else waits for room, and a small one would be empty meanwhile."""
     queues = [bench.queue(f"many-{number}", arguments={"x-queue-type": "quorum"}) for number in range(17)]
     sink = await bench.start(*queues, window=1)
-    assert sink.consumer._settlements.enough == 0
+    assert sink.consumer._acks.enough == 0
     await sink.consumer.aclose()
 
 
@@ -359,7 +359,7 @@ async def test_a_move_outlives_the_connection_that_carries_it(bench, caplog):
     await sink.consumer.dead_letter(first, "reason", "")
     moving = asyncio.ensure_future(sink.consumer.dead_letter(second, "reason", ""))
     await asyncio.sleep(0)
-    sink.consumer._settlements._mover._session.drop("cut")
+    sink.consumer._acks._mover._connection.drop("cut")
     await moving
     assert "trying again" in caplog.text
     await sink.consumer.flush()
@@ -374,16 +374,16 @@ async def test_what_was_confirmed_before_the_connection_broke_is_not_moved_again
     bench.publish(queue, b"1", b"2", b"3")
     sink = await bench.start(queue)
     first, second, third = await sink.take(3)
-    mover = sink.consumer._settlements._mover
-    session = await mover._ready()
+    mover = sink.consumer._acks._mover
+    connection = await mover._ready()
     await mover._declare_delayed({queue.name})
     written = []
-    session.write = written.append
+    connection.write = written.append
     moving = asyncio.ensure_future(sink.consumer.delay([(each, time.time() + 1) for each in (first, second, third)]))
     while not written:
         await asyncio.sleep(0)
     mover._on_confirms([(1, 2, 0)])
-    session.drop("cut")
+    connection.drop("cut")
     await moving
     again = await sink.take(2, timeout=4)
     assert sorted(bodies(again)) == [b"1", b"3"]
@@ -401,7 +401,7 @@ async def test_flush_without_a_window_waits_until_nothing_is_consumed(bench):
         consumer.set_window(0)
         flushing = asyncio.ensure_future(consumer.flush())
         await asyncio.sleep(0)
-        await consumer._session.ask(consumer._question(), 1)  # answered after what flush had asked
+        await consumer._connection.ask(consumer._question(), 1)  # answered after what flush had asked
         await asyncio.sleep(0)
         assert not flushing.done()
     await flushing
@@ -414,18 +414,18 @@ async def test_in_an_alarm_a_move_waits_and_is_not_written_twice(bench, caplog):
     queue = bench.queue()
     bench.publish(queue, b"1", b"2")
     sink = await bench.start(queue, publish_timeout=0.2)
-    mover = sink.consumer._settlements._mover
-    session = await mover._ready()
+    mover = sink.consumer._acks._mover
+    connection = await mover._ready()
     await mover._declare_delayed({queue.name})
-    write, withheld = session.write, []
-    session.write = withheld.append
+    write, withheld = connection.write, []
+    connection.write = withheld.append
     mover._on_event(events.Blocked("low on disk"))
     moving = asyncio.ensure_future(sink.consumer.delay([(each, time.time() + 1) for each in await sink.take(2)]))
     async with asyncio.timeout(5):
         while caplog.text.count("low on disk") < 3:
             await asyncio.sleep(0.01)
     mover._on_event(events.Unblocked())
-    session.write = write
+    connection.write = write
     write(b"".join(withheld))
     await moving
     again = await sink.take(2, timeout=4)
@@ -445,7 +445,7 @@ async def test_one_that_cannot_be_delayed_holds_up_no_other(bench):
     with pytest.raises(EncodeError):
         await sink.consumer.delay([(first, due), (second, due), (third, due)])
     await sink.consumer.flush()
-    assert list(sink.consumer._settlements.unsettled.values()) == [second]
+    assert list(sink.consumer._acks.unsettled.values()) == [second]
     again = await sink.take(2, timeout=4)
     assert sorted(bodies(again)) == [b"1", b"3"]
     sink.consumer.ack([*again, second])
@@ -487,10 +487,10 @@ async def test_the_delayed_store_is_declared_once(bench):
     queue = bench.queue()
     bench.publish(queue, *(b"%d" % number for number in range(10)))
     sink = await bench.start(queue)
-    mover = sink.consumer._settlements._mover
-    session, declared = await mover._ready(), []
-    declare = session.declare
-    session.declare = lambda frames: declared.append(frames) or declare(frames)
+    mover = sink.consumer._acks._mover
+    connection, declared = await mover._ready(), []
+    declare = connection.declare
+    connection.declare = lambda frames: declared.append(frames) or declare(frames)
     due = time.time() + 1
     await asyncio.gather(*(sink.consumer.delay([(each, due)]) for each in await sink.take(10)))
     assert len(declared) == 2  # the levels, and the queue's binding
@@ -508,10 +508,10 @@ async def test_the_delayed_exchanges_are_made_anew_and_either_type_will_do(bench
     delivery = await sink.one()
     await sink.consumer.delay([(delivery, time.time() + 1)])
     delivery = await sink.one(timeout=4)
-    session = await sink.consumer._settlements._mover._ready()
-    await session.declare([method(commands.Exchange.Delete, exchange=DELIVERY_EXCHANGE)])
+    connection = await sink.consumer._acks._mover._ready()
+    await connection.declare([method(commands.Exchange.Delete, exchange=DELIVERY_EXCHANGE)])
     # The other type exists now; and the exchange that is gone is made again.
-    sink.consumer._settlements._mover._declared.clear()
+    sink.consumer._acks._mover._declared.clear()
     await sink.consumer.delay([(delivery, time.time() + 1)])
     again = await sink.one(timeout=4)
     assert (again.body, again.queue) == (b"x", queue.name)
@@ -519,7 +519,7 @@ async def test_the_delayed_exchanges_are_made_anew_and_either_type_will_do(bench
     await sink.quiet()
     sink.consumer.ack([again])
     quorum = await bench.start(delayed_queue_type="quorum")
-    await quorum.consumer._settlements._mover._declare_delayed({queue.name})
+    await quorum.consumer._acks._mover._declare_delayed({queue.name})
     await quorum.consumer.aclose()
     await sink.consumer.aclose()
     assert bench.client.length(level_name(0)) == 0
@@ -638,7 +638,7 @@ class TestBegin:
         await sink.consumer.begin(delivery)
         sink.consumer.requeue([delivery])
         await asyncio.sleep(0)
-        sink.consumer._settlements._mover._session.drop("cut")
+        sink.consumer._acks._mover._connection.drop("cut")
         again = await sink.one()
         assert (again.body, again.attempts) == (b"x", 0)
         assert "trying again" in caplog.text

@@ -48,7 +48,7 @@ async def test_hundreds_are_handed_back_again_and_again_as_they_were(bench):
     bench.publisher.flush(10)
     for _ in range(4):
         sink = await bench.start(queue, window=400)
-        mover, published = sink.consumer._settlements._mover, []
+        mover, published = sink.consumer._acks._mover, []
         publish = mover._publish
         mover._publish = lambda letters, **named: published.append(len(letters)) or publish(letters, **named)
         deliveries = await sink.take(300, timeout=10)
@@ -89,7 +89,7 @@ async def test_a_queue_is_known_by_how_it_refuses_to_be_declared(bench):
     known, queue = bench.queue("known", arguments={"x-queue-type": "quorum"}), bench.queue("limited")
     bench.client.declare(Queue(queue.name, arguments=LIMITED))
     sink = await bench.start(known, queue)
-    assert sink.consumer._settlements.counting == {known.name, queue.name}
+    assert sink.consumer._acks.counting == {known.name, queue.name}
     await sink.consumer.aclose()
 
 
@@ -99,27 +99,27 @@ async def test_in_an_alarm_they_go_back_at_once_and_no_copy_is_left_behind(bench
     bench.publish(queue, b"1", b"2")
     sink = await bench.start(queue)
     deliveries = await sink.take(2)
-    mover = sink.consumer._settlements._mover
-    session = await mover._ready()
-    write, withheld, written = session.write, [], asyncio.Event()
+    mover = sink.consumer._acks._mover
+    connection = await mover._ready()
+    write, withheld, written = connection.write, [], asyncio.Event()
 
     def withhold(data):
         withheld.append(data)
         written.set()
 
-    session.write = withhold
+    connection.write = withhold
     sink.consumer.set_window(0)
     await sink.consumer.flush()
     sink.consumer.requeue(deliveries[:1])
     await written.wait()
-    session.on_event(events.Blocked("low on disk"))
+    connection.on_event(events.Blocked("low on disk"))
     await until_length(bench, queue, 1)
     sink.consumer.requeue(deliveries[1:])
     await until_length(bench, queue, 2)
     assert caplog.text.count("go back as they are") == caplog.text.count("low on disk") == 2
-    session.write = write
+    connection.write = write
     write(b"".join(withheld))  # the alarm is over
-    await session.declare([])
+    await connection.declare([])
     await sink.consumer.aclose()
     again = await bench.start(queue)
     assert sorted(each.body for each in await again.take(2)) == [b"1", b"2"]
@@ -133,7 +133,7 @@ async def test_without_a_connection_to_publish_they_go_back_as_they_are(bench, c
     bench.publish(queue, b"x")
     sink = await bench.start(queue)
     delivery = await sink.one()
-    sink.consumer._settlements._mover._nodes = ()
+    sink.consumer._acks._mover._nodes = ()
     sink.consumer.requeue([delivery])
     again = await sink.one()
     assert (again.body, again.headers["x-delivery-count"]) == (b"x", 1)
@@ -149,7 +149,7 @@ async def test_what_is_not_all_here_is_not_copied(bench):
     delivery = await sink.one()
     assert isinstance(delivery.flaw, MessageTooLarge)
     for _ in range(2):
-        await sink.consumer._settlements.renew(set())
+        await sink.consumer._acks.renew(set())
     sink.consumer.requeue([delivery])
     await sink.one()
     await sink.consumer.aclose()

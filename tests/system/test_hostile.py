@@ -16,9 +16,9 @@ import pytest
 
 from system import gadgets, poisons
 from system.processes import eventually, proportional_memory
-from umbel.brokers.amqp.addresses import address
-from umbel.brokers.amqp.sockets import BlockingConnection
 from umbel.brokers.base import DEAD_REASON, BrokerOptions
+from umbel.clients.amqp.addresses import address
+from umbel.clients.amqp.connection_blocking import BlockingConnection
 from umbel.wire.amqp.rendering import render_publish
 from umbel.wire.message import MessageLimits
 

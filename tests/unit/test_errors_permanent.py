@@ -1,6 +1,6 @@
 import pytest
 
-from umbel.brokers.redis import replies
+from umbel.clients.redis import replies
 from umbel.errors import AccessRefused, BrokerBlocked, MessageReturned, OperationalError, PublishError
 from umbel.wire.amqp.refusals import is_permanent
 from umbel.wire.redis.resp import ReplyError

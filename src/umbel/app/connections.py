@@ -13,8 +13,8 @@ from urllib.parse import quote, urlencode
 
 from umbel.app.config.settings import Settings
 from umbel.brokers import registry as broker_registry
-from umbel.brokers import urls
 from umbel.brokers.base import Broker, BrokerOptions, Publisher
+from umbel.clients import urls
 from umbel.errors import ImproperlyConfigured
 from umbel.results import registry as store_registry
 from umbel.results.base import ResultStore, StoreOptions

@@ -14,99 +14,48 @@ may double it, never lose it.
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from umbel.brokers.receipts import Receipt
 from umbel.brokers.topology import Destination, Queue
-from umbel.errors import MessageError
-from umbel.wire.message import Call, Message, MessageLimits, Stencil
+from umbel.clients.base import ConnectionOptions, ConnectionState
+from umbel.wire.attempts import ATTEMPTS
+from umbel.wire.message import Call, Delivery, Message, MessageLimits, Stencil
+
+#: The contract's whole vocabulary, wherever it is defined.
+__all__ = [
+    "ATTEMPTS",
+    "DEAD_AT",
+    "DEAD_DETAIL",
+    "DEAD_QUEUE",
+    "DEAD_REASON",
+    "DEAD_SUFFIX",
+    "Broker",
+    "BrokerFactory",
+    "BrokerOptions",
+    "Capabilities",
+    "ConnectionState",
+    "Consumer",
+    "Delivery",
+    "DeliverySink",
+    "NullSink",
+    "Publisher",
+    "QueueClient",
+]
 
 #: Appended to a queue's name: where its dead letters rest.
 DEAD_SUFFIX = ".dead"
 #: Headers of a dead letter: why (a machine-readable word), in words, from which queue, when (ISO 8601).
 DEAD_REASON, DEAD_DETAIL, DEAD_QUEUE, DEAD_AT = "x-umbel-dead-reason", "x-umbel-dead-detail", "x-umbel-dead-queue", "x-umbel-dead-at"
-#: Header: how often a worker or child has died while it ran this message.
-ATTEMPTS = "x-umbel-attempts"
-
-
-class Delivery(Message):
-    """A message in a worker's hand, and the handle by which it is settled. Equal only to itself."""
-
-    __slots__ = ("attempts", "epoch", "exchange", "flaw", "queue", "redelivered", "routing_key", "tag")
-
-    #: Settles it; meaning known to its consumer only.
-    tag: Any
-    #: The connection (or lease) it came under; a consumer ignores settlements from an older one.
-    epoch: int
-    #: The queue it was read from.
-    queue: str
-    exchange: str
-    routing_key: str
-    #: The broker has handed it out before.
-    redelivered: bool
-    #: How often a worker or child died while running it.
-    attempts: int
-    #: Set when the message passes a limit or cannot be parsed. The rest is then what could be read of it: headers may be missing, and the
-    #: body may be empty, or what the broker held.
-    flaw: MessageError | None
-
-    def __init__(  # noqa: PLR0913, PLR0917 - one is made per message; keywords would cost more than the rest
-        self,
-        body: bytes,
-        headers: dict[str, Any],
-        content_type: str,
-        content_encoding: str,
-        properties: dict[str, Any],
-        tag: Any,
-        epoch: int,
-        queue: str,
-        exchange: str,
-        routing_key: str,
-        redelivered: bool = False,
-        attempts: int = 0,
-        flaw: MessageError | None = None,
-    ) -> None:
-        self.body = body
-        self.headers = headers
-        self.content_type = content_type
-        self.content_encoding = content_encoding
-        self.properties = properties
-        self.tag = tag
-        self.epoch = epoch
-        self.queue = queue
-        self.exchange = exchange
-        self.routing_key = routing_key
-        self.redelivered = redelivered
-        self.attempts = attempts
-        self.flaw = flaw
-
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerOptions:
-    """How to reach a broker. Made once from the settings; nothing below reads settings."""
+class BrokerOptions(ConnectionOptions):
+    """How to reach a broker, and how to publish and consume there. Made once from the settings; nothing below reads settings."""
 
-    #: In the order in which they are tried.
-    urls: tuple[str, ...]
-    #: Seconds to connect to one of them, handshake included.
-    connect_timeout: float = 4.0
-    #: AMQP heartbeat of consumers, seconds; 0 is off.
-    heartbeat: float = 60.0
-    #: ``True``, or keyword arguments as for ``ssl.SSLContext.wrap_socket`` (``ca_certs``, ``certfile``, ``keyfile``, ``cert_reqs``, …).
-    ssl: bool | Mapping[str, Any] = False
-    login_method: str | None = None
-    #: round-robin or shuffle.
-    failover: str = "round-robin"
-    #: Attempts to connect before giving up; ``None`` is for ever.
-    max_retries: int | None = 100
-    #: Broker-specific options, Celery's names.
-    transport: Mapping[str, Any] = field(default_factory=dict)
     #: Seconds that a broker with leases keeps a message for a worker that gives no sign of life.
     lease: float = 30.0
     #: Unconfirmed messages that a publisher keeps before `Publisher.publish` blocks.
@@ -118,8 +67,6 @@ class BrokerOptions:
     #: Extra queue type for delays on RabbitMQ: quorum or classic.
     delayed_queue_type: str = "quorum"
     limits: MessageLimits = field(default_factory=MessageLimits)
-    #: Shown in the broker's own list of connections.
-    name: str = "umbel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,14 +152,6 @@ class NullSink:
     def on_deliveries(self, deliveries: list[Delivery]) -> None: ...
     def on_lost(self, deliveries: Sequence[Delivery]) -> None: ...
     def on_connection(self, state: ConnectionState, detail: str) -> None: ...
-
-
-class ConnectionState(enum.Enum):
-    """What a consumer tells of its connection."""
-
-    CONNECTED = "connected"
-    LOST = "lost"
-    RETRYING = "retrying"
 
 
 class Consumer(Protocol):

@@ -16,12 +16,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from umbel.brokers import urls
 from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, Capabilities, ConnectionState, Delivery, DeliverySink, NullSink
 from umbel.brokers.envelope import dead_headers, decode, encode
 from umbel.brokers.exchanges import Rule, matching, rules_of
 from umbel.brokers.receipts import Receipt, Receipts
 from umbel.brokers.topology import Destination, Queue
+from umbel.clients import urls
 from umbel.errors import MessageReturned
 from umbel.runtime.clock import SYSTEM
 from umbel.wire import kombu_json

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from umbel.brokers import urls
 from umbel.brokers.base import Broker, BrokerFactory, BrokerOptions
+from umbel.clients import urls
 from umbel.errors import ImproperlyConfigured
 from umbel.runtime import plugins
 

@@ -10,8 +10,8 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from umbel import states
-from umbel.brokers import urls
 from umbel.brokers.base import Publisher
+from umbel.clients import urls
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record, sent
 from umbel.results.packing import Packed, pack, unpack

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from umbel import states
-from umbel.brokers import urls
 from umbel.brokers.base import Publisher
-from umbel.brokers.redis.address import addresses
-from umbel.brokers.redis.blocking import Connection
+from umbel.clients import urls
+from umbel.clients.redis.addresses import addresses
+from umbel.clients.redis.connection_blocking import BlockingConnection
 from umbel.errors import BackendStoreError, DecodeError, EncodeError, ImproperlyConfigured, OperationalError
 from umbel.results.base import StoreOptions
 from umbel.results.meta import MetaCodec, is_terminal
@@ -89,7 +89,7 @@ class RedisStore:
                     raise EncodeError(f"a result is larger than Redis takes: {max(len(data) for _, data in batch):,} bytes") from error
                 raise
 
-    def _store(self, batch: Sequence[tuple[str, bytes]], connection: Connection) -> None:
+    def _store(self, batch: Sequence[tuple[str, bytes]], connection: BlockingConnection) -> None:
         """Store; where the script cannot read the older value, read it, and store only over that very value."""
         expires = self.options.expires
         keep = str(max(1, int(expires * 1000))) if expires else "0"

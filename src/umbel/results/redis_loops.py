@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from umbel.brokers.redis.address import Address
-from umbel.brokers.redis.replies import translate
-from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
+from umbel.clients.redis.addresses import Address
+from umbel.clients.redis.connection_async import AsyncConnection, ConnectionLost
+from umbel.clients.redis.replies import translate
 from umbel.errors import AccessRefused, OperationalError
 from umbel.results.redis_watch import PATIENCE, READ_AGAIN
 from umbel.runtime.backoff import delays
@@ -27,7 +27,7 @@ class LoopWaiter:
 
     def __init__(self, candidates: Sequence[Address]) -> None:
         self._candidates = candidates
-        self._connection: StreamConnection | None = None
+        self._connection: AsyncConnection | None = None
         self._opening = asyncio.Lock()
         self._queues: dict[bytes, set[asyncio.Queue[bytes | None]]] = {}
         self._keeper: asyncio.Task[None] | None = None
@@ -59,7 +59,7 @@ class LoopWaiter:
             await asyncio.sleep(next(pauses))
 
     async def _watch(
-        self, connection: StreamConnection, name: bytes, queue: asyncio.Queue[bytes | None], is_last: Callable[[bytes], bool]
+        self, connection: AsyncConnection, name: bytes, queue: asyncio.Queue[bytes | None], is_last: Callable[[bytes], bool]
     ) -> bool:
         (value,) = connection.send(pack("SUBSCRIBE", name) + pack("GET", name))
         found = await self._answer(connection, value)
@@ -75,7 +75,7 @@ class LoopWaiter:
                 found = await self._answer(connection, connection.call("GET", name))
 
     @staticmethod
-    async def _answer(connection: StreamConnection, reply: asyncio.Future[Any]) -> Any:
+    async def _answer(connection: AsyncConnection, reply: asyncio.Future[Any]) -> Any:
         """A reply; a server that gives none is taken for lost."""
         try:
             async with asyncio.timeout(_SILENCE):  # wait_for loses a cancellation that comes with the reply (Python 3.11)
@@ -93,13 +93,13 @@ class LoopWaiter:
             if self._connection is not None:
                 self._connection.send(pack("UNSUBSCRIBE", name), 0)
 
-    async def _connected(self) -> StreamConnection:
+    async def _connected(self) -> AsyncConnection:
         async with self._opening:
             if self._connection is None:
                 problem: OperationalError = OperationalError("no Redis server is configured")
                 for address in self._candidates:
                     try:
-                        self._connection = await StreamConnection.open(address, self._on_push, self._on_lost)
+                        self._connection = await AsyncConnection.open(address, self._on_push, self._on_lost)
                         break
                     except OperationalError as error:
                         problem = error

@@ -17,9 +17,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from umbel.brokers.redis.address import Address
-from umbel.brokers.redis.blocking import Connection, wait_ready
-from umbel.brokers.redis.replies import is_transient, translate
+from umbel.clients.redis.addresses import Address
+from umbel.clients.redis.connection_blocking import BlockingConnection, wait_ready
+from umbel.clients.redis.replies import is_transient, translate
 from umbel.errors import AccessRefused, OperationalError
 from umbel.runtime.backoff import delays
 from umbel.wire.redis.resp import Push, ReplyError, pack
@@ -47,7 +47,7 @@ class Connections:
         self._candidates = candidates
         self._timeout = timeout
         self._most = most
-        self._idle: list[Connection] = []
+        self._idle: list[BlockingConnection] = []
         self._free = threading.Semaphore(most)
 
     def forget(self) -> None:
@@ -57,7 +57,7 @@ class Connections:
         for connection in idle:
             connection.close()  # our copy of the descriptor only
 
-    def _take(self) -> Connection:
+    def _take(self) -> BlockingConnection:
         """A connection that works as far as one can see.
 
         Raises:
@@ -67,12 +67,12 @@ class Connections:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                return Connection.open_any(self._candidates, self._timeout)
+                return BlockingConnection.open_any(self._candidates, self._timeout)
             if not connection.is_stale():
                 return connection
             connection.close()
 
-    def _once(self, work: Callable[[Connection], Any], patience: float) -> Any:
+    def _once(self, work: Callable[[BlockingConnection], Any], patience: float) -> Any:
         free = self._free
         if not free.acquire(timeout=max(0.0, patience)):
             raise OperationalError(f"all {self._most} connections to the result store were in use all the time (redis_max_connections)")
@@ -91,7 +91,7 @@ class Connections:
         finally:
             free.release()
 
-    def use(self, work: Callable[[Connection], Any], patience: float) -> Any:
+    def use(self, work: Callable[[BlockingConnection], Any], patience: float) -> Any:
         """Do some work that may be done twice; again over new connections until it succeeds or patience (seconds) ends.
 
         Raises:
@@ -191,7 +191,7 @@ class Watch:
     def __init__(self, candidates: Sequence[Address], timeout: float) -> None:
         self._candidates = candidates
         self._timeout = timeout
-        self._connection: Connection | None = None
+        self._connection: BlockingConnection | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -354,7 +354,7 @@ class Watch:
                 except OperationalError as error:
                     self._lose(error)
 
-    def _turn(self, connection: Connection, *, ready: bool) -> None:
+    def _turn(self, connection: BlockingConnection, *, ready: bool) -> None:
         now = time.monotonic()
         if ready:
             self._heard = now
@@ -367,7 +367,7 @@ class Watch:
             self._ask(list(self._waits), now)
             self._read_at = now + READ_AGAIN
 
-    def _receive(self, connection: Connection) -> None:
+    def _receive(self, connection: BlockingConnection) -> None:
         try:
             replies = connection.receive_now()
             for reply in replies:
@@ -440,7 +440,7 @@ class Watch:
             self._give_up(connection, OperationalError(f"interrupted: {type(error).__name__}"))
             raise
 
-    def _give_up(self, connection: Connection, error: OperationalError) -> None:
+    def _give_up(self, connection: BlockingConnection, error: OperationalError) -> None:
         """The connection is of no use: the reader, who may be waiting for it, closes it, or connects anew."""
         if self._reader is None:
             self._lose(error)
@@ -468,9 +468,9 @@ class Watch:
                     wait.rouse()
 
     def _connect(self) -> None:
-        connection: Connection | None = None
+        connection: BlockingConnection | None = None
         try:
-            connection = Connection.open_any(self._candidates, self._timeout)
+            connection = BlockingConnection.open_any(self._candidates, self._timeout)
             connection.call("HELLO", 3)
         except (OperationalError, ReplyError) as error:
             if connection is not None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from umbel import planned
-from umbel.brokers.urls import masked
+from umbel.clients.urls import masked
 from umbel.errors import ImproperlyConfigured
 from umbel.results.base import ResultStore, StoreFactory, StoreOptions
 from umbel.runtime import plugins

@@ -25,13 +25,14 @@ from dataclasses import replace
 
 from pamqp import commands
 
-from umbel.brokers import urls
-from umbel.brokers.amqp import AmqpBroker
-from umbel.brokers.amqp.addresses import addresses
-from umbel.brokers.amqp.declaring import TOPOLOGY_CHANNEL, declare_queue
-from umbel.brokers.amqp.sockets import BlockingConnection, connect_any
+from umbel.brokers.amqp.broker import AmqpBroker
+from umbel.brokers.amqp.topology import declare_queue
 from umbel.brokers.base import BrokerOptions, Delivery, Publisher
 from umbel.brokers.topology import Destination, Exchange, Queue
+from umbel.clients import urls
+from umbel.clients.amqp.addresses import addresses
+from umbel.clients.amqp.channels import TOPOLOGY_CHANNEL
+from umbel.clients.amqp.connection_blocking import BlockingConnection, connect_any
 from umbel.errors import DecodeError, ImproperlyConfigured, MessageError, OperationalError
 from umbel.results.base import StoreOptions
 from umbel.results.meta import from_meta, is_terminal, to_meta

@@ -1,6 +1,6 @@
 """Results in an SQLite file; in the broker's own, when the URLs agree.
 
-What a commit promises, and how the file is opened, is told in `umbel.brokers.sqlite.database`. Who waits is woken by the doorbell.
+What a commit promises, and how the file is opened, is told in `umbel.clients.sqlite.database`. Who waits is woken by the doorbell.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from umbel import states
 from umbel.brokers.base import Publisher
-from umbel.brokers.sqlite.database import Database, locate, synchronous_of
-from umbel.brokers.sqlite.doorbell import RESULTS, Bell
 from umbel.brokers.sqlite.publisher import SqlitePublisher
+from umbel.clients.sqlite.database import Database, locate, synchronous_of
+from umbel.clients.sqlite.doorbell import RESULTS, Bell
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record, sent
 from umbel.results.packing import Packed, pack, unpack

@@ -16,8 +16,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from umbel.brokers.sqlite.database import Database
-from umbel.brokers.sqlite.doorbell import RESULTS, Listener
+from umbel.clients.sqlite.database import Database
+from umbel.clients.sqlite.doorbell import RESULTS, Listener
 from umbel.errors import OperationalError
 from umbel.results.packing import Packed
 from umbel.runtime.clock import Clock

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+#: Header: how often a worker or child has died while it ran this message.
+ATTEMPTS: Final = "x-umbel-attempts"
 #: More than any limit, and far from what a broker's integers hold.
 MOST: Final = 1_000_000
 

@@ -1,10 +1,12 @@
-"""The values that brokers move: a whole message, and a message whose parts are mostly the same from call to call."""
+"""The values that brokers move: a whole message, one that was received, and one whose parts are mostly the same from call to call."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from umbel.errors import MessageError
 
 
 @dataclass(slots=True)
@@ -23,6 +25,61 @@ class Message:
     content_encoding: str = "utf-8"
     #: AMQP basic properties that are set: correlation_id, reply_to, delivery_mode, priority, expiration (milliseconds, text), …
     properties: dict[str, Any] = field(default_factory=dict)
+
+
+class Delivery(Message):
+    """A message in a worker's hand, and the handle by which it is settled. Equal only to itself."""
+
+    __slots__ = ("attempts", "epoch", "exchange", "flaw", "queue", "redelivered", "routing_key", "tag")
+
+    #: Settles it; meaning known to its consumer only.
+    tag: Any
+    #: The connection (or lease) it came under; a consumer ignores settlements from an older one.
+    epoch: int
+    #: The queue it was read from.
+    queue: str
+    exchange: str
+    routing_key: str
+    #: The broker has handed it out before.
+    redelivered: bool
+    #: How often a worker or child died while running it.
+    attempts: int
+    #: Set when the message passes a limit or cannot be parsed. The rest is then what could be read of it: headers may be missing, and the
+    #: body may be empty, or what the broker held.
+    flaw: MessageError | None
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one is made per message; keywords would cost more than the rest
+        self,
+        body: bytes,
+        headers: dict[str, Any],
+        content_type: str,
+        content_encoding: str,
+        properties: dict[str, Any],
+        tag: Any,
+        epoch: int,
+        queue: str,
+        exchange: str,
+        routing_key: str,
+        redelivered: bool = False,
+        attempts: int = 0,
+        flaw: MessageError | None = None,
+    ) -> None:
+        self.body = body
+        self.headers = headers
+        self.content_type = content_type
+        self.content_encoding = content_encoding
+        self.properties = properties
+        self.tag = tag
+        self.epoch = epoch
+        self.queue = queue
+        self.exchange = exchange
+        self.routing_key = routing_key
+        self.redelivered = redelivered
+        self.attempts = attempts
+        self.flaw = flaw
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
 
 class Call(NamedTuple):

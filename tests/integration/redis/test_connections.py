@@ -13,8 +13,8 @@ import redis
 from contracts.kit import Kit, on_loop
 from system.processes import eventually
 from umbel.brokers.base import ConnectionState
-from umbel.brokers.redis import replies
 from umbel.brokers.topology import Destination
+from umbel.clients.redis import replies
 from umbel.errors import AccessRefused, OperationalError, PublishError
 from umbel.wire.message import Message
 from umbel.wire.redis.resp import ReplyError

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from umbel.brokers.redis.address import addresses
-from umbel.brokers.redis.blocking import Connection
-from umbel.brokers.redis.streaming import StreamConnection
+from umbel.clients.redis.addresses import addresses
+from umbel.clients.redis.connection_async import AsyncConnection
+from umbel.clients.redis.connection_blocking import BlockingConnection
 from umbel.errors import OperationalError
 
 pytestmark = pytest.mark.redis
@@ -50,12 +50,12 @@ def address(*ports):
 def test_a_silent_sentinel_does_not_keep_the_others_from_being_asked(redis_url):
     with sentinel(None) as silent, sentinel(urlsplit(redis_url)) as good:
         where = address(silent, silent, good)
-        connection = Connection.open(where, 1.0)
+        connection = BlockingConnection.open(where, 1.0)
         assert connection.call("PING") == b"PONG"
         connection.close()
 
         async def ping():
-            stream = await StreamConnection.open(where)
+            stream = await AsyncConnection.open(where)
             answer = await stream.call("PING")
             await stream.aclose()
             return answer
@@ -65,4 +65,4 @@ def test_a_silent_sentinel_does_not_keep_the_others_from_being_asked(redis_url):
 
 def test_who_knows_no_primary_says_so():
     with sentinel(None) as silent, pytest.raises(OperationalError, match="no sentinel tells where 'umbel' is"):
-        Connection.open(address(silent), 1.0)
+        BlockingConnection.open(address(silent), 1.0)

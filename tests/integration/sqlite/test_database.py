@@ -14,8 +14,8 @@ import pytest
 from contracts.kit import Kit, on_loop
 from umbel.brokers.base import ConnectionState
 from umbel.brokers.sqlite import holders
-from umbel.brokers.sqlite.database import BUSY_TIMEOUT, SCHEMA_VERSION, Busy, Database
-from umbel.brokers.sqlite.doorbell import MESSAGES, Bell, Listener, directory_of
+from umbel.clients.sqlite.database import BUSY_TIMEOUT, SCHEMA_VERSION, Busy, Database
+from umbel.clients.sqlite.doorbell import MESSAGES, Bell, Listener, directory_of
 from umbel.errors import OperationalError
 
 
@@ -58,7 +58,7 @@ class TestOpening:
         theirs.close()
 
     def test_many_processes_may_make_it_at_once(self, path):
-        code = f"from umbel.brokers.sqlite.database import Database as D; d = D({str(path)!r}); d.write(lambda c: None); d.close()"
+        code = f"from umbel.clients.sqlite.database import Database as D; d = D({str(path)!r}); d.write(lambda c: None); d.close()"
         running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
         assert [process.wait(20) for process in running] == [0, 0, 0, 0]
 
@@ -105,7 +105,7 @@ class TestOpening:
 
     def test_a_transaction_that_sqlite_has_ended_does_not_hide_why(self, path, monkeypatch):
         # On a disk that is really full SQLite rolls back by itself.
-        monkeypatch.setattr("umbel.brokers.sqlite.database._statements", lambda: ["ROLLBACK", "SELECT * FROM nowhere"])
+        monkeypatch.setattr("umbel.clients.sqlite.database._statements", lambda: ["ROLLBACK", "SELECT * FROM nowhere"])
         with pytest.raises(OperationalError, match="nowhere"):
             count(Database(str(path)))
 
@@ -135,7 +135,7 @@ class TestBusy:
 
     @pytest.mark.parametrize("new", [True, False])
     def test_a_long_wait_is_told_once(self, path, monkeypatch, caplog, new):
-        monkeypatch.setattr("umbel.brokers.sqlite.database._SILENCE", 0.05)
+        monkeypatch.setattr("umbel.clients.sqlite.database._SILENCE", 0.05)
         if not new:
             count(Database(str(path)))
         theirs = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -347,7 +347,7 @@ class TestDoorbell:
 
     def test_what_a_dead_process_left_is_removed(self, path):
         code = (
-            "import os; from umbel.brokers.sqlite.doorbell import Listener; "
+            "import os; from umbel.clients.sqlite.doorbell import Listener; "
             f"l = Listener({str(path)!r}, 'm'); l.open(); assert l.socket; os._exit(0)"
         )
         subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from umbel.brokers.sqlite import doorbell
-from umbel.brokers.sqlite.doorbell import MESSAGES, Bell, Listener, directory_of
+from umbel.clients.sqlite import doorbell
+from umbel.clients.sqlite.doorbell import MESSAGES, Bell, Listener, directory_of
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from umbel.brokers.redis.address import Address
+from umbel.clients.redis.addresses import Address
 from umbel.errors import OperationalError
 from umbel.results import redis_watch
 from umbel.results.redis_watch import Connections

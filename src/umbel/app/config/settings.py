@@ -12,7 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from umbel.app.config import schema, sources
-from umbel.brokers import urls
+from umbel.clients import urls
 from umbel.errors import ImproperlyConfigured
 
 _ASSIGNED, _ENVIRONMENT, _ARGUMENTS, _SOURCE, _DEFAULTS = range(5)

@@ -1,50 +1,5 @@
 """RabbitMQ and other AMQP 0-9-1 brokers: ``amqp://``, ``amqps://``."""
 
-from __future__ import annotations
+from umbel.brokers.amqp.broker import AmqpBroker, connect
 
-from collections.abc import Sequence
-
-from umbel.brokers.base import Broker, BrokerOptions, Capabilities, Consumer, Publisher, QueueClient
-from umbel.brokers.topology import Queue
-
-
-class AmqpBroker:
-    """One RabbitMQ, or one failover list of its nodes."""
-
-    def __init__(self, options: BrokerOptions) -> None:
-        from umbel.brokers.amqp.addresses import addresses
-
-        self.options = options
-        self.capabilities = Capabilities(higher_first=True)
-        self._clients = addresses(options, heartbeat=0)
-        self._publisher: Publisher | None = None
-
-    def publisher(self) -> Publisher:
-        from umbel.brokers.amqp.publisher import AmqpPublisher
-
-        if self._publisher is None:
-            self._publisher = AmqpPublisher(self._clients, self.options)
-        return self._publisher
-
-    def consumer(self, queues: Sequence[Queue], *, window: int) -> Consumer:
-        from umbel.brokers.amqp.addresses import addresses
-        from umbel.brokers.amqp.consumer import AmqpConsumer
-
-        return AmqpConsumer(addresses(self.options, heartbeat=self.options.heartbeat), self.options, queues, window=window)
-
-    def queue_client(self) -> QueueClient:
-        from umbel.brokers.amqp.queue_client import AmqpQueueClient
-
-        return AmqpQueueClient(self._clients, self.options)
-
-    def public_url(self) -> str:
-        return self._clients[0].public
-
-    def close(self) -> None:
-        if self._publisher is not None:
-            self._publisher.close()
-
-
-def connect(options: BrokerOptions) -> Broker:
-    """The broker of these options; connects at first use."""
-    return AmqpBroker(options)
+__all__ = ["AmqpBroker", "connect"]

@@ -1,7 +1,7 @@
 """The asyncio consumer: deliveries in, settlements out, and a connection that comes back.
 
 What is wanted (queues, window) and what is there (consumers on the channel) are two things; `_reconcile` brings the second in line with
-the first, after every change and every reconnection. What was delivered and is not settled is kept by `Settlements`.
+the first, after every change and every reconnection. What was delivered and is not settled is kept by `Acks`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 
 from pamqp import base, commands
 
-from umbel.brokers.amqp.addresses import Address, in_order
-from umbel.brokers.amqp.declaring import counts_deliveries, dead_queue, declare_queue, limit_advice, look_at_queue
+from umbel.brokers.amqp.acks import CHANNEL, Acks
 from umbel.brokers.amqp.holding import CHANNEL as HOLDING_CHANNEL
-from umbel.brokers.amqp.session import Session
-from umbel.brokers.amqp.settlements import CHANNEL, Settlements
-from umbel.brokers.amqp.sockets import ChannelError
 from umbel.brokers.amqp.subscriptions import PER_CONSUMER, Subscriptions, needs_consumer
+from umbel.brokers.amqp.topology import counts_deliveries, dead_queue, declare_queue, limit_advice, look_at_queue
 from umbel.brokers.base import BrokerOptions, ConnectionState, Delivery, DeliverySink, NullSink
 from umbel.brokers.topology import Queue
+from umbel.clients.amqp.addresses import Address, in_order
+from umbel.clients.amqp.channels import ChannelError
+from umbel.clients.amqp.connection_async import AsyncConnection
 from umbel.errors import AccessRefused, EncodeError, OperationalError
 from umbel.runtime.backoff import delays
 from umbel.wire.amqp import events
@@ -38,7 +38,7 @@ _AT_ONCE = 50
 _MANY = 16
 #: Seconds before a missing queue is tried again; and before room that settling made is given to a new consumer of a quorum queue.
 _MISSING, _ROOM = 2.0, 0.02
-#: Seconds between two calls of `Settlements.renew`. No message is unacknowledged for more than two of them, so RabbitMQ's
+#: Seconds between two calls of `Acks.renew`. No message is unacknowledged for more than two of them, so RabbitMQ's
 #: ``consumer_timeout`` must be longer than that.
 _RENEW = 15.0
 
@@ -52,8 +52,8 @@ class AmqpConsumer:
         self._sink: DeliverySink = NullSink()
         self._queues = {queue.name: queue for queue in queues}
         self._window = window
-        self._session: Session | None = None
-        self._settlements = Settlements(nodes, options, self._deliver, self._on_settled, self._narrow, self._make_room)
+        self._connection: AsyncConnection | None = None
+        self._acks = Acks(nodes, options, self._deliver, self._on_settled, self._narrow, self._make_room)
         self._subscriptions = Subscriptions()
         self._prefetch = -1
         self._numbers = 0
@@ -94,27 +94,27 @@ class AmqpConsumer:
         if self._closed:
             return
         self._closed = True
-        await self._settlements.exchanged()
+        await self._acks.exchanged()
         for task in (self._reconnecting, self._reconciling, *self._tasks):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, OperationalError):
                     await task
-        session, self._session = self._session, None
-        if session is not None:
-            session.on_lost = lambda _reason: None
-            session.on_deliveries = lambda _deliveries: None
-        await self._settlements.aclose()
-        if session is not None:
-            await session.aclose()
-        self._settlements.end_epoch()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.on_lost = lambda _reason: None
+            connection.on_deliveries = lambda _deliveries: None
+        await self._acks.aclose()
+        if connection is not None:
+            await connection.aclose()
+        self._acks.end_epoch()
 
     async def _connect(self) -> None:
         """Connect to a node, open the channel, declare and consume."""
         failures = []
         for node in in_order(self._nodes, self._options.failover):
             try:
-                session = await Session.open(node, self._options.limits)
+                connection = await AsyncConnection.open(node, self._options.limits)
             except AccessRefused as error:
                 if len(self._nodes) == 1:
                     raise
@@ -124,31 +124,31 @@ class AmqpConsumer:
                 failures.append(str(error))
                 continue
             try:
-                await self._begin(session)
+                await self._begin(connection)
             except BaseException:
-                session.on_lost = lambda _reason: None
-                session.drop("setting up failed")
+                connection.on_lost = lambda _reason: None
+                connection.drop("setting up failed")
                 raise
             self._sink.on_connection(ConnectionState.CONNECTED, f"connected to {node}")
             return
         raise OperationalError("; ".join(failures) or "there is no broker URL")
 
-    async def _begin(self, session: Session) -> None:
-        self._new_epoch(session)
-        await session.open_channel(CHANNEL)
-        session.on_deliveries = self._settlements.receive
-        session.on_event = self._on_event
-        session.on_lost = self._on_lost
-        self._session = session
+    async def _begin(self, connection: AsyncConnection) -> None:
+        self._new_epoch(connection)
+        await connection.open_channel(CHANNEL)
+        connection.on_deliveries = self._acks.receive
+        connection.on_event = self._on_event
+        connection.on_lost = self._on_lost
+        self._connection = connection
         self._beginning = True
         try:
             async with self._changing:
-                await self._apply(session)
-            if session.lost is not None:
-                raise OperationalError(session.lost)
+                await self._apply(connection)
+            if connection.lost is not None:
+                raise OperationalError(connection.lost)
         except OperationalError as error:
             self._learn(str(error))
-            self._session = None
+            self._connection = None
             self._end_epoch()
             raise
         finally:
@@ -159,14 +159,14 @@ class AmqpConsumer:
         if "global qos" in reason:
             self._per_consumer = self._some_count = True
 
-    def _new_epoch(self, session: Session) -> None:
-        self._settlements.begin_epoch(session)
+    def _new_epoch(self, connection: AsyncConnection) -> None:
+        self._acks.begin_epoch(connection)
         self._subscriptions = Subscriptions()
         self._prefetch = -1
 
     def _end_epoch(self) -> None:
         """All that is unsettled goes back to the broker."""
-        lost = self._settlements.end_epoch()
+        lost = self._acks.end_epoch()
         if lost:
             self._sink.on_lost(lost)
 
@@ -175,13 +175,13 @@ class AmqpConsumer:
             self._sink.on_deliveries(deliveries)
 
     def _on_lost(self, reason: str) -> None:
-        if self._session is None or self._closed:
+        if self._connection is None or self._closed:
             return
         self._learn(reason)
         self._end_epoch()
         if self._beginning:
             return  # whoever connects sees it and tries again
-        self._session = None
+        self._connection = None
         self._sink.on_connection(ConnectionState.LOST, reason)
         self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
 
@@ -210,26 +210,26 @@ class AmqpConsumer:
             self._reconcile()
         elif isinstance(event, events.ChannelClosed) and event.channel in (CHANNEL, HOLDING_CHANNEL):
             detail = f"RabbitMQ closed the channel: {event.code} {event.text}"
-            if self._settlements.holding is not None and self._session is not None:
-                self._session.drop(detail)  # what is held on one channel stands for what came on the other
+            if self._acks.holding is not None and self._connection is not None:
+                self._connection.drop(detail)  # what is held on one channel stands for what came on the other
                 return
             self._end_epoch()
             self._spawn(self._reopen(detail))
 
     async def _reopen(self, detail: str) -> None:
-        session = self._session
-        if session is None:
+        connection = self._connection
+        if connection is None:
             return
         async with self._changing:
-            self._new_epoch(session)
+            self._new_epoch(connection)
             self._sink.on_connection(ConnectionState.RETRYING, f"{detail}; it is opened again")
             try:
-                await session.open_channel(CHANNEL)
-                await self._apply(session)
+                await connection.open_channel(CHANNEL)
+                await self._apply(connection)
             except Exception as error:  # nobody waits for this task, and a new connection begins anew
-                session.drop(str(error) if isinstance(error, OperationalError) else f"{type(error).__name__}: {error}")
+                connection.drop(str(error) if isinstance(error, OperationalError) else f"{type(error).__name__}: {error}")
                 return
-        self._sink.on_connection(ConnectionState.CONNECTED, f"connected to {session.address}")
+        self._sink.on_connection(ConnectionState.CONNECTED, f"connected to {connection.address}")
 
     # what is wanted
 
@@ -250,7 +250,7 @@ class AmqpConsumer:
         await self._reconcile_now()
 
     def _reconcile(self) -> None:
-        if self._session is None:
+        if self._connection is None:
             return  # connecting brings all in line
         if self._reconciling is None or self._reconciling.done():
             self._reconciling = asyncio.get_running_loop().create_task(self._reconcile_until_done())
@@ -271,70 +271,68 @@ class AmqpConsumer:
 
     async def _reconcile_now(self) -> None:
         async with self._changing:
-            session = self._session
-            if session is not None and session.lost is None:
-                await self._apply(session)
+            connection = self._connection
+            if connection is not None and connection.lost is None:
+                await self._apply(connection)
 
-    async def _apply(self, session: Session) -> None:
+    async def _apply(self, connection: AsyncConnection) -> None:
         """Bring the broker's view in line with what is wanted. Called under the lock."""
         per_consumer = self._per_consumer
         for name in self._subscriptions.to_cancel(self._queues, self._room(), per_consumer=per_consumer):
-            await self._cancel(session, name)
-        await self._set_prefetch(session)
+            await self._cancel(connection, name)
+        await self._set_prefetch(connection)
         wanted = self._subscriptions.to_begin(self._queues, self._room(), per_consumer=per_consumer)
         for first in range(0, len(wanted), _AT_ONCE):
             if len(wanted) > _MANY:
-                self._settlements.enough = _MOST_PREFETCH
-            await self._begin_consuming(session, wanted[first : first + _AT_ONCE])
-            await self._set_prefetch(session)  # the first ones may have brought messages, and the window may be wider now
+                self._acks.enough = _MOST_PREFETCH
+            await self._begin_consuming(connection, wanted[first : first + _AT_ONCE])
+            await self._set_prefetch(connection)  # the first ones may have brought messages, and the window may be wider now
 
     def _room(self) -> int:
         """The window of the delivery channel."""
         # To cancel many consumers, and to begin them again, costs much more than one message that is here early.
         least = int(self._window > 0 and len(self._queues) > _MANY)
-        return min(max(self._window - self._settlements.apart, least), _MOST_PREFETCH)
+        return min(max(self._window - self._acks.apart, least), _MOST_PREFETCH)
 
-    async def _set_prefetch(self, session: Session) -> None:
+    async def _set_prefetch(self, connection: AsyncConnection) -> None:
         """Tell the broker the window of the channel, where it is one of the channel."""
         if self._per_consumer:
-            self._settlements.enough = 0
+            self._acks.enough = 0
             return
         window = self._room()
         # Whenever the window was full and is no longer, RabbitMQ asks the queue of each consumer for messages.
-        self._settlements.enough = window // 2 if len(self._queues) > _MANY else 0
+        self._acks.enough = window // 2 if len(self._queues) > _MANY else 0
         prefetch = max(window, int(any(self._subscriptions.live.values())))  # 0 would be no limit at all
         if 0 < prefetch != self._prefetch:
             self._prefetch = prefetch  # at once: a question may be asked before this is answered
-            await session.ask(self._qos(prefetch), CHANNEL)
+            await connection.ask(self._qos(prefetch), CHANNEL)
 
-    async def _begin_consuming(self, session: Session, some: list[tuple[Queue, int]]) -> None:
+    async def _begin_consuming(self, connection: AsyncConnection, some: list[tuple[Queue, int]]) -> None:
         """Declare queues and consume from them, all in a few round trips."""
-        declared = await self._declare_all(session, [queue for queue, _ in some])
+        declared = await self._declare_all(connection, [queue for queue, _ in some])
         answers: list[asyncio.Future[Any]] = []
         for queue, prefetch in some:
             if queue.name in declared:
                 if self._per_consumer:
                     self._prefetch = prefetch
-                    answers.append(session.ask(self._qos(prefetch), CHANNEL))
-                answers.append(await self._consume(session, queue, prefetch))
+                    answers.append(connection.ask(self._qos(prefetch), CHANNEL))
+                answers.append(await self._consume(connection, queue, prefetch))
         for answer in answers:
             await answer
 
-    async def _cancel(self, session: Session, name: str) -> None:
+    async def _cancel(self, connection: AsyncConnection, name: str) -> None:
         """End all consumers of a queue; what they delivered stays ours."""
         tags = list(self._subscriptions.live.get(name, ()))
-        await session.call_all([method(commands.Basic.Cancel, consumer_tag=tag) for tag in tags], CHANNEL)
-        unsettled = (
-            [tag for tag, each in self._settlements.unsettled.items() if each.queue == name and tag > 0] if self._per_consumer else []
-        )
+        await connection.call_all([method(commands.Basic.Cancel, consumer_tag=tag) for tag in tags], CHANNEL)
+        unsettled = [tag for tag, each in self._acks.unsettled.items() if each.queue == name and tag > 0] if self._per_consumer else []
         self._subscriptions.cancelled(name, unsettled)
 
     async def _cancel_all(self) -> None:
         async with self._changing:
-            session = self._session
-            if session is not None and session.lost is None:
+            connection = self._connection
+            if connection is not None and connection.lost is None:
                 for name in list(self._subscriptions.live):
-                    await self._cancel(session, name)
+                    await self._cancel(connection, name)
 
     def _qos(self, window: int) -> base.Frame:
         """Celery's own arguments: one window for the channel, or for each consumer where quorum queues know no other."""
@@ -344,17 +342,17 @@ class AmqpConsumer:
         """A method that changes nothing and is answered."""
         return self._qos(max(self._prefetch, 1))
 
-    async def _declare_all(self, session: Session, queues: list[Queue]) -> set[str]:
+    async def _declare_all(self, connection: AsyncConnection, queues: list[Queue]) -> set[str]:
         """Which of these queues are there to consume from."""
         frames = [frame for queue in queues for frame in declare_queue(queue) or [look_at_queue(queue)]]
         with contextlib.suppress(ChannelError):  # one is refused: which, the single ones tell
-            if len(queues) > 1 and await session.declare(frames) is None:
+            if len(queues) > 1 and await connection.declare(frames) is None:
                 return {queue.name for queue in queues}
-        return {queue.name for queue in queues if await self._declare(session, queue)}
+        return {queue.name for queue in queues if await self._declare(connection, queue)}
 
-    async def _declare(self, session: Session, queue: Queue) -> bool:
+    async def _declare(self, connection: AsyncConnection, queue: Queue) -> bool:
         """Whether the queue is there to consume from."""
-        refusal, problem = await session.declare_as_it_is(queue)
+        refusal, problem = await _declare_as_it_is(connection, queue)
         if refusal is not None and "'quorum'" in refusal:
             self._quorum.add(queue.name)
         if problem is not None:
@@ -366,53 +364,53 @@ class AmqpConsumer:
         if not self._closed:
             self._reconcile()
 
-    async def _consume(self, session: Session, queue: Queue, prefetch: int) -> asyncio.Future[Any]:
+    async def _consume(self, connection: AsyncConnection, queue: Queue, prefetch: int) -> asyncio.Future[Any]:
         """Begin to consume; returns the broker's answer."""
         if counts_deliveries(queue, some_do=self._some_count or queue.name in self._quorum):
-            await self._prepare_counting(session, queue)
+            await self._prepare_counting(connection, queue)
         self._numbers += 1
         tag = f"umbel-{self._numbers}"
-        session.core.receiver.queues[tag.encode()] = queue.name
+        connection.core.receiver.queues[tag.encode()] = queue.name
         self._subscriptions.begun(queue.name, tag, prefetch)
-        return session.ask(
+        return connection.ask(
             method(commands.Basic.Consume, queue=queue.name, consumer_tag=tag, arguments=dict(queue.consumer_arguments)), CHANNEL
         )
 
-    async def _prepare_counting(self, session: Session, queue: Queue) -> None:
+    async def _prepare_counting(self, connection: AsyncConnection, queue: Queue) -> None:
         """Once for each queue that counts deliveries: see to it that what RabbitMQ drops has a place to go to, and say how it comes there."""
-        if queue.name in self._settlements.counting:
+        if queue.name in self._acks.counting:
             return
-        self._settlements.counting.add(queue.name)
-        advice = limit_advice(queue, session.core.server_version, session.address.login.vhost)
+        self._acks.counting.add(queue.name)
+        advice = limit_advice(queue, connection.core.server_version, connection.address.login.vhost)
         if advice is not None:
             logger.warning("%s", advice)
             with contextlib.suppress(ChannelError, EncodeError):  # we may not, or a queue cannot have such a name
-                await session.declare(declare_queue(dead_queue(queue.name)))
+                await connection.declare(declare_queue(dead_queue(queue.name)))
 
     # settling
 
     def ack(self, deliveries: Iterable[Delivery]) -> None:
-        self._settlements.ack(deliveries)
+        self._acks.ack(deliveries)
 
     def requeue(self, deliveries: Iterable[Delivery]) -> None:
-        self._settlements.requeue(deliveries)
+        self._acks.requeue(deliveries)
 
     async def begin(self, delivery: Delivery) -> None:
-        await self._settlements.begin(delivery, self._question)
+        await self._acks.begin(delivery, self._question)
 
     async def blame(self, delivery: Delivery) -> None:
-        await self._settlements.blame(delivery)
+        await self._acks.blame(delivery)
 
     async def delay(self, moves: Sequence[tuple[Delivery, float]]) -> None:
-        await self._settlements.delay(moves)
+        await self._acks.delay(moves)
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
-        await self._settlements.dead_letter(delivery, reason, detail)
+        await self._acks.dead_letter(delivery, reason, detail)
 
     async def flush(self) -> None:
         if self._window <= 0 and self._reconciling is not None:  # else one more consumer may begin, and bring more
             await asyncio.shield(self._reconciling)
-        await self._settlements.flush(self._question)
+        await self._acks.flush(self._question)
 
     def _on_settled(self, settled: list[Delivery]) -> None:
         """Where cancelled consumers had delivered these, there is room for a new consumer."""
@@ -430,7 +428,7 @@ class AmqpConsumer:
             # Such a queue cannot do without a place in the window, so what came from it keeps its place.
             fixed = {name for name, queue in self._queues.items() if needs_consumer(queue)}
             try:
-                await self._settlements.renew(fixed)
+                await self._acks.renew(fixed)
             except Exception:  # the next time must come
                 logger.exception("messages that have been here for long could not be exchanged")
 
@@ -442,3 +440,25 @@ class AmqpConsumer:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _declare_as_it_is(connection: AsyncConnection, queue: Queue) -> tuple[str | None, str | None]:
+    """Declare a queue, or use it as it is; returns what the broker has against its arguments, and why the queue is not there.
+
+    Raises:
+        OperationalError: the connection was lost.
+    """
+    refusal = None
+    try:
+        refusal = await connection.declare(declare_queue(queue))
+        if refusal is not None:
+            logger.warning(
+                "queue %r exists with other arguments than %r and is used as it is: %s", queue.name, dict(queue.arguments), refusal
+            )
+    except ChannelError as error:
+        logger.warning("queue %r cannot be declared: %s", queue.name, error)
+    try:  # consuming from a missing queue would close the channel and with it every delivery on it
+        await connection.declare([look_at_queue(queue)])
+    except ChannelError as error:
+        return refusal, str(error)
+    return refusal, None

@@ -25,11 +25,11 @@ from collections.abc import Awaitable, Callable
 
 from pamqp import commands
 
-from umbel.brokers.amqp.declaring import declare_queue
 from umbel.brokers.amqp.moving import HELD, blamed, restored
-from umbel.brokers.amqp.session import Session
+from umbel.brokers.amqp.topology import declare_queue
 from umbel.brokers.base import Delivery
 from umbel.brokers.topology import Exchange, Queue
+from umbel.clients.amqp.connection_async import AsyncConnection
 from umbel.errors import EncodeError, OperationalError
 from umbel.wire.amqp.methods import method
 from umbel.wire.amqp.rendering import render_acks
@@ -44,10 +44,10 @@ _BACK, _UNUSED = 2.0, 60.0
 
 
 class Holding:
-    """The holding queues of one session."""
+    """The holding queues of one connection."""
 
-    def __init__(self, session: Session, publish: Callable[[Message, str], Awaitable[None]]) -> None:
-        self._session = session
+    def __init__(self, connection: AsyncConnection, publish: Callable[[Message, str], Awaitable[None]]) -> None:
+        self._connection = connection
         self._publish = publish
         #: Queue → its holding queue.
         self._names: dict[str, str] = {}
@@ -77,7 +77,7 @@ class Holding:
                 tag: int = await arriving
                 return tag
         except (OperationalError, EncodeError, TimeoutError) as error:
-            if self._session.lost is None:
+            if self._connection.lost is None:
                 logger.warning(
                     "a message of queue %r could not be put into a holding queue: %s", delivery.queue, str(error) or "no answer in time"
                 )
@@ -98,7 +98,7 @@ class Holding:
 
     def release(self, tags: list[int]) -> None:
         """Acknowledge held copies."""
-        self._session.write(render_acks(CHANNEL, 0, tags))
+        self._connection.write(render_acks(CHANNEL, 0, tags))
 
     def forget(self, settled: list[Delivery]) -> None:
         """Messages that are settled."""
@@ -108,7 +108,7 @@ class Holding:
     async def _queue(self, queue: str) -> str:
         async with self._opening:
             if not self._is_open:
-                await self._session.open_channel(CHANNEL)
+                await self._connection.open_channel(CHANNEL)
                 self._is_open = True
             name = self._names.get(queue)
             if name is None:
@@ -119,8 +119,8 @@ class Holding:
                     "x-dead-letter-exchange": "",
                     "x-dead-letter-routing-key": queue,
                 }
-                await self._session.declare(declare_queue(Queue(name, Exchange(""), arguments=arguments)))
-                self._session.core.receiver.queues[name.encode()] = name
+                await self._connection.declare(declare_queue(Queue(name, Exchange(""), arguments=arguments)))
+                self._connection.core.receiver.queues[name.encode()] = name
                 self._names[queue] = name
-                await self._session.ask(method(commands.Basic.Consume, queue=name, consumer_tag=name), CHANNEL)
+                await self._connection.ask(method(commands.Basic.Consume, queue=name, consumer_tag=name), CHANNEL)
             return name

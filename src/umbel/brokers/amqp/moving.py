@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
-from umbel.brokers.amqp.addresses import Address, in_order
-from umbel.brokers.amqp.declaring import bind_delayed, dead_queue, declare_delayed, declare_queue, delayed_key, entry_level, level_name
-from umbel.brokers.amqp.session import Session
+from umbel.brokers.amqp.topology import bind_delayed, dead_queue, declare_delayed, declare_queue, delayed_key, entry_level, level_name
 from umbel.brokers.base import ATTEMPTS, DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, BrokerOptions, Delivery
 from umbel.brokers.envelope import dead_headers
+from umbel.clients.amqp.addresses import Address, in_order
+from umbel.clients.amqp.connection_async import AsyncConnection
 from umbel.errors import EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.messages.v2 import BROKER_PREFIXES
 from umbel.wire.amqp import events
@@ -157,7 +157,7 @@ class Mover:
     def __init__(self, nodes: Sequence[Address], options: BrokerOptions) -> None:
         self._nodes = tuple(nodes)
         self._options = options
-        self._session: Session | None = None
+        self._connection: AsyncConnection | None = None
         self._opening = asyncio.Lock()
         self._declaring = asyncio.Lock()
         self._tag = 0
@@ -201,13 +201,13 @@ class Mover:
 
     async def to_dead(self, message: Message, queue: str) -> None:
         """Put a message into ``<queue>.dead``."""
-        session = await self._ready()
+        connection = await self._ready()
         name = queue + DEAD_SUFFIX
         if len(name.encode()) > _LONGEST_NAME:
             text = f"the dead letters of queue {queue[:40]!r}… have no place: its name leaves no room for {DEAD_SUFFIX!r} in {_LONGEST_NAME} bytes"
             raise PublishError(f"{text}; give the queue a shorter name", permanent=True)
         if ("dead", name) not in self._declared:
-            refusal = await session.declare(declare_queue(dead_queue(queue)))
+            refusal = await connection.declare(declare_queue(dead_queue(queue)))
             if refusal:
                 logger.warning("the queue %r exists with other arguments and is used as it is: %s", name, refusal)
             self._declared.add(("dead", name))
@@ -241,31 +241,31 @@ class Mover:
 
     async def aclose(self) -> None:
         """Disconnect."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.aclose()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
 
     async def _declare_delayed(self, queues: set[str]) -> None:
-        session = await self._ready()
+        connection = await self._ready()
         if {("delayed", queue) for queue in queues} <= self._declared:
             return
         async with self._declaring:  # a flood must not declare it once for each of its messages
             if ("delayed", "") not in self._declared:
-                await self._declare_levels(session)
+                await self._declare_levels(connection)
                 self._declared.add(("delayed", ""))
             for queue in queues:
                 if ("delayed", queue) not in self._declared:
-                    await session.declare([bind_delayed(queue)])
+                    await connection.declare([bind_delayed(queue)])
                     self._declared.add(("delayed", queue))
 
-    async def _declare_levels(self, session: Session) -> None:
+    async def _declare_levels(self, connection: AsyncConnection) -> None:
         """All levels; those that exist with other arguments (another fleet chose the other queue type) are used as they are."""
         groups = list(declare_delayed(self._options.delayed_queue_type))
-        if await session.declare([frame for group in groups for frame in group]) is None:
+        if await connection.declare([frame for group in groups for frame in group]) is None:
             return
         for group in groups:
             for frame in group:
-                await session.declare([frame])
+                await connection.declare([frame])
 
     async def _publish_one(self, message: Message, queue: str) -> None:
         (error,) = await self._publish([(message, queue)])
@@ -274,14 +274,14 @@ class Mover:
 
     async def _publish(self, letters: Sequence[tuple[Message, str]], *, waits_out: bool = True) -> list[Exception | None]:
         """Publish to the default exchange, message and routing key; returns for each what went wrong with it."""
-        session = await self._ready()
+        connection = await self._ready()
         if self._blocked is not None and not waits_out:
             raise OperationalError(_in_alarm(self._blocked))
         batch, first = _Batch(len(letters), waits_out=waits_out), self._tag + 1
         for place, (message, routing_key) in enumerate(letters):
             method = render_publish(_CHANNEL, "", routing_key, mandatory=True)
             try:
-                frames = render_message(_CHANNEL, method, message, session.core.frame_max)
+                frames = render_message(_CHANNEL, method, message, connection.core.frame_max)
             except EncodeError as error:
                 batch.settle(place, error)
                 continue
@@ -289,7 +289,7 @@ class Mover:
             self._unconfirmed[self._tag] = (batch, place, frames)
             self._write_soon(frames)
         try:
-            await self._all_known(batch, session)
+            await self._all_known(batch, connection)
         finally:
             if batch.left:
                 for tag in range(first, first + len(letters)):
@@ -297,7 +297,7 @@ class Mover:
                         del self._unconfirmed[tag]
         return batch.errors
 
-    async def _all_known(self, batch: _Batch, session: Session) -> None:
+    async def _all_known(self, batch: _Batch, connection: AsyncConnection) -> None:
         """Wait as long as confirms come; in an alarm as long as it lasts: what was written will be taken then, and again would be twice."""
         timeout = self._options.publish_timeout
         while batch.left:
@@ -306,7 +306,7 @@ class Mover:
             if batch.left < left:
                 continue
             if self._blocked is None:
-                session.drop(f"no confirm in {timeout:g} s")
+                connection.drop(f"no confirm in {timeout:g} s")
             else:
                 logger.warning("%s; %d wait to be moved", _in_alarm(self._blocked), batch.left)
 
@@ -318,36 +318,36 @@ class Mover:
 
     def _write(self) -> None:
         buffer, self._buffer = self._buffer, []
-        if self._session is not None:
-            self._session.write(b"".join(buffer))
+        if self._connection is not None:
+            self._connection.write(b"".join(buffer))
 
-    async def _ready(self) -> Session:
+    async def _ready(self) -> AsyncConnection:
         """The connection, opened if need be."""
         async with self._opening:
-            session = self._session
-            if session is not None and session.lost is None:
-                return session
-            session = await self._open()
-            session.on_event = self._on_event
-            session.on_confirms = self._on_confirms
-            session.on_lost = self._on_lost
+            connection = self._connection
+            if connection is not None and connection.lost is None:
+                return connection
+            connection = await self._open()
+            connection.on_event = self._on_event
+            connection.on_confirms = self._on_confirms
+            connection.on_lost = self._on_lost
             self._tag = 0
             self._buffer.clear()
             self._blocked = None
             self._declared.clear()
             try:
-                await session.open_channel(_CHANNEL, confirm=True)
+                await connection.open_channel(_CHANNEL, confirm=True)
             except BaseException:
-                session.drop("the channel cannot be opened")
+                connection.drop("the channel cannot be opened")
                 raise
-            self._session = session
-            return session
+            self._connection = connection
+            return connection
 
-    async def _open(self) -> Session:
+    async def _open(self) -> AsyncConnection:
         failure: OperationalError | None = None
         for node in in_order(self._nodes, self._options.failover):
             try:
-                return await Session.open(node, self._options.limits)
+                return await AsyncConnection.open(node, self._options.limits)
             except OperationalError as error:
                 failure = error
         raise failure or OperationalError("there is no broker URL")
@@ -377,8 +377,8 @@ class Mover:
                 self._settle(tag, PublishError("RabbitMQ refused the message (basic.nack): its queue is full or failed"))
         elif isinstance(event, events.ChannelClosed) and event.channel == _CHANNEL:
             self._fail(PublishError(f"RabbitMQ refused the message: {event.code} {event.text}"))
-            if self._session is not None:
-                self._session.drop(event.text)
+            if self._connection is not None:
+                self._connection.drop(event.text)
         elif isinstance(event, events.Blocked):
             self._blocked = event.reason or "alarm"
             for tag in [tag for tag, (batch, _, _) in self._unconfirmed.items() if not batch.waits_out]:

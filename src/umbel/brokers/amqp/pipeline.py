@@ -14,15 +14,16 @@ from itertools import islice
 
 from pamqp import commands
 
-from umbel.brokers.amqp.addresses import Address
 from umbel.brokers.amqp.backlog import Backlog
-from umbel.brokers.amqp.declaring import TOPOLOGY_CHANNEL, declare_queue
-from umbel.brokers.amqp.sockets import BlockingConnection, connect_any
+from umbel.brokers.amqp.topology import declare_queue
 from umbel.brokers.amqp.window import Window
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.receipts import Receipts
 from umbel.brokers.topology import Queue
 from umbel.brokers.waiting import WaitBudget
+from umbel.clients.amqp.addresses import Address
+from umbel.clients.amqp.channels import TOPOLOGY_CHANNEL
+from umbel.clients.amqp.connection_blocking import BlockingConnection, connect_any
 from umbel.errors import MessageReturned, OperationalError, PublishError
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.lifetime import heed_multiprocessing

@@ -22,14 +22,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 
-from umbel.brokers.amqp.addresses import Address
 from umbel.brokers.amqp.pipeline import CHANNEL, MARK, Pipeline
-from umbel.brokers.amqp.sockets import ChannelError
 from umbel.brokers.amqp.window import MOST_BYTES
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.receipts import Receipt, WouldBlock
 from umbel.brokers.retries import Retries
 from umbel.brokers.topology import Destination, Queue
+from umbel.clients.amqp.addresses import Address
+from umbel.clients.amqp.channels import ChannelError
 from umbel.errors import AccessRefused, BrokerBlocked, OperationalError, PublishError
 from umbel.runtime import lifetime
 from umbel.runtime.backoff import delays

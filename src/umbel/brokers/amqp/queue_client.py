@@ -7,11 +7,12 @@ from typing import Any
 
 from pamqp import base, commands
 
-from umbel.brokers.amqp.addresses import Address
-from umbel.brokers.amqp.declaring import declare_queue
-from umbel.brokers.amqp.sockets import BlockingConnection, ChannelError, connect_any
+from umbel.brokers.amqp.topology import declare_queue
 from umbel.brokers.base import ATTEMPTS, BrokerOptions, Delivery
 from umbel.brokers.topology import Queue
+from umbel.clients.amqp.addresses import Address
+from umbel.clients.amqp.channels import ChannelError
+from umbel.clients.amqp.connection_blocking import BlockingConnection, connect_any
 from umbel.errors import OperationalError
 from umbel.runtime.clock import SYSTEM
 from umbel.wire.amqp import events

@@ -22,15 +22,15 @@ from collections.abc import Iterable, Sequence
 
 from umbel.brokers import exchanges
 from umbel.brokers.base import ATTEMPTS, BrokerOptions, ConnectionState, Delivery, DeliverySink, NullSink
-from umbel.brokers.redis.address import Address
-from umbel.brokers.redis.bindings import binding_commands
+from umbel.brokers.redis.acks import Acks
 from umbel.brokers.redis.claiming import RedisDelivery, dead_envelope, read
 from umbel.brokers.redis.leases import Housekeeping
-from umbel.brokers.redis.link import Link
-from umbel.brokers.redis.replies import is_transient
-from umbel.brokers.redis.settling import Settlements
-from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
+from umbel.brokers.redis.topology import binding_commands
 from umbel.brokers.topology import Queue
+from umbel.clients.redis.addresses import Address
+from umbel.clients.redis.connection_async import AsyncConnection, ConnectionLost
+from umbel.clients.redis.link import Link
+from umbel.clients.redis.replies import is_transient
 from umbel.errors import OperationalError
 from umbel.runtime.backoff import delays
 from umbel.runtime.failpoints import ARMED, hit
@@ -86,7 +86,7 @@ class RedisConsumer:
         self._closing = False
         self._closed = False
         self.link = Link(candidates, self._introduce, self._on_push, self._on_change)
-        self._settlements = Settlements(self.link, keys, self._settled, self._wake.set)
+        self._acks = Acks(self.link, keys, self._settled, self._wake.set)
         self._housekeeping = Housekeeping(self)
 
     # connection
@@ -96,7 +96,7 @@ class RedisConsumer:
         await self.link.open(self._options.max_retries)
         self._tasks = [asyncio.create_task(self._keep_claiming()), asyncio.create_task(self._housekeeping.keep())]
 
-    async def _introduce(self, connection: StreamConnection) -> None:
+    async def _introduce(self, connection: AsyncConnection) -> None:
         """Bring a new connection's server and us to the same state."""
         if connection.pushes:
             try:
@@ -110,7 +110,7 @@ class RedisConsumer:
         await self._housekeeping.renew(connection)
         await self._adopt(connection)
 
-    async def _declare(self, connection: StreamConnection) -> None:
+    async def _declare(self, connection: AsyncConnection) -> None:
         commands = [command for queue in self._queues.values() if not queue.no_declare for command in binding_commands(self.keys, queue)]
         if commands:
             await asyncio.gather(*connection.send(pack_all(commands), len(commands)))
@@ -120,7 +120,7 @@ class RedisConsumer:
         if self.link.connection is not None:
             await self._declare(self.link.connection)
 
-    async def _adopt(self, connection: StreamConnection) -> None:
+    async def _adopt(self, connection: AsyncConnection) -> None:
         """Take up what a claim has moved whose reply was lost with the last connection."""
         if self._doubtful is None:
             return
@@ -143,7 +143,7 @@ class RedisConsumer:
 
     def _on_change(self, state: ConnectionState, detail: str) -> None:
         if state is ConnectionState.CONNECTED:
-            self._settlements.send()
+            self._acks.send()
         self._wake.set()
         self._sink.on_connection(state, detail)
 
@@ -180,7 +180,7 @@ class RedisConsumer:
                 logger.exception("The consumer failed and goes on")
                 await asyncio.sleep(1.0)
 
-    async def _claim_on(self, connection: StreamConnection) -> None:
+    async def _claim_on(self, connection: AsyncConnection) -> None:
         """Claim until there is no connection."""
         pauses = delays(_POLL_FIRST, most=_POLL_MOST, jitter=0.1)
         drained = False
@@ -217,7 +217,7 @@ class RedisConsumer:
         finally:
             timer.cancel()
 
-    async def _claim(self, connection: StreamConnection, count: int, lists: Lists, *, arm: bool) -> tuple[bool, int]:
+    async def _claim(self, connection: AsyncConnection, count: int, lists: Lists, *, arm: bool) -> tuple[bool, int]:
         """One claim; whether messages are left (only when armed for a wake-up), and how many were claimed."""
         script = scripts.load("claim")
         number = self._number
@@ -280,17 +280,17 @@ class RedisConsumer:
 
     def ack(self, deliveries: Iterable[Delivery]) -> None:
         pop = self._held.pop
-        self._settlements.ack([delivery.tag for delivery in deliveries if pop(delivery.tag, None) is not None])
+        self._acks.ack([delivery.tag for delivery in deliveries if pop(delivery.tag, None) is not None])
 
     def requeue(self, deliveries: Iterable[Delivery]) -> None:
         found = [self._held.pop(delivery.tag, None) for delivery in deliveries]
-        self._settlements.give_back([delivery for delivery in found if delivery is not None])
+        self._acks.give_back([delivery for delivery in found if delivery is not None])
 
     async def flush(self) -> None:
         if self._window == 0:
             async with self._claiming:
                 pass  # what a claim on its way brings is here now
-        await self._settlements.flush()
+        await self._acks.flush()
 
     def _settled(self) -> None:
         """There may be room again."""
@@ -403,7 +403,7 @@ class RedisConsumer:
             logger.warning("Unsettled messages could not be handed back; their leases will expire: %s", str(error) or "no answer")
         self._closed = True
         self._held.clear()
-        self._settlements.abandon()
+        self._acks.abandon()
         await self.link.aclose()
 
     async def _hand_back(self) -> None:

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from umbel.brokers.redis.bindings import Table
-from umbel.brokers.redis.link import Link
-from umbel.brokers.redis.replies import is_refusing_writes, is_transient
-from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
+from umbel.brokers.redis.topology import Table
+from umbel.clients.redis.connection_async import AsyncConnection, ConnectionLost
+from umbel.clients.redis.link import Link
+from umbel.clients.redis.replies import is_refusing_writes, is_transient
 from umbel.runtime.clock import SYSTEM
 from umbel.wire.redis import envelope, scripts
 from umbel.wire.redis.keys import TAG_PREFIX, Keys
@@ -124,7 +124,7 @@ class Housekeeping:
             self._next_declaration = loop.time() + _DECLARE_EVERY
             await self._consumer.declare_again()
 
-    async def renew(self, connection: StreamConnection | None = None) -> None:
+    async def renew(self, connection: AsyncConnection | None = None) -> None:
         """Renew all leases; those that are gone are lost."""
         tags = self._consumer.held_tags()
         if not tags:

@@ -21,13 +21,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.receipts import Receipt, Receipts, WouldBlock
-from umbel.brokers.redis.address import Address
-from umbel.brokers.redis.bindings import Table, binding_commands
-from umbel.brokers.redis.blocking import Connection, KeptConnection, wait_ready
 from umbel.brokers.redis.reading import ONE_READ, Pace, Reader, Unconfirmed, declare_again, refusal
 from umbel.brokers.redis.rendering import Item, Renderer
+from umbel.brokers.redis.topology import Table, binding_commands
 from umbel.brokers.retries import Retries
 from umbel.brokers.topology import Destination, Queue
+from umbel.clients.redis.addresses import Address
+from umbel.clients.redis.connection_blocking import BlockingConnection, KeptConnection, wait_ready
 from umbel.errors import AccessRefused, OperationalError, PublishError
 from umbel.runtime import lifetime
 from umbel.runtime.backoff import delays
@@ -69,7 +69,7 @@ class RedisPublisher:
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
-        self._connection: Connection | None = None
+        self._connection: BlockingConnection | None = None
         self._lookups = KeptConnection(self._candidates)
         self._routes: dict[str, tuple[float, Table]] = {}
         self._declared: set[str] = set()
@@ -297,7 +297,7 @@ class RedisPublisher:
         if connection is not None:
             connection.close()
 
-    def _establish(self, deadline: float) -> Connection:
+    def _establish(self, deadline: float) -> BlockingConnection:
         """Connect, make known the queues, write the window again; the lock is held."""
         lifetime.heed_multiprocessing()
         end = deadline or time.monotonic() + self._options.publish_timeout
@@ -313,9 +313,9 @@ class RedisPublisher:
             time.sleep(pause)
         raise AssertionError
 
-    def _establish_once(self, left: float) -> Connection:
+    def _establish_once(self, left: float) -> BlockingConnection:
         """Try once, in the time to connect: a server that says nothing must not use up more of the ``left`` seconds than that."""
-        connection = Connection.open_any(self._candidates, max(0.1, min(left, self._options.connect_timeout)))
+        connection = BlockingConnection.open_any(self._candidates, max(0.1, min(left, self._options.connect_timeout)))
         try:
             refusals = declare_again(connection, self._keys, self._queues.values())
             self._window.publish_again(connection)

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from umbel.brokers.receipts import Receipts
-from umbel.brokers.redis.bindings import binding_commands
-from umbel.brokers.redis.blocking import Connection, wait_ready
 from umbel.brokers.redis.rendering import Item, names_of
-from umbel.brokers.redis.replies import is_permanent, is_transient, tell_of_eviction
+from umbel.brokers.redis.topology import binding_commands
 from umbel.brokers.topology import Queue
 from umbel.brokers.waiting import WaitBudget
+from umbel.clients.redis.connection_blocking import BlockingConnection, wait_ready
+from umbel.clients.redis.replies import is_permanent, is_transient, tell_of_eviction
 from umbel.errors import OperationalError, PublishError
 from umbel.runtime.backoff import delays
 from umbel.wire.redis import scripts
@@ -105,7 +105,7 @@ class Unconfirmed:
                 self.refuse(refusal(reply, self.items[0]))
         return ""
 
-    def publish_again(self, connection: Connection) -> None:
+    def publish_again(self, connection: BlockingConnection) -> None:
         """Write all over a new connection, and wait for the answers."""
         while self.items:
             batch = list(islice(self.items, _BATCH))
@@ -162,7 +162,7 @@ def refusal(reply: ReplyError, item: Item) -> PublishError:
     return PublishError(f"Redis refused {where}: {reply}", permanent=is_permanent(reply))
 
 
-def declare_again(connection: Connection, keys: Keys, queues: Iterable[Queue]) -> list[ReplyError]:
+def declare_again(connection: BlockingConnection, keys: Keys, queues: Iterable[Queue]) -> list[ReplyError]:
     """Make queues known over a new connection; returns what was refused for good.
 
     Raises:
@@ -178,7 +178,7 @@ def declare_again(connection: Connection, keys: Keys, queues: Iterable[Queue]) -
     return refused
 
 
-def _publish_again(connection: Connection, items: Sequence[tuple[bytes, bytes]]) -> None:
+def _publish_again(connection: BlockingConnection, items: Sequence[tuple[bytes, bytes]]) -> None:
     """Put messages into their lists, without those that can still be seen there."""
     lists = {key: number for number, key in enumerate(dict.fromkeys(key for key, _ in items), 1)}
     arguments: list[Argument] = [_LOOK_BACK]

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from umbel.brokers.redis.bindings import Table
+from umbel.brokers.redis.topology import Table
 from umbel.brokers.topology import Destination
 from umbel.errors import MessageReturned
 from umbel.wire.message import Message, Stencil

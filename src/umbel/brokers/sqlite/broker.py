@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from umbel.brokers.base import BrokerOptions, Capabilities
 from umbel.brokers.sqlite.consumer import SqliteConsumer
-from umbel.brokers.sqlite.database import Database, locate, synchronous_of
 from umbel.brokers.sqlite.publisher import SqlitePublisher
 from umbel.brokers.sqlite.queue_client import SqliteQueueClient
 from umbel.brokers.topology import Queue
+from umbel.clients.sqlite.database import Database, locate, synchronous_of
 from umbel.errors import ImproperlyConfigured
 
 

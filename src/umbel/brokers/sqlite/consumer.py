@@ -23,10 +23,10 @@ from typing import Final
 from umbel.brokers import exchanges
 from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, ConnectionState, Delivery, DeliverySink, NullSink
 from umbel.brokers.envelope import dead_headers
-from umbel.brokers.sqlite import holders, queues, rows
-from umbel.brokers.sqlite.database import BUSY_TIMEOUT, Busy, Database
-from umbel.brokers.sqlite.doorbell import MESSAGES, Bell, Listener
+from umbel.brokers.sqlite import holders, rows, topology
 from umbel.brokers.topology import Queue
+from umbel.clients.sqlite.database import BUSY_TIMEOUT, Busy, Database
+from umbel.clients.sqlite.doorbell import MESSAGES, Bell, Listener
 from umbel.errors import ImproperlyConfigured, OperationalError
 from umbel.runtime import backoff
 from umbel.runtime.clock import SYSTEM, Clock
@@ -159,7 +159,7 @@ class SqliteConsumer:
         grave = delivery.queue + DEAD_SUFFIX
 
         def move(connection: sqlite3.Connection, holder: int) -> None:
-            queues.declare(connection, Queue(grave))
+            topology.declare(connection, Queue(grave))
             connection.execute(rows.DEAD_LETTER, (grave, extra, delivery.tag, holder))
 
         await self._step(move)
@@ -170,7 +170,7 @@ class SqliteConsumer:
 
     async def add_queue(self, queue: Queue) -> None:
         exchanges.check(queue)
-        await self._step(lambda connection, holder: queues.declare(connection, queue, holder))
+        await self._step(lambda connection, holder: topology.declare(connection, queue, holder))
         if queue.name not in self._queues:
             self._order.append(queue.name)
         self._queues[queue.name] = queue
@@ -311,7 +311,7 @@ class SqliteConsumer:
                 holder = holders.register(connection, self._options.name, self._options.lease, now)
                 for queue in self._queues.values():
                     if not queue.no_declare:
-                        queues.declare(connection, queue, holder)
+                        topology.declare(connection, queue, holder)
             if self._holder and now > self._upkeep_at + self._upkeep_every:
                 self._restore_at = now + _HOLD_OFF
             if now >= self._restore_at:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from umbel.brokers.sqlite import queues
+from umbel.brokers.sqlite import topology
 
 _RESTORE = "UPDATE umbel_messages SET holder = 0, redelivered = 1, attempts = attempts + begun, begun = 0 WHERE holder = ?"
 _HAND_BACK = "UPDATE umbel_messages SET holder = 0, redelivered = 1, begun = 0 WHERE holder = ?"
@@ -47,5 +47,5 @@ def release(connection: sqlite3.Connection, holder: int) -> int:
 
 def _forget(connection: sqlite3.Connection, holder: int) -> None:
     for (queue,) in connection.execute("SELECT name FROM umbel_queues WHERE holder = ?", (holder,)).fetchall():
-        queues.delete(connection, queue)
+        topology.delete(connection, queue)
     connection.execute("DELETE FROM umbel_holders WHERE id = ?", (holder,))

@@ -17,11 +17,11 @@ from typing import Final
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.envelope import CompiledStencil, Encoded, encode
 from umbel.brokers.receipts import Receipt, Receipts, WouldBlock
-from umbel.brokers.sqlite import queues
-from umbel.brokers.sqlite.database import Database
-from umbel.brokers.sqlite.doorbell import MESSAGES, Bell
+from umbel.brokers.sqlite import topology
 from umbel.brokers.sqlite.rows import INSERT, Row
 from umbel.brokers.topology import Destination, Queue
+from umbel.clients.sqlite.database import Database
+from umbel.clients.sqlite.doorbell import MESSAGES, Bell
 from umbel.errors import MessageReturned
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.message import Call, Message, Stencil
@@ -138,10 +138,10 @@ class SqlitePublisher:
             self._declare_again(connection)
         if queue is not None and queue.name not in self._declared:
             self._declare(connection, queue)
-        found = queues.route(connection, to.exchange, to.routing_key)
+        found = topology.route(connection, to.exchange, to.routing_key)
         if not found and self._queues:  # somebody deleted it meanwhile, or the transaction that declared it failed
             self._declare_again(connection)
-            found = queues.route(connection, to.exchange, to.routing_key)
+            found = topology.route(connection, to.exchange, to.routing_key)
         if not found and to.mandatory:
             where = f"exchange {to.exchange!r} with routing key {to.routing_key!r}" if to.exchange else f"queue {to.routing_key!r}"
             raise MessageReturned(f"no queue for a message to {where} in {self._database.path}: declare the queue first")
@@ -152,7 +152,7 @@ class SqlitePublisher:
             self._declare_again(connection)
         self._queues[queue.name] = queue
         if not queue.no_declare:
-            queues.declare(connection, queue)
+            topology.declare(connection, queue)
         # If this transaction fails after all, `_route` finds no queue and declares it again.
         self._declared.add(queue.name)
 

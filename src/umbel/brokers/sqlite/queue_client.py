@@ -6,10 +6,10 @@ import json
 import sqlite3
 
 from umbel.brokers.base import BrokerOptions, Delivery
-from umbel.brokers.sqlite import holders, queues, rows
-from umbel.brokers.sqlite.database import Database
-from umbel.brokers.sqlite.doorbell import MESSAGES, Bell
+from umbel.brokers.sqlite import holders, rows, topology
 from umbel.brokers.topology import Queue
+from umbel.clients.sqlite.database import Database
+from umbel.clients.sqlite.doorbell import MESSAGES, Bell
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.wire.message import INSPECTION
 
@@ -27,14 +27,14 @@ class SqliteQueueClient:
         self._holder: int | None = None
 
     def declare(self, queue: Queue) -> None:
-        self._database.write(lambda connection: queues.declare(connection, queue))
+        self._database.write(lambda connection: topology.declare(connection, queue))
 
     def delete(self, name: str) -> None:
-        self._database.write(lambda connection: queues.delete(connection, name))
+        self._database.write(lambda connection: topology.delete(connection, name))
 
     def length(self, name: str) -> int | None:
         def count(connection: sqlite3.Connection) -> int | None:
-            if not queues.exists(connection, name):
+            if not topology.exists(connection, name):
                 return None
             ready = "SELECT count(*) FROM umbel_messages WHERE holder = 0 AND queue = ?"
             due = "SELECT count(*) FROM umbel_messages WHERE holder = -1 AND queue = ? AND due <= ?"

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from umbel.brokers.reaching import cause
-from umbel.brokers.redis.address import Address
-from umbel.brokers.redis.blocking import locate
-from umbel.brokers.redis.replies import translate
+from umbel.clients.connect_errors import cause
+from umbel.clients.redis.addresses import Address
+from umbel.clients.redis.connection_blocking import locate
+from umbel.clients.redis.replies import translate
 from umbel.errors import OperationalError, ProtocolError
 from umbel.wire.redis.resp import Argument, Parser, Push, ReplyError, pack
 from umbel.wire.redis.scripts import Script
@@ -22,7 +22,7 @@ class ConnectionLost(OperationalError):
     """The connection to Redis is lost."""
 
 
-class StreamConnection(asyncio.Protocol):
+class AsyncConnection(asyncio.Protocol):
     """One connection. Replies come as futures, in the order of the commands; error replies as `ReplyError`."""
 
     def __init__(self, address: Address, on_push: Callable[[Push], None] | None, on_lost: Callable[[ConnectionLost], None] | None) -> None:
@@ -44,7 +44,7 @@ class StreamConnection(asyncio.Protocol):
         address: Address,
         on_push: Callable[[Push], None] | None = None,
         on_lost: Callable[[ConnectionLost], None] | None = None,
-    ) -> StreamConnection:
+    ) -> AsyncConnection:
         """Connect and log in, with RESP3 where the server knows it.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from umbel.brokers.urls import parse
+from umbel.clients.urls import parse
 from umbel.errors import ImproperlyConfigured
 from umbel.results import registry
 

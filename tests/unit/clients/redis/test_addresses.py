@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from umbel.brokers.redis.address import addresses
+from umbel.clients.redis.addresses import addresses
 from umbel.errors import ImproperlyConfigured
 
 

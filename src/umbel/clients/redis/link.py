@@ -7,10 +7,10 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from umbel.brokers.base import ConnectionState
-from umbel.brokers.redis.address import Address
-from umbel.brokers.redis.replies import is_refusing_writes, is_transient, tell_of_eviction, translate
-from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
+from umbel.clients.base import ConnectionState
+from umbel.clients.redis.addresses import Address
+from umbel.clients.redis.connection_async import AsyncConnection, ConnectionLost
+from umbel.clients.redis.replies import is_refusing_writes, is_transient, tell_of_eviction, translate
 from umbel.errors import AccessRefused, OperationalError
 from umbel.runtime.backoff import delays
 from umbel.wire.redis.resp import Argument, Push, ReplyError, pack_all
@@ -35,7 +35,7 @@ class Link:
     def __init__(
         self,
         candidates: Sequence[Address],
-        introduce: Callable[[StreamConnection], Awaitable[None]],
+        introduce: Callable[[AsyncConnection], Awaitable[None]],
         on_push: Callable[[Push], None],
         on_change: Callable[[ConnectionState, str], None],
     ) -> None:
@@ -46,7 +46,7 @@ class Link:
         self._watch: asyncio.TimerHandle | None = None
         self._closed = False
         #: The connection that may be used now.
-        self.connection: StreamConnection | None = None
+        self.connection: AsyncConnection | None = None
         self.connected = asyncio.Event()
 
     async def open(self, most: int | None) -> None:
@@ -89,7 +89,7 @@ class Link:
         problem: OperationalError | None = None
         for address in self._candidates:
             try:
-                connection = await StreamConnection.open(address, self._on_push, self._lose)
+                connection = await AsyncConnection.open(address, self._on_push, self._lose)
             except OperationalError as error:
                 problem = error
                 continue

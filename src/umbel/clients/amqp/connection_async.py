@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from pamqp import base, commands
 
-from umbel.brokers.amqp.addresses import Address, tls_context
-from umbel.brokers.amqp.declaring import TOPOLOGY_CHANNEL, declare_queue, look_at_queue
-from umbel.brokers.amqp.sockets import ChannelError, tune_socket
-from umbel.brokers.base import ATTEMPTS, Delivery
-from umbel.brokers.reaching import cause
-from umbel.brokers.topology import Queue
+from umbel.clients.amqp.addresses import Address, tls_context
+from umbel.clients.amqp.channels import TOPOLOGY_CHANNEL, ChannelError
+from umbel.clients.amqp.connection_blocking import tune_socket
+from umbel.clients.connect_errors import cause
 from umbel.errors import AccessRefused, OperationalError, ProtocolError
 from umbel.wire.amqp import events
 from umbel.wire.amqp.connection import Connection, State
 from umbel.wire.amqp.fastpath import Receiver
 from umbel.wire.amqp.methods import HEARTBEAT, method
 from umbel.wire.amqp.refusals import LOGIN_REFUSED, PRECONDITION_FAILED
-from umbel.wire.message import MessageLimits
+from umbel.wire.attempts import ATTEMPTS
+from umbel.wire.message import Delivery, MessageLimits
 
-logger = logging.getLogger("umbel.brokers.amqp")
 
-
-class Session(asyncio.Protocol):
-    """A connection that is open or lost; it never reconnects. Made by `Session.open`.
+class AsyncConnection(asyncio.Protocol):
+    """A connection that is open or lost; it never reconnects. Made by `AsyncConnection.open`.
 
     Whoever opens it is told of deliveries (a list for each chunk), confirms and events by three plain functions.
     """
@@ -56,7 +52,7 @@ class Session(asyncio.Protocol):
         self._topology = asyncio.Lock()
 
     @classmethod
-    async def open(cls, address: Address, limits: MessageLimits) -> Session:
+    async def open(cls, address: Address, limits: MessageLimits) -> AsyncConnection:
         """Connect and do the handshake.
 
         Raises:
@@ -68,20 +64,20 @@ class Session(asyncio.Protocol):
         if address.tls is not None:
             context = tls_context(address.tls)
             name = address.tls.get("server_hostname") or address.host
-        session = cls(address, limits)
+        connection = cls(address, limits)
         try:
             async with asyncio.timeout(address.connect_timeout):
-                await loop.create_connection(lambda: session, address.host, address.port, ssl=context, server_hostname=name)
-                await session._opened
+                await loop.create_connection(lambda: connection, address.host, address.port, ssl=context, server_hostname=name)
+                await connection._opened
         except TimeoutError as error:
-            session._lose("no answer in time")
+            connection._lose("no answer in time")
             raise OperationalError(f"cannot connect to {address}: no answer in {address.connect_timeout:g} s") from error
         except OSError as error:
             raise OperationalError(f"cannot connect to {address}: {cause(error)}") from error
         except BaseException:
-            session._lose("not opened")
+            connection._lose("not opened")
             raise
-        return session
+        return connection
 
     # asyncio.Protocol
 
@@ -183,27 +179,6 @@ class Session(asyncio.Protocol):
                 raise
             await self._close_channel(TOPOLOGY_CHANNEL)
         return None
-
-    async def declare_as_it_is(self, queue: Queue) -> tuple[str | None, str | None]:
-        """Declare a queue, or use it as it is; returns what the broker has against its arguments, and why the queue is not there.
-
-        Raises:
-            OperationalError: the connection was lost.
-        """
-        refusal = None
-        try:
-            refusal = await self.declare(declare_queue(queue))
-            if refusal is not None:
-                logger.warning(
-                    "queue %r exists with other arguments than %r and is used as it is: %s", queue.name, dict(queue.arguments), refusal
-                )
-        except ChannelError as error:
-            logger.warning("queue %r cannot be declared: %s", queue.name, error)
-        try:  # consuming from a missing queue would close the channel and with it every delivery on it
-            await self.declare([look_at_queue(queue)])
-        except ChannelError as error:
-            return refusal, str(error)
-        return refusal, None
 
     async def _close_channel(self, channel: int) -> None:
         await self.ask(method(commands.Channel.Close, reply_code=200, reply_text="", class_id=0, method_id=0), channel)

@@ -27,7 +27,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Final, TypeVar
 
-from umbel.brokers.urls import parse
+from umbel.clients.urls import parse
 from umbel.errors import ImproperlyConfigured, OperationalError
 from umbel.runtime import lifetime
 from umbel.runtime.clock import SYSTEM
@@ -311,7 +311,7 @@ def _version(connection: sqlite3.Connection) -> object:
 
 
 def _statements() -> list[str]:
-    text = files("umbel.brokers.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
+    text = files("umbel.clients.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
     found, statement = [], ""
     for line in text.splitlines(keepends=True):
         statement += line

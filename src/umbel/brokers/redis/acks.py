@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from umbel.brokers.redis.claiming import RedisDelivery
-from umbel.brokers.redis.link import Link
-from umbel.brokers.redis.replies import is_refusing_writes, is_transient
-from umbel.brokers.redis.streaming import ConnectionLost, StreamConnection
+from umbel.clients.redis.connection_async import AsyncConnection, ConnectionLost
+from umbel.clients.redis.link import Link
+from umbel.clients.redis.replies import is_refusing_writes, is_transient
 from umbel.wire.redis import envelope, scripts
 from umbel.wire.redis.keys import Keys
 from umbel.wire.redis.resp import Argument, ReplyError
@@ -18,7 +18,7 @@ from umbel.wire.redis.resp import Argument, ReplyError
 logger = logging.getLogger("umbel.brokers.redis")
 
 
-class Settlements:
+class Acks:
     """What has been decided of deliveries and is on its way to the server.
 
     Args:
@@ -68,7 +68,7 @@ class Settlements:
             self._follow(self._finish_returns(connection, returned))
         self._on_sent()
 
-    def _send_acks(self, connection: StreamConnection, tags: list[bytes]) -> list[asyncio.Future[Any]]:
+    def _send_acks(self, connection: AsyncConnection, tags: list[bytes]) -> list[asyncio.Future[Any]]:
         """HDEL and ZREM: the tags are packed once for both, which is most of the work."""
         packed = b"".join([_bulk(tag) for tag in tags])
         head = b"*%d\r\n" % (len(tags) + 2)
@@ -89,7 +89,7 @@ class Settlements:
             self._acks = tags + self._acks
             self._plan()
 
-    async def _finish_returns(self, connection: StreamConnection, returned: list[RedisDelivery]) -> None:
+    async def _finish_returns(self, connection: AsyncConnection, returned: list[RedisDelivery]) -> None:
         try:
             await self._put_back(connection, returned)
         except (ConnectionLost, ReplyError) as error:
@@ -107,7 +107,7 @@ class Settlements:
             self._link.drop(f"Redis refused {doing}: {error}")
         return False
 
-    async def _put_back(self, connection: StreamConnection, returned: Sequence[RedisDelivery]) -> None:
+    async def _put_back(self, connection: AsyncConnection, returned: Sequence[RedisDelivery]) -> None:
         """To the front of their lists, in their old order."""
         names = [self._keys.list_for(delivery.queue, delivery.properties.get("priority")) for delivery in returned]
         lists = {name: number for number, name in enumerate(dict.fromkeys(names), 1)}

@@ -2,8 +2,8 @@ import ssl
 
 import pytest
 
-from umbel.brokers.amqp.addresses import address, addresses, in_order, tls_context
 from umbel.brokers.base import BrokerOptions
+from umbel.clients.amqp.addresses import address, addresses, in_order, tls_context
 from umbel.errors import ImproperlyConfigured
 
 

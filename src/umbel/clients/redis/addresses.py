@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from umbel.brokers import urls
-from umbel.brokers.urls import Url
+from umbel.clients import urls
+from umbel.clients.urls import Url
 from umbel.errors import ImproperlyConfigured, OperationalError
 
 DEFAULT_PORT, SENTINEL_PORT = 6379, 26379

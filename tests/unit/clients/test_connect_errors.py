@@ -3,7 +3,7 @@ import ssl
 
 import pytest
 
-from umbel.brokers.reaching import cause
+from umbel.clients.connect_errors import cause
 
 
 def tls_error(reason):

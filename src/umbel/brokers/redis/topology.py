@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from umbel.brokers.exchanges import matches, rules_of
-from umbel.brokers.redis.blocking import Connection
 from umbel.brokers.topology import Queue
+from umbel.clients.redis.connection_blocking import BlockingConnection
 from umbel.wire.redis.keys import Keys, topic_pattern
 from umbel.wire.redis.resp import Argument
 
@@ -38,7 +38,7 @@ class Table:
                 self._rules.append(("fanout" if self.is_fanout else "topic" if pattern else "direct", key, queue))
 
     @classmethod
-    def read(cls, connection: Connection, keys: Keys, exchange: str) -> Table:
+    def read(cls, connection: BlockingConnection, keys: Keys, exchange: str) -> Table:
         """The bindings there are now."""
         commands: list[tuple[Argument, ...]] = [
             ("HGET", keys.exchanges, exchange),

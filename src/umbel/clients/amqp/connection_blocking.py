@@ -11,9 +11,9 @@ from typing import Any
 
 from pamqp import base, commands
 
-from umbel.brokers.amqp.addresses import Address, in_order, tls_context
-from umbel.brokers.base import ATTEMPTS, Delivery
-from umbel.brokers.reaching import cause
+from umbel.clients.amqp.addresses import Address, in_order, tls_context
+from umbel.clients.amqp.channels import ChannelError
+from umbel.clients.connect_errors import cause
 from umbel.errors import AccessRefused, OperationalError, ProtocolError
 from umbel.runtime import readiness
 from umbel.runtime.clock import SYSTEM
@@ -21,19 +21,11 @@ from umbel.wire.amqp import events
 from umbel.wire.amqp.connection import Connection, State
 from umbel.wire.amqp.fastpath import Receiver
 from umbel.wire.amqp.methods import method
-from umbel.wire.amqp.refusals import LOGIN_REFUSED, PRECONDITION_FAILED, is_permanent
-from umbel.wire.message import MessageLimits
+from umbel.wire.amqp.refusals import LOGIN_REFUSED, PRECONDITION_FAILED
+from umbel.wire.attempts import ATTEMPTS
+from umbel.wire.message import Delivery, MessageLimits
 
 _CHUNK = 1 << 17
-
-
-class ChannelError(OperationalError):
-    """The broker closed the channel."""
-
-    def __init__(self, code: int, text: str) -> None:
-        self.code = code
-        self.text = text
-        super().__init__(f"RabbitMQ refused the operation: {code} {text}", permanent=is_permanent(code))
 
 
 def open_socket(address: Address, timeout: float) -> socket.socket:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from umbel.brokers.reaching import cause
-from umbel.brokers.redis.address import Address, Sentinels
-from umbel.brokers.redis.replies import translate
+from umbel.clients.connect_errors import cause
+from umbel.clients.redis.addresses import Address, Sentinels
+from umbel.clients.redis.replies import translate
 from umbel.errors import AccessRefused, OperationalError, ProtocolError
 from umbel.runtime import readiness
 from umbel.wire.redis.resp import Argument, Parser, ReplyError, pack_all
@@ -37,7 +37,7 @@ def locate(sentinels: Sentinels) -> tuple[str, int]:
     for node in sentinels.addresses:
         share = node.connect_timeout / len(sentinels.addresses)
         try:
-            with contextlib.closing(Connection.open(replace(node, connect_timeout=share), share)) as connection:
+            with contextlib.closing(BlockingConnection.open(replace(node, connect_timeout=share), share)) as connection:
                 answer, others = connection.pipeline(
                     [("SENTINEL", "GET-MASTER-ADDR-BY-NAME", sentinels.service), ("SENTINEL", "SENTINELS", sentinels.service)]
                 )
@@ -80,7 +80,7 @@ def open_socket(address: Address) -> socket.socket:
     return sock
 
 
-class Connection:
+class BlockingConnection:
     """One connection for one thread at a time. After any `OperationalError` about the connection it must be closed."""
 
     __slots__ = ("_parser", "_replies", "address", "pid", "sock", "timeout", "unsent")
@@ -97,7 +97,7 @@ class Connection:
         self._replies: list[Any] = []
 
     @classmethod
-    def open(cls, address: Address, timeout: float = 10.0) -> Connection:
+    def open(cls, address: Address, timeout: float = 10.0) -> BlockingConnection:
         """Connect and log in.
 
         Raises:
@@ -120,7 +120,7 @@ class Connection:
         return connection
 
     @classmethod
-    def open_any(cls, candidates: Sequence[Address], timeout: float = 10.0) -> Connection:
+    def open_any(cls, candidates: Sequence[Address], timeout: float = 10.0) -> BlockingConnection:
         """`open` the first of these that answers.
 
         Raises:
@@ -267,9 +267,9 @@ class KeptConnection:
     def __init__(self, candidates: Sequence[Address], timeout: float = 10.0) -> None:
         self._candidates = candidates
         self._timeout = timeout
-        self._connection: Connection | None = None
+        self._connection: BlockingConnection | None = None
 
-    def connection(self) -> Connection:
+    def connection(self) -> BlockingConnection:
         """The open connection, or a new one."""
         connection = self._connection
         if connection is not None and connection.pid != os.getpid():
@@ -279,10 +279,10 @@ class KeptConnection:
             connection.close()
             connection = None
         if connection is None:
-            connection = self._connection = Connection.open_any(self._candidates, self._timeout)
+            connection = self._connection = BlockingConnection.open_any(self._candidates, self._timeout)
         return connection
 
-    def use(self, work: Callable[[Connection], Any], *, attempts: int = 2) -> Any:
+    def use(self, work: Callable[[BlockingConnection], Any], *, attempts: int = 2) -> Any:
         """Do some work that may be done twice, once more over a new connection when the old one breaks.
 
         Raises:

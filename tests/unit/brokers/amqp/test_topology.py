@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from umbel.brokers.amqp.declaring import (
+from umbel.brokers.amqp.topology import (
     LEVELS,
     LONGEST_DELAY,
     bind_delayed,

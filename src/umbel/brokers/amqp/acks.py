@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from pamqp import base
 
-from umbel.brokers.amqp.addresses import Address
 from umbel.brokers.amqp.holding import Holding
 from umbel.brokers.amqp.moving import COUNT, DUE, HELD, Mover, blamed, cleaned, dead, delayed, portions, restored, returned
-from umbel.brokers.amqp.session import Session
 from umbel.brokers.base import BrokerOptions, Delivery
+from umbel.clients.amqp.addresses import Address
+from umbel.clients.amqp.connection_async import AsyncConnection
 from umbel.errors import OperationalError, PublishError
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
@@ -42,7 +42,7 @@ _STREAM = "x-stream-offset"
 _MOST_EARLY = 2.0
 
 
-class Settlements:
+class Acks:
     """See the module.
 
     Args:
@@ -64,7 +64,7 @@ class Settlements:
         self.epoch = 0
         self.unsettled: dict[int, Delivery] = {}
         #: The connection of this epoch; ``None`` between two.
-        self.session: Session | None = None
+        self.connection: AsyncConnection | None = None
         self.holding: Holding | None = None
         #: Queues that may count what comes back, and drop a message that did so too often (a delivery limit): quorum queues.
         self.counting: set[str] = set()
@@ -87,20 +87,20 @@ class Settlements:
         #: Messages that are being put back into their queues as copies.
         self._restoring: dict[Delivery, asyncio.Task[None]] = {}
 
-    def begin_epoch(self, session: Session) -> None:
+    def begin_epoch(self, connection: AsyncConnection) -> None:
         """A new channel: tags start again."""
         self.epoch += 1
-        self.session = session
+        self.connection = connection
         self.holding = None
         self._settling = Settling()
         self._old = []
-        session.core.receiver.epoch = self.epoch
-        session.core.receiver.queues.clear()
+        connection.core.receiver.epoch = self.epoch
+        connection.core.receiver.queues.clear()
 
     def end_epoch(self) -> list[Delivery]:
         """All that is unsettled goes back to the broker; returns it."""
         self.epoch += 1
-        self.session = None
+        self.connection = None
         self.holding = None
         lost = list(self.unsettled.values())
         self.unsettled.clear()
@@ -184,10 +184,10 @@ class Settlements:
 
     def write_acks(self) -> None:
         """Send the acknowledgements there are."""
-        if self.session is not None:
+        if self.connection is not None:
             upto, singles = self._settling.take()
             if upto or singles:
-                self.session.write(render_acks(CHANNEL, upto, singles))
+                self.connection.write(render_acks(CHANNEL, upto, singles))
 
     async def flush(self, question: Callable[[], base.Frame]) -> None:
         """Return when the broker has all settlements.
@@ -195,11 +195,11 @@ class Settlements:
         Args:
             question: makes a harmless method. The broker handles a channel's methods in order, so an answer means that the acks are with it.
         """
-        session = self.session
-        if session is not None:
+        connection = self.connection
+        if connection is not None:
             self.write_acks()
             with contextlib.suppress(OperationalError):  # lost: then there is nothing left to settle
-                await session.ask(question(), CHANNEL)
+                await connection.ask(question(), CHANNEL)
 
     # handing back
 
@@ -217,8 +217,8 @@ class Settlements:
         for each in plain:
             del self.unsettled[each.tag]
             self._settling.settled(each.tag)
-        if plain and self.session is not None:
-            self.session.write(b"".join([render_requeue(CHANNEL, each.tag) for each in plain]))
+        if plain and self.connection is not None:
+            self.connection.write(b"".join([render_requeue(CHANNEL, each.tag) for each in plain]))
             if self.holding is not None:
                 self._forget(self.holding, plain)
             self._on_settled(plain)
@@ -245,7 +245,7 @@ class Settlements:
             await self._mover.check_taking()
             for some in portions(deliveries, _AT_ONCE):
                 ours = [each for each in some if self.owns(each)]
-                if self.session is None or self.session.lost is not None:
+                if self.connection is None or self.connection.lost is not None:
                     return  # they go back with the connection
                 errors = await self._mover.to_queues([(returned(each), each.queue) for each in ours])
                 self.ack([each for each, error in zip(ours, errors, strict=True) if error is None])
@@ -271,7 +271,7 @@ class Settlements:
     async def _restore_one(self, delivery: Delivery) -> None:
         """As often as it takes: nobody else knows any more that this message is here."""
         for pause in delays(0.1, most=5.0):
-            if not self.owns(delivery) or self.session is None or self.session.lost is not None:
+            if not self.owns(delivery) or self.connection is None or self.connection.lost is not None:
                 return  # it goes back with the connection
             try:
                 await self._mover.to_queue(restored(delivery), delivery.queue)
@@ -284,7 +284,7 @@ class Settlements:
 
     async def aclose(self) -> None:
         """Hand back what is held, and what would be counted; the rest goes back with the connection."""
-        if self.session is not None:
+        if self.connection is not None:
             self.requeue([each for each in self.unsettled.values() if each.tag < 0 or self._is_counted(each)])
         if self._restoring:
             _, late = await asyncio.wait(set(self._restoring.values()), timeout=self._patience)
@@ -302,9 +302,9 @@ class Settlements:
 
     async def begin(self, delivery: Delivery, question: Callable[[], base.Frame]) -> None:
         """Exchange a redelivered message for a copy that says that it ran; see `umbel.brokers.amqp.holding`."""
-        if not delivery.redelivered or self.session is None or not self.owns(delivery):
+        if not delivery.redelivered or self.connection is None or not self.owns(delivery):
             return
-        holding = self._ensure_holding(self.session)
+        holding = self._ensure_holding(self.connection)
         holding.apart.add(delivery)
         await self._narrow()
         while (other := self._exchanging.get(delivery)) is not None:
@@ -323,11 +323,11 @@ class Settlements:
         Args:
             fixed: queues whose messages are left as they are.
         """
-        session, fresh = self.session, set[Delivery]()
+        connection, fresh = self.connection, set[Delivery]()
         known = [each for tag in self._old if (each := self.unsettled.get(tag)) is not None]
         old = [each for each in known if each.queue not in fixed and each.flaw is None and each not in self._exchanging | self._restoring]
-        if old and session is not None:
-            holding = self._ensure_holding(session)
+        if old and connection is not None:
+            holding = self._ensure_holding(connection)
             holding.apart.update(old)
             await self._narrow()
             for start in range(0, len(old), _AT_ONCE):
@@ -348,9 +348,9 @@ class Settlements:
         while self._exchanging:
             await asyncio.wait(list(self._exchanging.values()))
 
-    def _ensure_holding(self, session: Session) -> Holding:
+    def _ensure_holding(self, connection: AsyncConnection) -> Holding:
         if self.holding is None:
-            self.holding = Holding(session, self._mover.to_queue)
+            self.holding = Holding(connection, self._mover.to_queue)
         return self.holding
 
     async def _exchange(self, delivery: Delivery, holding: Holding) -> bool:

@@ -19,9 +19,6 @@ from umbel.brokers.base import DEAD_SUFFIX
 from umbel.brokers.topology import Exchange, Queue
 from umbel.wire.amqp.methods import method
 
-#: Opened to declare something and closed again, on connections of clients and workers alike: a refusal closes no channel that matters.
-#: Messages travel on channels 1 and 2.
-TOPOLOGY_CHANNEL: Final = 3
 #: Levels of the delayed-delivery exchanges: 28 bits of seconds, eight and a half years.
 LEVELS: Final = 28
 LONGEST_DELAY: Final = (1 << LEVELS) - 1

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from umbel.brokers.base import Delivery
-from umbel.brokers.redis.address import Address
-from umbel.brokers.redis.bindings import binding_commands
-from umbel.brokers.redis.blocking import Connection, KeptConnection
 from umbel.brokers.redis.claiming import RedisDelivery, read
-from umbel.brokers.redis.replies import translate
+from umbel.brokers.redis.topology import binding_commands
 from umbel.brokers.topology import Queue
+from umbel.clients.redis.addresses import Address
+from umbel.clients.redis.connection_blocking import BlockingConnection, KeptConnection
+from umbel.clients.redis.replies import translate
 from umbel.wire.message import INSPECTION
 from umbel.wire.redis import envelope, scripts
 from umbel.wire.redis.keys import TAG_PREFIX, Keys
@@ -44,7 +44,7 @@ class RedisQueueClient:
                 raise translate(reply, "an operation on a queue")
         return replies
 
-    def _once(self, work: Callable[[Connection], Any]) -> Any:
+    def _once(self, work: Callable[[BlockingConnection], Any]) -> Any:
         return self._kept.use(work, attempts=1)
 
     def declare(self, queue: Queue) -> None:
@@ -135,7 +135,7 @@ class RedisQueueClient:
         self._kept.use(lambda connection: connection.run(scripts.load("move"), [keys.unacked, keys.unacked_index, *lists], arguments))
 
 
-def _scan(connection: Connection, pattern: str) -> list[bytes]:
+def _scan(connection: BlockingConnection, pattern: str) -> list[bytes]:
     found: set[bytes] = set()
     cursor: Any = b"0"
     while True:

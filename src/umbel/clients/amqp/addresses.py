@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from umbel._version import __version__
-from umbel.brokers import urls
-from umbel.brokers.base import BrokerOptions
+from umbel.clients import urls
+from umbel.clients.base import ConnectionOptions
 from umbel.errors import ImproperlyConfigured
 from umbel.wire.amqp.connection import Login
 from umbel.wire.amqp.fastpath import DEFAULT_FRAME_MAX
@@ -50,7 +50,7 @@ class Address:
         return self.public
 
 
-def addresses(options: BrokerOptions, *, heartbeat: float) -> tuple[Address, ...]:
+def addresses(options: ConnectionOptions, *, heartbeat: float) -> tuple[Address, ...]:
     """All nodes of a failover list.
 
     Raises:
@@ -61,7 +61,7 @@ def addresses(options: BrokerOptions, *, heartbeat: float) -> tuple[Address, ...
     return tuple(address(text, options, heartbeat=heartbeat) for text in options.urls)
 
 
-def address(text: str, options: BrokerOptions, *, heartbeat: float) -> Address:
+def address(text: str, options: ConnectionOptions, *, heartbeat: float) -> Address:
     """One node. Virtual hosts follow Celery: ``amqp://h``, ``amqp://h/`` and ``amqp://h//`` are ``/``; ``amqp://h/name`` is ``name``."""
     url = urls.parse(text)
     tls = _tls(url, options)
@@ -84,7 +84,7 @@ def address(text: str, options: BrokerOptions, *, heartbeat: float) -> Address:
     )
 
 
-def _login(url: urls.Url, options: BrokerOptions, heartbeat: float) -> Login:
+def _login(url: urls.Url, options: ConnectionOptions, heartbeat: float) -> Login:
     mechanism = (options.login_method or url.query.get("login_method") or url.query.get("auth_mechanism") or "PLAIN").upper()
     if mechanism not in _METHODS:
         raise ImproperlyConfigured(f"the login method {mechanism!r} is not known: expected {', '.join(_METHODS)}")
@@ -123,7 +123,7 @@ def _number(text: str | None, name: str, default: float) -> float:
         raise ImproperlyConfigured(f"{name} in the broker URL is {text!r}: expected a number of seconds") from error
 
 
-def _tls(url: urls.Url, options: BrokerOptions) -> Mapping[str, Any] | None:
+def _tls(url: urls.Url, options: ConnectionOptions) -> Mapping[str, Any] | None:
     asked = options.ssl
     truth = (url.query.get("ssl") or "").lower() in ("true", "1", "yes", "on")
     if url.scheme != "amqps" and not asked and not truth:

@@ -1,0 +1,1 @@
+"""Connections to RabbitMQ and other AMQP 0-9-1 servers."""
