@@ -14,7 +14,7 @@ def test_they_are_the_same_things():
         errors.SoftTimeLimitExceeded,
     ]
     assert (setup_logging, task_failure, worker_process_init) == (hooks.setup_logging, hooks.task_failure, hooks.worker_process_init)
-    assert AsyncResult.__module__ == "umbel.results.handles"
+    assert AsyncResult.__module__ == "umbel.results.handles.async_result"
     with allow_join_result():
         pass
 

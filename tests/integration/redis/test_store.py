@@ -9,10 +9,9 @@ import redis
 
 from umbel.errors import EncodeError, OperationalError
 from umbel.messages.ids import uuid7
-from umbel.results import redis_loops
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record
-from umbel.results.redis import connect
+from umbel.results.redis import connect, loops
 
 pytestmark = pytest.mark.redis
 
@@ -134,8 +133,8 @@ def test_a_coroutines_wait_outlives_its_connection(private):
 
 
 def test_a_coroutines_wait_outlives_a_silent_server(private, monkeypatch):
-    monkeypatch.setattr(redis_loops, "_SILENCE", 0.3)
-    monkeypatch.setattr(redis_loops, "PATIENCE", 5.0)
+    monkeypatch.setattr(loops, "_SILENCE", 0.3)
+    monkeypatch.setattr(loops, "PATIENCE", 5.0)
     store = connect(StoreOptions(url=private.url(), expires=60))
     task_id = new()
 

@@ -15,10 +15,9 @@ from system.processes import eventually
 from umbel import errors
 from umbel.errors import AccessRefused
 from umbel.messages.ids import uuid7
-from umbel.results import redis_watch
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record
-from umbel.results.redis import connect
+from umbel.results.redis import connect, watch
 
 pytestmark = pytest.mark.redis
 
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.redis
 @pytest.fixture(autouse=True)
 def nothing_is_read_again(monkeypatch):
     """What is not announced, or wakes nobody, is not noticed two seconds later: it is an error."""
-    monkeypatch.setattr(redis_watch, "READ_AGAIN", 60.0)
+    monkeypatch.setattr(watch, "READ_AGAIN", 60.0)
 
 
 @pytest.fixture
@@ -184,14 +183,14 @@ def test_a_reader_whose_time_is_up_lets_another_one_read(make, client):
 
 def test_an_interrupted_reader_lets_another_one_read(make, client, monkeypatch):
     store, writer = make(), make()
-    genuine, interrupt = redis_watch.wait_ready, threading.Event()
+    genuine, interrupt = watch.wait_ready, threading.Event()
 
     def wait_ready(*arguments, **options):
         if interrupt.is_set() and threading.current_thread() is reader:
             raise KeyboardInterrupt
         return genuine(*arguments, **options)
 
-    monkeypatch.setattr(redis_watch, "wait_ready", wait_ready)
+    monkeypatch.setattr(watch, "wait_ready", wait_ready)
     reader = Waiter(store)
     until_subscribed(client, [reader])
     other = Waiter(store)

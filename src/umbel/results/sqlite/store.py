@@ -18,7 +18,7 @@ from umbel.clients.sqlite.doorbell import RESULTS, Bell
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record, sent
 from umbel.results.packing import Packed, pack, unpack
-from umbel.results.sqlite_watch import Watch, select
+from umbel.results.sqlite.watch import Watch, select
 from umbel.results.waiting import Waiting
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.wire import serializers

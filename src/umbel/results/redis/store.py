@@ -19,8 +19,8 @@ from umbel.errors import BackendStoreError, DecodeError, EncodeError, Improperly
 from umbel.results.base import StoreOptions
 from umbel.results.meta import MetaCodec, is_terminal
 from umbel.results.model import Record, sent
-from umbel.results.redis_loops import LoopWaiter
-from umbel.results.redis_watch import Connections, Watch
+from umbel.results.redis.loops import LoopWaiter
+from umbel.results.redis.watch import Connections, Watch
 from umbel.results.waiting import late
 from umbel.runtime import lifetime
 from umbel.wire.redis import keys, scripts

@@ -1,4 +1,4 @@
-"""Waiting for keys of Redis to be announced, in the coroutines of an event loop. How, says `umbel.results.redis_watch`."""
+"""Waiting for keys of Redis to be announced, in the coroutines of an event loop. How, says `umbel.results.redis.watch`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from umbel.clients.redis.addresses import Address
 from umbel.clients.redis.connection_async import AsyncConnection, ConnectionLost
 from umbel.clients.redis.replies import translate
 from umbel.errors import AccessRefused, OperationalError
-from umbel.results.redis_watch import PATIENCE, READ_AGAIN
+from umbel.results.redis.watch import PATIENCE, READ_AGAIN
 from umbel.runtime.backoff import delays
 from umbel.wire.redis.resp import Push, ReplyError, pack
 

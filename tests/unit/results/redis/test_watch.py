@@ -8,15 +8,15 @@ import pytest
 
 from umbel.clients.redis.addresses import Address
 from umbel.errors import OperationalError
-from umbel.results import redis_watch
-from umbel.results.redis_watch import Connections
+from umbel.results.redis import watch
+from umbel.results.redis.watch import Connections
 from umbel.wire.redis.resp import ReplyError
 
 
 @pytest.fixture
 def away(monkeypatch):
     """Connections to a server that does not answer."""
-    monkeypatch.setattr(redis_watch, "_HICCUP", 0.1)
+    monkeypatch.setattr(watch, "_HICCUP", 0.1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
         yield Connections([Address(host="127.0.0.1", port=taken.getsockname()[1])], 1.0, 1)

@@ -1,0 +1,239 @@
+"""`AsyncResult`: what a caller holds of a task (Celery 5.7's interface)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from umbel import planned, states
+from umbel.errors import IncompleteStream, TimeoutError
+from umbel.messages import ids
+from umbel.results.handles import joining
+from umbel.results.handles.record_view import RecordView
+from umbel.results.model import Record
+
+R = TypeVar("R")
+
+
+class AsyncResult(RecordView, Generic[R]):
+    """The result of a task, now or later.
+
+    Args:
+        id: the task's id.
+        backend: the result store; the app's when not given.
+        task_name: shown where no record tells it.
+        app: the current app when not given.
+        parent: the result of the task before it in a chain.
+    """
+
+    TimeoutError = TimeoutError
+
+    parent: AsyncResult[Any] | None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.id}>"
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, AsyncResult):
+            return self.id == other.id
+        return self.id == other if isinstance(other, str) else NotImplemented
+
+    def __copy__(self) -> AsyncResult[R]:
+        return self.__class__(*self.__reduce__()[1])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.__class__, (self.id, None, self._task_name, None, self.parent)
+
+    def as_tuple(self) -> tuple[tuple[str, Any], None]:
+        """Its form inside other messages and results: ``((id, parent), None)``."""
+        return (self.id, self.parent.as_tuple() if self.parent else None), None
+
+    def as_list(self) -> list[str]:
+        """The ids of this task and those before it."""
+        return [self.id, *(self.parent.as_list() if self.parent else [])]
+
+    # waiting
+
+    def get(  # noqa: PLR0913, PLR0917 - Celery's interface
+        self,
+        timeout: float | None = None,
+        propagate: bool = True,
+        interval: float = 0.5,
+        no_ack: bool = True,
+        follow_parents: bool = True,
+        callback: Callable[[str, Any], object] | None = None,
+        on_message: Callable[[dict[str, Any]], object] | None = None,
+        on_interval: Callable[[], object] | None = None,
+        disable_sync_subtasks: bool = True,
+        EXCEPTION_STATES: object = None,  # noqa: N803 - Celery's
+        PROPAGATE_STATES: object = None,  # noqa: N803
+    ) -> R:
+        """Wait until the task has ended; return what it returned or raise what it raised.
+
+        Args:
+            timeout: seconds; ``None`` is for ever.
+            propagate: raise the task's exception; else return it.
+            interval: seconds between two calls of ``on_interval``; results are pushed, not polled for.
+            no_ack: without meaning here.
+            follow_parents: raise the exception of a task before it in its chain too.
+            callback: called with the id and the value.
+            on_message: called with each stored state seen while waiting, as a mapping.
+            on_interval: called every ``interval`` seconds.
+            disable_sync_subtasks: refuse to wait inside a task.
+            EXCEPTION_STATES: without meaning here, as is the next.
+
+        Raises:
+            TimeoutError: it has not ended in time.
+            ResultExpired: it is gone, or waits or runs for longer than results are kept. A `TimeoutError`, too: raised when the time is over, and at
+                once where ``timeout`` is ``None``.
+            UnknownTaskId: it was never sent.
+            RuntimeError: called inside a task.
+        """
+        del no_ack, EXCEPTION_STATES, PROPAGATE_STATES
+        if self.ignored:
+            return cast("R", None)
+        if disable_sync_subtasks:
+            joining.assert_will_not_block()
+        watched = follow_parents and propagate and self.parent is not None
+        if watched:
+            self._raise_for_parents()
+        if self._final is None:
+            guess = joining.refuse_hopeless(self, timeout)
+            seen = joining.as_meta(on_message) if on_message is not None else None
+            with joining.timing_out_as(guess):
+                if watched or on_interval is not None:
+                    between = self._raise_for_parents if watched else None
+                    self._finish(joining.wait_in_slices(self, timeout, interval, seen, (between, on_interval)))
+                else:
+                    self._finish(self.backend.wait(self.id, timeout, seen))
+            if seen is not None:
+                seen(cast("Record", self._final))
+        return self._outcome(propagate, callback)
+
+    wait = get
+
+    async def aget(
+        self,
+        timeout: float | None = None,
+        propagate: bool = True,
+        callback: Callable[[str, Any], object] | None = None,
+        disable_sync_subtasks: bool = True,
+    ) -> R:
+        """`get` for coroutines; never blocks the event loop."""
+        import asyncio
+
+        if self.ignored:
+            return cast("R", None)
+        if disable_sync_subtasks:
+            joining.assert_will_not_block()
+        if self._final is None:
+            guess = await asyncio.to_thread(joining.refuse_hopeless, self, timeout) if ids.begins_at(self.id) is not None else None
+            with joining.timing_out_as(guess):
+                self._finish(await self.backend.wait_async(self.id, timeout))
+        return self._outcome(propagate, callback)
+
+    def _raise_for_parents(self) -> None:
+        node = self.parent
+        while node is not None:
+            node.maybe_throw()
+            node = node.parent
+
+    def _outcome(self, propagate: bool, callback: Callable[[str, Any], object] | None) -> R:
+        if propagate:
+            self.maybe_throw(callback=callback)
+        elif callback is not None:
+            callback(self.id, self._value)
+        return cast("R", self._value)
+
+    def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], object] | None = None) -> Any:
+        """Raise the task's exception if it has failed or was revoked; else return its value."""
+        record = self._record()
+        value = None if record is None else self.result
+        if record is not None and propagate and record.status in states.PROPAGATE_STATES:
+            self.throw(value, record.traceback)
+        if callback is not None:
+            callback(self.id, value)
+        return value
+
+    maybe_reraise = maybe_throw
+
+    def throw(self, value: Any, traceback: str | None = None) -> None:
+        """Raise an exception, with the worker's traceback as a note."""
+        error = value if isinstance(value, BaseException) else Exception(value)
+        if traceback and not getattr(error, "__notes__", None):
+            error.add_note(f"\nOn the worker:\n{traceback.rstrip()}")
+        raise error.with_traceback(None)  # that of the last time it was raised has nothing to do with this one
+
+    def then(
+        self, callback: Callable[[Any], object], on_error: Callable[[Any], object] | None = None, weak: bool = False
+    ) -> Callable[[Any], object]:
+        """Call back with this handle (or ``on_error`` with the exception) as soon as this handle learns that the task has ended."""
+        del weak
+        if self._final is not None:
+            self._tell(callback, on_error)
+        else:
+            self._callbacks.append((callback, on_error))
+        return callback
+
+    def forget(self) -> None:
+        """Drop the record, and those of the tasks before it."""
+        self._final = None
+        if self.parent is not None:
+            self.parent.forget()
+        self.backend.forget([self.id])
+
+    # what it has led to
+
+    @property
+    def children(self) -> list[AsyncResult[Any]] | None:
+        """The tasks this one has sent; ``None`` where nothing is known."""
+        record = self._record()
+        if record is None or record.children is None:
+            return None
+        return [result for child in record.children for result in self._children_of(child)]
+
+    def _children_of(self, child: Any) -> list[AsyncResult[Any]]:
+        if isinstance(child, AsyncResult):
+            return [child]
+        try:
+            (task_id, parent), members = child
+            if members:  # a group: its members
+                return [result for member in members for result in self._children_of(member)]
+            parents = self._children_of(parent) if isinstance(parent, (list, tuple)) else []
+            return [AsyncResult(task_id, self._store, app=self._app, parent=parents[0] if parents else None)]
+        except (TypeError, ValueError):
+            return [AsyncResult(str(child), self._store, app=self._app)]
+
+    def iterdeps(self, intermediate: bool = False) -> Iterator[tuple[AsyncResult[Any] | None, AsyncResult[Any]]]:
+        """(parent, result) of this task and all that came of it, the nearest first.
+
+        Raises:
+            IncompleteStream: one has not ended, unless ``intermediate``.
+        """
+        waiting: list[tuple[AsyncResult[Any] | None, AsyncResult[Any]]] = [(None, self)]
+        while waiting:
+            parent, node = waiting.pop(0)
+            yield parent, node
+            if node.ready():
+                waiting += [(node, child) for child in node.children or ()]
+            elif not intermediate:
+                raise IncompleteStream
+
+    def collect(self, intermediate: bool = False, **options: Any) -> Iterator[tuple[AsyncResult[Any], Any]]:
+        """(result, value) of this task and all that came of it."""
+        for _, node in self.iterdeps(intermediate):
+            yield node, node.get(**options)
+
+    def get_leaf(self) -> Any:
+        """The value of the last task that came of this one."""
+        return list(self.collect())[-1][1]
+
+
+if not TYPE_CHECKING:  # for type checkers there is no such attribute
+    AsyncResult.__getattr__ = planned.teller("a result", planned.RESULT)
