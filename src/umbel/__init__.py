@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from umbel.app.proxies import current_app, current_task
     from umbel.app.proxies import new_id as uuid
     from umbel.app.shared import shared_task
-    from umbel.app.tasks import Task
+    from umbel.app.task.task import Task
     from umbel.brokers.topology import Binding, Exchange, Queue
     from umbel.current import allow_join_result
     from umbel.results.handles import AsyncResult, EagerResult
@@ -33,7 +33,7 @@ _WHERE = {
     "Periodic": "umbel.runtime.service",
     "Queue": "umbel.brokers.topology",
     "Service": "umbel.runtime.service",
-    "Task": "umbel.app.tasks",
+    "Task": "umbel.app.task.task",
     "Umbel": "umbel.app.app",
     "allow_join_result": "umbel.current",
     "current_app": "umbel.app.proxies",

@@ -22,7 +22,8 @@ from umbel.app.sending.options import PublishOptions, arguments
 from umbel.app.sending.outbox import Outbox
 from umbel.app.sending.queues import Queues, queue_defaults
 from umbel.app.sending.routing import Router, compile_routes
-from umbel.app.tasks import Task, make_task
+from umbel.app.task.making import make_task
+from umbel.app.task.task import Task
 from umbel.brokers.base import Broker, Publisher
 from umbel.control.client import Control
 from umbel.execution.execute import TaskRunner

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from umbel.app.app import Umbel
-from umbel.app.tasks import Task
+from umbel.app.task.task import Task
 from umbel.errors import ImproperlyConfigured
 
 #: Attributes that are looked at first, in this order.

@@ -7,7 +7,7 @@ from typing import Any, Concatenate, Literal, overload
 
 from umbel.app.proxies import get_current_app
 from umbel.app.registry import SHARED
-from umbel.app.tasks import Task
+from umbel.app.task.task import Task
 from umbel.typing import P, R
 
 

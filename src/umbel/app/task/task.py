@@ -3,103 +3,34 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from umbel import current, planned, states
 from umbel.app import checking, eager
-from umbel.app.config.attributes import from_setting
-from umbel.app.sending.options import OPTIONS, PublishOptions, arguments
+from umbel.app.sending.options import PublishOptions, arguments
 from umbel.app.sending.plans import LASTING, Plans
 from umbel.app.sending.publishing import Plan
-from umbel.app.validating import validating
-from umbel.errors import MaxRetriesExceededError, OperationalError, Retry
-from umbel.execution import retrying
+from umbel.app.task.handlers import TaskHandlers
+from umbel.app.task.options import TaskOptions
+from umbel.app.task.retry import ask_for
+from umbel.errors import Retry
 from umbel.execution.request import Request
 from umbel.results.handles import AsyncResult, EagerResult
 from umbel.results.model import Record
-from umbel.typing import P, R, When
+from umbel.typing import P, R
 from umbel.wire import failures
 from umbel.wire.message import Call
 
-Handler = TypeVar("Handler", bound=Callable[..., Any])
 
-#: Attributes of a task that are calling options of its messages.
-SENDING = (
-    "queue", "exchange", "routing_key", "priority", "expires", "serializer", "delivery_mode", "compression", "time_limit", "soft_time_limit",
-    "mandatory",
-)  # fmt: skip
-
-
-def does_nothing(handler: Handler) -> Handler:
-    """Mark a handler that need not be called."""
-    handler.does_nothing = True  # type: ignore[attr-defined]
-    return handler
-
-
-class Task(Generic[P, R]):
+class Task(TaskOptions, TaskHandlers, Generic[P, R]):
     """A function that can be sent to a worker.
 
     Every attribute may be given to the decorator (``@app.task(name=…)``), in a subclass, or by ``task_annotations``.
     """
 
-    app: ClassVar[Any] = None
-    name: str = ""
     run: Callable[P, R]
-
-    MaxRetriesExceededError = MaxRetriesExceededError
-    OperationalError = OperationalError
-
-    #: Check arguments where the call is made; the app's ``strict_typing`` when not said.
-    typing: bool | None = None
-    #: How often it may be tried again; ``None``: for ever.
-    max_retries: int | None = 3
-    #: Seconds.
-    default_retry_delay: float = 180
-    autoretry_for: tuple[type[BaseException], ...] = ()
-    dont_autoretry_for: tuple[type[BaseException], ...] = ()
-    #: Arguments of ``retry()`` for these.
-    retry_kwargs: Mapping[str, Any] | None = None
-    #: True, or seconds before the first retry; doubles each time.
-    retry_backoff: bool | float = False
-    #: Seconds.
-    retry_backoff_max: float = 600
-    retry_jitter: bool = True
-    #: Exceptions that are expected: logged without traceback.
-    throws: tuple[type[BaseException], ...] = ()
-    #: Seconds.
-    time_limit: float | None = None
-    soft_time_limit: float | None = None
-    rate_limit: str | float | None = from_setting("task_default_rate_limit")
-    ignore_result: bool = from_setting("task_ignore_result")
-    store_errors_even_if_ignored: bool = from_setting("task_store_errors_even_if_ignored")
-    store_eager_result: bool = from_setting("task_store_eager_result")
-    track_started: bool = from_setting("task_track_started")
-    acks_late: bool = from_setting("task_acks_late")
-    acks_on_failure_or_timeout: bool = from_setting("task_acks_on_failure_or_timeout")
-    acks_on_failure: bool | None = from_setting("task_acks_on_failure")
-    acks_on_timeout: bool | None = from_setting("task_acks_on_timeout")
-    reject_on_worker_lost: bool | None = from_setting("task_reject_on_worker_lost")
-    send_events: bool = True
-    trail: bool = True
-    resultrepr_maxsize: int = 1024
-    abstract: bool = True
-    #: Options of its messages.
-    queue: str | None = None
-    exchange: str | None = None
-    exchange_type: str | None = None
-    routing_key: str | None = None
-    priority: int | None = None
-    delivery_mode: int | str | None = None
-    mandatory: bool | None = None
-    immediate: bool | None = None
-    expires: When | None = None
-    serializer: str | None = None
-    compression: str | None = None
-    #: The decorator's ``bind=True``.
-    bound: bool = False
 
     #: Of plain calls; ``None`` until they are needed, and when an attribute has changed.
     _plans: Plans | None = None
@@ -272,27 +203,7 @@ class Task(Generic[P, R]):
             Retry: always, unless ``throw`` is off.
             MaxRetriesExceededError: there are no more attempts, and no ``exc``.
         """
-        request = self.request
-        cause = sys.exc_info()[1]
-        if request.called_directly:
-            told = exc or Retry("the task was called directly and cannot be tried again", cause)
-            raise told from (cause if cause is not told else None)
-        most = self.max_retries if max_retries is None else max_retries
-        if not retrying.may_retry(request.retries, most):
-            final = retrying.give_up(self.name, request, exc)
-            raise final from (cause if cause is not final else None)
-        if eta is None and countdown is None:
-            countdown = self.default_retry_delay
-        when = eta if eta is not None else countdown
-        request.planned_retry = retrying.NextAttempt(
-            args=request.args if args is None else tuple(args),
-            kwargs=request.kwargs if kwargs is None else dict(kwargs),
-            retries=request.retries + 1,
-            countdown=countdown,
-            eta=eta,
-            options=options,
-        )
-        signal = Retry(exc=exc or cause, when=when, is_eager=request.is_eager)
+        signal = ask_for(self, args, kwargs, exc=exc, eta=eta, countdown=countdown, max_retries=max_retries, options=options)
         if throw:
             raise signal
         return signal
@@ -331,35 +242,6 @@ class Task(Generic[P, R]):
         self.request.children.append(result.as_tuple() if hasattr(result, "as_tuple") else result)
         return result
 
-    # to override
-
-    @does_nothing
-    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
-        """Before the body."""
-
-    @does_nothing
-    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        """After the result was stored."""
-
-    @does_nothing
-    def on_retry(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """When it will be tried again."""
-
-    @does_nothing
-    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """After the failure was stored."""
-
-    @does_nothing
-    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """After success or failure."""
-
-    def shadow_name(self, args: Any, kwargs: Any, options: Any) -> str | None:
-        """A name to show in place of the task's."""
-
-    @classmethod
-    def on_bound(cls, app: Any) -> None:
-        """When the task joins an app."""
-
     # machinery
 
     def entry_point(self) -> Callable[..., Any]:
@@ -375,10 +257,6 @@ class Task(Generic[P, R]):
     def backend(self) -> Any:
         """The app's result store."""
         return self.app.store
-
-    def sending_options(self) -> dict[str, Any]:
-        """The calling options that the task has as attributes."""
-        return {name: value for name in SENDING if (value := getattr(self, name)) is not None}
 
     def _entered(self, request: Request) -> Request:
         request.outer = current.request.get()
@@ -402,36 +280,3 @@ if not TYPE_CHECKING:  # for type checkers there is no such attribute
 def _unpickle(name: str) -> Any:
     app = current.find_app()
     return app.tasks[name]
-
-
-def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]], options: dict[str, Any]) -> Task[..., Any]:
-    """The task of a function.
-
-    Args:
-        app: whose task it is.
-        function: what runs.
-        base: the class to inherit from.
-        options: attributes; ``name`` among them.
-    """
-    checking.tell_of_options(base, options, Task.__annotations__, OPTIONS)
-    bound = bool(options.pop("bind", False))
-    if options.pop("pydantic", False):
-        context = {**(options.pop("pydantic_context", None) or {}), "celery_app": app, "celery_task_name": options["name"]}
-        dump = options.pop("pydantic_dump_kwargs", None) or {"mode": "json"}
-        function = validating(function, strict=options.pop("pydantic_strict", None), context=context, dump=dump)
-    attributes: dict[str, Any] = {
-        **options,
-        "app": app,
-        "bound": bound,
-        "abstract": False,
-        "run": function if bound else staticmethod(function),
-        "__doc__": function.__doc__,
-        "__module__": function.__module__,
-        "__name__": getattr(function, "__name__", options["name"]),
-    }
-    task: Task[..., Any] = type(getattr(function, "__name__", "task"), (base,), attributes)()
-    # On the instance: a class would bind the function to it.
-    object.__setattr__(task, "__wrapped__", function)
-    object.__setattr__(task, "__signature__", checking.signature(task.run))
-    type(task).on_bound(app)
-    return task

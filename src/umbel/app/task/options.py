@@ -1,0 +1,79 @@
+"""`TaskOptions`: the attributes of a task that say how it is sent and run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from umbel.app.config.attributes import from_setting
+from umbel.errors import MaxRetriesExceededError, OperationalError
+from umbel.typing import When
+
+#: Attributes of a task that are calling options of its messages.
+SENDING = (
+    "queue", "exchange", "routing_key", "priority", "expires", "serializer", "delivery_mode", "compression", "time_limit", "soft_time_limit",
+    "mandatory",
+)  # fmt: skip
+
+
+class TaskOptions:
+    """Options of a task: of its messages, of its run, of its result."""
+
+    app: ClassVar[Any] = None
+    name: str = ""
+
+    MaxRetriesExceededError = MaxRetriesExceededError
+    OperationalError = OperationalError
+
+    #: Check arguments where the call is made; the app's ``strict_typing`` when not said.
+    typing: bool | None = None
+    #: How often it may be tried again; ``None``: for ever.
+    max_retries: int | None = 3
+    #: Seconds.
+    default_retry_delay: float = 180
+    autoretry_for: tuple[type[BaseException], ...] = ()
+    dont_autoretry_for: tuple[type[BaseException], ...] = ()
+    #: Arguments of ``retry()`` for these.
+    retry_kwargs: Mapping[str, Any] | None = None
+    #: True, or seconds before the first retry; doubles each time.
+    retry_backoff: bool | float = False
+    #: Seconds.
+    retry_backoff_max: float = 600
+    retry_jitter: bool = True
+    #: Exceptions that are expected: logged without traceback.
+    throws: tuple[type[BaseException], ...] = ()
+    #: Seconds.
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    rate_limit: str | float | None = from_setting("task_default_rate_limit")
+    ignore_result: bool = from_setting("task_ignore_result")
+    store_errors_even_if_ignored: bool = from_setting("task_store_errors_even_if_ignored")
+    store_eager_result: bool = from_setting("task_store_eager_result")
+    track_started: bool = from_setting("task_track_started")
+    acks_late: bool = from_setting("task_acks_late")
+    acks_on_failure_or_timeout: bool = from_setting("task_acks_on_failure_or_timeout")
+    acks_on_failure: bool | None = from_setting("task_acks_on_failure")
+    acks_on_timeout: bool | None = from_setting("task_acks_on_timeout")
+    reject_on_worker_lost: bool | None = from_setting("task_reject_on_worker_lost")
+    send_events: bool = True
+    trail: bool = True
+    resultrepr_maxsize: int = 1024
+    abstract: bool = True
+    #: Options of its messages.
+    queue: str | None = None
+    exchange: str | None = None
+    exchange_type: str | None = None
+    routing_key: str | None = None
+    priority: int | None = None
+    delivery_mode: int | str | None = None
+    mandatory: bool | None = None
+    immediate: bool | None = None
+    expires: When | None = None
+    serializer: str | None = None
+    compression: str | None = None
+    #: The decorator's ``bind=True``.
+    bound: bool = False
+
+    def sending_options(self) -> dict[str, Any]:
+        """The calling options that the task has as attributes."""
+        return {name: value for name in SENDING if (value := getattr(self, name)) is not None}

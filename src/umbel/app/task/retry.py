@@ -1,0 +1,51 @@
+"""Ask for another attempt of the running task: what ``task.retry()`` decides."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from umbel.errors import Retry
+from umbel.execution import retrying
+
+
+def ask_for(
+    task: Any,
+    args: Sequence[Any] | None,
+    kwargs: Mapping[str, Any] | None,
+    *,
+    exc: BaseException | None,
+    eta: Any,
+    countdown: float | None,
+    max_retries: int | None,
+    options: Mapping[str, Any],
+) -> Retry:
+    """Note the next attempt in the task's request; returns the `Retry` that ends this one.
+
+    The arguments are those of `umbel.app.task.task.Task.retry`.
+
+    Raises:
+        Retry: the task was called as a function, without ``exc``.
+        MaxRetriesExceededError: there are no more attempts, and no ``exc``.
+    """
+    request = task.request
+    cause = sys.exc_info()[1]
+    if request.called_directly:
+        told = exc or Retry("the task was called directly and cannot be tried again", cause)
+        raise told from (cause if cause is not told else None)
+    most = task.max_retries if max_retries is None else max_retries
+    if not retrying.may_retry(request.retries, most):
+        final = retrying.give_up(task.name, request, exc)
+        raise final from (cause if cause is not final else None)
+    if eta is None and countdown is None:
+        countdown = task.default_retry_delay
+    request.planned_retry = retrying.NextAttempt(
+        args=request.args if args is None else tuple(args),
+        kwargs=request.kwargs if kwargs is None else dict(kwargs),
+        retries=request.retries + 1,
+        countdown=countdown,
+        eta=eta,
+        options=options,
+    )
+    return Retry(exc=exc or cause, when=eta if eta is not None else countdown, is_eager=request.is_eager)
