@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from umbel.brokers.base import Publisher
+from umbel.results.chords.model import ChordCounter
 from umbel.results.model import Record
 
 
@@ -20,6 +21,8 @@ class StoreOptions:
     url: str
     #: Seconds that a record is kept; ``None`` is for ever.
     expires: float | None = 86400.0
+    #: Seconds that what is counted of a chord is kept; ``None`` is as long as records.
+    chord_expires: float | None = None
     serializer: str = "json"
     compression: str | None = None
     #: Content types or serializer names that may be read back.
@@ -46,6 +49,10 @@ class ResultStore(Protocol):
     @property
     def reply_to(self) -> str | None:
         """The address that messages carry so that results find back to this client; ``None`` for shared stores."""
+
+    @property
+    def chords(self) -> ChordCounter | None:
+        """Counts the members of chords; ``None`` where the store cannot (rpc://)."""
 
     def expect(self, task_id: str) -> None:
         """A task with this id is about to be sent from here (rpc:// opens its reply queue; others do nothing)."""

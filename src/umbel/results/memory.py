@@ -13,6 +13,7 @@ from umbel import states
 from umbel.brokers.base import Publisher
 from umbel.clients import urls
 from umbel.results.base import StoreOptions
+from umbel.results.chords.memory import MemoryChords
 from umbel.results.model import Record, sent
 from umbel.results.packing import Packed, pack, unpack
 from umbel.results.waiting import Waiting
@@ -23,8 +24,9 @@ from umbel.wire import serializers
 class _Hub:
     """All records of one name."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: StoreOptions) -> None:
         self.lock = threading.Lock()
+        self.chords = MemoryChords(options)
         self.records: dict[str, tuple[Packed, float | None]] = {}
         self.watchers: dict[str, list[Callable[[Packed], None]]] = {}
 
@@ -61,6 +63,7 @@ class MemoryStore:
     def __init__(self, options: StoreOptions, hub: _Hub) -> None:
         self.options = options
         self._hub = hub
+        self.chords = hub.chords
         self._accept = serializers.content_types(options.accept)
         self._waiting: Waiting[Packed] = Waiting(hub, lambda packed: unpack(packed, self._accept))
 
@@ -103,6 +106,7 @@ class MemoryStore:
                 self._hub.records.pop(task_id, None)
 
     def cleanup(self) -> int:
+        self.chords.cleanup()
         with self._hub.lock:
             return sum(self._hub.find(task_id) is None for task_id in list(self._hub.records))
 
@@ -124,5 +128,5 @@ def connect(options: StoreOptions) -> MemoryStore:
     with _HUBS_LOCK:
         hub = _HUBS.get(url.path or url.host or "")
         if hub is None:
-            hub = _HUBS[url.path or url.host or ""] = _Hub()
+            hub = _HUBS[url.path or url.host or ""] = _Hub(options)
     return MemoryStore(options, hub)

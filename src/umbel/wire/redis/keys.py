@@ -114,3 +114,8 @@ def result_prefix(transport: Mapping[str, Any]) -> str:
 def task_meta(prefix: str, task_id: str) -> str:
     """The key, and the channel, of a task's result."""
     return f"{prefix}celery-task-meta-{task_id}"
+
+
+def taskset_meta(prefix: str, group_id: str) -> str:
+    """The key of a group's saved results. What is counted of its chord is under the same name with a suffix."""
+    return f"{prefix}celery-taskset-meta-{group_id}"

@@ -1,0 +1,109 @@
+"""Counting chords inside one process."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from umbel.messages.ids import uuid7
+from umbel.results.base import StoreOptions
+from umbel.results.chords.model import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere, PartCodec
+from umbel.runtime.clock import SYSTEM, Clock
+from umbel.wire import serializers
+
+
+@dataclass(slots=True)
+class _Chord:
+    expires: float
+    #: Members to come; unknown until it is opened.
+    size: int | None = None
+    growth: int = 0
+    #: As bytes, like the parts: nobody may change what was counted.
+    header: bytes | None = None
+    #: By (task id, index).
+    parts: dict[tuple[str, int | None], bytes] = field(default_factory=dict)
+    token: str = ""
+    claimed_until: float = 0.0
+    is_closed: bool = False
+
+
+class MemoryChords:
+    """`ChordCounter` in a dictionary.
+
+    Args:
+        options: of the store. A chord is kept for so long after its last step.
+        clock: tells the time.
+    """
+
+    def __init__(self, options: StoreOptions, clock: Clock = SYSTEM) -> None:
+        self._keep = (options.chord_expires if options.chord_expires is not None else options.expires) or math.inf
+        self._codec = PartCodec(options.serializer, serializers.content_types(options.accept))
+        self._clock = clock
+        self._chords: dict[str, _Chord] = {}
+        self._lock = threading.Lock()
+
+    def open(self, group_id: str, size: int, header: Any = None) -> None:
+        with self._lock:
+            chord = self._find(group_id)
+            if chord.is_closed:
+                del self._chords[group_id]
+                chord = self._find(group_id)
+            chord.size, chord.header = size, None if header is None else self._codec.dumps(header)
+
+    def grow(self, group_id: str, by: int = 1) -> None:
+        with self._lock:
+            self._find(group_id).growth += by
+
+    def count(self, parts: Sequence[ChordPart]) -> list[ChordClaim | ClaimedElsewhere | None]:
+        encoded = [(part, self._codec.encode(part)) for part in parts]
+        with self._lock:
+            return [self._count(part, data) for part, data in encoded]
+
+    def _count(self, part: ChordPart, data: bytes) -> ChordClaim | ClaimedElsewhere | None:
+        chord = self._find(part.group_id)
+        if chord.is_closed:
+            return None
+        chord.parts.setdefault((part.task_id, part.place), data)
+        if chord.size is None or len(chord.parts) < chord.size + chord.growth:
+            return None
+        now = self._clock.now()
+        if chord.claimed_until > now:
+            return ClaimedElsewhere(chord.claimed_until - now)
+        chord.token, chord.claimed_until = uuid7(now), now + CLAIM
+        ordered = sorted(chord.parts.items(), key=lambda item: math.inf if item[0][1] is None else item[0][1])
+        members = tuple(self._codec.decode(part.group_id, place, text) for (_, place), text in ordered)
+        return ChordClaim(part.group_id, chord.token, members, None if chord.header is None else self._codec.loads(chord.header))
+
+    def extend(self, claim: ChordClaim, seconds: float) -> bool:
+        with self._lock:
+            chord, now = self._find(claim.group_id), self._clock.now()
+            if chord.is_closed or (chord.token != claim.token and (chord.claimed_until > now or chord.size is None)):
+                return False
+            chord.token, chord.claimed_until = claim.token, now + seconds
+            return True
+
+    def close(self, claim: ChordClaim) -> bool:
+        with self._lock:
+            chord = self._find(claim.group_id)
+            if chord.is_closed or chord.token != claim.token:
+                return False
+            self._chords[claim.group_id] = _Chord(self._clock.now() + CLOSED, is_closed=True)
+            return True
+
+    def cleanup(self) -> None:
+        """Drop what has not been touched for long."""
+        with self._lock:
+            now = self._clock.now()
+            self._chords = {group_id: chord for group_id, chord in self._chords.items() if chord.expires > now}
+
+    def _find(self, group_id: str) -> _Chord:
+        now = self._clock.now()
+        chord = self._chords.get(group_id)
+        if chord is None or chord.expires <= now:
+            chord = self._chords[group_id] = _Chord(now + self._keep)
+        if not chord.is_closed:
+            chord.expires = now + self._keep
+        return chord

@@ -1,0 +1,156 @@
+"""The contract of counting a chord. Every store that counts passes ``tests/contracts/chord_contract.py``.
+
+A chord is *opened* with its size before its members are published. Whoever ran a member *counts* it, once the member's own record is stored. A member counts
+once, however often it is delivered. The one that makes the header complete gets a *claim*: its holder publishes the body, or fails it, and *closes* the
+chord. A claim whose holder dies ends by itself, and the redelivery of that member's message gets it; nobody else has to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from umbel.errors import DecodeError, EncodeError
+from umbel.wire import serializers
+
+#: Seconds that a claim is held unless it is extended, and for which a closed chord is remembered, so that late duplicates do not open it anew.
+CLAIM, CLOSED = 6.0, 300.0
+
+
+class ChordPart(NamedTuple):
+    """The end of one member of a header."""
+
+    group_id: str
+    task_id: str
+    #: Its place in the header; ``None`` where the sender gave it none: after the others.
+    place: int | None
+    #: A state in which a task ends.
+    status: str
+    #: The return value, or a rendered exception (`umbel.wire.failures`).
+    result: Any
+
+
+class ChordClaim(NamedTuple):
+    """The right to start a chord's body, or to fail it."""
+
+    group_id: str
+    token: str
+    #: All members, in the order of the header.
+    parts: tuple[ChordPart, ...]
+    #: The tree of results that was saved with the chord (`GroupResult.as_tuple`), where its header holds groups; else ``None``.
+    header: Any
+
+
+class ClaimedElsewhere(NamedTuple):
+    """The header is complete and somebody else has the claim. Ask again later: that one may have died."""
+
+    #: Until the claim ends, unless its holder extends it.
+    seconds: float
+
+
+class ChordCounter(Protocol):
+    """Counts the members of chords. Blocking and thread-safe, like the store that it belongs to."""
+
+    def open(self, group_id: str, size: int, header: Any = None) -> None:
+        """Begin to count a chord, before its members are published. A chord that was closed may be opened again.
+
+        Args:
+            group_id: of the header.
+            size: its members.
+            header: the tree of its results, where it holds groups, so that the body gets them in that form.
+
+        Raises:
+            OperationalError: the store cannot be reached after its retries.
+        """
+
+    def grow(self, group_id: str, by: int = 1) -> None:
+        """Expect more members (`Task.add_to_chord`).
+
+        Args:
+            group_id: of the header.
+            by: how many.
+        """
+
+    def count(self, parts: Sequence[ChordPart]) -> list[ChordClaim | ClaimedElsewhere | None]:
+        """Count members that have ended, in one round trip.
+
+        Args:
+            parts: of any chords.
+
+        Returns:
+            For each: a claim when the header is complete and this caller is to go on with it; `ClaimedElsewhere`; ``None`` when others are missing, or the
+            chord has been closed.
+
+        Raises:
+            EncodeError: a result cannot be written; names the task.
+            OperationalError: the store cannot be reached after its retries.
+        """
+
+    def extend(self, claim: ChordClaim, seconds: float) -> bool:
+        """Hold a claim longer, before work that may take its time.
+
+        Args:
+            claim: got by `count`.
+            seconds: from now.
+
+        Returns:
+            Whether it is still this caller's; the body must not be started otherwise.
+        """
+
+    def close(self, claim: ChordClaim) -> bool:
+        """Forget a chord whose body has been published, or failed.
+
+        Args:
+            claim: got by `count`.
+
+        Returns:
+            Whether the claim was still this caller's.
+        """
+
+
+class PartCodec:
+    """Parts ⇄ bytes, as Celery writes them in Redis (5.7): the list ``[1, task id, state, result]`` in the result serializer.
+
+    Args:
+        serializer: name of the result serializer.
+        accept: content types that may be read.
+    """
+
+    __slots__ = ("_accept", "_content_encoding", "_content_type", "_serializer")
+
+    def __init__(self, serializer: str, accept: frozenset[str]) -> None:
+        found = serializers.find(serializer)
+        self._serializer = found.name
+        self._content_type = found.content_type
+        self._content_encoding = found.content_encoding
+        self._accept = accept
+
+    def encode(self, part: ChordPart) -> bytes:
+        """Render the bytes of a part.
+
+        Raises:
+            EncodeError: names the task.
+        """
+        try:
+            return serializers.dumps([1, part.task_id, part.status, part.result], self._serializer)[2]
+        except EncodeError as error:
+            raise EncodeError(f"the result of task {part.task_id} cannot be counted in its chord: {error}") from error
+
+    def decode(self, group_id: str, place: int | None, data: bytes) -> ChordPart:
+        """Parse the bytes of a part, whoever wrote them.
+
+        Raises:
+            DecodeError: they are not what the serializer writes, or no part.
+        """
+        found = serializers.loads(data, self._content_type, self._content_encoding, self._accept)
+        if not isinstance(found, (list, tuple)) or len(found) != 4 or not (isinstance(found[1], str) and isinstance(found[2], str)):
+            raise DecodeError(f"what was counted for chord {group_id} is not a list of a version, a task id, a state and a result")
+        return ChordPart(group_id, found[1], place, found[2], found[3])
+
+    def dumps(self, value: Any) -> bytes:
+        """Render any value, e.g. the tree of a header."""
+        return serializers.dumps(value, self._serializer)[2]
+
+    def loads(self, data: bytes) -> Any:
+        """Parse what `dumps` wrote."""
+        return serializers.loads(data, self._content_type, self._content_encoding, self._accept)
