@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.chord_contract import TestClaims, TestCounting
+from contracts.group_contract import TestClaims, TestCounting, TestTrees
 from contracts.store_contract import StoreKit, TestProcesses, TestRecords, TestShared, TestWaiting
 from contracts.stores import store_of
 
-__all__ = ["TestClaims", "TestCounting", "TestProcesses", "TestRecords", "TestShared", "TestWaiting"]
+__all__ = ["TestClaims", "TestCounting", "TestProcesses", "TestRecords", "TestShared", "TestTrees", "TestWaiting"]
 
 #: Each store, and what `needs` it answers.
 STORES = {
-    "memory": {"shared", "chords"},
-    "sqlite": {"shared", "processes", "chords"},
-    "redis": {"shared", "processes", "chords"},
+    "memory": {"shared", "groups"},
+    "sqlite": {"shared", "processes", "groups"},
+    "redis": {"shared", "processes", "groups"},
     "rpc": set(),
 }
 

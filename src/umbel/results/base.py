@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from umbel.brokers.base import Publisher
-from umbel.results.chords.model import ChordCounter
+from umbel.results.groups.model import GroupStore
 from umbel.results.model import Record
 
 
@@ -51,8 +51,8 @@ class ResultStore(Protocol):
         """The address that messages carry so that results find back to this client; ``None`` for shared stores."""
 
     @property
-    def chords(self) -> ChordCounter | None:
-        """Counts the members of chords; ``None`` where the store cannot (rpc://)."""
+    def groups(self) -> GroupStore | None:
+        """Keeps the trees of groups and counts chords; ``None`` where the store cannot (rpc://)."""
 
     def expect(self, task_id: str) -> None:
         """A task with this id is about to be sent from here (rpc:// opens its reply queue; others do nothing)."""

@@ -13,7 +13,7 @@ from umbel import states
 from umbel.brokers.base import Publisher
 from umbel.clients import urls
 from umbel.results.base import StoreOptions
-from umbel.results.chords.memory import MemoryChords
+from umbel.results.groups.memory import MemoryGroups
 from umbel.results.model import Record, sent
 from umbel.results.packing import Packed, pack, unpack
 from umbel.results.waiting import Waiting
@@ -26,7 +26,7 @@ class _Hub:
 
     def __init__(self, options: StoreOptions) -> None:
         self.lock = threading.Lock()
-        self.chords = MemoryChords(options)
+        self.groups = MemoryGroups(options)
         self.records: dict[str, tuple[Packed, float | None]] = {}
         self.watchers: dict[str, list[Callable[[Packed], None]]] = {}
 
@@ -63,7 +63,7 @@ class MemoryStore:
     def __init__(self, options: StoreOptions, hub: _Hub) -> None:
         self.options = options
         self._hub = hub
-        self.chords = hub.chords
+        self.groups = hub.groups
         self._accept = serializers.content_types(options.accept)
         self._waiting: Waiting[Packed] = Waiting(hub, lambda packed: unpack(packed, self._accept))
 
@@ -106,7 +106,7 @@ class MemoryStore:
                 self._hub.records.pop(task_id, None)
 
     def cleanup(self) -> int:
-        self.chords.cleanup()
+        self.groups.cleanup()
         with self._hub.lock:
             return sum(self._hub.find(task_id) is None for task_id in list(self._hub.records))
 

@@ -35,7 +35,7 @@ from umbel.clients.amqp.channels import TOPOLOGY_CHANNEL
 from umbel.clients.amqp.connection_blocking import BlockingConnection, connect_any
 from umbel.errors import DecodeError, ImproperlyConfigured, MessageError, OperationalError
 from umbel.results.base import StoreOptions
-from umbel.results.chords.model import ChordCounter
+from umbel.results.groups.model import GroupStore
 from umbel.results.meta import from_meta, is_terminal, to_meta
 from umbel.results.model import Record
 from umbel.results.waiting import Waiting
@@ -165,7 +165,7 @@ class RpcStore:
     """Fulfils `umbel.results.base.ResultStore`."""
 
     shared = False
-    chords: ChordCounter | None = None
+    groups: GroupStore | None = None
 
     def __init__(self, options: StoreOptions) -> None:
         self.options = options

@@ -17,7 +17,7 @@ from umbel.clients.redis.addresses import addresses
 from umbel.clients.redis.connection_blocking import BlockingConnection
 from umbel.errors import BackendStoreError, DecodeError, EncodeError, ImproperlyConfigured, OperationalError
 from umbel.results.base import StoreOptions
-from umbel.results.chords.redis import RedisChords
+from umbel.results.groups.redis import RedisGroups
 from umbel.results.meta import MetaCodec, is_terminal
 from umbel.results.model import Record, sent
 from umbel.results.redis.loops import LoopWaiter
@@ -62,7 +62,7 @@ class RedisStore:
         # One of them is that of the waiting threads.
         self._connections = Connections(self._candidates, options.socket_timeout, max(1, (options.max_connections or _CONNECTIONS) - 1))
         self._watch = Watch(self._candidates, min(options.socket_timeout, 10.0))
-        self.chords = RedisChords(self._connections, self._prefix, options)
+        self.groups = RedisGroups(self._connections, self._prefix, options)
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWaiter] = weakref.WeakKeyDictionary()
         lifetime.attach(after_fork=self._forget_connections)
 

@@ -16,7 +16,7 @@ from umbel.brokers.sqlite.publisher import SqlitePublisher
 from umbel.clients.sqlite.database import Database, locate, synchronous_of
 from umbel.clients.sqlite.doorbell import RESULTS, Bell
 from umbel.results.base import StoreOptions
-from umbel.results.chords.sqlite import SqliteChords
+from umbel.results.groups.sqlite import SqliteGroups
 from umbel.results.model import Record, sent
 from umbel.results.packing import Packed, pack, unpack
 from umbel.results.sqlite.watch import Watch, select
@@ -51,7 +51,7 @@ class SqliteStore:
         self._clock = clock
         self._accept = serializers.content_types(options.accept)
         self._database = Database(self.path, synchronous=synchronous_of(options.url, options.transport))
-        self.chords = SqliteChords(self._database, options, clock)
+        self.groups = SqliteGroups(self._database, options, clock)
         self._bell = Bell(self.path, RESULTS)
         self._watch = Watch(self.path, clock)
         self._waiting: Waiting[Packed] = Waiting(self._watch, lambda packed: unpack(packed, self._accept), clock)
@@ -97,7 +97,7 @@ class SqliteStore:
         self._database.write(lambda connection: connection.execute(_FORGET, (ids,)))
 
     def cleanup(self) -> int:
-        self.chords.cleanup()
+        self.groups.cleanup()
         dropped = 0
         while count := self._clean():
             dropped += count
@@ -122,7 +122,7 @@ class SqliteStore:
 
     def _clean_when_due(self) -> None:
         if self._clock.monotonic() >= self._clean_at and self._clean() < _CLEAN_COUNT:
-            self.chords.cleanup()
+            self.groups.cleanup()
             self._clean_at = self._clock.monotonic() + _CLEAN_EVERY
 
     def _clean(self) -> int:

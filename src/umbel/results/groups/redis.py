@@ -1,6 +1,6 @@
-"""Counting chords in Redis, in the six keys of Celery 5.7, so that its workers may run any member of the same chord.
+"""Groups in Redis, in the six keys of Celery 5.7, so that its clients may read any of them and its workers may run any member of the same chord.
 
-``celery-taskset-meta-<group id>`` is the header's tree, and with ``.j`` appended the parts (a sorted set by index, or a list), ``.s`` the size, ``.t`` its growth,
+``celery-taskset-meta-<group id>`` is the group's tree, and with ``.j`` appended the parts (a sorted set by index, or a list), ``.s`` the size, ``.t`` its growth,
 ``.d`` the members that have been counted, ``.c`` the claim (a token, then ``done``).
 """
 
@@ -14,13 +14,15 @@ from typing import Any, Protocol
 from umbel.brokers.redis.blocking import Connection
 from umbel.errors import DecodeError
 from umbel.results.base import StoreOptions
-from umbel.results.chords.model import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere, PartCodec
+from umbel.results.groups.model import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere, PartCodec
 from umbel.wire import serializers
 from umbel.wire.redis import keys, scripts
 from umbel.wire.redis.resp import Argument, ReplyError
 
 #: Seconds for which a chord's step is kept trying; a store that restarts must not cost a chord.
 _PATIENCE = 30.0
+#: Seconds for reads.
+_READ_PATIENCE = 5.0
 #: Parts that are counted in one round trip.
 _BATCH = 500
 
@@ -32,8 +34,8 @@ class Connections(Protocol):
         """Do some work that may be done twice, for up to ``patience`` seconds."""
 
 
-class RedisChords:
-    """`ChordCounter` of a Redis store.
+class RedisGroups:
+    """`GroupStore` of a Redis store.
 
     Args:
         connections: of the store.
@@ -47,14 +49,31 @@ class RedisChords:
         self._codec = PartCodec(options.serializer, serializers.content_types(options.accept))
         keep = options.chord_expires if options.chord_expires is not None else options.expires
         self._keep = max(1, int(keep)) if keep else 0
+        self._keep_tree = max(1, int(options.expires)) if options.expires else 0
         self._ordered = "1" if options.transport.get("result_chord_ordered", True) else "0"
 
+    def save(self, group_id: str, tree: Any) -> None:
+        command = self._saving(group_id, tree)
+        self._connections.use(lambda connection: connection.call(*command), _PATIENCE)
+
+    def _saving(self, group_id: str, tree: Any) -> tuple[Argument, ...]:
+        keep = ("EX", str(self._keep_tree)) if self._keep_tree else ()
+        return ("SET", keys.taskset_meta(self._prefix, group_id), self._codec.dumps({"result": tree}), *keep)
+
+    def tree(self, group_id: str) -> Any:
+        name = keys.taskset_meta(self._prefix, group_id)
+        return self._tree(self._connections.use(lambda connection: connection.call("GET", name), _READ_PATIENCE))
+
+    def forget(self, group_id: str) -> None:
+        name = keys.taskset_meta(self._prefix, group_id)
+        self._connections.use(lambda connection: connection.call("UNLINK", name), _READ_PATIENCE)
+
     def open(self, group_id: str, size: int, header: Any = None) -> None:
-        _, _, size_key, _, group, claim = self._keys(group_id)
+        _, _, size_key, _, _, claim = self._keys(group_id)
         keep: tuple[Argument, ...] = ("EX", str(self._keep)) if self._keep else ()
         commands: list[tuple[Argument, ...]] = [("DEL", claim), ("SET", size_key, str(size), *keep)]
         if header is not None:
-            commands.append(("SET", group, self._codec.dumps({"result": header}), *keep))
+            commands.append(self._saving(group_id, header))
         self._connections.use(lambda connection: _checked(connection.pipeline(commands)), _PATIENCE)
 
     def grow(self, group_id: str, by: int = 1) -> None:
@@ -87,7 +106,7 @@ class RedisChords:
     def _turn(self, part: ChordPart, token: str, reply: Any) -> ChordClaim | ClaimedElsewhere | None:
         match reply:
             case [b"claimed", header, *members]:
-                return ChordClaim(part.group_id, token, tuple(self._parts(part.group_id, members)), self._header(header))
+                return ChordClaim(part.group_id, token, tuple(self._parts(part.group_id, members)), self._tree(header))
             case [b"busy", milliseconds]:
                 return ClaimedElsewhere(max(0.0, milliseconds / 1000))
         return None
@@ -95,10 +114,10 @@ class RedisChords:
     def _parts(self, group_id: str, members: Sequence[bytes]) -> list[ChordPart]:
         return [self._codec.decode(group_id, place, data) for place, data in enumerate(members)]
 
-    def _header(self, data: bytes | None) -> Any:
+    def _tree(self, data: bytes | None) -> Any:
         found = self._codec.loads(data) if data else None
         if found is not None and not (isinstance(found, dict) and "result" in found):
-            raise DecodeError("what is stored of a chord's header is no mapping with a result")
+            raise DecodeError("what is stored of a group is no mapping with a result")
         return found["result"] if found is not None else None
 
     def extend(self, claim: ChordClaim, seconds: float) -> bool:

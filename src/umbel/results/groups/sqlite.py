@@ -1,4 +1,4 @@
-"""Counting chords in an SQLite file: one transaction for each step."""
+"""Groups and chords in an SQLite file: one transaction for each step."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ from typing import Any, Final, TypeVar
 from umbel.brokers.sqlite.database import Database
 from umbel.messages.ids import uuid7
 from umbel.results.base import StoreOptions
-from umbel.results.chords.model import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere, PartCodec
+from umbel.results.groups.model import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere, PartCodec
 from umbel.runtime.clock import Clock
 from umbel.wire import serializers
 
 R = TypeVar("R")
 
-#: Made when the first chord is opened or counted: files of older versions have none.
+#: Made when the first group is saved or counted: files of older versions have none.
 _TABLES: Final = (
+    """
+    CREATE TABLE IF NOT EXISTS umbel_groups (
+        group_id TEXT PRIMARY KEY,
+        tree     BLOB NOT NULL,                     -- of its results, in the result serializer
+        expires  REAL                               -- seconds since the epoch
+    ) WITHOUT ROWID""",
     """
     CREATE TABLE IF NOT EXISTS umbel_chords (
         group_id      TEXT PRIMARY KEY,
         size          INTEGER,                      -- unknown until it is opened
         growth        INTEGER NOT NULL DEFAULT 0,
         counted       INTEGER NOT NULL DEFAULT 0,   -- rows of umbel_chord_parts
-        header        BLOB,
         token         TEXT NOT NULL DEFAULT '',
         claimed_until REAL NOT NULL DEFAULT 0,      -- seconds since the epoch
         closed        INTEGER NOT NULL DEFAULT 0,
@@ -37,22 +42,32 @@ _TABLES: Final = (
         part     BLOB NOT NULL,
         PRIMARY KEY (group_id, place, task_id)
     ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS umbel_groups_expires ON umbel_groups (expires) WHERE expires IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS umbel_chords_expires ON umbel_chords (expires) WHERE expires IS NOT NULL",
 )
 _NO_PLACE: Final = 2**62
 _TOUCH: Final = "INSERT INTO umbel_chords (group_id, expires) VALUES (?, ?) ON CONFLICT (group_id) DO UPDATE SET expires = excluded.expires WHERE closed = 0"
 _PARTS: Final = "SELECT place, part FROM umbel_chord_parts WHERE group_id = ? ORDER BY place, task_id"
 _FIND: Final = (
-    "SELECT size, growth, counted, header, claimed_until, closed FROM umbel_chords WHERE group_id = ? AND (expires IS NULL OR expires > ?)"
+    "SELECT size, growth, counted, claimed_until, closed FROM umbel_chords WHERE group_id = ? AND (expires IS NULL OR expires > ?)"
 )
 _DROP: Final = ("DELETE FROM umbel_chord_parts WHERE group_id = ?", "DELETE FROM umbel_chords WHERE group_id = ?")
-_EXISTS: Final = "SELECT 1 FROM sqlite_master WHERE name = 'umbel_chords'"
+_SAVE: Final = (
+    "INSERT INTO umbel_groups VALUES (?, ?, ?) ON CONFLICT (group_id) DO UPDATE SET tree = excluded.tree, expires = excluded.expires"
+)
+_TREE: Final = "SELECT tree FROM umbel_groups WHERE group_id = ? AND (expires IS NULL OR expires > ?)"
+_CLEAN_TREES: Final = "DELETE FROM umbel_groups WHERE group_id IN (SELECT group_id FROM umbel_groups WHERE expires <= ? LIMIT ?)"
 #: Chords dropped in one transaction.
 _CLEAN_COUNT: Final = 1000
 
 
-class SqliteChords:
-    """`ChordCounter` of an SQLite store.
+def _exist(connection: sqlite3.Connection) -> bool:
+    """Tell whether this file has the tables."""
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'umbel_chords'").fetchone() is not None
+
+
+class SqliteGroups:
+    """`GroupStore` of an SQLite store.
 
     Args:
         database: of the store.
@@ -65,10 +80,28 @@ class SqliteChords:
         self._clock = clock
         self._codec = PartCodec(options.serializer, serializers.content_types(options.accept))
         self._keep = options.chord_expires if options.chord_expires is not None else options.expires
+        self._keep_tree = options.expires
         self._prepared = -1
 
+    def save(self, group_id: str, tree: Any) -> None:
+        row = self._row(group_id, tree)
+        self._write(lambda connection: connection.execute(_SAVE, row))
+
+    def _row(self, group_id: str, tree: Any) -> tuple[str, bytes, float | None]:
+        return group_id, self._codec.dumps(tree), self._clock.now() + self._keep_tree if self._keep_tree else None
+
+    def tree(self, group_id: str) -> Any:
+        def find(connection: sqlite3.Connection) -> Any:
+            return _exist(connection) and connection.execute(_TREE, (group_id, self._clock.now())).fetchone()
+
+        found = self._database.read(find)
+        return self._codec.loads(found[0]) if found else None
+
+    def forget(self, group_id: str) -> None:
+        self._write(lambda connection: connection.execute("DELETE FROM umbel_groups WHERE group_id = ?", (group_id,)))
+
     def open(self, group_id: str, size: int, header: Any = None) -> None:
-        data = None if header is None else self._codec.dumps(header)
+        row = None if header is None else self._row(group_id, header)
 
         def work(connection: sqlite3.Connection) -> None:
             self._touch(connection, group_id)
@@ -76,9 +109,9 @@ class SqliteChords:
                 "UPDATE umbel_chords SET closed = 0, growth = 0, counted = 0, expires = ? WHERE group_id = ? AND closed = 1",
                 (self._until(), group_id),
             )
-            connection.execute(
-                "UPDATE umbel_chords SET size = ?, header = ?, token = '', claimed_until = 0 WHERE group_id = ?", (size, data, group_id)
-            )
+            connection.execute("UPDATE umbel_chords SET size = ?, token = '', claimed_until = 0 WHERE group_id = ?", (size, group_id))
+            if row is not None:
+                connection.execute(_SAVE, row)
 
         self._write(work)
 
@@ -96,7 +129,7 @@ class SqliteChords:
     def _count(self, connection: sqlite3.Connection, part: ChordPart, data: bytes) -> ChordClaim | ClaimedElsewhere | None:
         group_id, now = part.group_id, self._clock.now()
         self._touch(connection, group_id)
-        size, growth, counted, header, claimed_until, closed = connection.execute(_FIND, (group_id, now)).fetchone()
+        size, growth, counted, claimed_until, closed = connection.execute(_FIND, (group_id, now)).fetchone()
         if closed:
             return None
         place = _NO_PLACE if part.place is None else part.place
@@ -113,7 +146,8 @@ class SqliteChords:
         connection.execute("UPDATE umbel_chords SET token = ?, claimed_until = ? WHERE group_id = ?", (token, now + CLAIM, group_id))
         rows = connection.execute(_PARTS, (group_id,)).fetchall()
         members = tuple(self._codec.decode(group_id, None if place == _NO_PLACE else place, text) for place, text in rows)
-        return ChordClaim(group_id, token, members, None if header is None else self._codec.loads(header))
+        tree = connection.execute(_TREE, (group_id, now)).fetchone()
+        return ChordClaim(group_id, token, members, self._codec.loads(tree[0]) if tree else None)
 
     def extend(self, claim: ChordClaim, seconds: float) -> bool:
         now = self._clock.now()
@@ -131,7 +165,7 @@ class SqliteChords:
     def close(self, claim: ChordClaim) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
             changed = connection.execute(
-                "UPDATE umbel_chords SET closed = 1, header = NULL, expires = ? WHERE group_id = ? AND token = ? AND closed = 0",
+                "UPDATE umbel_chords SET closed = 1, expires = ? WHERE group_id = ? AND token = ? AND closed = 0",
                 (self._clock.now() + CLOSED, claim.group_id, claim.token),
             )
             if changed.rowcount:
@@ -142,7 +176,7 @@ class SqliteChords:
 
     def cleanup(self) -> None:
         """Drop chords whose time is over."""
-        if not self._database.read(lambda connection: connection.execute(_EXISTS).fetchone()):
+        if not self._database.read(_exist):
             return
 
         def work(connection: sqlite3.Connection) -> None:
@@ -151,6 +185,7 @@ class SqliteChords:
             ).fetchall()
             for statement in _DROP:
                 connection.executemany(statement, found)
+            connection.execute(_CLEAN_TREES, (self._clock.now(), _CLEAN_COUNT))
 
         self._write(work)
 

@@ -1,4 +1,6 @@
-"""The contract of counting a chord. Every store that counts passes ``tests/contracts/chord_contract.py``.
+"""The contract of what a result store keeps of groups. Every store that keeps them passes ``tests/contracts/group_contract.py``.
+
+A group may be *saved*: the tree of its results, to be restored by its id.
 
 A chord is *opened* with its size before its members are published. Whoever ran a member *counts* it, once the member's own record is stored. A member counts
 once, however often it is delivered. The one that makes the header complete gets a *claim*: its holder publishes the body, or fails it, and *closes* the
@@ -37,7 +39,7 @@ class ChordClaim(NamedTuple):
     token: str
     #: All members, in the order of the header.
     parts: tuple[ChordPart, ...]
-    #: The tree of results that was saved with the chord (`GroupResult.as_tuple`), where its header holds groups; else ``None``.
+    #: The tree of results that was saved of the header (`GroupResult.as_tuple`); ``None`` where none was.
     header: Any
 
 
@@ -48,8 +50,33 @@ class ClaimedElsewhere(NamedTuple):
     seconds: float
 
 
-class ChordCounter(Protocol):
-    """Counts the members of chords. Blocking and thread-safe, like the store that it belongs to."""
+class GroupStore(Protocol):
+    """Keeps the trees of groups and counts the members of chords. Blocking and thread-safe, like the store that it belongs to."""
+
+    def save(self, group_id: str, tree: Any) -> None:
+        """Keep the tree of a group's results as long as results are kept.
+
+        Args:
+            group_id: of the group.
+            tree: `GroupResult.as_tuple`.
+
+        Raises:
+            OperationalError: the store cannot be reached after its retries.
+        """
+
+    def tree(self, group_id: str) -> Any:
+        """Read the tree that was saved of a group; ``None`` when there is none.
+
+        Args:
+            group_id: of the group.
+        """
+
+    def forget(self, group_id: str) -> None:
+        """Drop the tree of a group.
+
+        Args:
+            group_id: of the group.
+        """
 
     def open(self, group_id: str, size: int, header: Any = None) -> None:
         """Begin to count a chord, before its members are published. A chord that was closed may be opened again.
@@ -57,7 +84,7 @@ class ChordCounter(Protocol):
         Args:
             group_id: of the header.
             size: its members.
-            header: the tree of its results, where it holds groups, so that the body gets them in that form.
+            header: the tree of its results, where it holds groups, so that the body gets them in that form; saved as `save` does.
 
         Raises:
             OperationalError: the store cannot be reached after its retries.

@@ -1,4 +1,4 @@
-"""What every store that counts chords does, by the contract in `umbel.results.chords.model`. ``test_stores.py`` runs these classes on each store."""
+"""What every store that keeps groups does, by the contract in `umbel.results.groups.model`. ``test_stores.py`` runs these classes on each store."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from contracts.store_contract import StoreKit
 from umbel.errors import EncodeError
-from umbel.results.chords.model import ChordClaim, ChordCounter, ChordPart, ClaimedElsewhere
+from umbel.results.groups.model import ChordClaim, ChordPart, ClaimedElsewhere, GroupStore
 
 
-def counter(kit: StoreKit) -> ChordCounter:
-    found = kit.writer.chords
+def groups_of(kit: StoreKit) -> GroupStore:
+    found = kit.writer.groups
     assert found is not None
     return found
 
@@ -27,15 +27,33 @@ def claim_of(found: object) -> ChordClaim:
     return found
 
 
+class TestTrees:
+    needs = "groups"
+
+    def test_a_tree_is_kept_by_its_id(self, kit: StoreKit):
+        group = str(uuid.uuid4())
+        tree = [[group, None], [[["a", None], None], [["b", ["p", None]], None]]]
+        assert groups_of(kit).tree(group) is None
+        groups_of(kit).save(group, tree)
+        reader = kit.reader.groups
+        assert reader is not None
+        assert reader.tree(group) == tree
+        groups_of(kit).save(group, [[group, None], []])
+        assert reader.tree(group) == [[group, None], []]
+        reader.forget(group)
+        assert groups_of(kit).tree(group) is None
+        reader.forget(group)
+
+
 class TestCounting:
-    needs = "chords"
+    needs = "groups"
 
     @pytest.fixture
     def group(self) -> str:
         return str(uuid.uuid4())
 
     def test_the_last_member_gets_the_claim_and_all_results_in_order(self, kit: StoreKit, group):
-        chords = counter(kit)
+        chords = groups_of(kit)
         chords.open(group, 3)
         assert chords.count([part(group, 2, "c")]) == [None]
         assert chords.count([part(group, 0, {"a": [1]})]) == [None]
@@ -49,7 +67,7 @@ class TestCounting:
         assert claim.header is None
 
     def test_a_member_counts_once_and_its_first_result_stays(self, kit: StoreKit, group):
-        chords = counter(kit)
+        chords = groups_of(kit)
         chords.open(group, 2)
         assert chords.count([part(group, 0, "first")]) == [None]
         assert chords.count([part(group, 0, "second"), part(group, 0, "third")]) == [None, None]
@@ -57,21 +75,21 @@ class TestCounting:
         assert [each.result for each in claim.parts] == ["first", None]
 
     def test_failures_are_counted_too(self, kit: StoreKit, group):
-        chords = counter(kit)
+        chords = groups_of(kit)
         failure = {"exc_type": "ValueError", "exc_message": ["bad"], "exc_module": "builtins"}
         chords.open(group, 1)
         (found,) = claim_of(chords.count([part(group, 0, failure, "FAILURE")])[0]).parts
         assert (found.status, found.result) == ("FAILURE", failure)
 
     def test_members_without_a_place_come_last(self, kit: StoreKit, group):
-        chords = counter(kit)
+        chords = groups_of(kit)
         chords.open(group, 3)
         chords.count([part(group, 9, "none", index=None), part(group, 1, "b")])
         claim = claim_of(chords.count([part(group, 0, "a")])[0])
         assert [each.result for each in claim.parts] == ["a", "b", "none"]
 
     def test_many_chords_in_one_call(self, kit: StoreKit, group):
-        chords = counter(kit)
+        chords = groups_of(kit)
         for number in range(20):
             chords.open(f"{group}-{number}", 1 + number % 2)
         found = chords.count([part(f"{group}-{number}", 0) for number in range(20)])
@@ -79,13 +97,13 @@ class TestCounting:
         assert chords.count([]) == []
 
     def test_a_member_that_ends_before_the_chord_is_opened(self, kit: StoreKit, group):
-        chords = counter(kit)
+        chords = groups_of(kit)
         assert chords.count([part(group, 0)]) == [None]
         chords.open(group, 2)
         claim_of(chords.count([part(group, 1)])[0])
 
     def test_a_chord_that_grows(self, kit: StoreKit, group):
-        chords = counter(kit)
+        chords = groups_of(kit)
         chords.open(group, 1)
         chords.grow(group)
         chords.grow(group, 2)
@@ -94,16 +112,16 @@ class TestCounting:
 
     def test_the_tree_of_the_header_comes_back(self, kit: StoreKit, group):
         tree = [[group, None], [[["a", None], None], [["b", None], None]]]
-        counter(kit).open(group, 1, tree)
-        assert claim_of(counter(kit).count([part(group, 0)])[0]).header == tree
+        groups_of(kit).open(group, 1, tree)
+        assert claim_of(groups_of(kit).count([part(group, 0)])[0]).header == tree
 
     def test_what_cannot_be_written_names_the_task(self, kit: StoreKit, group):
-        counter(kit).open(group, 1)
+        groups_of(kit).open(group, 1)
         with pytest.raises(EncodeError, match="task-0"):
-            counter(kit).count([part(group, 0, object())])
+            groups_of(kit).count([part(group, 0, object())])
 
     def test_fifty_threads_get_one_claim(self, kit: StoreKit, group):
-        chords = counter(kit)
+        chords = groups_of(kit)
         chords.open(group, 200)
         found: list[object] = []
 
@@ -123,7 +141,7 @@ class TestCounting:
 
 
 class TestClaims:
-    needs = "chords"
+    needs = "groups"
 
     @pytest.fixture
     def group(self) -> str:
@@ -131,35 +149,35 @@ class TestClaims:
 
     @pytest.fixture
     def claim(self, kit: StoreKit, group) -> ChordClaim:
-        counter(kit).open(group, 1)
-        return claim_of(counter(kit).count([part(group, 0, "x")])[0])
+        groups_of(kit).open(group, 1)
+        return claim_of(groups_of(kit).count([part(group, 0, "x")])[0])
 
     def test_the_same_member_again_learns_that_it_is_claimed(self, kit: StoreKit, group, claim):
-        (found,) = counter(kit).count([part(group, 0)])
+        (found,) = groups_of(kit).count([part(group, 0)])
         assert isinstance(found, ClaimedElsewhere)
         assert 0 <= found.seconds <= 6
 
     def test_a_claim_whose_holder_has_died_goes_to_the_redelivery(self, kit: StoreKit, group, claim):
-        assert counter(kit).extend(claim, 1.0)
+        assert groups_of(kit).extend(claim, 1.0)
         for _ in range(100):
-            (found,) = counter(kit).count([part(group, 0)])
+            (found,) = groups_of(kit).count([part(group, 0)])
             if isinstance(found, ChordClaim):
                 break
             threading.Event().wait(found.seconds + 0.01)
         assert [each.result for each in claim_of(found).parts] == ["x"]
-        assert not counter(kit).extend(claim, 5.0)
-        assert not counter(kit).close(claim)
-        assert counter(kit).extend(claim_of(found), 5.0)
-        assert counter(kit).close(claim_of(found))
+        assert not groups_of(kit).extend(claim, 5.0)
+        assert not groups_of(kit).close(claim)
+        assert groups_of(kit).extend(claim_of(found), 5.0)
+        assert groups_of(kit).close(claim_of(found))
 
     def test_a_closed_chord_is_not_counted_again(self, kit: StoreKit, group, claim):
-        assert counter(kit).close(claim)
-        assert counter(kit).count([part(group, 0), part(group, 1)]) == [None, None]
-        assert not counter(kit).extend(claim, 1.0)
-        assert not counter(kit).close(claim)
+        assert groups_of(kit).close(claim)
+        assert groups_of(kit).count([part(group, 0), part(group, 1)]) == [None, None]
+        assert not groups_of(kit).extend(claim, 1.0)
+        assert not groups_of(kit).close(claim)
 
     def test_a_closed_chord_may_be_opened_again(self, kit: StoreKit, group, claim):
-        chords = counter(kit)
+        chords = groups_of(kit)
         assert chords.close(claim)
         chords.open(group, 2)
         assert chords.count([part(group, 0, "new")]) == [None]

@@ -1,4 +1,4 @@
-"""Counting chords inside one process."""
+"""Groups and chords inside one process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from umbel.messages.ids import uuid7
 from umbel.results.base import StoreOptions
-from umbel.results.chords.model import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere, PartCodec
+from umbel.results.groups.model import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere, PartCodec
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.wire import serializers
 
@@ -21,17 +21,15 @@ class _Chord:
     #: Members to come; unknown until it is opened.
     size: int | None = None
     growth: int = 0
-    #: As bytes, like the parts: nobody may change what was counted.
-    header: bytes | None = None
-    #: By (task id, index).
+    #: By (task id, place), as bytes: nobody may change what was counted.
     parts: dict[tuple[str, int | None], bytes] = field(default_factory=dict)
     token: str = ""
     claimed_until: float = 0.0
     is_closed: bool = False
 
 
-class MemoryChords:
-    """`ChordCounter` in a dictionary.
+class MemoryGroups:
+    """`GroupStore` in a dictionary.
 
     Args:
         options: of the store. A chord is kept for so long after its last step.
@@ -40,10 +38,23 @@ class MemoryChords:
 
     def __init__(self, options: StoreOptions, clock: Clock = SYSTEM) -> None:
         self._keep = (options.chord_expires if options.chord_expires is not None else options.expires) or math.inf
+        self._keep_tree = options.expires or math.inf
         self._codec = PartCodec(options.serializer, serializers.content_types(options.accept))
         self._clock = clock
         self._chords: dict[str, _Chord] = {}
+        #: Trees, and when they expire.
+        self._trees: dict[str, tuple[bytes, float]] = {}
         self._lock = threading.Lock()
+
+    def save(self, group_id: str, tree: Any) -> None:
+        self._trees[group_id] = self._codec.dumps(tree), self._clock.now() + self._keep_tree
+
+    def tree(self, group_id: str) -> Any:
+        data, expires = self._trees.get(group_id, (b"", 0.0))
+        return self._codec.loads(data) if expires > self._clock.now() else None
+
+    def forget(self, group_id: str) -> None:
+        self._trees.pop(group_id, None)
 
     def open(self, group_id: str, size: int, header: Any = None) -> None:
         with self._lock:
@@ -51,7 +62,9 @@ class MemoryChords:
             if chord.is_closed:
                 del self._chords[group_id]
                 chord = self._find(group_id)
-            chord.size, chord.header = size, None if header is None else self._codec.dumps(header)
+            chord.size = size
+        if header is not None:
+            self.save(group_id, header)
 
     def grow(self, group_id: str, by: int = 1) -> None:
         with self._lock:
@@ -75,7 +88,7 @@ class MemoryChords:
         chord.token, chord.claimed_until = uuid7(now), now + CLAIM
         ordered = sorted(chord.parts.items(), key=lambda item: math.inf if item[0][1] is None else item[0][1])
         members = tuple(self._codec.decode(part.group_id, place, text) for (_, place), text in ordered)
-        return ChordClaim(part.group_id, chord.token, members, None if chord.header is None else self._codec.loads(chord.header))
+        return ChordClaim(part.group_id, chord.token, members, self.tree(part.group_id))
 
     def extend(self, claim: ChordClaim, seconds: float) -> bool:
         with self._lock:
@@ -98,6 +111,7 @@ class MemoryChords:
         with self._lock:
             now = self._clock.now()
             self._chords = {group_id: chord for group_id, chord in self._chords.items() if chord.expires > now}
+            self._trees = {group_id: tree for group_id, tree in self._trees.items() if tree[1] > now}
 
     def _find(self, group_id: str) -> _Chord:
         now = self._clock.now()
