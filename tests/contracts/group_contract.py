@@ -1,4 +1,4 @@
-"""What every store that keeps groups does, by the contract in `umbel.results.groups.model`. ``test_stores.py`` runs these classes on each store."""
+"""What every store that keeps groups does, by the contract in `umbel.results.group_store`. ``test_stores.py`` runs these classes on each store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from contracts.store_contract import StoreKit
 from umbel.errors import EncodeError
-from umbel.results.groups.model import ChordClaim, ChordPart, ClaimedElsewhere, GroupStore
+from umbel.results.group_store import ChordClaim, ChordPart, ClaimedElsewhere, GroupStore
 
 
 def groups_of(kit: StoreKit) -> GroupStore:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from umbel.brokers.base import Publisher
-from umbel.results.groups.model import GroupStore
+from umbel.results.group_store import GroupStore
 from umbel.results.model import Record
 
 

@@ -35,7 +35,7 @@ from umbel.clients.amqp.channels import TOPOLOGY_CHANNEL
 from umbel.clients.amqp.connection_blocking import BlockingConnection, connect_any
 from umbel.errors import DecodeError, ImproperlyConfigured, MessageError, OperationalError
 from umbel.results.base import StoreOptions
-from umbel.results.groups.model import GroupStore
+from umbel.results.group_store import GroupStore
 from umbel.results.meta import from_meta, is_terminal, to_meta
 from umbel.results.model import Record
 from umbel.results.waiting import Waiting

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from umbel.results.base import StoreOptions
-from umbel.results.groups.model import ChordClaim, ChordPart
+from umbel.results.group_store import ChordClaim, ChordPart
 from umbel.results.redis import RedisStore
 
 pytestmark = pytest.mark.redis

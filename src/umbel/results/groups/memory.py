@@ -10,7 +10,8 @@ from typing import Any
 
 from umbel.messages.ids import uuid7
 from umbel.results.base import StoreOptions
-from umbel.results.groups.model import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere, PartCodec
+from umbel.results.group_store import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere
+from umbel.results.groups.codec import PartCodec
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.wire import serializers
 

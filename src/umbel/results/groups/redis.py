@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from umbel.brokers.redis.blocking import Connection
+from umbel.clients.redis.connection_blocking import BlockingConnection
 from umbel.errors import DecodeError
 from umbel.results.base import StoreOptions
-from umbel.results.groups.model import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere, PartCodec
+from umbel.results.group_store import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere
+from umbel.results.groups.codec import PartCodec
 from umbel.wire import serializers
 from umbel.wire.redis import keys, scripts
 from umbel.wire.redis.resp import Argument, ReplyError
@@ -30,7 +31,7 @@ _BATCH = 500
 class Connections(Protocol):
     """Connections to one Redis; see `umbel.results.redis_watch.Connections`."""
 
-    def use(self, work: Callable[[Connection], Any], patience: float) -> Any:
+    def use(self, work: Callable[[BlockingConnection], Any], patience: float) -> Any:
         """Do some work that may be done twice, for up to ``patience`` seconds."""
 
 
@@ -91,7 +92,7 @@ class RedisGroups:
             found += [self._turn(part, token, reply) for (part, _, token), reply in zip(batch, replies, strict=True)]
         return found
 
-    def _count(self, batch: Sequence[tuple[ChordPart, bytes, str]], connection: Connection) -> list[Any]:
+    def _count(self, batch: Sequence[tuple[ChordPart, bytes, str]], connection: BlockingConnection) -> list[Any]:
         script = scripts.load("chord_count")
         calls: list[tuple[tuple[str, ...], tuple[Argument, ...]]] = []
         for part, data, token in batch:

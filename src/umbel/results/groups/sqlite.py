@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from umbel.brokers.sqlite.database import Database
+from umbel.clients.sqlite.database import Database
 from umbel.messages.ids import uuid7
 from umbel.results.base import StoreOptions
-from umbel.results.groups.model import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere, PartCodec
+from umbel.results.group_store import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere
+from umbel.results.groups.codec import PartCodec
 from umbel.runtime.clock import Clock
 from umbel.wire import serializers
 

@@ -41,7 +41,14 @@ RESULT = (
     ),
     Setting("result_cache_max", -1, INTEGER, "Celery's cache of results in clients.", ("CELERY_MAX_CACHED_RESULTS",), optional=True),
     Setting("result_compression", None, TEXT, "How results are compressed.", ("CELERY_RESULT_COMPRESSION",), used=True),
-    Setting("result_chord_expires", None, SECONDS, "How long what Celery keeps of chords is kept.", ("CELERY_RESULT_CHORD_EXPIRES",)),
+    Setting(
+        "result_chord_expires",
+        None,
+        SECONDS,
+        "How long what is counted of a chord is kept; as long as results when not given.",
+        ("CELERY_RESULT_CHORD_EXPIRES",),
+        used=True,
+    ),
     Setting(
         "result_failure_expires",
         None,
