@@ -27,7 +27,7 @@ TASK: Final = {
 }  # fmt: skip
 #: … of an app.
 APP: Final = {
-    **dict.fromkeys(("GroupResult", "ResultSet", "signature"), _CANVAS),
+    "signature": _CANVAS,
     **dict.fromkeys(("Beat", "add_periodic_task"), _PERIODIC),
     "events": _EVENTS,
     "setup_security": "signing messages",

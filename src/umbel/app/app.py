@@ -16,6 +16,7 @@ from umbel.app.annotations import annotate
 from umbel.app.config import sources
 from umbel.app.config.settings import Settings, zone_of
 from umbel.app.connections import AppConnections
+from umbel.app.handles import Handles
 from umbel.app.registry import SHARED, TaskRegistry
 from umbel.app.sending import announcing
 from umbel.app.sending.options import PublishOptions, arguments
@@ -37,7 +38,7 @@ from umbel.typing import P, R
 T = TypeVar("T", bound=type)
 
 
-class Umbel:
+class Umbel(Handles):
     """An application: tasks, settings, and the way to the broker.
 
     Args:
@@ -274,16 +275,6 @@ class Umbel:
         parsed = PublishOptions.parse({**options, "countdown": countdown, "eta": eta, "task_id": task_id})
         handle: AsyncResult[Any] = self.outbox.send(name, *arguments(args, kwargs), parsed, self._tasks.get(name))
         return handle
-
-    def handle(self, task_id: str, name: str | None = None) -> AsyncResult[Any]:
-        """The handle of a call."""
-        return AsyncResult(task_id, None, name, self)
-
-    def AsyncResult(  # noqa: N802 - Celery's name
-        self, id: str, backend: ResultStore | None = None, task_name: str | None = None, parent: AsyncResult[Any] | None = None
-    ) -> AsyncResult[Any]:
-        """The handle of a task sent before, by its id."""
-        return AsyncResult(id, backend, task_name, self, parent)
 
     @property
     def queues(self) -> Queues:

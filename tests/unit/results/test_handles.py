@@ -238,7 +238,13 @@ def test_what_came_of_it(store):
     for name, value in (("b", 2), ("c", 3), ("d", 4)):
         put(store, name, result=value)
     result = AsyncResult("a", store)
-    assert [(node.id, value) for node, value in result.collect()] == [("a", 1), ("b", 2), ("c", 3), ("d", 4)]
+    assert [(node.id, value) for node, value in result.collect()] == [
+        ("a", 1),
+        ("b", 2),
+        ("g", [3, 4]),
+        ("c", 3),
+        ("d", 4),
+    ]
     assert result.get_leaf() == 4
     put(store, "e", result=1, children=[[["waiting", None], None]])
     with pytest.raises(IncompleteStream):

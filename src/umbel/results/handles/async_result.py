@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from umbel import planned, states
 from umbel.errors import IncompleteStream, TimeoutError
@@ -29,6 +29,9 @@ class AsyncResult(RecordView, Generic[R]):
     TimeoutError = TimeoutError
 
     parent: AsyncResult[Any] | None
+
+    #: Builds the results of what a task has sent, groups too; see `group_result`, which knows both kinds.
+    from_tuple: ClassVar[Callable[..., Any]]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.id}>"
@@ -191,24 +194,12 @@ class AsyncResult(RecordView, Generic[R]):
     # what it has led to
 
     @property
-    def children(self) -> list[AsyncResult[Any]] | None:
-        """The tasks this one has sent; ``None`` where nothing is known."""
+    def children(self) -> list[Any] | None:
+        """The tasks and groups that this one has sent; ``None`` where nothing is known."""
         record = self._record()
         if record is None or record.children is None:
             return None
-        return [result for child in record.children for result in self._children_of(child)]
-
-    def _children_of(self, child: Any) -> list[AsyncResult[Any]]:
-        if isinstance(child, AsyncResult):
-            return [child]
-        try:
-            (task_id, parent), members = child
-            if members:  # a group: its members
-                return [result for member in members for result in self._children_of(member)]
-            parents = self._children_of(parent) if isinstance(parent, (list, tuple)) else []
-            return [AsyncResult(task_id, self._store, app=self._app, parent=parents[0] if parents else None)]
-        except (TypeError, ValueError):
-            return [AsyncResult(str(child), self._store, app=self._app)]
+        return [self.from_tuple(child, self._app, self._store) for child in record.children]
 
     def iterdeps(self, intermediate: bool = False) -> Iterator[tuple[AsyncResult[Any] | None, AsyncResult[Any]]]:
         """(parent, result) of this task and all that came of it, the nearest first.

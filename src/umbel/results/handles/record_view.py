@@ -80,6 +80,26 @@ class RecordView:
             self._finish(record)
         return self._final
 
+    @property
+    def is_known(self) -> bool:
+        """True when no look at the store is needed any more: it has ended, or keeps no result."""
+        return self._final is not None or self.ignored
+
+    def learn(self, record: Record) -> bool:
+        """Take over a record that was read with others; returns whether it says that the task has ended."""
+        if not is_terminal(record):
+            return False
+        self._finish(record)
+        return True
+
+    def unlearn(self) -> None:
+        """Look at the store again the next time."""
+        self._final = None
+
+    def record(self) -> Record:
+        """Return the record, one without a result where none is stored."""
+        return self._record() or Record(task_id=self.id, status=self.absent_state(), children=None)
+
     def _finish(self, record: Record) -> None:
         if self._final is None:
             self._final = record
