@@ -1,0 +1,204 @@
+"""Planning: which calls start a workflow, and what has to be on record before they are published. Nothing is sent here.
+
+``plan(workflow, …)`` freezes and starts; `start` starts what is frozen already: a link of a chain, a chord's body. What runs later travels in
+the messages of what runs first: the rest of a chain in the option ``chain``, reversed; a chord's body in ``chord`` of each header task. That is
+Celery's form (5.7), which its workers understand.
+
+Each part of a workflow stands in a message once: messages grow with what is still to come, not with how it is nested. The body of a chord is one
+object that all calls of its header share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from umbel.canvas import shapes
+from umbel.canvas.freezing import Naming, freeze, leaves
+from umbel.canvas.handles import Handle, handle_of
+from umbel.canvas.membership import joined, members_of
+from umbel.canvas.opening import open_into_chord
+from umbel.canvas.shapes import CHAIN, CHORD, GROUP, Draft, Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Whom a workflow comes from.
+
+    Args:
+        root_id: the task that everything began with; ``None`` at its beginning.
+        parent_id: the task that this follows.
+        priority: what a chord's body inherits.
+        nesting: how often the task that this replaces was replaced.
+    """
+
+    root_id: str | None = None
+    parent_id: str | None = None
+    priority: int | None = None
+    nesting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """One message to publish."""
+
+    task: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    #: Calling options: ids, membership, what follows (`link`, `link_error`, `chain`, `chord`), routing, …
+    options: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        found: str = self.options["task_id"]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ChordStart:
+    """To be recorded before a chord's header is published: how many results its body waits for."""
+
+    group_id: str
+    size: int
+    #: Frozen.
+    body: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What starts a workflow."""
+
+    calls: tuple[PlannedCall, ...]
+    records: tuple[ChordStart, ...] = ()
+    #: Of the workflow's result.
+    handle: Handle | None = None
+
+
+def plan(
+    workflow: Shape,
+    naming: Naming,
+    *,
+    args: Iterable[Any] = (),
+    kwargs: Shape | None = None,
+    options: Shape | None = None,
+    lineage: Lineage | None = None,
+) -> Plan:
+    """What ``workflow.apply_async(args, kwargs, **options)`` publishes.
+
+    Args:
+        workflow: any signature.
+        naming: makes the ids.
+        args: in front of the first tasks' own.
+        kwargs: over the first tasks' own.
+        options: calling options.
+        lineage: whom it comes from.
+
+    Raises:
+        TypeError: a group has a callback, or a chord no body.
+    """
+    frozen = freeze(shapes.merged(workflow, args, kwargs, options), naming)
+    return Plan(*start(frozen, lineage=lineage or Lineage()), handle_of(frozen))
+
+
+@dataclass(slots=True)
+class _Starting:
+    """Gathers the calls of what is started."""
+
+    lineage: Lineage
+    calls: list[PlannedCall] = field(default_factory=list)
+    records: list[ChordStart] = field(default_factory=list)
+    #: (what to start, arguments in front of its own, what follows it: reversed).
+    pending: list[tuple[Any, tuple[Any, ...], Sequence[Any] | None]] = field(default_factory=list)
+
+
+def start(
+    frozen: Shape,
+    args: tuple[Any, ...] = (),
+    rest: Sequence[Any] | None = None,
+    *,
+    lineage: Lineage,
+) -> tuple[tuple[PlannedCall, ...], tuple[ChordStart, ...]]:
+    """The calls that start what is frozen, and what to record before them.
+
+    Args:
+        frozen: see `umbel.canvas.freezing`.
+        args: the result that it follows.
+        rest: what follows it, reversed: the remaining links of a chain.
+        lineage: whom it comes from.
+    """
+    starting = _Starting(lineage)
+    starting.pending.append((frozen, args, rest))
+    while starting.pending:
+        node, given, following = starting.pending.pop()
+        form = shapes.kind(node)
+        if form == CHAIN:
+            steps = shapes.tasks(node)
+            if steps:
+                after = [*(following or ()), *reversed(steps[1:])]
+                starting.pending.append((steps[0], given, after if after or following is not None else None))
+        elif form == CHORD or (form == GROUP and following):
+            _start_chord(starting, node, given, following)
+        elif form == GROUP:
+            starting.pending.extend((member, given, None) for member in reversed(members_of(node)))
+        else:
+            starting.calls.append(_call(node, given, following, lineage))
+    return tuple(starting.calls), tuple(starting.records)
+
+
+def _start_chord(starting: _Starting, node: Shape, args: tuple[Any, ...], rest: Sequence[Any] | None) -> None:
+    if shapes.kind(node) == GROUP:
+        assert rest
+        node, rest = open_into_chord(node, rest[-1]), rest[:-1]
+    group_id = node["options"]["task_id"]
+    body = _body(shapes.body(node), group_id, rest, starting.lineage)
+    members = joined(shapes.header(node), group_id, body)
+    size = sum(1 for member in members for _ in leaves(member))
+    if size:
+        starting.records.append(ChordStart(group_id, size, body))
+    else:
+        starting.pending.append((body, ([],), None))
+    starting.pending.extend((member, args, None) for member in reversed(members))
+
+
+def _body(found: Shape, group_id: str, rest: Sequence[Any] | None, lineage: Lineage) -> Draft:
+    """The body of a chord as its header's messages carry it."""
+    body = last = shapes.draft(found)
+    while shapes.kind(last) == CHORD or (rest and shapes.kind(last) == GROUP):
+        if shapes.kind(last) == GROUP:
+            last.update(open_into_chord(last, rest[-1]))  # type: ignore[index]  # `rest` is not empty here
+            rest = rest[:-1]  # type: ignore[index]
+        last["kwargs"]["body"] = last = shapes.draft(shapes.body(last))
+    if rest is not None:
+        last["options"]["chain"] = [*rest, *(last["options"].get("chain") or ())]
+    if shapes.kind(body) == shapes.TASK:
+        _tell_of_kin(body["options"], group_id, lineage, follows=rest is not None)
+    return body
+
+
+def _tell_of_kin(options: dict[str, Any], group_id: str, lineage: Lineage, *, follows: bool) -> None:
+    if lineage.root_id is not None:
+        options["root_id"] = lineage.root_id
+        if follows:
+            options["priority"] = lineage.priority
+    if options.get("group_id") is None:
+        options["group_id"] = group_id
+    else:  # a member of another group: the task that publishes it is not its parent alone
+        options.update(add_to_parent=False, root_id=lineage.root_id)
+
+
+def _call(task: Shape, args: tuple[Any, ...], rest: Sequence[Any] | None, lineage: Lineage) -> PlannedCall:
+    own = shapes.merged(task, args)
+    options = own["options"]
+    following = options.get("chain")
+    if rest is not None or following is not None:
+        options["chain"] = (*(rest or ()), *(following or ()))
+    for name, value in (("root_id", lineage.root_id), ("parent_id", lineage.parent_id)):
+        if options.get(name) is None:
+            options.pop(name, None)
+            if value is not None:
+                options[name] = value
+    if lineage.nesting:
+        options["replaced_task_nesting"] = lineage.nesting
+    return PlannedCall(own["task"], own["args"], own["kwargs"], options)
