@@ -12,7 +12,10 @@ from umbel.brokers.receipts import Receipt, Receipts, WouldBlock
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import PublishError
 from umbel.execution.committing import Committer
-from umbel.execution.model import Execution, Job
+from umbel.execution.model import Execution, Job, OpenChord
+from umbel.results.base import StoreOptions
+from umbel.results.group_store import ChordClaim, ChordPart
+from umbel.results.groups.memory import MemoryGroups
 from umbel.results.model import Record, sent
 from umbel.wire.message import Call, Message, Stencil
 
@@ -79,6 +82,7 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
+        self.groups = MemoryGroups(StoreOptions(url="memory://"))
 
     def announce(self, task_ids: Sequence[str], publisher: Any) -> None:
         self.store([sent(task_id) for task_id in task_ids])
@@ -99,6 +103,7 @@ class FakeApp(Umbel):
         super().__init__(main, clock=options.pop("clock", FakeClock()), set_as_current=False, **options)
         self.fake = FakePublisher()
         self.records = FakeStore()
+        self.groups = self.records.groups
         self.connections.use(self.fake, self.records)
 
     def job(self, message: Message | None = None, to: Destination | None = None, **headers: Any) -> Job:
@@ -132,3 +137,12 @@ class FakeOutlets:
         for message, to in execution.publications:
             self._app.fake.publish(message, to)
         return execution
+
+    def open_chord(self, chord: OpenChord) -> None:
+        self._app.groups.open(chord.group_id, chord.size)
+
+    def count(self, parts: list[ChordPart]) -> list[ChordClaim | None]:
+        return [turn if isinstance(turn, ChordClaim) else None for turn in self._app.groups.count(parts)]
+
+    def close_chord(self, claim: ChordClaim) -> None:
+        self._app.groups.close(claim)

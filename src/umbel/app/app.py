@@ -27,13 +27,15 @@ from umbel.app.task.making import make_task
 from umbel.app.task.task import Task
 from umbel.brokers.base import Broker, Publisher
 from umbel.control.client import Control
-from umbel.execution.execute import TaskRunner
 from umbel.hooks import Signal
 from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
 from umbel.runtime import lifetime
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.typing import P, R
+
+if TYPE_CHECKING:
+    from umbel.execution.execute import TaskRunner
 
 T = TypeVar("T", bound=type)
 
@@ -368,12 +370,12 @@ class Umbel(Handles):
         Args:
             hostname: the worker's name.
         """
-        return TaskRunner(running.environment(self, hostname or self.hostname, stores=self.connections.store_url() is not None))
+        return running.make_runner(self, hostname or self.hostname, stores=self.connections.store_url() is not None)
 
     def eager_runner(self, *, stores: bool) -> TaskRunner:
         """Executes tasks in their caller."""
         if stores not in self._eager:
-            self._eager[stores] = TaskRunner(running.environment(self, self.hostname, stores=stores))
+            self._eager[stores] = running.make_runner(self, self.hostname, stores=stores)
         return self._eager[stores]
 
     def prepare(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[str, Any, Any]:

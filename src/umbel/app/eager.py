@@ -9,10 +9,10 @@ from typing import Any
 from umbel import current, states
 from umbel.errors import AlwaysEagerIgnored
 from umbel.execution.committing import Committer
-from umbel.execution.model import Execution
-from umbel.execution.preparing import unsupported
+from umbel.execution.model import Execution, OpenChord
 from umbel.execution.request import Request
 from umbel.messages.ids import uuid7
+from umbel.results.group_store import ChordClaim, ChordPart
 from umbel.results.handles import EagerResult
 from umbel.results.model import Record
 from umbel.wire import serializers
@@ -50,7 +50,6 @@ def apply(
     fields = _fields(task, task_id, options, outer)
     while True:
         embed = _embed(options)
-        unsupported.refuse(embed)
         request = Request(task, task_id, args, kwargs, fields, embed, {}, hostname=app.hostname, is_eager=True)
         request.outer = outer
         execution = runner.run_eagerly(request)
@@ -110,6 +109,17 @@ class _Outlets:
         for message, to in execution.publications:  # error callbacks that take an id
             self._app.publisher.publish(message, to)
         return execution
+
+    def open_chord(self, chord: OpenChord) -> None:
+        if self._app.store is not None and self._app.store.groups is not None:
+            self._app.store.groups.open(chord.group_id, chord.size)
+
+    def count(self, parts: list[ChordPart]) -> list[ChordClaim | None]:
+        """Nothing is counted: a chord that runs in its caller knows when its header has ended."""
+        return [None] * len(parts)
+
+    def close_chord(self, claim: ChordClaim) -> None:
+        """Nothing was claimed."""
 
 
 def _callbacks(app: Any, request: Request, links: Any) -> None:

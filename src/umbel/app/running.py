@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from umbel.execution.environment import Environment
 from umbel.runtime import importing, plugins
 from umbel.wire import serializers
+
+if TYPE_CHECKING:
+    from umbel.execution.execute import TaskRunner
 
 #: These stand above the app and know it. `Umbel.start` and `Umbel.Worker` must find them after no more than ``import umbel``, which loads
 #: neither. So they are named, as built-in brokers are: entry points would say the same names in the distribution's metadata, whose scan
@@ -34,9 +37,25 @@ def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
         extended=conf.result_extended,
         stores=stores,
         records_sent=stores and conf.task_store_queued and not app.answers_by_message,
+        counts_chords=stores and app.store.groups is not None,
+        errbacks_in_header=bool(conf.task_allow_error_cb_on_chord_header),
+        inherit_priority=bool(conf.task_inherit_parent_priority),
         prepare=app.prepare,
         clock=app.clock,
     )
+
+
+def make_runner(app: Any, hostname: str, *, stores: bool) -> TaskRunner:
+    """Make what runs the tasks of an app in this process.
+
+    Args:
+        app: whose tasks.
+        hostname: the worker's name.
+        stores: results are kept.
+    """
+    from umbel.execution.execute import TaskRunner  # most of what an app could import: a client that only sends runs nothing
+
+    return TaskRunner(environment(app, hostname, stores=stores))
 
 
 def start(app: Any, argv: Sequence[str] | None = None) -> int:

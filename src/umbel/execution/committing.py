@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from umbel import states
-from umbel.execution.model import Execution, Publish, RunHandlers, Store
+from umbel.errors import ChordError
+from umbel.execution.model import CloseChord, CountChord, Execution, OpenChord, Publish, RunHandlers, Store, Verdict
+from umbel.results.group_store import ChordClaim, ChordPart
 from umbel.results.model import Record
 from umbel.wire import failures
 
@@ -19,6 +21,15 @@ class Outlets(Protocol):
 
     def publish(self, execution: Execution) -> Execution:
         """Publish what follows an execution; returns it, with another verdict where that failed, when the broker has it."""
+
+    def open_chord(self, chord: OpenChord) -> None:
+        """Begin to count a chord."""
+
+    def count(self, parts: list[ChordPart]) -> list[ChordClaim | None]:
+        """Count members of chords; returns the claims on bodies, once nobody else has them."""
+
+    def close_chord(self, claim: ChordClaim) -> None:
+        """Forget a chord."""
 
 
 class Committer:
@@ -44,6 +55,8 @@ class Committer:
         if records:
             self._outlets.store(records)
             self._learn_what_failed(burst)
+        if any(type(effect) is CountChord for execution in burst for effect in execution.effects):
+            self._count(burst)
         settled = 0
         try:
             for place, execution in enumerate(burst):
@@ -60,12 +73,45 @@ class Committer:
     def _commit_one(self, burst: list[Execution], place: int) -> Execution:
         execution = burst[place]
         calls = tuple([effect for effect in execution.effects if type(effect) is RunHandlers])
+        closes = [effect for effect in execution.effects if type(effect) is CloseChord]
+        for effect in execution.effects:
+            if type(effect) is OpenChord:
+                self._outlets.open_chord(effect)
         if execution.has_sent or any(type(effect) is Publish for effect in execution.effects):
             execution = self._outlets.publish(execution)
+        for close in closes:
+            calls += self._close(close, execution)
         burst[place] = execution._replace(effects=(), has_sent=False)
         for call in calls:
             self._call(execution, call.function)
         return burst[place]
+
+    def _close(self, close: CloseChord, execution: Execution) -> tuple[RunHandlers, ...]:
+        """Forget a chord; where its body could not be sent, whoever waits for it learns so."""
+        calls: tuple[RunHandlers, ...] = ()
+        if execution.verdict is Verdict.DEAD:
+            effects = close.fail(ChordError(f"Callback error: {execution.detail}"))
+            self._outlets.store([effect.record for effect in effects if type(effect) is Store])
+            calls = tuple([effect for effect in effects if type(effect) is RunHandlers])
+        self._outlets.close_chord(close.claim)
+        return calls
+
+    def _count(self, burst: list[Execution]) -> None:
+        """Count the members of chords that have ended, and add what is to be done about those that are complete: one may complete another."""
+        while True:
+            counts = [(place, effect) for place, each in enumerate(burst) for effect in each.effects if type(effect) is CountChord]
+            if not counts:
+                return
+            claims = self._outlets.count([effect.part for _, effect in counts])
+            for (place, effect), claim in zip(counts, claims, strict=True):
+                following = effect.go_on(claim) if claim is not None else ()
+                records = [each.record for each in following if type(each) is Store]
+                if records:
+                    self._outlets.store(records)
+                effects = burst[place].effects
+                at = effects.index(effect)
+                rest = tuple([each for each in following if type(each) is not Store])
+                burst[place] = burst[place]._replace(effects=(*effects[:at], *rest, *effects[at + 1 :]))
 
     def _learn_what_failed(self, burst: list[Execution]) -> None:
         """A result that could not be written was stored as a failure: its task's callbacks, handlers and log say so, too."""

@@ -32,5 +32,11 @@ class Environment:
     stores: bool
     #: What is published gets a record first (``task_store_queued``).
     records_sent: bool = False
+    #: The store counts chords.
+    counts_chords: bool = False
+    #: Error callbacks of a chord are its header's, too (``task_allow_error_cb_on_chord_header``).
+    errbacks_in_header: bool = False
+    #: What follows a task inherits its priority (``task_inherit_parent_priority``).
+    inherit_priority: bool = False
     prepare: Prepare
     clock: Clock = SYSTEM

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from umbel.brokers.topology import Destination
+from umbel.results.group_store import ChordClaim, ChordPart
 from umbel.results.model import Record
 from umbel.wire.message import Message
 
@@ -80,13 +81,37 @@ class Publish(NamedTuple):
     to: Destination
 
 
+class OpenChord(NamedTuple):
+    """An effect: a chord is counted from now on. Before its header is published."""
+
+    group_id: str
+    #: Members of its header.
+    size: int
+
+
+class CountChord(NamedTuple):
+    """An effect: a member of a chord's header has ended. After its record is stored."""
+
+    part: ChordPart
+    #: What is done when the header is complete: the body starts, or fails.
+    go_on: Callable[[ChordClaim], tuple[Effect, ...]]
+
+
+class CloseChord(NamedTuple):
+    """An effect: a chord is forgotten. After its body has been published."""
+
+    claim: ChordClaim
+    #: What is stored when the body could not be sent: that it has failed, with this error.
+    fail: Callable[[Exception], tuple[Effect, ...]]
+
+
 class RunHandlers(NamedTuple):
     """An effect: handlers and signals run, after what was stored and published."""
 
     function: Callable[[], None]
 
 
-Effect = Store | Publish | RunHandlers
+Effect = Store | CountChord | OpenChord | Publish | CloseChord | RunHandlers
 
 
 class Execution(NamedTuple):

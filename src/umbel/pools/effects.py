@@ -9,17 +9,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from umbel import states
 from umbel.app.sending import announcing
 from umbel.brokers.base import Publisher
-from umbel.errors import AccessRefused, BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
+from umbel.errors import AccessRefused, BrokerBlocked, DecodeError, EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.execution.completion import iso
-from umbel.execution.model import Execution, Verdict
+from umbel.execution.model import Execution, OpenChord, Verdict
 from umbel.reasons import DeadReason
 from umbel.results.base import ResultStore
+from umbel.results.group_store import ChordClaim, ChordPart, ClaimedElsewhere, GroupStore
 from umbel.results.model import Record
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
@@ -29,6 +31,8 @@ logger = logging.getLogger("umbel.child")
 
 #: Times that a message which the broker refuses is tried again (about ten seconds): a full queue may empty, a missing exchange may come.
 _REFUSALS = 5
+#: Seconds between two looks whether somebody else's claim on a chord's body has ended.
+_CLAIM_LOOK, _CLAIM_LOOK_AT_MOST = 0.05, 1.0
 
 
 class Services(Protocol):
@@ -114,6 +118,44 @@ class AppEffects:
             else:
                 break
         return execution
+
+    def open_chord(self, chord: OpenChord) -> None:
+        """Begin to count a chord, before its header is published; wait out a store that cannot be reached."""
+        self._with_groups(lambda groups: groups.open(chord.group_id, chord.size))
+
+    def count(self, parts: list[ChordPart]) -> list[ChordClaim | None]:
+        """Count members of chords. A claim that somebody else has is waited for: its holder closes the chord, or has died."""
+        return [self._claim(part, turn) for part, turn in zip(parts, self._count(parts), strict=True)]
+
+    def _count(self, parts: list[ChordPart]) -> list[ChordClaim | ClaimedElsewhere | None]:
+        return self._with_groups(lambda groups: groups.count(parts)) or [None] * len(parts)
+
+    def _claim(self, part: ChordPart, turn: ChordClaim | ClaimedElsewhere | None) -> ChordClaim | None:
+        while isinstance(turn, ClaimedElsewhere):
+            time.sleep(min(max(turn.seconds, _CLAIM_LOOK), _CLAIM_LOOK_AT_MOST))
+            (turn,) = self._count([part])
+        return turn
+
+    def close_chord(self, claim: ChordClaim) -> None:
+        """Forget a chord whose body has been published or has failed."""
+        if not self._with_groups(lambda groups: groups.close(claim)):
+            logger.warning("the claim on the body of chord %s had ended before it was closed; its body may run twice", claim.group_id)
+
+    def _with_groups(self, work: Callable[[GroupStore], Any]) -> Any:
+        """Do a step of a chord; wait out a store that cannot be reached. A store that refuses it for good is told of, and ``None`` returned."""
+        groups = self._app.store.groups if self._app.store is not None else None
+        if groups is None:
+            return None
+        for delay in delays(first=0.5, most=10.0):
+            try:
+                return work(groups)
+            except (OperationalError, EncodeError, DecodeError) as error:
+                if not isinstance(error, OperationalError) or error.is_permanent or isinstance(error, AccessRefused):
+                    logger.critical("a chord cannot be counted, and its body will not run: %s", error)
+                    return None
+                logger.error("a chord waits for the result store: %s", error)
+                time.sleep(delay)
+        return None
 
     def _give_up(self, execution: Execution, reason: str, what: str, error: Exception) -> Execution:
         """Make a dead letter of the message; a task that was to be tried again has failed."""

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import workflows as model
-from umbel.canvas import Signature, chain, chord, group
 from umbel.canvas.freezing import freeze, result_id
 from umbel.canvas.operators import combine
+from umbel.canvas.signatures import Signature, chain, chord, group
 
 NAMES = st.sampled_from("abcdefgh")
 TASKS = st.builds(

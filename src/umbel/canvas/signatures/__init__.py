@@ -1,1 +1,14 @@
 """The classes that users hold: signatures, and the chains, groups and chords made of them."""
+
+from __future__ import annotations
+
+from umbel.canvas.signatures.chain import chain
+from umbel.canvas.signatures.chord import chord
+from umbel.canvas.signatures.chunks import chunks, xmap, xstarmap
+from umbel.canvas.signatures.group import group
+from umbel.canvas.signatures.signature import Signature, maybe_signature, signature, subtask
+from umbel.canvas.stamping import StampingVisitor
+
+__all__ = [
+    "Signature", "StampingVisitor", "chain", "chord", "chunks", "group", "maybe_signature", "signature", "subtask", "xmap", "xstarmap",
+]  # fmt: skip

@@ -10,6 +10,7 @@ from umbel import states
 from umbel.errors import Ignore, Reject, Retry
 from umbel.execution import completion, retrying
 from umbel.execution.concluding import handlers
+from umbel.execution.concluding.chords import Chords
 from umbel.execution.concluding.following import Following
 from umbel.execution.einfo import ExceptionInfo, format_exception
 from umbel.execution.environment import Environment
@@ -30,6 +31,7 @@ class Conclusion:
     def __init__(self, environment: Environment) -> None:
         self._env = environment
         self._following = Following(environment)
+        self._chords = Chords(environment, self._following)
 
     def succeeded(self, prepared: Prepared, value: Any, started: float, runtime: float) -> Execution:
         """The task returned a value."""
@@ -37,8 +39,9 @@ class Conclusion:
         effects: tuple[Effect, ...] = ()
         broken: Exception | None = None
         if request.embed is not None or request.planned_retry is not None:
+            effects = self._chords.count(request, states.SUCCESS, value)
             try:
-                effects = tuple(self._following.successors(request, value))
+                effects = (*effects, *self._following.successors(request, value))
             except Exception as error:
                 broken = error
         env = self._env
@@ -78,6 +81,8 @@ class Conclusion:
         detail = completion.detail_of(error)
         effects: list[Effect] = [Store(record) for record in self._failure_records(request, traits, error, text)]
         inline: list[Mapping[str, Any]] = []
+        if request.embed:
+            effects += self._chords.count(request, states.FAILURE, failures.render(error))
         if request.embed or request.planned_retry:
             effects += self._following.next_attempt(request)
             published, inline = self._following.errbacks(request)

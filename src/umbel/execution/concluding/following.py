@@ -1,4 +1,4 @@
-"""What follows a task, as messages: the next attempt, callbacks, the next link of its chain, error callbacks."""
+"""What follows a task, as effects: the next attempt, callbacks, the next link of its chain, error callbacks."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from umbel.execution import completion, retrying
+from umbel.canvas import successors
+from umbel.canvas.freezing import Naming
+from umbel.canvas.handles import Handle
+from umbel.canvas.planning import Plan
+from umbel.canvas.successors import Ended
+from umbel.execution import retrying
 from umbel.execution.environment import Environment
-from umbel.execution.model import Publish
+from umbel.execution.model import Effect, OpenChord, Publish
 from umbel.execution.request import Request
+from umbel.messages.ids import uuid7
 
 logger = logging.getLogger("umbel.execution")
 
@@ -19,9 +25,13 @@ class Following:
 
     def __init__(self, environment: Environment) -> None:
         self._env = environment
+        self.naming = Naming(new_id=lambda: uuid7(environment.clock.now()), errbacks_in_header=environment.errbacks_in_header)
 
-    def next_attempt(self, request: Request) -> list[Publish]:
-        """The next attempt, when the task asked for one, even if it then ended in another way: asking is what sends it in Celery.
+    def next_attempt(self, request: Request) -> list[Effect]:
+        """Render the next attempt, when the task asked for one, even if it then ended in another way: asking is what sends it in Celery.
+
+        Args:
+            request: of the task.
 
         Raises:
             Exception: it cannot be rendered: that is the task's failure, and it is not tried again.
@@ -34,43 +44,113 @@ class Following:
         request.planned_retry = attempt
         return [Publish(message, to)]
 
-    def successors(self, request: Request, value: Any) -> list[Publish]:
-        """What follows a success.
+    def successors(self, request: Request, value: Any) -> list[Effect]:
+        """Render what follows a success.
+
+        Args:
+            request: of the task.
+            value: what it returned.
 
         Raises:
             Exception: one cannot be rendered.
         """
         found = self.next_attempt(request)
-        for signature in request.callbacks or ():
-            found.append(self._follow(signature, value, request))
-        chain = list(request.chain or ())
-        if chain:
-            following = chain.pop()
-            found.append(self._follow(following, value, request, chain))
+        if request.callbacks or request.chain:
+            for plan in successors.successors(self.ended(request), value, self.naming):
+                found += self.effects(plan, request)
         return found
 
-    def errbacks(self, request: Request) -> tuple[list[Publish], list[Mapping[str, Any]]]:
-        """What follows a failure: error callbacks to publish, with the failed task's id; and those that are called here, after the record is
-        stored, because they take (request, exc, traceback).
+    def errbacks(self, request: Request) -> tuple[list[Effect], list[Mapping[str, Any]]]:
+        """Render what follows a failure.
+
+        Args:
+            request: of the task.
+
+        Returns:
+            Error callbacks to publish, with the failed task's id; and those that are called here, after the record is stored, because they take
+            (request, exc, traceback).
         """
-        published: list[Publish] = []
+        return self.errbacks_of(request.errbacks or (), request, request.id)
+
+    def errbacks_of(
+        self, signatures: Sequence[Mapping[str, Any]], request: Request, failed_id: str | None
+    ) -> tuple[list[Effect], list[Mapping[str, Any]]]:
+        """Render error callbacks.
+
+        Args:
+            signatures: of the error callbacks.
+            request: of the task that they follow.
+            failed_id: what they are told has failed.
+
+        Returns:
+            As `errbacks`.
+        """
+        published: list[Effect] = []
         inline: list[Mapping[str, Any]] = []
-        for signature in request.errbacks or ():
+        for signature in signatures:
             task = self._env.tasks.get(signature["task"])
             if task is not None and task.takes_exception:
                 inline.append(signature)
                 continue
-            args, kwargs, options = completion.follow(signature, request.id, request)
             try:
-                _, message, to = self._env.prepare(signature["task"], args, kwargs, options)
+                plan = successors.successors(self.ended(request, callbacks=(signature,)), failed_id, self.naming)[0]
+                published += self.effects(plan, request, children=False)
             except Exception:  # the failure it follows must be stored all the same
                 logger.exception("Task %s[%s]: the error callback %s cannot be sent", request.task, request.id, signature["task"])
-            else:
-                published.append(Publish(message, to))
         return published, inline
 
-    def _follow(self, signature: Mapping[str, Any], value: Any, request: Request, chain: Sequence[Any] | None = None) -> Publish:
-        args, kwargs, options = completion.follow(signature, value, request, chain)
-        task_id, message, to = self._env.prepare(signature["task"], args, kwargs, options)
-        request.children.append([[task_id, None], None])
-        return Publish(message, to)
+    def ended(self, request: Request, callbacks: Sequence[Mapping[str, Any]] | None = None) -> Ended:
+        """Tell the canvas of a task that has ended.
+
+        Args:
+            request: of the task.
+            callbacks: what follows it in place of its own callbacks and chain.
+        """
+        return Ended(
+            id=request.id or "",
+            root_id=request.root_id or request.id or "",
+            callbacks=callbacks if callbacks is not None else request.callbacks or (),
+            chain=None if callbacks is not None else request.chain,
+            priority=(request.properties or {}).get("priority") if self._env.inherit_priority else None,
+        )
+
+    def effects(self, plan: Plan, request: Request, *, children: bool = True) -> list[Effect]:
+        """Render what starts a workflow.
+
+        Args:
+            plan: of the workflow.
+            request: of the task that it follows.
+            children: note in the request that it has sent it.
+
+        Raises:
+            Exception: a call cannot be rendered.
+        """
+        found: list[Effect] = [OpenChord(record.group_id, record.size) for record in plan.records]
+        for call in plan.calls:
+            options = {name: value for name, value in call.options.items() if value is not None}
+            if request.reply_to:  # whoever waits for this task may wait for what follows it, too
+                options.setdefault("reply_to", request.reply_to)
+            _, message, to = self._env.prepare(call.task, call.args, call.kwargs, options)
+            found.append(Publish(message, to))
+        if children and plan.handle is not None:
+            request.children.append(tuple_of(plan.handle))
+        return found
+
+
+def tuple_of(handle: Handle) -> list[Any]:
+    """Write the handle of what was sent as results write their children: ``[[id, parent], members]``.
+
+    Args:
+        handle: of a frozen workflow.
+    """
+    node: Handle | None = handle
+    chain: list[Handle] = []
+    while node is not None:
+        chain.append(node)
+        node = node.parent
+    found: list[Any] | None = None
+    for each in reversed(chain):
+        members = [tuple_of(child) for child in each.children] if each.is_group else None
+        found = [[each.id, found], members]
+    assert found is not None
+    return found

@@ -30,10 +30,10 @@ def after_success(request: Request, traits: Traits, value: Any, runtime: float) 
     def call() -> None:
         with _Entered(request):
             if traits.on_success is not None:
-                _guard(traits, request, traits.on_success, value, request.id, request.args, request.kwargs)
+                _guard(request, traits.on_success, value, request.id, request.args, request.kwargs)
             hooks.task_success.send(traits.task, result=value, runtime=runtime)
             if traits.after_return is not None:
-                _guard(traits, request, traits.after_return, states.SUCCESS, value, request.id, request.args, request.kwargs, None)
+                _guard(request, traits.after_return, states.SUCCESS, value, request.id, request.args, request.kwargs, None)
             _postrun(request, traits, value, states.SUCCESS)
 
     return call
@@ -48,7 +48,7 @@ def after_retry(request: Request, traits: Traits, error: Retry, einfo: Exception
     def call() -> None:
         with _Entered(request):
             if traits.on_retry is not None:
-                _guard(traits, request, traits.on_retry, error.exc, request.id, request.args, request.kwargs, einfo)
+                _guard(request, traits.on_retry, error.exc, request.id, request.args, request.kwargs, einfo)
             hooks.task_retry.send(traits.task, request=request, reason=error, einfo=einfo)
             _postrun(request, traits, error, states.RETRY)
         einfo.tb = None  # its frames lead back to this function
@@ -77,18 +77,31 @@ def after_failure(
         einfo = ExceptionInfo(error)
         with _Entered(request):
             if traits.on_failure is not None:
-                _guard(traits, request, traits.on_failure, error, request.id, request.args, request.kwargs, einfo)
+                _guard(request, traits.on_failure, error, request.id, request.args, request.kwargs, einfo)
             hooks.task_failure.send(
                 traits.task, task_id=request.id, exception=error, args=request.args, kwargs=request.kwargs, traceback=einfo.tb, einfo=einfo
             )
-            for signature in inline:
-                args, kwargs = signature.get("args") or (), signature.get("kwargs") or {}
-                _guard(traits, request, tasks[signature["task"]], *args, request, error, einfo.traceback, **kwargs)
+            call_errbacks(request, error, inline, tasks)
             if traits.after_return is not None:
-                _guard(traits, request, traits.after_return, states.FAILURE, error, request.id, request.args, request.kwargs, einfo)
+                _guard(request, traits.after_return, states.FAILURE, error, request.id, request.args, request.kwargs, einfo)
             _postrun(request, traits, error, states.FAILURE)
 
     return call
+
+
+def call_errbacks(request: Request, error: Exception, signatures: Sequence[Mapping[str, Any]], tasks: Mapping[str, Any]) -> None:
+    """Call error callbacks that take (request, exc, traceback).
+
+    Args:
+        request: of what has failed.
+        error: what it failed with.
+        signatures: of the callbacks.
+        tasks: where these are found.
+    """
+    traceback = ExceptionInfo(error).traceback
+    for signature in signatures:
+        args, kwargs = signature.get("args") or (), signature.get("kwargs") or {}
+        _guard(request, tasks[signature["task"]], *args, request, error, traceback, **kwargs)
 
 
 def after_other(request: Request, traits: Traits, error: Exception, state: str) -> Callable[[], None] | None:
@@ -137,14 +150,14 @@ class _Entered:
         current.request.reset(self._token)
 
 
-def _guard(traits: Traits, request: Request, handler: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+def _guard(request: Request, handler: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
     """RunHandlers a handler; log what it raises."""
     try:
         handler(*args, **kwargs)
     except Exception as error:
-        logger.exception("Task %s[%s]: %s raised", traits.name, request.id, getattr(handler, "__name__", handler))
+        logger.exception("Task %s[%s]: %s raised", request.task, request.id, getattr(handler, "__name__", handler))
         hooks.task_internal_error.send(
-            traits.task,
+            request.task_object,
             task_id=request.id,
             args=request.args,
             kwargs=request.kwargs,

@@ -34,7 +34,7 @@ class Preparation:
         env = self._env
         try:
             call = decode(job, env.accept, env.max_decompressed)
-            unsupported.refuse(call.embed)
+            unsupported.refuse(call.embed, counts_chords=env.counts_chords)
         except MessageError as error:
             return self._unreadable(job, error)
         traits = self._traits.get(call.name)

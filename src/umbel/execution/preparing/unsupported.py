@@ -1,4 +1,4 @@
-"""Workflows that this version cannot carry on: their messages are dead-lettered before the task runs, to be replayed when it can."""
+"""Workflows that cannot be carried on here: their messages are dead-lettered before the task runs, to be replayed when that is cured."""
 
 from __future__ import annotations
 
@@ -7,23 +7,19 @@ from typing import Any
 
 from umbel.errors import UnsupportedWorkflow
 
-_FORMS = ("group", "chord", "chain")
 
-
-def refuse(embed: Mapping[str, Any] | None) -> None:
+def refuse(embed: Mapping[str, Any] | None, *, counts_chords: bool) -> None:
     """Look at what follows a task.
 
     Args:
         embed: callbacks, errbacks, chain and chord of its message; checked.
+        counts_chords: the result store can count the members of chords.
 
     Raises:
         UnsupportedWorkflow: part of it could not be started.
     """
-    if not embed:
-        return
-    if embed.get("chord"):
-        raise UnsupportedWorkflow(f"it is a member of a chord, whose body {embed['chord'].get('task')!r} this version cannot start")
-    for place, what in (("callbacks", "its callback"), ("errbacks", "its error callback"), ("chain", "what follows it in its chain")):
-        for signature in embed.get(place) or ():
-            if signature.get("subtask_type") in _FORMS:
-                raise UnsupportedWorkflow(f"{what} is a {signature['subtask_type']}, which this version cannot start")
+    if embed and embed.get("chord") and not counts_chords:
+        raise UnsupportedWorkflow(
+            f"it is a member of a chord, whose body is {embed['chord'].get('task')!r}, and this worker's result store cannot count chords: "
+            "use redis://, sqlite:// or another shared store (result_backend)"
+        )

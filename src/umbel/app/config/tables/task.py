@@ -244,6 +244,7 @@ TASK = (
         FLAG,
         "A chord's error callback also follows its header's tasks.",
         ("CELERY_ALLOW_ERROR_CB_ON_CHORD_HEADER",),
+        used=True,
     ),
     Setting(
         "task_max_deliveries",

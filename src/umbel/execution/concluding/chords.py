@@ -1,0 +1,141 @@
+"""Chords: what the end of a member counts, and what is done when all have ended. The body starts with their results, or fails."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from umbel import states
+from umbel.canvas import shapes
+from umbel.canvas.freezing import leaves
+from umbel.canvas.successors import start_body
+from umbel.errors import ChordError
+from umbel.execution import completion
+from umbel.execution.concluding import handlers
+from umbel.execution.concluding.following import Following
+from umbel.execution.environment import Environment
+from umbel.execution.model import CloseChord, CountChord, Effect, RunHandlers, Store
+from umbel.execution.request import Request
+from umbel.results.group_store import ChordClaim, ChordPart
+from umbel.results.model import Record
+from umbel.wire import failures
+
+logger = logging.getLogger("umbel.execution")
+
+
+class Chords:
+    """Concludes the chords that an app's tasks are members of.
+
+    Args:
+        environment: of the app.
+        following: renders what follows tasks.
+    """
+
+    def __init__(self, environment: Environment, following: Following) -> None:
+        self._env = environment
+        self._following = following
+
+    def count(self, request: Request, status: str, result: Any) -> tuple[Effect, ...]:
+        """Decide what the end of a task counts for.
+
+        Args:
+            request: of the task.
+            status: the state in which it ended.
+            result: its value, or its exception, rendered.
+        """
+        body, group_id = request.chord, request.group
+        if not body or not group_id or not request.id:
+            return ()
+        part = ChordPart(group_id, request.id, request.group_index, status, result)
+        return (CountChord(part, functools.partial(self._go_on, body, request)),)
+
+    def _go_on(self, body: Mapping[str, Any], request: Request, claim: ChordClaim) -> tuple[Effect, ...]:
+        """All members have ended: start the body with their results, or fail it with the first failure."""
+        close = CloseChord(claim, functools.partial(self._fail, body, request))
+        failed = next((part for part in claim.parts if part.status in states.PROPAGATE_STATES), None)
+        if failed is not None:
+            cause = failures.rebuild(failed.result)
+            logger.error("Chord %s: its member %s has failed, so its body does not run: %r", claim.group_id, failed.task_id, cause)
+            error = ChordError(f"Dependency {failed.task_id} raised {cause!r}")
+            return (*self._fail(body, request, error), close)
+        try:
+            plan = start_body(body, values_of(claim), self._following.ended(request, callbacks=()), self._following.naming)
+            return (*self._following.effects(plan, request, children=False), close)
+        except Exception as error:
+            logger.exception("Chord %s: its body %s cannot be started", claim.group_id, body.get("task"))
+            return (*self._fail(body, request, ChordError(f"Callback error: {error!r}")), close)
+
+    def _fail(self, body: Mapping[str, Any], request: Request, error: Exception) -> tuple[Effect, ...]:
+        """Store the failure for whoever waits for the body, or for anything behind it; send its error callbacks; count it in the chord around it."""
+        now, result = self._env.clock.now(), failures.render(error)
+        stores: list[Effect] = []
+        others: list[Effect] = []
+        for task in tasks_of(body):
+            options = task.get("options") or {}
+            if options.get("task_id"):
+                record = Record(task_id=options["task_id"], status=states.FAILURE, result=result, date_done=completion.iso(now))
+                record.reply_to, record.group_id = options.get("reply_to") or request.reply_to, options.get("group_id")
+                stores.append(Store(record))
+            others += self._errbacks(task, request, error)
+        for leaf in leaves(body):
+            others += self._count_failed(leaf, request, result)
+        return (*stores, *others)
+
+    def _errbacks(self, task: Mapping[str, Any], request: Request, error: Exception) -> list[Effect]:
+        options = task.get("options") or {}
+        published, inline = self._following.errbacks_of(shapes.listed(options.get("link_error")), request, options.get("task_id"))
+        if inline:
+            told = Request(None, options.get("task_id"), task.get("args") or (), task.get("kwargs") or {}, {"task": task["task"]})
+            published.append(RunHandlers(functools.partial(handlers.call_errbacks, told, error, inline, self._env.tasks)))
+        return published
+
+    def _count_failed(self, leaf: Mapping[str, Any], request: Request, result: Any) -> tuple[Effect, ...]:
+        options = leaf.get("options") or {}
+        outer, group_id, task_id = options.get("chord"), options.get("group_id"), options.get("task_id")
+        if not outer or not group_id or not task_id:
+            return ()
+        part = ChordPart(group_id, task_id, options.get("group_index"), states.FAILURE, result)
+        return (CountChord(part, functools.partial(self._go_on, outer, request)),)
+
+
+def tasks_of(workflow: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """List the tasks of a frozen workflow, and of what follows them in their chains.
+
+    Args:
+        workflow: any signature, as it travels.
+    """
+    found: list[Mapping[str, Any]] = []
+    left: list[Any] = [workflow]
+    while left:
+        node = left.pop()
+        kind = shapes.kind(node)
+        if kind in (shapes.CHAIN, shapes.GROUP):
+            left += reversed(shapes.tasks(node))
+        elif kind == shapes.CHORD:
+            left += [shapes.body(node), *reversed(shapes.header(node))]
+        else:
+            found.append(node)
+            left += (node.get("options") or {}).get("chain") or ()
+    return found
+
+
+def values_of(claim: ChordClaim) -> list[Any]:
+    """Arrange the results of a header's members as its tree does; in a row where none was saved.
+
+    Args:
+        claim: of the chord.
+    """
+    tree = claim.header
+    if not isinstance(tree, (list, tuple)) or len(tree) != 2 or not isinstance(tree[1], (list, tuple)):
+        return [part.result for part in claim.parts]
+    values = {part.task_id: part.result for part in claim.parts}
+    try:
+        return _arranged(tree[1], values)
+    except (KeyError, TypeError, ValueError):  # of another header
+        return [part.result for part in claim.parts]
+
+
+def _arranged(members: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
+    return [_arranged(inner, values) if inner is not None else values[head[0]] for head, inner in members]

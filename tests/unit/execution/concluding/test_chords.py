@@ -1,0 +1,181 @@
+"""What the end of a chord's member leads to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fakes.publishing import FakeApp
+from umbel import states
+from umbel.execution.concluding.chords import tasks_of, values_of
+from umbel.execution.model import CountChord, Verdict
+from umbel.results.group_store import ChordClaim, ChordPart
+
+
+def body_of(name: str = "proj.body", task_id: str = "body", **options: Any) -> dict[str, Any]:
+    options = {"task_id": task_id, "queue": "q", **options}
+    return {"task": name, "args": [], "kwargs": {}, "options": options, "subtask_type": None, "immutable": False}
+
+
+@pytest.fixture
+def app():
+    made = FakeApp()
+    made.task(name="proj.member")(lambda value: value * 10)
+
+    @made.task(name="proj.fail")
+    def fail(value):
+        raise ValueError(f"bad {value}")
+
+    made.task(name="proj.body")(sum)
+    return made
+
+
+def send(app: FakeApp, number: int, body: dict[str, Any], *, name: str = "proj.member", group: str = "g") -> None:
+    app.send_task(name, args=(number,), task_id=f"m{number}", group_id=group, group_index=number, chord=body)
+
+
+def run_all(app: FakeApp) -> list[Any]:
+    """Run what has been sent, and what that sends, as a worker does."""
+    done = []
+    while app.fake.sent:
+        message, to = app.fake.sent.pop(0)
+        if message.headers["task"] in app.tasks:
+            done.append(app.run(app.job(message, to)))
+        else:
+            app.elsewhere.append(json.loads(message.body))
+    return done
+
+
+def records(app: FakeApp) -> dict[str, tuple[str, Any]]:
+    return {record.task_id: (record.status, record.result) for record in app.records.records}
+
+
+def test_the_body_gets_the_results_in_order(app):
+    app.groups.open("g", 3)
+    for number in (2, 0, 1):
+        send(app, number, body_of())
+    run_all(app)
+    assert records(app)["body"] == ("SUCCESS", 30)
+
+
+def test_the_body_runs_once_however_often_the_last_member_is_delivered(app):
+    app.groups.open("g", 2)
+    send(app, 0, body_of())
+    send(app, 1, body_of())
+    app.fake.sent.append(app.fake.sent[1])
+    app.fake.sent.append(app.fake.sent[0])
+    executions = run_all(app)
+    assert [execution.task_name for execution in executions].count("proj.body") == 1
+
+
+def test_it_is_counted_after_the_record_and_before_what_follows(app):
+    app.groups.open("g", 2)
+    app.send_task("proj.member", args=(1,), task_id="m", group_id="g", group_index=0, chord=body_of(), link=[body_of("proj.other", "o")])
+    execution = app.runner("w@h").execute(app.job())
+    assert [type(effect).__name__ for effect in execution.effects] == ["Store", "CountChord", "Publish"]
+    assert execution.effects[1].part == ChordPart("g", "m", 0, states.SUCCESS, 10)
+
+
+def test_a_failed_member_fails_the_body_and_tells_why(app):
+    app.groups.open("g", 2)
+    app.elsewhere = []
+    body = body_of(link_error=[body_of("proj.errback", "e")], chain=[body_of("proj.last", "last")])
+    send(app, 0, body)
+    send(app, 1, body, name="proj.fail")
+    executions = run_all(app)
+    assert "proj.body" not in [execution.task_name for execution in executions]
+    status, result = records(app)["body"]
+    assert (status, result["exc_type"], result["exc_module"]) == ("FAILURE", "ChordError", "celery.exceptions")
+    assert result["exc_message"] == ["Dependency m1 raised ValueError('bad 1')"]
+    assert records(app)["last"][0] == "FAILURE", "whoever waits for what is behind the body must learn it"
+    assert [sent[0] for sent in app.elsewhere] == [["body"]], "its error callback gets the body's id"
+
+
+def test_error_callbacks_that_take_the_exception_are_called_here(app):
+    seen = []
+
+    @app.task(name="proj.told")
+    def told(request, exc, traceback):
+        seen.append((request.id, str(exc)))
+
+    app.groups.open("g", 1)
+    send(app, 0, body_of(link_error=[{"task": "proj.told", "args": [], "kwargs": {}, "options": {}}]), name="proj.fail")
+    run_all(app)
+    assert seen == [("body", "Dependency m0 raised ValueError('bad 0')")]
+
+
+def test_a_body_that_cannot_be_sent_has_failed(app):
+    app.groups.open("g", 1)
+    send(app, 0, body_of(eta="soon"))
+    (execution,) = run_all(app)
+    assert (execution.state, execution.verdict) == (states.SUCCESS, Verdict.ACK)
+    status, result = records(app)["body"]
+    assert (status, result["exc_type"]) == ("FAILURE", "ChordError")
+    assert result["exc_message"][0].startswith("Callback error: ")
+
+
+def test_a_chord_in_a_chord_fails_both(app):
+    app.groups.open("outer", 1)
+    app.groups.open("inner", 1)
+    inner = body_of("proj.body", "inner-body", group_id="outer", group_index=0, chord=body_of("proj.body", "outer-body"))
+    send(app, 0, inner, name="proj.fail", group="inner")
+    run_all(app)
+    assert records(app)["inner-body"][0] == records(app)["outer-body"][0] == "FAILURE"
+    assert "Dependency inner-body raised" in records(app)["outer-body"][1]["exc_message"][0]
+
+
+def test_a_chord_in_a_chord_hands_its_result_on(app):
+    app.groups.open("outer", 1)
+    app.groups.open("inner", 1)
+    inner = body_of("proj.body", "inner-body", group_id="outer", group_index=0, chord=body_of("proj.body", "outer-body"))
+    send(app, 4, inner, group="inner")
+    run_all(app)
+    assert records(app)["outer-body"] == ("SUCCESS", 40)
+
+
+def test_the_body_may_be_a_group(app):
+    app.groups.open("g", 2)
+    group = {"task": "celery.group", "subtask_type": "group", "args": [], "options": {"task_id": "bodies"}, "immutable": False}
+    group["kwargs"] = {"tasks": [body_of(task_id="b1"), body_of(task_id="b2")]}
+    send(app, 1, group)
+    send(app, 2, group)
+    run_all(app)
+    assert records(app)["b1"] == records(app)["b2"] == ("SUCCESS", 30)
+
+
+def test_a_task_that_is_in_no_chord_counts_nothing(app):
+    app.send_task("proj.member", args=(1,), group_id="g", link=[body_of()])
+    execution = app.runner("w@h").execute(app.job())
+    assert CountChord not in [type(effect) for effect in execution.effects]
+
+
+def test_what_follows_may_be_a_chord(app):
+    chord = {"task": "celery.chord", "subtask_type": "chord", "args": [], "options": {}, "immutable": False}
+    header = [{**body_of("proj.member", "h0")}, {**body_of("proj.member", "h1")}]
+    chord["kwargs"] = {"header": header, "body": body_of(task_id="end"), "kwargs": {}}
+    app.send_task("proj.member", args=(1,), chain=[chord])
+    run_all(app)
+    assert records(app)["end"] == ("SUCCESS", 200)
+
+
+class TestTrees:
+    def test_values_in_a_row(self):
+        parts = tuple(ChordPart("g", name, place, "SUCCESS", name.upper()) for place, name in enumerate("ab"))
+        assert values_of(ChordClaim("g", "t", parts, None)) == ["A", "B"]
+
+    def test_values_as_the_header_nests_them(self):
+        parts = tuple(ChordPart("g", name, place, "SUCCESS", name.upper()) for place, name in enumerate("abc"))
+        tree = [["g", None], [[["a", None], None], [["inner", None], [[["b", None], None], [["c", None], None]]]]]
+        assert values_of(ChordClaim("g", "t", parts, tree)) == ["A", ["B", "C"]]
+
+    @pytest.mark.parametrize("tree", [{"a": 1}, [["g", None], [[["z", None], None]]], [["g", None], 5], [["g", None], [5]]])
+    def test_a_tree_of_something_else_is_passed_over(self, tree):
+        parts = (ChordPart("g", "a", 0, "SUCCESS", "A"),)
+        assert values_of(ChordClaim("g", "t", parts, tree)) == ["A"]
+
+    def test_all_tasks_of_a_body(self):
+        chain = {"task": "celery.chain", "subtask_type": "chain", "kwargs": {"tasks": [body_of(task_id="a"), body_of(task_id="b")]}}
+        assert [task["options"]["task_id"] for task in tasks_of(chain)] == ["a", "b"]
+        assert [task["options"]["task_id"] for task in tasks_of(body_of(chain=[body_of(task_id="c")]))] == ["body", "c"]
