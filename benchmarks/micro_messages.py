@@ -11,7 +11,7 @@ import timeit
 from collections.abc import Callable
 from typing import Any
 
-from umbel.messages import dialects, v2
+from umbel.messages import protocols, v2
 from umbel.messages.model import TaskMessage
 from umbel.messages.preview import LIMIT, preview
 from umbel.wire import serializers
@@ -35,7 +35,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "v2.render": lambda: v2.render(TASK),
     "stencil.fill": lambda: STENCIL.fill(Call("i", "i", None, preview((2, 3)), preview({}), v2.body((2, 3), {})[2])),
     "v2.parse": lambda: v2.parse(MESSAGE, PAYLOAD),
-    "dialects.parse": lambda: dialects.parse(MESSAGE, accept=ACCEPT),
+    "protocols.parse": lambda: protocols.parse(MESSAGE, accept=ACCEPT),
 }
 
 

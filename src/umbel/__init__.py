@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from umbel import errors, planned, states
+from umbel import errors, not_yet, states
 from umbel._version import __version__
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     where = _WHERE.get(name)
-    if where is None and name in planned.PACKAGE:  # no AttributeError: `from umbel import group` would hide its text
-        raise ImportError(planned.sentence("umbel", name, planned.PACKAGE), name=name)
+    if where is None and name in not_yet.PACKAGE:  # no AttributeError: `from umbel import group` would hide its text
+        raise ImportError(not_yet.sentence("umbel", name, not_yet.PACKAGE), name=name)
     if where is None:
         raise AttributeError(f"module 'umbel' has no attribute {name!r}")
     module, _, attribute = where.partition(":")

@@ -120,12 +120,12 @@ class FakeApp(Umbel):
         runner = self.runner("w1@host")
         execution = runner.execute(job or self.job())
         runner.close()
-        Committer(FakeOutlets(self)).commit([execution], [])
+        Committer(FakeEffectSink(self)).commit([execution], [])
         return execution
 
 
-class FakeOutlets:
-    """Does the effects of executions with an app's fakes (`execution.committing.Outlets`)."""
+class FakeEffectSink:
+    """Does the effects of executions with an app's fakes (`execution.committing.EffectSink`)."""
 
     def __init__(self, app: FakeApp) -> None:
         self._app = app

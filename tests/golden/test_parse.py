@@ -8,8 +8,8 @@ import pytest
 
 from golden import captures
 from umbel.errors import ContentDisallowed
-from umbel.messages import dialects, v2
-from umbel.messages.dialects import Dialect
+from umbel.messages import protocols, v2
+from umbel.messages.protocols import TaskProtocol
 from umbel.wire import serializers
 
 ACCEPT = serializers.content_types(["json", "pickle", "yaml", "msgpack"])
@@ -29,11 +29,11 @@ FOREIGN = [
 
 @pytest.mark.parametrize("captured", MESSAGES)
 def test_celery(captured):
-    task = dialects.parse(captured.message, accept=ACCEPT)
+    task = protocols.parse(captured.message, accept=ACCEPT)
     assert task.task.startswith(("tasks.", "celery.", "other."))
     assert task.id == captured.message.properties["correlation_id"]
     assert task.reply_to == captured.message.properties["reply_to"]
-    if not dialects.has_task_headers(captured.message):
+    if not protocols.has_task_headers(captured.message):
         return
     # Rendering what was read gives the same headers again, and nothing is left over.
     assert v2.headers(task) == {name: value for name, value in captured.message.headers.items() if name != "compression"}
@@ -43,7 +43,7 @@ def test_celery(captured):
 
 @pytest.mark.parametrize("captured", FOREIGN)
 def test_foreign_clients(captured):
-    task = dialects.parse(captured.message, accept=ACCEPT)
+    task = protocols.parse(captured.message, accept=ACCEPT)
     assert task.task.startswith("tasks.")
     assert task.id
     assert task.retries == 0
@@ -54,10 +54,10 @@ def test_foreign_clients(captured):
 
 @pytest.mark.parametrize("captured", [*MESSAGES, *FOREIGN])
 def test_upgraded_to_protocol_2_it_means_the_same(captured):
-    upgraded = dialects.upgrade(captured.message, accept=ACCEPT)
-    assert dialects.has_task_headers(upgraded)
-    assert dialects.detect(upgraded, v2.decode(upgraded, ACCEPT, 1 << 20)) is Dialect.V2
-    before, after = dialects.parse(captured.message, accept=ACCEPT), dialects.parse(upgraded, accept=ACCEPT)
+    upgraded = protocols.upgrade(captured.message, accept=ACCEPT)
+    assert protocols.has_task_headers(upgraded)
+    assert protocols.detect(upgraded, v2.decode(upgraded, ACCEPT, 1 << 20)) is TaskProtocol.V2
+    before, after = protocols.parse(captured.message, accept=ACCEPT), protocols.parse(upgraded, accept=ACCEPT)
     assert (before.task, before.id, before.eta, before.expires, before.embed) == (
         after.task,
         after.id,
@@ -71,13 +71,13 @@ def test_upgraded_to_protocol_2_it_means_the_same(captured):
 @pytest.mark.parametrize("captured", [*MESSAGES, *FOREIGN])
 def test_nothing_is_decoded_that_is_not_accepted(captured):
     with pytest.raises(ContentDisallowed):
-        dialects.parse(captured.message, accept=frozenset())
+        protocols.parse(captured.message, accept=frozenset())
 
 
 def test_the_node_clients_cover_both_protocols():
     found = {
-        dialects.detect(captured.message, v2.decode(captured.message, ACCEPT, 1 << 20))
+        protocols.detect(captured.message, v2.decode(captured.message, ACCEPT, 1 << 20))
         for broker in captures.BROKERS
         for captured in captures.foreign(broker)
     }
-    assert found == {Dialect.V1, Dialect.V2}
+    assert found == {TaskProtocol.V1, TaskProtocol.V2}

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, Self, TypeVar, overload
 
-from umbel import current, planned
-from umbel.app import eager, importing, running
+from umbel import current, not_yet
+from umbel.app import eager, entry_points, importing
 from umbel.app.annotations import annotate
 from umbel.app.config import sources
 from umbel.app.config.settings import Settings, zone_of
@@ -30,7 +30,7 @@ from umbel.control.client import Control
 from umbel.hooks import Signal
 from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
-from umbel.runtime import lifetime
+from umbel.runtime import process_hooks
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.typing import P, R
 
@@ -106,7 +106,7 @@ class Umbel(Handles):
         #: Renders and publishes this app's messages.
         self.outbox = Outbox(self)
         self._forget_process()
-        lifetime.attach(after_fork=self._after_fork, before_exit=self.close)
+        process_hooks.attach(after_fork=self._after_fork, before_exit=self.close)
         if set_as_current:
             self.set_current()
         self.on_init()
@@ -370,12 +370,12 @@ class Umbel(Handles):
         Args:
             hostname: the worker's name.
         """
-        return running.make_runner(self, hostname or self.hostname, stores=self.connections.store_url() is not None)
+        return entry_points.make_runner(self, hostname or self.hostname, stores=self.connections.store_url() is not None)
 
     def eager_runner(self, *, stores: bool) -> TaskRunner:
         """Executes tasks in their caller."""
         if stores not in self._eager:
-            self._eager[stores] = running.make_runner(self, self.hostname, stores=stores)
+            self._eager[stores] = entry_points.make_runner(self, self.hostname, stores=stores)
         return self._eager[stores]
 
     def prepare(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[str, Any, Any]:
@@ -419,15 +419,15 @@ class Umbel(Handles):
 
     def start(self, argv: Sequence[str] | None = None) -> int:
         """Run a command line, as ``umbel`` does, for this app; returns the exit code."""
-        return running.start(self, argv)
+        return entry_points.start(self, argv)
 
     def worker_main(self, argv: Sequence[str] | None = None) -> int:
         """`start` for ``["worker", …]`` only."""
-        return running.worker_main(self, argv)
+        return entry_points.worker_main(self, argv)
 
     def Worker(self, **options: Any) -> Any:  # noqa: N802 - Celery's name
         """A worker for this app, to `run` here or in a thread; options as in `umbel.worker.options.WorkerOptions`."""
-        return running.make_worker(self, options)
+        return entry_points.make_worker(self, options)
 
     # current
 
@@ -449,7 +449,7 @@ class Umbel(Handles):
 
 
 if not TYPE_CHECKING:  # for type checkers there is no such attribute
-    Umbel.__getattr__ = planned.teller("the app", planned.APP, planned.APP_ELSEWHERE)
+    Umbel.__getattr__ = not_yet.explain_missing("the app", not_yet.APP, not_yet.APP_ELSEWHERE)
 
 
 def _unpickle(kind: type[Umbel], main: str | None, settings: Mapping[str, Any]) -> Umbel:

@@ -53,7 +53,7 @@ def apply(
         request = Request(task, task_id, args, kwargs, fields, embed, {}, hostname=app.hostname, is_eager=True)
         request.outer = outer
         execution = runner.run_eagerly(request)
-        Committer(_Outlets(app)).commit([execution], [])
+        Committer(_Effects(app)).commit([execution], [])
         attempt = request.planned_retry
         if attempt is None or execution.state != states.RETRY or attempt.retries > _MOST_RETRIES:
             break
@@ -95,7 +95,7 @@ def _embed(options: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"errbacks": list(errbacks) if isinstance(errbacks, (list, tuple)) else [errbacks]} if errbacks else None
 
 
-class _Outlets:
+class _Effects:
     """The app's own store and publisher: what they raise is the caller's."""
 
     def __init__(self, app: Any) -> None:

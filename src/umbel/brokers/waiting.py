@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from umbel.runtime.lifetime import is_child_process
+from umbel.runtime.process_hooks import is_child_process
 
 #: Seconds of waiting that a loop of calls may cost.
 BUDGET: Final = 0.03

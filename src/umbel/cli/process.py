@@ -34,7 +34,7 @@ class Stoppable(Protocol):
         """Stop; warm lets running tasks end. Safe to call from a signal handler."""
 
 
-class StopLadder:
+class StopEscalation:
     """What each further request to stop means.
 
     ======== ============== ============== ==============
@@ -72,7 +72,7 @@ class StopLadder:
             self._go(1, "QUIT stops at once.")
 
     @property
-    def is_climbed(self) -> bool:
+    def stop_requested(self) -> bool:
         """Whether a stop was asked for."""
         return self._step > 0
 
@@ -111,11 +111,11 @@ def on_thread(say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
 
 
 @contextlib.contextmanager
-def stop_signals(ladder: StopLadder) -> Iterator[None]:
-    """Let signals climb the ladder inside this block. ``REMAP_SIGTERM=SIGQUIT`` makes TERM as sharp as QUIT."""
-    actions = {"SIGINT": ladder.interrupt, "SIGQUIT": ladder.quit, "SIGTERM": ladder.terminate, "SIGHUP": ladder.terminate}
+def stop_signals(escalation: StopEscalation) -> Iterator[None]:
+    """Let signals climb the escalation inside this block. ``REMAP_SIGTERM=SIGQUIT`` makes TERM as sharp as QUIT."""
+    actions = {"SIGINT": escalation.interrupt, "SIGQUIT": escalation.quit, "SIGTERM": escalation.terminate, "SIGHUP": escalation.terminate}
     if os.environ.get("REMAP_SIGTERM") == "SIGQUIT":
-        actions["SIGTERM"] = ladder.quit
+        actions["SIGTERM"] = escalation.quit
     before = {}
     for name, action in actions.items():
         number = getattr(signal, name, None)

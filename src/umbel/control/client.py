@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from umbel import planned
+from umbel import not_yet
 from umbel.brokers.base import Broker
 from umbel.brokers.topology import Queue
 
@@ -41,4 +41,4 @@ class Control:
 
 
 if not TYPE_CHECKING:  # for type checkers there is no such attribute
-    Control.__getattr__ = planned.teller("app.control", planned.REMOTE)
+    Control.__getattr__ = not_yet.explain_missing("app.control", not_yet.REMOTE)

@@ -13,7 +13,7 @@ from umbel.results.model import Record
 from umbel.wire import failures
 
 
-class Outlets(Protocol):
+class EffectSink(Protocol):
     """Where effects go."""
 
     def store(self, records: list[Record]) -> None:
@@ -36,12 +36,12 @@ class Committer:
     """Does the effects of executions.
 
     Args:
-        outlets: store and publish.
+        sink: store and publish.
         call: calls a task's handlers: (execution, function). They are user code.
     """
 
-    def __init__(self, outlets: Outlets, call: Callable[[Execution, Callable[[], None]], None] | None = None) -> None:
-        self._outlets = outlets
+    def __init__(self, sink: EffectSink, call: Callable[[Execution, Callable[[], None]], None] | None = None) -> None:
+        self._sink = sink
         self._call = call or _call
 
     def commit(self, burst: list[Execution], done: list[Execution]) -> None:
@@ -53,7 +53,7 @@ class Committer:
         """
         records = [effect.record for execution in burst for effect in execution.effects if type(effect) is Store]
         if records:
-            self._outlets.store(records)
+            self._sink.store(records)
             self._learn_what_failed(burst)
         if any(type(effect) is CountChord for execution in burst for effect in execution.effects):
             self._count(burst)
@@ -76,9 +76,9 @@ class Committer:
         closes = [effect for effect in execution.effects if type(effect) is CloseChord]
         for effect in execution.effects:
             if type(effect) is OpenChord:
-                self._outlets.open_chord(effect)
+                self._sink.open_chord(effect)
         if execution.has_sent or any(type(effect) is Publish for effect in execution.effects):
-            execution = self._outlets.publish(execution)
+            execution = self._sink.publish(execution)
         for close in closes:
             calls += self._close(close, execution)
         burst[place] = execution._replace(effects=(), has_sent=False)
@@ -91,9 +91,9 @@ class Committer:
         calls: tuple[RunHandlers, ...] = ()
         if execution.verdict is Verdict.DEAD:
             effects = close.fail(ChordError(f"Callback error: {execution.detail}"))
-            self._outlets.store([effect.record for effect in effects if type(effect) is Store])
+            self._sink.store([effect.record for effect in effects if type(effect) is Store])
             calls = tuple([effect for effect in effects if type(effect) is RunHandlers])
-        self._outlets.close_chord(close.claim)
+        self._sink.close_chord(close.claim)
         return calls
 
     def _count(self, burst: list[Execution]) -> None:
@@ -102,12 +102,12 @@ class Committer:
             counts = [(place, effect) for place, each in enumerate(burst) for effect in each.effects if type(effect) is CountChord]
             if not counts:
                 return
-            claims = self._outlets.count([effect.part for _, effect in counts])
+            claims = self._sink.count([effect.part for _, effect in counts])
             for (place, effect), claim in zip(counts, claims, strict=True):
                 following = effect.go_on(claim) if claim is not None else ()
                 records = [each.record for each in following if type(each) is Store]
                 if records:
-                    self._outlets.store(records)
+                    self._sink.store(records)
                 effects = burst[place].effects
                 at = effects.index(effect)
                 rest = tuple([each for each in following if type(each) is not Store])
@@ -122,7 +122,7 @@ class Committer:
             failed = first.otherwise(failures.rebuild(first.record.result))
             rest = failed.records[1:]  # its own is stored
             if rest:
-                self._outlets.store(rest)
+                self._sink.store(rest)
             burst[place] = failed._replace(has_sent=execution.has_sent)
 
 

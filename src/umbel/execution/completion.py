@@ -10,7 +10,7 @@ from umbel import states
 from umbel.errors import Reject, SoftTimeLimitExceeded, TimeLimitExceeded
 from umbel.execution.model import Verdict
 from umbel.execution.request import Request
-from umbel.execution.traits import Traits
+from umbel.execution.resolved_task import ResolvedTask
 from umbel.messages.preview import preview
 from umbel.reasons import DeadReason
 from umbel.results.model import Record
@@ -117,11 +117,11 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def verdict_of_failure(exc: BaseException, traits: Traits) -> tuple[Verdict, str]:
+def verdict_of_failure(exc: BaseException, resolved: ResolvedTask) -> tuple[Verdict, str]:
     """What becomes of the message of a failed task, and the reason when it goes to the dead letters."""
     if isinstance(exc, (SoftTimeLimitExceeded, TimeLimitExceeded)):
-        return (Verdict.ACK, "") if traits.acks_on_timeout else (Verdict.DEAD, DeadReason.TIME_LIMIT)
-    return (Verdict.ACK, "") if traits.acks_on_failure else (Verdict.DEAD, DeadReason.FAILED)
+        return (Verdict.ACK, "") if resolved.acks_on_timeout else (Verdict.DEAD, DeadReason.TIME_LIMIT)
+    return (Verdict.ACK, "") if resolved.acks_on_failure else (Verdict.DEAD, DeadReason.FAILED)
 
 
 def verdict_of_reject(exc: Reject) -> tuple[Verdict, str]:

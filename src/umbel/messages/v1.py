@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from umbel.errors import MessageError
-from umbel.messages.checks import check_embed, check_fields
 from umbel.messages.model import Embed, TaskMessage
 from umbel.messages.preview import preview
 from umbel.messages.v2 import PERSISTENT, own_headers, properties
+from umbel.messages.validation import check_embed, check_fields
 from umbel.wire import compression as compressing
 from umbel.wire import serializers
 from umbel.wire.message import Message

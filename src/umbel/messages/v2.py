@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from umbel.errors import DecodeError, MessageError
-from umbel.messages.checks import check_embed, check_fields
 from umbel.messages.model import Embed, TaskMessage
 from umbel.messages.preview import preview
+from umbel.messages.validation import check_embed, check_fields
 from umbel.wire import compression as compressing
 from umbel.wire import serializers
 from umbel.wire.message import Message, Stencil

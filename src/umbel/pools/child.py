@@ -27,7 +27,7 @@ from umbel.pools.base import ChildOptions, JobTuple, Outcome
 from umbel.pools.board import Board, Memory
 from umbel.pools.effects import AppEffects
 from umbel.pools.executor import Executor
-from umbel.runtime import importing
+from umbel.runtime import child_import
 
 logger = logging.getLogger("umbel.child")
 
@@ -79,14 +79,14 @@ def main(line: socket.socket, memory: Memory, lock: Any, options: ChildOptions) 
         options: what to load and how to be called.
     """
     die_with_parent()
-    importing.begin_for_child()
+    child_import.begin_for_child()
     board = Board(memory.map, lock)
     leave_signals_to_parent()
     limit = SoftLimit()
     watch_soft_limit(board, limit)
     try:
         app = load(options)
-        importing.end_for_child()
+        child_import.end_for_child()
         runner = app.runner(options.hostname)
         runner.soft_limit = limit
     except Exception as error:

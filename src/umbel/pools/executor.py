@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NoReturn, Protocol
 
-from umbel.execution.committing import Committer, Outlets
+from umbel.execution.committing import Committer, EffectSink
 from umbel.execution.model import Execution, Job, RunHandlers, Runner
 from umbel.pools.base import JobTuple, Outcome
 from umbel.pools.board import Board
@@ -50,15 +50,15 @@ class Executor:
         runner: executes one job.
         board: where the current job is stamped.
         channel: where jobs come from and outcomes go to.
-        outlets: store and publish.
+        sink: store and publish.
     """
 
-    def __init__(self, runner: Runner, board: Board, channel: Channel, outlets: Outlets) -> None:
+    def __init__(self, runner: Runner, board: Board, channel: Channel, sink: EffectSink) -> None:
         self._runner = runner
         self._board = board
         self._channel = channel
-        self._outlets = outlets
-        self._committer = Committer(outlets, self._call)
+        self._sink = sink
+        self._committer = Committer(sink, self._call)
         self._inbox: deque[JobTuple] = deque()
         self._pending: list[Execution] = []
         self._oldest = 0.0
@@ -105,7 +105,7 @@ class Executor:
             started = runner.started_record(job)
             if started is not None:
                 board.clear()  # it does not run yet: no time limit counts the time that a store is away
-                self._outlets.store([started])
+                self._sink.store([started])
                 board.resume(fields[0])
             if ARMED:
                 hit("before_exec")

@@ -24,7 +24,7 @@ from types import FrameType
 
 from umbel.app.discovery import find_app
 from umbel.pools import template
-from umbel.runtime import importing
+from umbel.runtime import child_import
 from umbel.runtime.allocation import return_large_blocks
 
 _MOST_DESCRIPTORS = 64
@@ -50,7 +50,7 @@ def main(descriptor: int, app_path: str) -> None:
 
 
 def _load(app_path: str) -> None:
-    importing.begin_for_child()
+    child_import.begin_for_child()
     return_large_blocks()
     with contextlib.suppress(Exception, SystemExit):
         app = find_app(app_path).app

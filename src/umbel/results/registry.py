@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from umbel import planned
+from umbel import not_yet
 from umbel.clients.urls import masked
 from umbel.errors import ImproperlyConfigured
 from umbel.results.base import ResultStore, StoreFactory, StoreOptions
@@ -84,7 +84,7 @@ def _target(scheme: str) -> str:
 
 
 def _refuse_planned(scheme: str) -> None:
-    kind = planned.STORES.get(scheme.lower().partition("+")[0])
+    kind = not_yet.STORES.get(scheme.lower().partition("+")[0])
     if kind is not None:
         known = ", ".join(sorted({url.partition("://")[0] for url in _SHORT.values()}))
         raise ImproperlyConfigured(f"result_backend {scheme}: Celery's results in {kind} are not there yet; known are {known}")

@@ -39,7 +39,7 @@ from umbel.results.group_store import GroupStore
 from umbel.results.meta import from_meta, is_terminal, to_meta
 from umbel.results.model import Record
 from umbel.results.waiting import Waiting
-from umbel.runtime import lifetime
+from umbel.runtime import process_hooks
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.wire import serializers
@@ -175,7 +175,7 @@ class RpcStore:
         self._serializer = found.name
         self._accept = serializers.content_types(options.accept)
         self._reset()
-        lifetime.attach(after_fork=self.forget_connection, before_exit=self.close)
+        process_hooks.attach(after_fork=self.forget_connection, before_exit=self.close)
 
     def _reset(self) -> None:
         self._lock = threading.RLock()

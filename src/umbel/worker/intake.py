@@ -32,7 +32,7 @@ class Intake:
     Args:
         policy: what admission goes by.
         careful: whether a redelivered message's start must be recorded (brokers that outlive this process).
-        upgrade: brings a message of protocol 1 to protocol 2 (`dialects.upgrade`); its body must be opened to be understood.
+        upgrade: brings a message of protocol 1 to protocol 2 (`protocols.upgrade`); its body must be opened to be understood.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from functools import partial
 from umbel.app.app import Umbel
 from umbel.brokers.topology import Queue
 from umbel.execution.policy import TaskPolicy
-from umbel.messages import dialects
+from umbel.messages import protocols
 from umbel.runtime.signal_thread import SignalThread
 from umbel.wire.serializers import content_types
 from umbel.worker.background import BackgroundTasks
@@ -63,7 +63,7 @@ class WorkerParts:
             self.consumer,
             spawn,
             careful=not broker.capabilities.in_process,
-            upgrade=partial(dialects.upgrade, accept=content_types(app.conf.accept_content), limit=app.conf.message_max_decompressed),
+            upgrade=partial(protocols.upgrade, accept=content_types(app.conf.accept_content), limit=app.conf.message_max_decompressed),
         )
         self.limits = TimeLimits(self.dispatcher, task_log)
         self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, task_log, seating, settings.max_deliveries)

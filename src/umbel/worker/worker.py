@@ -13,7 +13,7 @@ from umbel.app.app import Umbel
 from umbel.app.sending.queues import worker_direct
 from umbel.brokers.topology import Queue
 from umbel.execution.policy import TaskPolicy, policy_of
-from umbel.runtime import importing
+from umbel.runtime import child_import
 from umbel.runtime.service import ServiceGroup
 from umbel.worker.consuming import Consuming
 from umbel.worker.options import WorkerOptions
@@ -107,7 +107,7 @@ class Worker:
             ImproperlyConfigured: children could not find the app.
             OperationalError: the broker cannot be reached, or does not let us in.
         """
-        return 0 if importing.is_for_child() else self.parts.seating.run(self.main)
+        return 0 if child_import.is_for_child() else self.parts.seating.run(self.main)
 
     start = run
 

@@ -323,6 +323,6 @@ def test_a_server_that_may_drop_queues_is_told_of_once(own_kit, private, monkeyp
 
 
 def test_who_may_not_ask_is_not_told(caplog):
-    replies.tell_of_eviction(ReplyError("NOPERM this user has no permissions"), "redis://here")
-    replies.tell_of_eviction(b"used_memory:1\r\n", "redis://here")
+    replies.warn_of_eviction(ReplyError("NOPERM this user has no permissions"), "redis://here")
+    replies.warn_of_eviction(b"used_memory:1\r\n", "redis://here")
     assert not caplog.text

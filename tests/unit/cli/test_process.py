@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
-from umbel.cli.process import StopLadder, become, file_name, on_thread, pidfile, stop_signals
+from umbel.cli.process import StopEscalation, become, file_name, on_thread, pidfile, stop_signals
 from umbel.worker.options import node_name
 
 
@@ -28,9 +28,9 @@ class Worker:
 
 
 @pytest.fixture
-def ladder():
+def escalation():
     worker, left = Worker(), []
-    climbing = StopLadder(worker, lambda _text: None, left.append)
+    climbing = StopEscalation(worker, lambda _text: None, left.append)
     return climbing, worker.requests, left
 
 
@@ -48,15 +48,15 @@ def ladder():
         ("quit terminate", ["cold"], []),
     ],
 )
-def test_the_ladder(ladder, signals, requests, left):
-    climbing, requested, gone = ladder
+def test_each_further_signal_is_more_urgent(escalation, signals, requests, left):
+    climbing, requested, gone = escalation
     for name in signals.split():
         getattr(climbing, name)()
     assert (requested, gone) == (requests, left)
 
 
-def test_signals_climb_and_are_given_back(ladder):
-    climbing, requested, _ = ladder
+def test_signals_climb_and_are_given_back(escalation):
+    climbing, requested, _ = escalation
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)}
     with stop_signals(climbing):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -88,7 +88,7 @@ def test_a_request_in_the_middle_of_a_write_is_said_too(capsys):
     logger, handler = logging.getLogger("umbel.test_stopping"), logging.StreamHandler(log)
     logger.propagate = False
     logger.addHandler(handler)
-    with on_thread(logger.warning) as say, stop_signals(StopLadder(worker, say)):
+    with on_thread(logger.warning) as say, stop_signals(StopEscalation(worker, say)):
         logger.warning("task succeeded")
     logger.removeHandler(handler)
     assert worker.requests == ["warm"]
@@ -97,8 +97,8 @@ def test_a_request_in_the_middle_of_a_write_is_said_too(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_term_can_be_made_sharp(ladder, monkeypatch):
-    climbing, requested, _ = ladder
+def test_term_can_be_made_sharp(escalation, monkeypatch):
+    climbing, requested, _ = escalation
     monkeypatch.setenv("REMAP_SIGTERM", "SIGQUIT")
     with stop_signals(climbing):
         os.kill(os.getpid(), signal.SIGTERM)

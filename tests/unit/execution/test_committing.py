@@ -9,7 +9,7 @@ from umbel.execution.model import Execution, Publish, RunHandlers, Store, Verdic
 from umbel.results.model import Record
 
 
-class Outlets:
+class EffectSink:
     def __init__(self, *, refuses=(), unwritable=()):
         self.seen, self.refuses, self.unwritable = [], refuses, unwritable
 
@@ -32,53 +32,51 @@ def stored(task_id, otherwise=None):
     return Store(Record(task_id=task_id, status="SUCCESS"), otherwise)
 
 
-def commit(outlets, *burst):
+def commit(sink, *burst):
     left, done = list(burst), []
-    Committer(outlets).commit(left, done)
+    Committer(sink).commit(left, done)
     assert left == []
     return done
 
 
 def test_all_are_stored_first_then_each_publishes_and_calls():
-    outlets = Outlets()
-    calls = [RunHandlers(lambda name=name: outlets.seen.append(("call", name))) for name in "ab"]
-    done = commit(
-        outlets, *[execution(name, stored(name), Publish(f"m{name}", None), call) for name, call in zip("ab", calls, strict=True)]
-    )
-    assert outlets.seen == [("store", ["a", "b"]), ("publish", ["ma"]), ("call", "a"), ("publish", ["mb"]), ("call", "b")]
+    sink = EffectSink()
+    calls = [RunHandlers(lambda name=name: sink.seen.append(("call", name))) for name in "ab"]
+    done = commit(sink, *[execution(name, stored(name), Publish(f"m{name}", None), call) for name, call in zip("ab", calls, strict=True)])
+    assert sink.seen == [("store", ["a", "b"]), ("publish", ["ma"]), ("call", "a"), ("publish", ["mb"]), ("call", "b")]
     assert [each.effects for each in done] == [(), ()]
 
 
 def test_what_has_no_effects_is_done_as_it_is():
     one = execution("a")
-    assert commit(Outlets(), one) == [one]
+    assert commit(EffectSink(), one) == [one]
 
 
 def test_what_a_task_has_sent_itself_is_confirmed():
-    outlets = Outlets()
-    (one,) = commit(outlets, execution("a", has_sent=True))
-    assert outlets.seen == [("publish", [])]
+    sink = EffectSink()
+    (one,) = commit(sink, execution("a", has_sent=True))
+    assert sink.seen == [("publish", [])]
     assert not one.has_sent
 
 
 def test_what_could_not_be_published_is_reported_with_its_new_verdict():
-    _, refused = commit(Outlets(refuses={"b"}), execution("a", Publish("m", None)), execution("b", Publish("m", None)))
+    _, refused = commit(EffectSink(refuses={"b"}), execution("a", Publish("m", None)), execution("b", Publish("m", None)))
     assert (refused.verdict, refused.reason) == (Verdict.DEAD, "refused")
 
 
 def test_a_result_that_cannot_be_written_makes_a_failure_of_its_task():
-    outlets = Outlets(unwritable={"a"})
+    sink = EffectSink(unwritable={"a"})
 
     def failed(error):
         return Execution(1, "a", "t", "FAILURE", Verdict.ACK, effects=(stored("a"), stored("rest of the chain")), detail=str(error))
 
-    (one,) = commit(outlets, execution("a", stored("a", failed), Publish("callback", None)))
+    (one,) = commit(sink, execution("a", stored("a", failed), Publish("callback", None)))
     assert (one.state, one.detail) == ("FAILURE", "no")
-    assert outlets.seen == [("store", ["a"]), ("store", ["rest of the chain"])]
+    assert sink.seen == [("store", ["a"]), ("store", ["rest of the chain"])]
 
 
 def test_a_second_try_does_nothing_twice():
-    outlets, fails = Outlets(), [True]
+    sink, fails = EffectSink(), [True]
 
     def handlers():
         if fails.pop():
@@ -86,8 +84,8 @@ def test_a_second_try_does_nothing_twice():
 
     burst, done = [execution("a", Publish("ma", None)), execution("b", Publish("mb", None), RunHandlers(handlers))], []
     with pytest.raises(SystemExit):
-        Committer(outlets).commit(burst, done)
+        Committer(sink).commit(burst, done)
     assert [each.task_id for each in done] == ["a"]
-    Committer(outlets).commit(burst, done)
+    Committer(sink).commit(burst, done)
     assert [each.task_id for each in done] == ["a", "b"]
-    assert outlets.seen == [("publish", ["ma"]), ("publish", ["mb"])]
+    assert sink.seen == [("publish", ["ma"]), ("publish", ["mb"])]

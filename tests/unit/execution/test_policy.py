@@ -4,7 +4,7 @@ import pytest
 
 from fakes.publishing import FakeApp
 from umbel.execution.policy import TaskPolicy, policy_of
-from umbel.execution.traits import traits_of
+from umbel.execution.resolved_task import resolve_task
 
 
 def policy(conf=(), **options):
@@ -52,6 +52,6 @@ def test_limits_keep_a_task_from_the_short_way(options, plain):
 def test_children_read_the_same():
     app = FakeApp(task_acks_on_failure_or_timeout=False, task_track_started=True)
     task = app.task(name="t", acks_on_timeout=True)(print)
-    found, traits = policy_of(task, app.conf), traits_of(task)
+    found, resolved = policy_of(task, app.conf), resolve_task(task)
     names = ("acks_on_failure", "acks_on_timeout", "track_started", "ignore_result", "store_errors")
-    assert [getattr(traits, name) for name in names] == [getattr(found, name) for name in names]
+    assert [getattr(resolved, name) for name in names] == [getattr(found, name) for name in names]

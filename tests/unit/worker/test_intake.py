@@ -8,7 +8,7 @@ import pytest
 
 from umbel.brokers.base import ConnectionState
 from umbel.errors import MessageTooLarge
-from umbel.messages import dialects, v1
+from umbel.messages import protocols, v1
 from umbel.messages.model import TaskMessage
 from umbel.wire.serializers import content_types
 from umbel.worker.intake import Intake
@@ -34,7 +34,7 @@ class Bench:
             self.consumer,
             self.spawn,
             careful=careful,
-            upgrade=partial(dialects.upgrade, accept=content_types(["json", "pickle"]), limit=1000),
+            upgrade=partial(protocols.upgrade, accept=content_types(["json", "pickle"]), limit=1000),
         )
 
     def spawn(self, chore):

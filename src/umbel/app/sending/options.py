@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from umbel.app.checking import nearly, tell_of_typing_errors
+from umbel.app.argument_check import nearly, warn_of_typing_errors
 from umbel.errors import ImproperlyConfigured
 
 #: AMQP properties that may be given by name.
@@ -112,7 +112,7 @@ class PublishOptions:
             elif name not in _IGNORED:
                 if not lenient:
                     raise TypeError(_unknown(name))
-                tell_of_typing_errors("a signature or retry()", (name,), (*OPTIONS, "max_retries"))
+                warn_of_typing_errors("a signature or retry()", (name,), (*OPTIONS, "max_retries"))
         known.update(_checked(known))
         return cls(**{**known, "properties": properties, "stamps": stamps})
 

@@ -23,7 +23,7 @@ from umbel.app.sending.routing import Router
 from umbel.brokers.base import Publisher
 from umbel.brokers.receipts import Receipt, WouldBlock
 from umbel.brokers.topology import Destination
-from umbel.execution.preparing import naming
+from umbel.execution.preparing import task_names
 from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
 from umbel.runtime.clock import Clock
@@ -138,7 +138,7 @@ class Outbox:
             return None
         calling = Calling(name=task.name, args=(), kwargs={}, options=options, task=task, attributes=task.sending_options(), now=0.0)
         found = plan(self.sender, calling)
-        naming.tell_of_main(app, task)
+        task_names.warn_of_main(app, task)
         if found is not None and found.to.queue is not None and not found.to.queue.no_declare:
             app.publisher.declare(found.to.queue)
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from umbel import current, hooks
-from umbel.app import checking
+from umbel.app import argument_check
 from umbel.app.annotations import annotate
 from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.publishing import Plan, too_large
@@ -38,7 +38,7 @@ class Plans:
         self.version: int = app.conf.version
         strict = app.strict_typing if task.typing is None else task.typing
         #: Raises a ``TypeError`` where the function takes other arguments.
-        self.check = checking.argument_check(task.run, skip_first=False) if strict else None
+        self.check = argument_check.argument_check(task.run, skip_first=False) if strict else None
         self._task = task
         self._is_plain = is_plain
         self._without_options: Plan | None = None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from umbel.app.checking import tell_of_typing_errors
+from umbel.app.argument_check import warn_of_typing_errors
 from umbel.app.config.sources import import_object
 from umbel.app.sending.options import OPTIONS, PublishOptions
 from umbel.app.sending.queues import Queues
@@ -38,7 +38,7 @@ class TableRule:
         self._patterns: list[tuple[re.Pattern[str], Route]] = []
         for key, value in pairs:
             route = _as_route(value, key)
-            tell_of_typing_errors(f"task_routes, the route of {key!r}", route, OPTIONS)
+            warn_of_typing_errors(f"task_routes, the route of {key!r}", route, OPTIONS)
             if isinstance(key, re.Pattern):
                 self._patterns.append((key, route))
             elif not isinstance(key, str):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from umbel.app import checking
+from umbel.app import argument_check
 from umbel.app.sending.options import OPTIONS
 from umbel.app.task.options import TaskOptions
+from umbel.app.task.pydantic_arguments import validating
 from umbel.app.task.task import Task
-from umbel.app.task.validating import validating
 
 
 def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]], options: dict[str, Any]) -> Task[..., Any]:
@@ -21,7 +21,7 @@ def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]]
         base: the class to inherit from.
         options: attributes; ``name`` among them.
     """
-    checking.tell_of_options(base, options, TaskOptions.__annotations__, OPTIONS)
+    argument_check.warn_of_options(base, options, TaskOptions.__annotations__, OPTIONS)
     bound = bool(options.pop("bind", False))
     if options.pop("pydantic", False):
         context = {**(options.pop("pydantic_context", None) or {}), "celery_app": app, "celery_task_name": options["name"]}
@@ -40,6 +40,6 @@ def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]]
     task: Task[..., Any] = type(getattr(function, "__name__", "task"), (base,), attributes)()
     # On the instance: a class would bind the function to it.
     object.__setattr__(task, "__wrapped__", function)
-    object.__setattr__(task, "__signature__", checking.signature(task.run))
+    object.__setattr__(task, "__signature__", argument_check.signature(task.run))
     type(task).on_bound(app)
     return task

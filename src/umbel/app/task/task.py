@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic
 
-from umbel import current, planned, states
-from umbel.app import checking, eager
+from umbel import current, not_yet, states
+from umbel.app import argument_check, eager
 from umbel.app.sending.options import PublishOptions, arguments
 from umbel.app.sending.plans import LASTING, Plans
 from umbel.app.sending.publishing import Plan
@@ -251,7 +251,7 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
     @functools.cached_property
     def takes_exception(self) -> bool:
         """As an error callback, it takes (request, exc, traceback)."""
-        return checking.takes_exception(self.run, skip_first=False)
+        return argument_check.takes_exception(self.run, skip_first=False)
 
     @property
     def backend(self) -> Any:
@@ -274,7 +274,7 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
 
 
 if not TYPE_CHECKING:  # for type checkers there is no such attribute
-    Task.__getattr__ = planned.teller("a task", planned.TASK)
+    Task.__getattr__ = not_yet.explain_missing("a task", not_yet.TASK)
 
 
 def _unpickle(name: str) -> Any:

@@ -23,8 +23,8 @@ from umbel.errors import OperationalError, PublishError
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
+from umbel.wire.amqp.ack_coalescing import AckCoalescer
 from umbel.wire.amqp.rendering import render_acks, render_requeue
-from umbel.wire.amqp.settling import Settling
 
 logger = logging.getLogger("umbel.brokers.amqp")
 
@@ -79,7 +79,7 @@ class Acks:
         self._old: list[int] = []
         #: Those that are being exchanged → done when they are.
         self._exchanging: dict[Delivery, asyncio.Future[None]] = {}
-        self._settling = Settling()
+        self._settling = AckCoalescer()
         self._flushing: asyncio.Handle | None = None
         self._is_gathering = False
         #: Acknowledgements that are worth being sent at once; below that they wait for others, for `_GATHER` seconds. 0: none waits.
@@ -92,7 +92,7 @@ class Acks:
         self.epoch += 1
         self.connection = connection
         self.holding = None
-        self._settling = Settling()
+        self._settling = AckCoalescer()
         self._old = []
         connection.core.receiver.epoch = self.epoch
         connection.core.receiver.queues.clear()

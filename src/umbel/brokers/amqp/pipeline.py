@@ -26,7 +26,7 @@ from umbel.clients.amqp.channels import TOPOLOGY_CHANNEL
 from umbel.clients.amqp.connection_blocking import BlockingConnection, connect_any
 from umbel.errors import MessageReturned, OperationalError, PublishError
 from umbel.runtime.clock import SYSTEM
-from umbel.runtime.lifetime import heed_multiprocessing
+from umbel.runtime.process_hooks import hook_multiprocessing
 from umbel.wire.amqp import events
 from umbel.wire.amqp.fastpath import DEFAULT_FRAME_MAX
 from umbel.wire.amqp.methods import method, render_method
@@ -94,7 +94,7 @@ class Pipeline:
             OperationalError: no node can be used.
         """
         self.drop("replaced")
-        heed_multiprocessing()
+        hook_multiprocessing()
         options = self._options
         timeout = max(0.1, deadline - SYSTEM.monotonic())
         connection, self._first = connect_any(self._nodes, options.limits, failover=options.failover, first=self._first, timeout=timeout)

@@ -31,7 +31,7 @@ from umbel.brokers.topology import Destination, Queue
 from umbel.clients.amqp.addresses import Address
 from umbel.clients.amqp.channels import ChannelError
 from umbel.errors import AccessRefused, BrokerBlocked, OperationalError, PublishError
-from umbel.runtime import lifetime
+from umbel.runtime import process_hooks
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
@@ -61,7 +61,7 @@ class AmqpPublisher:
         self._stencils: dict[Stencil, CompiledStencil] = {}
         self._methods: dict[tuple[str, str, bool], bytes] = {}
         self._reset()
-        lifetime.attach(after_fork=self.forget, before_exit=self.at_exit)
+        process_hooks.attach(after_fork=self.forget, before_exit=self.at_exit)
 
     def _reset(self) -> None:
         """No connection, nothing in flight, no thread."""

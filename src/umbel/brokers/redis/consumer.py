@@ -35,10 +35,10 @@ from umbel.errors import OperationalError
 from umbel.runtime.backoff import delays
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.redis import envelope, scripts
+from umbel.wire.redis.claim_order import ClaimOrder, Lists
 from umbel.wire.redis.keys import TAG_PREFIX, Keys
 from umbel.wire.redis.resp import Argument, Push, ReplyError, pack_all, pack_joined, pack_part
 from umbel.wire.redis.scripts import Script
-from umbel.wire.redis.serving import Lists, ServingOrder
 
 logger = logging.getLogger("umbel.brokers.redis")
 
@@ -67,7 +67,7 @@ class RedisConsumer:
         self._window = window
         self._queues: dict[str, Queue] = {queue.name: queue for queue in queues}
         strategy = str(options.transport.get("queue_order_strategy") or "round_robin")
-        self._serving = ServingOrder(keys, strategy, self._queues)
+        self._serving = ClaimOrder(keys, strategy, self._queues)
         self.lease = lease_of(options)
         self.visibility_timeout = float(options.transport.get("visibility_timeout") or 0.0)
         self._prefix = f"{TAG_PREFIX}{int(self.lease * 1000)}-{os.urandom(6).hex()}-".encode()
@@ -130,7 +130,7 @@ class RedisConsumer:
         self._doubtful = None
         found = []
         for tag, data in zip(tags, entries, strict=True):
-            held = envelope.held(data) if data is not None else None
+            held = envelope.parse_unacked(data) if data is not None else None
             if held is not None:
                 found.append(read(held.raw, tag, held.routing_key, self._options.limits))
         self._take(found)
@@ -315,7 +315,7 @@ class RedisConsumer:
             return
         raw = envelope.marked(ours.raw, {ATTEMPTS: ours.attempts + 1})
         if raw is not None:
-            await self.link.until_done(scripts.load("begin"), [self.keys.unacked], [ours.tag, envelope.entry(raw, ours.queue)])
+            await self.link.until_done(scripts.load("begin"), [self.keys.unacked], [ours.tag, envelope.render_unacked(raw, ours.queue)])
 
     async def blame(self, delivery: Delivery) -> None:
         ours = self._held.get(delivery.tag)
@@ -337,7 +337,7 @@ class RedisConsumer:
         moves = [move for move in moves if move[0].tag in self._held]
         if not moves:
             return
-        arguments: list[Argument] = [envelope.tail(queue)]
+        arguments: list[Argument] = [envelope.unacked_tail(queue)]
         for ours, until in moves:
             if ARMED:
                 hit("before_delay_settle")

@@ -186,7 +186,7 @@ class Housekeeping:
                 return
 
     async def _restore(self, tag: bytes, score: bytes, data: bytes) -> int:
-        held = envelope.held(data)
+        held = envelope.parse_unacked(data)
         if held is None:
             logger.error("the entry %r of %s cannot be read and stays there", tag, self._consumer.keys.unacked)
             return 0
@@ -204,7 +204,7 @@ class Housekeeping:
             logger.error("a message that was held by %r cannot be put back: %s", tag, error)
             return 0
 
-    async def _queues_of(self, held: envelope.Held) -> list[str]:
+    async def _queues_of(self, held: envelope.UnackedEntry) -> list[str]:
         if not held.exchange:
             return [held.routing_key]
         keys = self._consumer.keys

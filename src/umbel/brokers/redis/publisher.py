@@ -29,7 +29,7 @@ from umbel.brokers.topology import Destination, Queue
 from umbel.clients.redis.addresses import Address
 from umbel.clients.redis.connection_blocking import BlockingConnection, KeptConnection, wait_ready
 from umbel.errors import AccessRefused, OperationalError, PublishError
-from umbel.runtime import lifetime
+from umbel.runtime import process_hooks
 from umbel.runtime.backoff import delays
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.message import Call, Message, Stencil
@@ -58,7 +58,7 @@ class RedisPublisher:
         self._renderer = Renderer(keys, candidates[0].db, self._table)
         self._queues: dict[str, Queue] = {}
         self._reset()
-        lifetime.attach(after_fork=self.forget, before_exit=self.at_exit)
+        process_hooks.attach(after_fork=self.forget, before_exit=self.at_exit)
 
     def forget(self) -> None:
         """Start from nothing in a forked child: the parent's messages are the parent's business."""
@@ -299,7 +299,7 @@ class RedisPublisher:
 
     def _establish(self, deadline: float) -> BlockingConnection:
         """Connect, make known the queues, write the window again; the lock is held."""
-        lifetime.heed_multiprocessing()
+        process_hooks.hook_multiprocessing()
         end = deadline or time.monotonic() + self._options.publish_timeout
         attempts = 1 + self._retries.allowed
         for attempt, pause in enumerate(delays(0.05, most=1.0), 1):

@@ -94,7 +94,7 @@ class RedisQueueClient:
     def get(self, name: str) -> Delivery | None:
         keys = self._keys
         lists = keys.lists(name)
-        tails = [envelope.tail(name)] * len(lists)
+        tails = [envelope.unacked_tail(name)] * len(lists)
         number = self._number
         self._number += 1
         found = self._once(

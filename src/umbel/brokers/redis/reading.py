@@ -16,7 +16,7 @@ from umbel.brokers.redis.topology import binding_commands
 from umbel.brokers.topology import Queue
 from umbel.brokers.waiting import WaitBudget
 from umbel.clients.redis.connection_blocking import BlockingConnection, wait_ready
-from umbel.clients.redis.replies import is_permanent, is_transient, tell_of_eviction
+from umbel.clients.redis.replies import is_permanent, is_transient, warn_of_eviction
 from umbel.errors import OperationalError, PublishError
 from umbel.runtime.backoff import delays
 from umbel.wire.redis import scripts
@@ -170,7 +170,7 @@ def declare_again(connection: BlockingConnection, keys: Keys, queues: Iterable[Q
     """
     commands = [command for queue in queues if not queue.no_declare for command in binding_commands(keys, queue)]
     memory, *replies = connection.pipeline([("INFO", "memory"), *commands])
-    tell_of_eviction(memory, connection.address.public())
+    warn_of_eviction(memory, connection.address.public())
     refused = [reply for reply in replies if isinstance(reply, ReplyError)]
     for reply in refused:
         if is_transient(reply):

@@ -26,7 +26,7 @@ _MOST_TEMPLATES = 4096
 class Compiled(NamedTuple):
     """What a stencil becomes: its envelopes, the command up to the envelope's length, the list."""
 
-    template: envelope.Template
+    template: envelope.CompiledStencil
     head: bytes
     key: bytes
 
@@ -66,7 +66,7 @@ class Renderer:
                 self._templates.clear()
             key = self._keys.list_for(stencil.routing_key, stencil.properties.get("priority")).encode()
             head = b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n$" % (len(key), key)
-            compiled = self._templates[stencil] = Compiled(envelope.Template(stencil), head, key)
+            compiled = self._templates[stencil] = Compiled(envelope.CompiledStencil(stencil), head, key)
         return compiled
 
     def render(self, message: Message, to: Destination) -> tuple[bytes, list[Item]]:

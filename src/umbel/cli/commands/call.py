@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from umbel.cli.completing import complete_tasks
 from umbel.cli.loading import LoadedApp, load
 from umbel.cli.options import Command, GlobalOptions, Misuse, Number, WholeNumber, did_you_mean, json_option, not_empty
 from umbel.cli.output import Output
+from umbel.cli.shell_completion import complete_tasks
 
 
 def _parsed(text: str, option: str, kind: type, example: str) -> Any:

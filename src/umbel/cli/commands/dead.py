@@ -11,11 +11,11 @@ import click
 
 from umbel.brokers.base import DEAD_DETAIL, DEAD_REASON, DEAD_SUFFIX, QueueClient
 from umbel.brokers.topology import Destination
-from umbel.cli.completing import queues_option
 from umbel.cli.dead_letters import DeadLetter, Selection, read, revived
 from umbel.cli.loading import LoadedApp, load
 from umbel.cli.options import GlobalOptions, Group, Misuse, WholeNumber, json_option
 from umbel.cli.output import Output, ago, as_json, confirm, count
+from umbel.cli.shell_completion import queues_option
 from umbel.results.model import sent
 from umbel.runtime.logs import escape
 

@@ -6,10 +6,10 @@ import contextlib
 
 import click
 
-from umbel.cli.completing import queues_option
 from umbel.cli.loading import LoadedApp, load
 from umbel.cli.options import Command, GlobalOptions, json_option
 from umbel.cli.output import Output, confirm, count
+from umbel.cli.shell_completion import queues_option
 
 
 @click.command(cls=Command)

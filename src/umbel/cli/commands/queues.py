@@ -7,10 +7,10 @@ import contextlib
 import click
 
 from umbel.brokers.base import DEAD_SUFFIX
-from umbel.cli.completing import queues_option
 from umbel.cli.loading import load
 from umbel.cli.options import GlobalOptions, Group, json_option
 from umbel.cli.output import Output
+from umbel.cli.shell_completion import queues_option
 
 
 @click.group(cls=Group, invoke_without_command=True)

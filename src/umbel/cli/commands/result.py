@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from umbel import states
-from umbel.cli.completing import complete_tasks
 from umbel.cli.loading import load
 from umbel.cli.options import EX_UNAVAILABLE, Command, GlobalOptions, Number, json_option, not_empty
 from umbel.cli.output import Output
+from umbel.cli.shell_completion import complete_tasks
 from umbel.errors import ResultExpired, TimeoutError, UnknownTaskId
 from umbel.runtime.logs import JSON_ESCAPES, escape_lines
 

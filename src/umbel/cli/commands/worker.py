@@ -13,12 +13,12 @@ from typing import Any
 
 import click
 
-from umbel.cli.completing import one_of, queues_option
 from umbel.cli.loading import LoadedApp, enter, load
 from umbel.cli.options import Command, GlobalOptions, Misuse, Number, WholeNumber, did_you_mean, names_list
 from umbel.cli.output import Output, count, wants_color
 from umbel.cli.overrides import parse_overrides
-from umbel.cli.process import StopLadder, become, detach, dump_stacks_on_usr1, file_name, is_detached, on_thread, pidfile, stop_signals
+from umbel.cli.process import StopEscalation, become, detach, dump_stacks_on_usr1, file_name, is_detached, on_thread, pidfile, stop_signals
+from umbel.cli.shell_completion import one_of, queues_option
 from umbel.runtime.logs import LogOptions, configure, level_of
 from umbel.worker.options import node_name
 
@@ -220,10 +220,10 @@ def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node:
     dump_stacks_on_usr1()
     say = logging.getLogger("umbel.worker").warning
     with on_thread(say) as say_soon:
-        ladder = StopLadder(worker, say_soon)
-        with stop_signals(ladder):
+        escalation = StopEscalation(worker, say_soon)
+        with stop_signals(escalation):
             code = worker.run()
-    if ladder.is_climbed:
+    if escalation.stop_requested:
         say(f"Stopped; {count(worker.handed_back, 'task')} handed back.")
     return int(code)
 

@@ -47,13 +47,13 @@ class PlainScreen:
         """Say each thing once."""
         for share in (25, 50, 75, 100):
             if self._done * 100 >= share * TILES:
-                self._tell(str(share), f"{share:>4} % of {TILES} tiles  {seconds:.1f} s")
+                self._print_once(str(share), f"{share:>4} % of {TILES} tiles  {seconds:.1f} s")
         if self.killed:
-            self._tell("killed", "       a process was killed in the middle of a task (kill -9)")
+            self._print_once("killed", "       a process was killed in the middle of a task (kill -9)")
         if self.recovered:
-            self._tell("recovered", "       the task that it was running has been done by another process")
+            self._print_once("recovered", "       the task that it was running has been done by another process")
 
-    def _tell(self, key: str, text: str) -> None:
+    def _print_once(self, key: str, text: str) -> None:
         if key not in self._told:
             self._told.add(key)
             click.echo(text)

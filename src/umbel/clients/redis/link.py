@@ -10,7 +10,7 @@ from typing import Any
 from umbel.clients.base import ConnectionState
 from umbel.clients.redis.addresses import Address
 from umbel.clients.redis.connection_async import AsyncConnection, ConnectionLost
-from umbel.clients.redis.replies import is_refusing_writes, is_transient, tell_of_eviction, translate
+from umbel.clients.redis.replies import is_refusing_writes, is_transient, translate, warn_of_eviction
 from umbel.errors import AccessRefused, OperationalError
 from umbel.runtime.backoff import delays
 from umbel.wire.redis.resp import Argument, Push, ReplyError, pack_all
@@ -97,7 +97,7 @@ class Link:
                 async with asyncio.timeout(max(address.connect_timeout, 1.0)):
                     await self._introduce(connection)
                     with contextlib.suppress(ReplyError):  # who may not ask is not told
-                        tell_of_eviction(await connection.call("INFO", "memory"), address.public())
+                        warn_of_eviction(await connection.call("INFO", "memory"), address.public())
             except (ReplyError, TimeoutError, ConnectionLost) as error:
                 connection.abort()
                 known = translate(error, "to begin consuming") if isinstance(error, ReplyError) else error

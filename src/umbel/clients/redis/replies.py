@@ -40,7 +40,7 @@ def translate(error: ReplyError, doing: str) -> OperationalError:
     return AccessRefused(text) if refused else OperationalError(text, permanent=is_permanent(error))
 
 
-def tell_of_eviction(memory: object, server: str) -> None:
+def warn_of_eviction(memory: object, server: str) -> None:
     """Warn, once for each server, of one that drops queues when its memory is full.
 
     Args:

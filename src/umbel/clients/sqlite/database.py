@@ -29,7 +29,7 @@ from typing import Final, TypeVar
 
 from umbel.clients.urls import parse
 from umbel.errors import ImproperlyConfigured, OperationalError
-from umbel.runtime import lifetime
+from umbel.runtime import process_hooks
 from umbel.runtime.clock import SYSTEM
 
 R = TypeVar("R")
@@ -349,4 +349,4 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)
-lifetime.after_fork(_after_fork_in_child)
+process_hooks.after_fork(_after_fork_in_child)

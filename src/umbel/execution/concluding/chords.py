@@ -14,7 +14,7 @@ from umbel.canvas.successors import start_body
 from umbel.errors import ChordError
 from umbel.execution import completion
 from umbel.execution.concluding import handlers
-from umbel.execution.concluding.following import Following
+from umbel.execution.concluding.successors import Successors
 from umbel.execution.environment import Environment
 from umbel.execution.model import CloseChord, CountChord, Effect, RunHandlers, Store
 from umbel.execution.request import Request
@@ -33,9 +33,9 @@ class Chords:
         following: renders what follows tasks.
     """
 
-    def __init__(self, environment: Environment, following: Following) -> None:
+    def __init__(self, environment: Environment, following: Successors) -> None:
         self._env = environment
-        self._following = following
+        self._successors = following
 
     def count(self, request: Request, status: str, result: Any) -> tuple[Effect, ...]:
         """Decide what the end of a task counts for.
@@ -61,8 +61,8 @@ class Chords:
             error = ChordError(f"Dependency {failed.task_id} raised {cause!r}")
             return (*self._fail(body, request, error), close)
         try:
-            plan = start_body(body, values_of(claim), self._following.ended(request, callbacks=()), self._following.naming)
-            return (*self._following.effects(plan, request, children=False), close)
+            plan = start_body(body, values_of(claim), self._successors.ended(request, callbacks=()), self._successors.naming)
+            return (*self._successors.effects(plan, request, children=False), close)
         except Exception as error:
             logger.exception("Chord %s: its body %s cannot be started", claim.group_id, body.get("task"))
             return (*self._fail(body, request, ChordError(f"Callback error: {error!r}")), close)
@@ -85,7 +85,7 @@ class Chords:
 
     def _errbacks(self, task: Mapping[str, Any], request: Request, error: Exception) -> list[Effect]:
         options = task.get("options") or {}
-        published, inline = self._following.errbacks_of(shapes.listed(options.get("link_error")), request, options.get("task_id"))
+        published, inline = self._successors.errbacks_of(shapes.listed(options.get("link_error")), request, options.get("task_id"))
         if inline:
             told = Request(None, options.get("task_id"), task.get("args") or (), task.get("kwargs") or {}, {"task": task["task"]})
             published.append(RunHandlers(functools.partial(handlers.call_errbacks, told, error, inline, self._env.tasks)))

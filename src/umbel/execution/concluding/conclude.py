@@ -11,13 +11,13 @@ from umbel.errors import Ignore, Reject, Retry
 from umbel.execution import completion, retrying
 from umbel.execution.concluding import handlers
 from umbel.execution.concluding.chords import Chords
-from umbel.execution.concluding.following import Following
-from umbel.execution.einfo import ExceptionInfo, format_exception
+from umbel.execution.concluding.successors import Successors
 from umbel.execution.environment import Environment
+from umbel.execution.exception_info import ExceptionInfo, format_exception
 from umbel.execution.model import Effect, Execution, RunHandlers, Store, Verdict
 from umbel.execution.preparing.prepare import Prepared
 from umbel.execution.request import Request
-from umbel.execution.traits import Traits
+from umbel.execution.resolved_task import ResolvedTask
 from umbel.reasons import DeadReason
 from umbel.results.model import Record
 from umbel.wire import failures
@@ -30,38 +30,38 @@ class Conclusion:
 
     def __init__(self, environment: Environment) -> None:
         self._env = environment
-        self._following = Following(environment)
-        self._chords = Chords(environment, self._following)
+        self._successors = Successors(environment)
+        self._chords = Chords(environment, self._successors)
 
     def succeeded(self, prepared: Prepared, value: Any, started: float, runtime: float) -> Execution:
         """The task returned a value."""
-        number, request, traits = prepared
+        number, request, resolved = prepared
         effects: tuple[Effect, ...] = ()
         broken: Exception | None = None
         if request.embed is not None or request.planned_retry is not None:
             effects = self._chords.count(request, states.SUCCESS, value)
             try:
-                effects = (*effects, *self._following.successors(request, value))
+                effects = (*effects, *self._successors.after_success(request, value))
             except Exception as error:
                 broken = error
         env = self._env
-        if env.stores and not completion.is_ignored(request.fields, traits.ignore_result):
+        if env.stores and not completion.is_ignored(request.fields, resolved.ignore_result):
             record = completion.record_of(request, states.SUCCESS, value, now=env.clock.now(), extended=env.extended)
             store = Store(record, lambda error: self.failed(prepared, error, started, runtime))
             effects = (store, *effects) if effects else (store,)
-        if handlers.are_for_success(traits):
-            effects = (*effects, RunHandlers(handlers.after_success(request, traits, value, runtime)))
+        if handlers.are_for_success(resolved):
+            effects = (*effects, RunHandlers(handlers.after_success(request, resolved, value, runtime)))
         verdict, reason, detail = Verdict.ACK, "", completion.detail_of(value)
         if broken is not None:
             verdict, reason = Verdict.DEAD, getattr(broken, "reason", DeadReason.UNROUTABLE)
             detail = f"it has succeeded, but what follows it cannot be sent: {type(broken).__name__}: {broken}"
-            logger.error("Task %s[%s]: %s", traits.name, request.id, detail)
-        return Execution(number, request.id or "", traits.name, states.SUCCESS, verdict, started, runtime, effects, reason, detail)
+            logger.error("Task %s[%s]: %s", resolved.name, request.id, detail)
+        return Execution(number, request.id or "", resolved.name, states.SUCCESS, verdict, started, runtime, effects, reason, detail)
 
     def raised(self, prepared: Prepared, error: Exception, started: float, runtime: float) -> Execution:
         """The task raised an error."""
-        _, request, traits = prepared
-        error = request.result = self._autoretried(request, traits, error)
+        _, request, resolved = prepared
+        error = request.result = self._autoretried(request, resolved, error)
         if isinstance(error, Ignore):
             return self._ignored(prepared, error, started, runtime)
         if isinstance(error, Reject):
@@ -75,87 +75,98 @@ class Conclusion:
 
     def failed(self, prepared: Prepared, error: Exception, started: float, runtime: float) -> Execution:
         """The task has failed, or its result cannot be written."""
-        number, request, traits = prepared
-        verdict, reason = completion.verdict_of_failure(error, traits)
+        number, request, resolved = prepared
+        verdict, reason = completion.verdict_of_failure(error, resolved)
         text = format_exception(error)
         detail = completion.detail_of(error)
-        effects: list[Effect] = [Store(record) for record in self._failure_records(request, traits, error, text)]
+        effects: list[Effect] = [Store(record) for record in self._failure_records(request, resolved, error, text)]
         inline: list[Mapping[str, Any]] = []
         if request.embed:
             effects += self._chords.count(request, states.FAILURE, failures.render(error))
         if request.embed or request.planned_retry:
-            effects += self._following.next_attempt(request)
-            published, inline = self._following.errbacks(request)
+            effects += self._successors.next_attempt(request)
+            published, inline = self._successors.errbacks(request)
             effects += published
-        call = handlers.after_failure(request, traits, error, inline, self._env.tasks)
+        call = handlers.after_failure(request, resolved, error, inline, self._env.tasks)
         if call is not None:
             effects.append(RunHandlers(call))
-        expected = bool(traits.throws) and isinstance(error, traits.throws)
+        expected = bool(resolved.throws) and isinstance(error, resolved.throws)
         return Execution(
-            number, request.id or "", traits.name, states.FAILURE, verdict, started, runtime, tuple(effects), reason, detail, text, expected
+            number,
+            request.id or "",
+            resolved.name,
+            states.FAILURE,
+            verdict,
+            started,
+            runtime,
+            tuple(effects),
+            reason,
+            detail,
+            text,
+            expected,
         )
 
-    def _autoretried(self, request: Request, traits: Traits, error: Exception) -> Exception:
+    def _autoretried(self, request: Request, resolved: ResolvedTask, error: Exception) -> Exception:
         """What an exception becomes when the task is to be tried again for it."""
-        if not traits.autoretry_for or isinstance(error, (Ignore, Reject, Retry)):
+        if not resolved.autoretry_for or isinstance(error, (Ignore, Reject, Retry)):
             return error
-        if isinstance(error, traits.dont_autoretry_for) or not isinstance(error, traits.autoretry_for):
+        if isinstance(error, resolved.dont_autoretry_for) or not isinstance(error, resolved.autoretry_for):
             return error
         try:
-            traits.task.retry(exc=error, **retrying.autoretry_countdown(traits.task, request.retries))
+            resolved.task.retry(exc=error, **retrying.autoretry_countdown(resolved.task, request.retries))
         except Exception as outcome:  # Retry, or that it gives up
             return _while_handling(error, outcome)
         return error
 
     def _ignored(self, prepared: Prepared, error: Ignore, started: float, runtime: float) -> Execution:
-        number, request, traits = prepared
-        effects = self._other_effects(request, traits, error, states.IGNORED)
-        return Execution(number, request.id or "", traits.name, states.IGNORED, Verdict.ACK, started, runtime, effects, detail=str(error))
+        number, request, resolved = prepared
+        effects = self._other_effects(request, resolved, error, states.IGNORED)
+        return Execution(number, request.id or "", resolved.name, states.IGNORED, Verdict.ACK, started, runtime, effects, detail=str(error))
 
     def _rejected(self, prepared: Prepared, error: Reject, started: float, runtime: float) -> Execution:
-        number, request, traits = prepared
+        number, request, resolved = prepared
         verdict, reason = completion.verdict_of_reject(error)
         effects: tuple[Effect, ...] = ()
-        if verdict is Verdict.DEAD and self._env.stores and not completion.is_ignored(request.fields, traits.ignore_result):
+        if verdict is Verdict.DEAD and self._env.stores and not completion.is_ignored(request.fields, resolved.ignore_result):
             effects = (Store(completion.failure_record(request, error, None, self._env.clock.now(), extended=self._env.extended)),)
-        effects += self._other_effects(request, traits, error, states.REJECTED)
+        effects += self._other_effects(request, resolved, error, states.REJECTED)
         return Execution(
-            number, request.id or "", traits.name, states.REJECTED, verdict, started, runtime, effects, reason, str(error.reason)
+            number, request.id or "", resolved.name, states.REJECTED, verdict, started, runtime, effects, reason, str(error.reason)
         )
 
-    def _other_effects(self, request: Request, traits: Traits, error: Exception, state: str) -> tuple[Effect, ...]:
-        publications = self._following.next_attempt(request)
-        call = handlers.after_other(request, traits, error, state)
+    def _other_effects(self, request: Request, resolved: ResolvedTask, error: Exception, state: str) -> tuple[Effect, ...]:
+        publications = self._successors.next_attempt(request)
+        call = handlers.after_other(request, resolved, error, state)
         return (*publications, RunHandlers(call)) if call is not None else tuple(publications)
 
     def _retried(self, prepared: Prepared, error: Retry, started: float, runtime: float) -> Execution:
-        number, request, traits = prepared
+        number, request, resolved = prepared
         if request.planned_retry is None:  # `raise Retry(...)` by hand
             request.planned_retry = retrying.NextAttempt(
                 args=request.args, kwargs=request.kwargs, retries=request.retries + 1, **_when(error)
             )
-        effects: tuple[Effect, ...] = tuple(self._following.next_attempt(request))
+        effects: tuple[Effect, ...] = tuple(self._successors.next_attempt(request))
         einfo = ExceptionInfo(error)
-        if self._env.stores and not completion.is_ignored(request.fields, traits.ignore_result):
+        if self._env.stores and not completion.is_ignored(request.fields, resolved.ignore_result):
             result = failures.render(error.exc or error)
             request.children.append([[request.id, None], None])
             record = completion.record_of(request, states.RETRY, result, traceback=einfo.traceback, extended=self._env.extended)
             effects = (Store(record), *effects)
-        call = handlers.after_retry(request, traits, error, einfo)
+        call = handlers.after_retry(request, resolved, error, einfo)
         if call is not None:
             effects = (*effects, RunHandlers(call))
         return Execution(
-            number, request.id or "", traits.name, states.RETRY, Verdict.ACK, started, runtime, effects,
+            number, request.id or "", resolved.name, states.RETRY, Verdict.ACK, started, runtime, effects,
             detail=str(error), traceback=einfo.traceback,
         )  # fmt: skip
 
-    def _failure_records(self, request: Request, traits: Traits, error: Exception, traceback: str) -> list[Record]:
+    def _failure_records(self, request: Request, resolved: ResolvedTask, error: Exception, traceback: str) -> list[Record]:
         """Of the failed task, and of the rest of its chain."""
         if not self._env.stores:
             return []
         now = self._env.clock.now()
         records = []
-        if not completion.is_ignored(request.fields, traits.ignore_result) or traits.store_errors:
+        if not completion.is_ignored(request.fields, resolved.ignore_result) or resolved.store_errors:
             records.append(completion.failure_record(request, error, traceback, now, extended=self._env.extended))
         if request.embed is not None:
             records += completion.abandoned_records(request, error, traceback, now)

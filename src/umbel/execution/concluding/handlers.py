@@ -12,63 +12,63 @@ from typing import Any
 
 from umbel import current, hooks, states
 from umbel.errors import Retry
-from umbel.execution.einfo import ExceptionInfo
+from umbel.execution.exception_info import ExceptionInfo
 from umbel.execution.request import Request
-from umbel.execution.traits import Traits
+from umbel.execution.resolved_task import ResolvedTask
 
 logger = logging.getLogger("umbel.execution")
 
 
-def are_for_success(traits: Traits) -> bool:
+def are_for_success(resolved: ResolvedTask) -> bool:
     """Whether anybody listens to a success of this task."""
-    return bool(traits.has_success_handlers or hooks.task_success.receivers or hooks.task_postrun.receivers)
+    return bool(resolved.has_success_handlers or hooks.task_success.receivers or hooks.task_postrun.receivers)
 
 
-def after_success(request: Request, traits: Traits, value: Any, runtime: float) -> Callable[[], None]:
+def after_success(request: Request, resolved: ResolvedTask, value: Any, runtime: float) -> Callable[[], None]:
     """What runs after a success."""
 
     def call() -> None:
         with _Entered(request):
-            if traits.on_success is not None:
-                _guard(request, traits.on_success, value, request.id, request.args, request.kwargs)
-            hooks.task_success.send(traits.task, result=value, runtime=runtime)
-            if traits.after_return is not None:
-                _guard(request, traits.after_return, states.SUCCESS, value, request.id, request.args, request.kwargs, None)
-            _postrun(request, traits, value, states.SUCCESS)
+            if resolved.on_success is not None:
+                _guard(request, resolved.on_success, value, request.id, request.args, request.kwargs)
+            hooks.task_success.send(resolved.task, result=value, runtime=runtime)
+            if resolved.after_return is not None:
+                _guard(request, resolved.after_return, states.SUCCESS, value, request.id, request.args, request.kwargs, None)
+            _postrun(request, resolved, value, states.SUCCESS)
 
     return call
 
 
-def after_retry(request: Request, traits: Traits, error: Retry, einfo: ExceptionInfo) -> Callable[[], None] | None:
+def after_retry(request: Request, resolved: ResolvedTask, error: Retry, einfo: ExceptionInfo) -> Callable[[], None] | None:
     """What runs when a task is to be tried again; ``None`` when nobody listens."""
-    if traits.on_retry is None and not hooks.task_retry.receivers and not hooks.task_postrun.receivers:
+    if resolved.on_retry is None and not hooks.task_retry.receivers and not hooks.task_postrun.receivers:
         drop_tracebacks(request, error)
         return None
 
     def call() -> None:
         with _Entered(request):
-            if traits.on_retry is not None:
-                _guard(request, traits.on_retry, error.exc, request.id, request.args, request.kwargs, einfo)
-            hooks.task_retry.send(traits.task, request=request, reason=error, einfo=einfo)
-            _postrun(request, traits, error, states.RETRY)
+            if resolved.on_retry is not None:
+                _guard(request, resolved.on_retry, error.exc, request.id, request.args, request.kwargs, einfo)
+            hooks.task_retry.send(resolved.task, request=request, reason=error, einfo=einfo)
+            _postrun(request, resolved, error, states.RETRY)
         einfo.tb = None  # its frames lead back to this function
 
     return call
 
 
 def after_failure(
-    request: Request, traits: Traits, error: Exception, inline: Sequence[Mapping[str, Any]], tasks: Mapping[str, Any]
+    request: Request, resolved: ResolvedTask, error: Exception, inline: Sequence[Mapping[str, Any]], tasks: Mapping[str, Any]
 ) -> Callable[[], None] | None:
     """What runs after a failure; ``None`` when nobody listens.
 
     Args:
         request: of the task.
-        traits: of the task.
+        resolved: of the task.
         error: what it failed with.
         inline: error callbacks that are called here.
         tasks: where these are found.
     """
-    listens = traits.on_failure is not None or traits.after_return is not None
+    listens = resolved.on_failure is not None or resolved.after_return is not None
     if not inline and not listens and not hooks.task_failure.receivers and not hooks.task_postrun.receivers:
         drop_tracebacks(request, error)
         return None
@@ -76,15 +76,21 @@ def after_failure(
     def call() -> None:
         einfo = ExceptionInfo(error)
         with _Entered(request):
-            if traits.on_failure is not None:
-                _guard(request, traits.on_failure, error, request.id, request.args, request.kwargs, einfo)
+            if resolved.on_failure is not None:
+                _guard(request, resolved.on_failure, error, request.id, request.args, request.kwargs, einfo)
             hooks.task_failure.send(
-                traits.task, task_id=request.id, exception=error, args=request.args, kwargs=request.kwargs, traceback=einfo.tb, einfo=einfo
+                resolved.task,
+                task_id=request.id,
+                exception=error,
+                args=request.args,
+                kwargs=request.kwargs,
+                traceback=einfo.tb,
+                einfo=einfo,
             )
             call_errbacks(request, error, inline, tasks)
-            if traits.after_return is not None:
-                _guard(request, traits.after_return, states.FAILURE, error, request.id, request.args, request.kwargs, einfo)
-            _postrun(request, traits, error, states.FAILURE)
+            if resolved.after_return is not None:
+                _guard(request, resolved.after_return, states.FAILURE, error, request.id, request.args, request.kwargs, einfo)
+            _postrun(request, resolved, error, states.FAILURE)
 
     return call
 
@@ -104,12 +110,12 @@ def call_errbacks(request: Request, error: Exception, signatures: Sequence[Mappi
         _guard(request, tasks[signature["task"]], *args, request, error, traceback, **kwargs)
 
 
-def after_other(request: Request, traits: Traits, error: Exception, state: str) -> Callable[[], None] | None:
+def after_other(request: Request, resolved: ResolvedTask, error: Exception, state: str) -> Callable[[], None] | None:
     """What runs after a task that was ignored or rejected; ``None`` when nobody listens."""
     if not hooks.task_postrun.receivers:
         drop_tracebacks(request, error)
         return None
-    return lambda: _postrun(request, traits, error, state)
+    return lambda: _postrun(request, resolved, error, state)
 
 
 def drop_tracebacks(request: Request, error: BaseException) -> None:
@@ -127,9 +133,9 @@ def drop_tracebacks(request: Request, error: BaseException) -> None:
             left += one.__cause__, one.__context__
 
 
-def _postrun(request: Request, traits: Traits, value: Any, state: str) -> None:
+def _postrun(request: Request, resolved: ResolvedTask, value: Any, state: str) -> None:
     hooks.task_postrun.send(
-        traits.task, task_id=request.id, task=traits.task, args=request.args, kwargs=request.kwargs, retval=value, state=state
+        resolved.task, task_id=request.id, task=resolved.task, args=request.args, kwargs=request.kwargs, retval=value, state=state
     )
     if state != states.SUCCESS:
         drop_tracebacks(request, value)

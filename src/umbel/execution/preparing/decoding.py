@@ -8,9 +8,9 @@ from typing import Any
 
 from umbel.errors import MessageError
 from umbel.execution.model import Job
-from umbel.messages import dialects, v2
-from umbel.messages.checks import check_embed
+from umbel.messages import protocols, v2
 from umbel.messages.model import TaskMessage
+from umbel.messages.validation import check_embed
 from umbel.wire.message import Message
 
 #: Characters; a longer id is none.
@@ -52,7 +52,7 @@ def decode(job: Job, accept: frozenset[str], limit: int) -> DecodedCall:
                 return DecodedCall(name, task_id, args, kwargs, job.headers, None)
             check_embed(embed)
             return DecodedCall(name, task_id, args, kwargs, job.headers, embed)
-    return _from_message(dialects.parse(message, accept=accept, limit=limit))
+    return _from_message(protocols.parse(message, accept=accept, limit=limit))
 
 
 def _from_message(task: TaskMessage) -> DecodedCall:

@@ -11,15 +11,15 @@ from umbel.errors import MessageError, NotRegistered
 from umbel.execution import completion
 from umbel.execution.environment import Environment
 from umbel.execution.model import Execution, Job, Store, Verdict
-from umbel.execution.preparing import naming, unsupported
+from umbel.execution.preparing import task_names, unsupported
 from umbel.execution.preparing.decoding import DecodedCall, decode, reason_of, task_id_of
 from umbel.execution.request import Request
-from umbel.execution.traits import Traits, traits_of
+from umbel.execution.resolved_task import ResolvedTask, resolve_task
 from umbel.reasons import DeadReason
 from umbel.results.model import Record
 
 #: A call that can be run: the number of its job, its request, and what its task is like. A plain tuple: one is made for each task.
-Prepared = tuple[int, Request, Traits]
+Prepared = tuple[int, Request, ResolvedTask]
 
 
 class Preparation:
@@ -27,7 +27,7 @@ class Preparation:
 
     def __init__(self, environment: Environment) -> None:
         self._env = environment
-        self._traits: dict[str, Traits] = {}
+        self._resolved: dict[str, ResolvedTask] = {}
 
     def prepare(self, job: Job) -> Prepared | Execution:
         """A job as a call; an `Execution` when it can never run."""
@@ -37,39 +37,41 @@ class Preparation:
             unsupported.refuse(call.embed, counts_chords=env.counts_chords)
         except MessageError as error:
             return self._unreadable(job, error)
-        traits = self._traits.get(call.name)
-        if traits is None or env.tasks.get(call.name) is not traits.task:  # a notebook's cell was run again
-            traits = self._find(call.name)
-        if traits is None:
+        resolved = self._resolved.get(call.name)
+        if resolved is None or env.tasks.get(call.name) is not resolved.task:  # a notebook's cell was run again
+            resolved = self._find(call.name)
+        if resolved is None:
             return self._unregistered(job, call)
         address = (job.exchange, job.routing_key, job.redelivered)
-        request = Request(traits.task, call.task_id, call.args, call.kwargs, call.fields, call.embed, job.properties, address, env.hostname)
-        return job.number, request, traits
+        request = Request(
+            resolved.task, call.task_id, call.args, call.kwargs, call.fields, call.embed, job.properties, address, env.hostname
+        )
+        return job.number, request, resolved
 
     def prepare_eager(self, request: Request) -> Prepared:
         """A call in its caller: nothing is decoded."""
-        return 0, request, (self._traits.get(request.task_object.name) or traits_of(request.task_object))
+        return 0, request, (self._resolved.get(request.task_object.name) or resolve_task(request.task_object))
 
     def started_record(self, job: Job) -> Record | None:
         """The STARTED record of a job that is about to run, when its task asks for it (``track_started``)."""
         name, task_id = job.headers.get("task"), job.headers.get("id")
         if not self._env.stores or not isinstance(name, str) or not isinstance(task_id, str):
             return None
-        traits = self._traits.get(name) or self._find(name)
-        if traits is None or not traits.track_started:
+        resolved = self._resolved.get(name) or self._find(name)
+        if resolved is None or not resolved.track_started:
             return None
         address = (job.exchange, job.routing_key, job.redelivered)
-        request = Request(traits.task, task_id, (), {}, job.headers, None, job.properties, address, self._env.hostname)
-        if completion.is_ignored(request.fields, traits.ignore_result):
+        request = Request(resolved.task, task_id, (), {}, job.headers, None, job.properties, address, self._env.hostname)
+        if completion.is_ignored(request.fields, resolved.ignore_result):
             return None
         return completion.record_of(request, states.STARTED, {"pid": os.getpid(), "hostname": self._env.hostname})
 
-    def _find(self, name: str) -> Traits | None:
+    def _find(self, name: str) -> ResolvedTask | None:
         task = self._env.tasks.get(name)
         if task is None:
             return None
-        traits = self._traits[name] = traits_of(task)
-        return traits
+        resolved = self._resolved[name] = resolve_task(task)
+        return resolved
 
     def _unreadable(self, job: Job, error: MessageError) -> Execution:
         task_id = task_id_of(job.headers, job.properties)
@@ -87,7 +89,7 @@ class Preparation:
         )
 
     def _unregistered(self, job: Job, call: DecodedCall) -> Execution:
-        near = naming.hint(call.name, self._env.tasks)
+        near = task_names.hint(call.name, self._env.tasks)
         error = NotRegistered(call.name, *([near] if near else []))
         hooks.task_unknown.send(call.name, message=job, exc=NotRegistered(call.name), name=call.name, id=call.task_id)
         return Execution(

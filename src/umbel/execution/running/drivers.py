@@ -23,20 +23,20 @@ def run_sync(prepared: Prepared, limit: SoftLimit, await_: Callable[[Coroutine[A
         limit: told when the soft time limit may be raised.
         await_: runs the coroutine of an ``async def`` task.
     """
-    number, request, traits = prepared
+    number, request, resolved = prepared
     started = monotonic()
     try:
         if hooks.task_prerun.receivers:
-            hooks.task_prerun.send(traits.task, task_id=request.id, task=traits.task, args=request.args, kwargs=request.kwargs)
+            hooks.task_prerun.send(resolved.task, task_id=request.id, task=resolved.task, args=request.args, kwargs=request.kwargs)
         try:
             limit.may_raise = True
             if limit.due == number != 0:
                 raise SoftTimeLimitExceeded
-            if traits.before_start is not None:
-                traits.before_start(request.id, request.args, request.kwargs)
+            if resolved.before_start is not None:
+                resolved.before_start(request.id, request.args, request.kwargs)
             started = monotonic()
-            value = traits.call(*request.args, **request.kwargs)
-            if traits.is_async:
+            value = resolved.call(*request.args, **request.kwargs)
+            if resolved.is_async:
                 value = await_(value)
         finally:
             limit.may_raise = False

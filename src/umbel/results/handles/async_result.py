@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
-from umbel import planned, states
+from umbel import not_yet, states
 from umbel.errors import IncompleteStream, TimeoutError
 from umbel.messages import ids
 from umbel.results.handles import joining
@@ -227,4 +227,4 @@ class AsyncResult(RecordView, Generic[R]):
 
 
 if not TYPE_CHECKING:  # for type checkers there is no such attribute
-    AsyncResult.__getattr__ = planned.teller("a result", planned.RESULT)
+    AsyncResult.__getattr__ = not_yet.explain_missing("a result", not_yet.RESULT)

@@ -23,7 +23,7 @@ from umbel.results.model import Record, sent
 from umbel.results.redis.loops import LoopWaiter
 from umbel.results.redis.watch import Connections, Watch
 from umbel.results.waiting import late
-from umbel.runtime import lifetime
+from umbel.runtime import process_hooks
 from umbel.wire.redis import keys, scripts
 from umbel.wire.redis.resp import Argument
 
@@ -64,7 +64,7 @@ class RedisStore:
         self._watch = Watch(self._candidates, min(options.socket_timeout, 10.0))
         self.groups = RedisGroups(self._connections, self._prefix, options)
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWaiter] = weakref.WeakKeyDictionary()
-        lifetime.attach(after_fork=self._forget_connections)
+        process_hooks.attach(after_fork=self._forget_connections)
 
     def _forget_connections(self) -> None:
         """In a forked child: they belong to the parent."""

@@ -15,7 +15,7 @@ from typing import Final, Generic, TypeVar
 from umbel.errors import ProtocolError
 from umbel.wire.amqp.content import CLASS_BASIC, Content, parse_content
 from umbel.wire.amqp.fields import U16, U32, U64, Limits, name_of
-from umbel.wire.amqp.shapes import Shapes
+from umbel.wire.amqp.header_cache import HeaderCache
 from umbel.wire.attempts import attempts_in
 
 D = TypeVar("D")
@@ -76,7 +76,7 @@ class Receiver(Generic[D]):
         self._limits = limits
         self._make = make
         self._attempts = attempts
-        self._shapes = Shapes()
+        self._header_cache = HeaderCache()
         self._incoming: dict[int, Incoming] = {}
         self._parts: list[bytes] = []
         self._have = 0
@@ -166,7 +166,7 @@ class Receiver(Generic[D]):
     def _header(self, channel: int, message: Incoming, data: bytes, at: int, end: int) -> None:
         if end - at < 14 or U16(data, at)[0] != CLASS_BASIC:
             raise ProtocolError("the broker sent a content header that is not one of a message")
-        message.content = parse_content(data, at, end, self._limits, self._shapes.parse)
+        message.content = parse_content(data, at, end, self._limits, self._header_cache.parse)
         message.missing = size = U64(data, at + 4)[0]
         message.skipped = size > self._limits.body * _KEPT
         if not message.missing:

@@ -53,7 +53,7 @@ def render(message: Message, exchange: str, routing_key: str, delivery_tag: str)
     ).encode()
 
 
-class Template:
+class CompiledStencil:
     """The envelopes of one stencil: compiled once to a format string, then about 3 µs a message."""
 
     __slots__ = ("_format",)
@@ -206,18 +206,18 @@ def _split(raw: bytes) -> tuple[memoryview | bytes, bytes]:
     return b"", raw
 
 
-def tail(queue: str) -> str:
+def unacked_tail(queue: str) -> str:
     """What follows an envelope in its entry of ``unacked``, ``[envelope, exchange, routing_key]``: back to this queue by name."""
     return f', "", {json.dumps(queue)}]'
 
 
-def entry(raw: bytes, queue: str) -> bytes:
+def render_unacked(raw: bytes, queue: str) -> bytes:
     """A list item as its entry of ``unacked``."""
     text = raw if raw[:1] == b"{" else json.dumps(raw.decode("utf-8", "surrogateescape")).encode()
-    return b"[" + text + tail(queue).encode()
+    return b"[" + text + unacked_tail(queue).encode()
 
 
-class Held(NamedTuple):
+class UnackedEntry(NamedTuple):
     """An entry of ``unacked``, read."""
 
     raw: bytes
@@ -226,14 +226,14 @@ class Held(NamedTuple):
     priority: Any
 
 
-def held(data: bytes) -> Held | None:
+def parse_unacked(data: bytes) -> UnackedEntry | None:
     """Read an entry of ``unacked``, whoever wrote it; ``None`` when it cannot be read."""
     try:
         payload, exchange, routing_key = json.loads(data)
     except (ValueError, TypeError, RecursionError):
         return None
     if isinstance(payload, str):
-        return Held(payload.encode("utf-8", "surrogateescape"), str(exchange or ""), str(routing_key or ""), 0)
+        return UnackedEntry(payload.encode("utf-8", "surrogateescape"), str(exchange or ""), str(routing_key or ""), 0)
     properties = payload.get("properties") if isinstance(payload, dict) else None
     priority = properties.get("priority") if isinstance(properties, dict) else 0
-    return Held(json.dumps(payload).encode(), str(exchange or ""), str(routing_key or ""), priority)
+    return UnackedEntry(json.dumps(payload).encode(), str(exchange or ""), str(routing_key or ""), priority)

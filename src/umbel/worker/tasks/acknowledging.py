@@ -16,7 +16,7 @@ from umbel import hooks, states
 from umbel.brokers.base import Consumer, Delivery
 from umbel.errors import InvalidTaskError, MessageError, NotRegistered, OperationalError, TaskRevokedError
 from umbel.execution.completion import is_ignored, unexecuted_record
-from umbel.execution.einfo import ExceptionInfo
+from umbel.execution.exception_info import ExceptionInfo
 from umbel.execution.model import Verdict
 from umbel.execution.preparing.decoding import task_id_of
 from umbel.execution.request import Request

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 from umbel.errors import MessageError
 from umbel.execution.policy import TaskPolicy
-from umbel.execution.preparing import naming
-from umbel.messages.checks import check_fields
+from umbel.execution.preparing import task_names
 from umbel.messages.timing import timestamp
+from umbel.messages.validation import check_fields
 from umbel.reasons import DeadReason
 from umbel.wire.message import Message
 
@@ -103,7 +103,7 @@ def admit(
     name = fields["task"]
     task_policy = policy.policies.get(name)
     if task_policy is None:
-        meant = naming.hint(name, policy.policies)
+        meant = task_names.hint(name, policy.policies)
         return DeadLetter(DeadReason.UNREGISTERED, f"no task named {name!a} is registered in this worker" + (f"; {meant}" if meant else ""))
     if policy.max_deliveries and attempts >= policy.max_deliveries:
         return DeadLetter(DeadReason.WORKER_LOST, f"{attempts} workers or children died while running it")

@@ -46,7 +46,7 @@ def test_a_template_renders_the_same(name):
         {**headers, **holes}, message.properties, found.content_type, found.content_encoding, found.exchange, found.routing_key
     )
     ids = headers["id"], headers["root_id"], headers["parent_id"]
-    rendered = envelope.Template(stencil).render(
+    rendered = envelope.CompiledStencil(stencil).render(
         Call(*ids, headers["argsrepr"], headers["kwargsrepr"], found.body), found.properties["delivery_tag"]
     )
     assert rendered == raw
@@ -54,7 +54,7 @@ def test_a_template_renders_the_same(name):
 
 def test_a_template_escapes_what_it_fills_in():
     stencil = Stencil({"task": "100%s", "id": None, "argsrepr": None}, {"priority": 3}, "application/json", "utf-8", "", "50%")
-    raw = envelope.Template(stencil).render(Call('"a\\', "r\n", "p\u4e2d", "%(id)s", "{}", b"\xff%s"), "t-1")
+    raw = envelope.CompiledStencil(stencil).render(Call('"a\\', "r\n", "p\u4e2d", "%(id)s", "{}", b"\xff%s"), "t-1")
     found = parse(raw)
     assert found.body == b"\xff%s"
     assert found.headers["task"] == "100%s"
@@ -135,10 +135,10 @@ def test_marking_leaves_the_body_alone(body, order):
 
 def test_entries_of_unacked():
     raw = published("redis")["priority_5"].messages[0].raw.encode()
-    entry = envelope.entry(raw, "celery")
+    entry = envelope.render_unacked(raw, "celery")
     assert json.loads(entry) == [json.loads(raw), "", "celery"]
-    held = envelope.held(entry)
+    held = envelope.parse_unacked(entry)
     assert (json.loads(held.raw), held.exchange, held.routing_key, held.priority) == (json.loads(raw), "", "celery", 5)
-    assert envelope.held(envelope.entry(b"\xffno", "q")).raw == b"\xffno"
-    assert envelope.held(b"nothing") is None
-    assert envelope.held(b"[1, 2]") is None
+    assert envelope.parse_unacked(envelope.render_unacked(b"\xffno", "q")).raw == b"\xffno"
+    assert envelope.parse_unacked(b"nothing") is None
+    assert envelope.parse_unacked(b"[1, 2]") is None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-class Settling:
+class AckCoalescer:
     """The settled tags of one channel in one epoch."""
 
     __slots__ = ("_done", "_low", "_pending")

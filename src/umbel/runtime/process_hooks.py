@@ -20,7 +20,7 @@ from typing import Any, Final
 logger = logging.getLogger("umbel.runtime")
 
 
-class _Moment:
+class _Hooks:
     """Bound methods to be called at one moment: of the newest object first, because it may rest on older ones."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class _Moment:
         number = next(self._numbers)
         self._methods[number] = weakref.ref(method.__self__, lambda _: self._methods.pop(number, None)), method.__func__
 
-    def come(self) -> None:
+    def run(self) -> None:
         for find, function in reversed(list(self._methods.values())):
             owner = find()
             if owner is not None:
@@ -46,8 +46,8 @@ class _Moment:
                     logger.exception("%s failed", function.__qualname__)
 
 
-_FORKED: Final = _Moment()
-_EXITING: Final = _Moment()
+_FORKED: Final = _Hooks()
+_EXITING: Final = _Hooks()
 
 
 def attach(*, after_fork: Callable[[], None], before_exit: Callable[[], None] | None = None) -> None:
@@ -75,16 +75,16 @@ def _is_multiprocessing_child() -> bool:
     return process is not None and process.parent_process() is not None
 
 
-def heed_multiprocessing() -> None:
+def hook_multiprocessing() -> None:
     """See to it that what is attached is called at the end of a `multiprocessing` child, too, which runs no atexit functions.
 
     Call it in the child: `multiprocessing` forgets what was registered before.
     """
-    global _heeded_in  # noqa: PLW0603 - of this process
+    global _hooked_in  # noqa: PLW0603 - of this process
     util = sys.modules.get("multiprocessing.util")
-    if util is not None and _heeded_in != os.getpid() and _is_multiprocessing_child():
-        _heeded_in = os.getpid()
-        util.Finalize(None, _EXITING.come, exitpriority=10)
+    if util is not None and _hooked_in != os.getpid() and _is_multiprocessing_child():
+        _hooked_in = os.getpid()
+        util.Finalize(None, _EXITING.run, exitpriority=10)
 
 
 def after_fork(function: Callable[[], None]) -> None:
@@ -101,7 +101,7 @@ def _begin_child() -> None:
             function()
 
 
-def _heed_uwsgi(uwsgi: Any) -> None:
+def _hook_uwsgi(uwsgi: Any) -> None:
     """Hear of uWSGI's forks, too: by default it forks without telling Python, so that hooks of `os.register_at_fork` are not called.
 
     Args:
@@ -124,12 +124,12 @@ def _heed_uwsgi(uwsgi: Any) -> None:
 
 
 _IMPORTED_IN: Final = os.getpid()
-_heeded_in = 0
+_hooked_in = 0
 _seen_in = _IMPORTED_IN
-_IN_CHILDREN: Final[list[Callable[[], None]]] = [_FORKED.come]
+_IN_CHILDREN: Final[list[Callable[[], None]]] = [_FORKED.run]
 
-atexit.register(_EXITING.come)
+atexit.register(_EXITING.run)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_child)
 if "uwsgi" in sys.modules:
-    _heed_uwsgi(sys.modules["uwsgi"])
+    _hook_uwsgi(sys.modules["uwsgi"])

@@ -1,4 +1,4 @@
-"""`Traits`: what the runner needs to know of a task, looked up once."""
+"""`ResolvedTask`: what the runner needs to know of a task, looked up once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from umbel.execution.policy import policy_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traits:
+class ResolvedTask:
     """One task as the runner sees it. Handlers are ``None`` where the task does not override them."""
 
     task: Any
@@ -37,10 +37,10 @@ class Traits:
         object.__setattr__(self, "has_success_handlers", self.on_success is not None or self.after_return is not None)
 
 
-def traits_of(task: Any) -> Traits:
-    """Look up a task's traits."""
+def resolve_task(task: Any) -> ResolvedTask:
+    """Look up a task's resolved."""
     policy = policy_of(task, task.app.conf)
-    return Traits(
+    return ResolvedTask(
         task=task,
         name=task.name,
         call=task.entry_point(),

@@ -1,18 +1,18 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.wire.amqp.settling import Settling
+from umbel.wire.amqp.ack_coalescing import AckCoalescer
 
 
 def test_contiguous_tags_are_one_ack():
-    settling = Settling()
+    settling = AckCoalescer()
     settling.acknowledge([1, 2, 3])
     assert settling.take() == (3, [])
     assert settling.take() == (0, [])
 
 
 def test_a_gap_makes_single_acks():
-    settling = Settling()
+    settling = AckCoalescer()
     settling.acknowledge([1, 3, 5])
     assert settling.take() == (1, [3, 5])
     settling.acknowledge([2])
@@ -22,7 +22,7 @@ def test_a_gap_makes_single_acks():
 
 
 def test_what_was_requeued_is_no_gap_and_never_named():
-    settling = Settling()
+    settling = AckCoalescer()
     settling.settled(1)
     settling.acknowledge([2])
     settling.settled(3)
@@ -34,7 +34,7 @@ def test_what_was_requeued_is_no_gap_and_never_named():
 @given(st.permutations(range(1, 25)), st.data())
 def test_the_broker_is_told_of_each_tag_once_and_of_none_too_early(order, data):
     """A broker that closes the channel on a tag it does not know, or acknowledges what nobody settled, is never provoked."""
-    settling, unacked, wanted = Settling(), set(range(1, 25)), set()
+    settling, unacked, wanted = AckCoalescer(), set(range(1, 25)), set()
     while order:
         size = data.draw(st.integers(1, 6))
         batch, order = order[:size], order[size:]

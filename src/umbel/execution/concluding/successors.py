@@ -20,7 +20,7 @@ from umbel.messages.ids import uuid7
 logger = logging.getLogger("umbel.execution")
 
 
-class Following:
+class Successors:
     """Renders what follows the tasks of one app."""
 
     def __init__(self, environment: Environment) -> None:
@@ -44,7 +44,7 @@ class Following:
         request.planned_retry = attempt
         return [Publish(message, to)]
 
-    def successors(self, request: Request, value: Any) -> list[Effect]:
+    def after_success(self, request: Request, value: Any) -> list[Effect]:
         """Render what follows a success.
 
         Args:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from umbel.execution.environment import Environment
-from umbel.runtime import importing, plugins
+from umbel.runtime import child_import, plugins
 from umbel.wire import serializers
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def start(app: Any, argv: Sequence[str] | None = None) -> int:
         argv: its words; those of this process when not given.
     """
     words = sys.argv[1:] if argv is None else argv
-    if "worker" in words and importing.is_for_child():
+    if "worker" in words and child_import.is_for_child():
         return 0
     code: int = plugins.load(_COMMAND_LINE, "app.start()")(words, app)
     return code

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.errors import ContentDisallowed, DecodeError, MessageError, MessageTooLarge, UnsupportedProtocol
-from umbel.messages import dialects, v1, v2
-from umbel.messages.dialects import Dialect
+from umbel.messages import protocols, v1, v2
 from umbel.messages.model import Embed, TaskMessage
+from umbel.messages.protocols import TaskProtocol
 from umbel.wire import serializers
 from umbel.wire.message import Message
 
@@ -24,7 +24,7 @@ def message(payload, headers=None, **properties):
 
 
 def parse(payload, headers=None, **properties):
-    return dialects.parse(message(payload, headers, **properties), accept=ACCEPT)
+    return protocols.parse(message(payload, headers, **properties), accept=ACCEPT)
 
 
 def test_the_least_that_a_client_may_send():
@@ -66,7 +66,7 @@ def test_all_fields_of_protocol_2():
     rendered = v2.render(sent, compression="zlib")
     assert tuple(rendered.headers) == (*v2.HEADERS, "own", "compression")
     assert rendered.properties == {"correlation_id": "1", "reply_to": "q", "delivery_mode": 2, "priority": 7}
-    assert dialects.parse(rendered, accept=ACCEPT) == sent
+    assert protocols.parse(rendered, accept=ACCEPT) == sent
 
 
 def test_own_headers_do_not_replace_the_protocols():
@@ -86,7 +86,7 @@ def test_the_hybrid():
     found = parse(payload, headers)
     assert (found.args, found.kwargs, found.retries, found.headers) == ([2, 3], {"k": 1}, 2, {"own": 1})
     assert found.embed.callbacks == [SIGNATURE]
-    upgraded = dialects.upgrade(message(payload, headers, reply_to="q"), accept=ACCEPT)
+    upgraded = protocols.upgrade(message(payload, headers, reply_to="q"), accept=ACCEPT)
     assert json.loads(upgraded.body)[2]["callbacks"] == [SIGNATURE]
     assert upgraded.properties == {"reply_to": "q", "correlation_id": "1"}
     assert upgraded.headers["own"] == 1
@@ -110,13 +110,13 @@ def test_protocol_1_round_trip():
     )
     rendered = v1.render(sent, compression="zlib", utc=False)
     assert rendered.headers == {"own": 1, "compression": "application/x-gzip"}
-    found = dialects.parse(rendered, accept=ACCEPT)
+    found = protocols.parse(rendered, accept=ACCEPT)
     assert (found.args, found.group, found.group_index, found.timelimit, found.embed.chord) == ([1], "g", 0, (2, 1), SIGNATURE)
 
 
 def test_an_upgraded_message_keeps_its_serializer():
     sent = v1.render(TaskMessage(task="t", id="1", args=({1},)), serializer="pickle", compression="bzip2")
-    upgraded = dialects.upgrade(sent, accept=frozenset({"pickle"}))
+    upgraded = protocols.upgrade(sent, accept=frozenset({"pickle"}))
     assert upgraded.content_type == "application/x-python-serialize"
     assert "compression" not in upgraded.headers
     assert pickle.loads(upgraded.body)[0] == ({1},)
@@ -124,7 +124,7 @@ def test_an_upgraded_message_keeps_its_serializer():
 
 def test_protocol_2_is_not_touched_by_an_upgrade():
     sent = message([[1], {}, {}])
-    assert dialects.upgrade(sent, accept=ACCEPT) is sent
+    assert protocols.upgrade(sent, accept=ACCEPT) is sent
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,8 @@ def test_fields_of_the_wrong_type(field, value):
     headers = {"task": "t", "id": "1", field: value}
     sent = message([[], {}, {}], headers)
     for call in (
-        lambda: dialects.parse(sent, accept=ACCEPT),
-        lambda: dialects.upgrade(sent, accept=ACCEPT),
+        lambda: protocols.parse(sent, accept=ACCEPT),
+        lambda: protocols.upgrade(sent, accept=ACCEPT),
     ):
         with pytest.raises(MessageError, match=field) as raised:
             call()
@@ -259,7 +259,7 @@ def test_callbacks_that_refer_to_themselves():
             pickle.dumps(([], {}, {"callbacks": [callback]})), {"task": "t", "id": "1"}, "application/x-python-serialize", "binary"
         )
         with pytest.raises(MessageError, match="contain themselves"):
-            dialects.parse(sent, accept=frozenset({"pickle"}))
+            protocols.parse(sent, accept=frozenset({"pickle"}))
 
 
 def test_previews_are_display_only():
@@ -277,16 +277,16 @@ def test_nothing_is_decompressed_or_decoded_before_it_is_accepted():
     bomb = zlib.compress(pickle.dumps(Canary()))
     sent = Message(bomb, {"task": "t", "id": "1", "compression": "application/x-gzip"}, "application/x-python-serialize", "binary")
     with pytest.raises(ContentDisallowed):
-        dialects.parse(sent, accept=ACCEPT)
+        protocols.parse(sent, accept=ACCEPT)
 
 
 def test_compression_is_limited_and_checked():
     headers = {"task": "t", "id": "1", "compression": "application/x-gzip"}
     with pytest.raises(MessageTooLarge):
-        dialects.parse(Message(zlib.compress(bytes(10_000)), headers), accept=ACCEPT, limit=9_999)
+        protocols.parse(Message(zlib.compress(bytes(10_000)), headers), accept=ACCEPT, limit=9_999)
     for wrong in ({"compression": 5}, {"compression": "application/x-rar"}):
         with pytest.raises(DecodeError):
-            dialects.parse(Message(b"[[], {}, {}]", headers | wrong), accept=ACCEPT)
+            protocols.parse(Message(b"[[], {}, {}]", headers | wrong), accept=ACCEPT)
 
 
 json_values = st.recursive(
@@ -308,7 +308,7 @@ names = st.sampled_from(
 )
 def test_no_other_exception(headers, payload, properties):
     sent = Message(json.dumps(payload).encode(), headers, properties=properties)
-    for call in (dialects.parse, dialects.upgrade):
+    for call in (protocols.parse, protocols.upgrade):
         try:
             call(sent, accept=ACCEPT)
         except MessageError:
@@ -316,6 +316,6 @@ def test_no_other_exception(headers, payload, properties):
 
 
 def test_detect():
-    assert dialects.detect(message([[], {}, {}]), [[], {}, {}]) is Dialect.V2
-    assert dialects.detect(message({}), {"args": []}) is Dialect.HYBRID
-    assert dialects.detect(message({}, {}), {"task": "t"}) is Dialect.V1
+    assert protocols.detect(message([[], {}, {}]), [[], {}, {}]) is TaskProtocol.V2
+    assert protocols.detect(message({}), {"args": []}) is TaskProtocol.HYBRID
+    assert protocols.detect(message({}, {}), {"task": "t"}) is TaskProtocol.V1

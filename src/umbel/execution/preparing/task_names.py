@@ -40,7 +40,7 @@ def main_module() -> str:
     return Path(path).stem if path else ""
 
 
-def tell_of_main(app: Any, task: Any) -> None:
+def warn_of_main(app: Any, task: Any) -> None:
     """Warn, once for each app, of a task whose name a worker will not know."""
     run = getattr(task.run, "__func__", task.run)
     if getattr(run, "__module__", "") != "__main__" or vars(app).get("_has_told_of_main"):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from umbel.execution.preparing.naming import hint
+from umbel.execution.preparing.task_names import hint
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from umbel import Umbel
 from umbel.hooks import Signal
-from umbel.runtime.lifetime import _Moment, attach, is_child_process
+from umbel.runtime.process_hooks import _Hooks, attach, is_child_process
 
 
 class Resident:
@@ -31,33 +31,33 @@ class Resident:
 
 
 def test_the_newest_is_called_first():
-    moment, calls = _Moment(), []
+    hooks, calls = _Hooks(), []
     residents = [Resident(name, calls) for name in "abc"]
     for resident in residents:
-        moment.add(resident.act)
-    moment.come()
-    moment.come()
+        hooks.add(resident.act)
+    hooks.run()
+    hooks.run()
     assert calls == [*"cba", *"cba"]
 
 
 def test_nothing_is_left_of_what_is_gone():
-    moment, calls = _Moment(), []
+    hooks, calls = _Hooks(), []
     kept = Resident("kept", calls)
     for resident in (kept, *(Resident("gone", calls) for _ in range(100))):
-        moment.add(resident.act)
+        hooks.add(resident.act)
     del resident
     gc.collect()
-    assert len(moment) == 1
-    moment.come()
+    assert len(hooks) == 1
+    hooks.run()
     assert calls == ["kept"]
 
 
 def test_one_that_fails_is_logged_and_the_next_is_called(caplog):
-    moment, calls = _Moment(), []
+    hooks, calls = _Hooks(), []
     residents = [Resident("first", calls), Resident("second", calls, OSError("gone wrong"))]
     for resident in residents:
-        moment.add(resident.act)
-    moment.come()
+        hooks.add(resident.act)
+    hooks.run()
     assert calls == ["second", "first"]
     (line,) = caplog.records
     assert line.getMessage() == "Resident.act failed"
@@ -120,7 +120,7 @@ def test_uwsgi_tells_of_its_forks_beside_its_decorators(tmp_path):
 
 def test_at_exit():
     program = """
-        from umbel.runtime.lifetime import attach
+        from umbel.runtime.process_hooks import attach
 
         class Resident:
             def say(self):
@@ -149,7 +149,7 @@ def test_the_interpreter_keeps_nothing_of_apps_that_are_gone(tmp_path, broker, b
 def test_one_collection_may_take_an_object_and_its_class(monkeypatch):
     complaints = []
     monkeypatch.setattr(sys, "unraisablehook", complaints.append)
-    moment, signal = _Moment(), Signal("something")
+    hooks, signal = _Hooks(), Signal("something")
 
     def live():
         class Owner:
@@ -161,13 +161,13 @@ def test_one_collection_may_take_an_object_and_its_class(monkeypatch):
             pass
 
         Owner.act, owner.itself = act, owner  # the function is younger: a collection comes to it after the object
-        moment.add(owner.act)
+        hooks.add(owner.act)
         signal.connect(owner.act)
 
     live()
     gc.collect()
     assert not complaints
-    assert (len(moment), signal.receivers) == (0, ())
+    assert (len(hooks), signal.receivers) == (0, ())
 
 
 def test_a_worker_of_uwsgi_that_loads_the_app_itself_may_end_without_exit_functions(monkeypatch):

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pytest
 
+from umbel.wire.redis.claim_order import FRESH, SPAN, ClaimOrder
 from umbel.wire.redis.keys import Keys
 from umbel.wire.redis.resp import pack
-from umbel.wire.redis.serving import FRESH, SPAN, ServingOrder
 
 MANY = [f"q{number}" for number in range(100)]
 
 
 def order(queues, strategy="round_robin", steps=(0,)):
-    return ServingOrder(Keys(steps=steps), strategy, queues)
+    return ClaimOrder(Keys(steps=steps), strategy, queues)
 
 
 def test_lists_are_served_step_first():

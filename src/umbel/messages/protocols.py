@@ -23,7 +23,7 @@ from umbel.wire import compression, serializers
 from umbel.wire.message import Message
 
 
-class Dialect(enum.Enum):
+class TaskProtocol(enum.Enum):
     """A form of task message."""
 
     V1 = "v1"
@@ -36,7 +36,7 @@ def has_task_headers(message: Message) -> bool:
     return "task" in message.headers
 
 
-def detect(message: Message, payload: Any) -> Dialect:
+def detect(message: Message, payload: Any) -> TaskProtocol:
     """Tell the dialect of a message whose body is decoded.
 
     Raises:
@@ -44,17 +44,17 @@ def detect(message: Message, payload: Any) -> Dialect:
     """
     if has_task_headers(message):
         if isinstance(payload, (list, tuple)) and len(payload) == 3:
-            return Dialect.V2
+            return TaskProtocol.V2
         if isinstance(payload, dict) and "args" in payload:
-            return Dialect.HYBRID
+            return TaskProtocol.HYBRID
         raise UnsupportedProtocol(f"A task's name in the headers goes with a body of [args, kwargs, embed], not {_shape(payload)}.")
     if isinstance(payload, dict) and "task" in payload:
-        return Dialect.V1
+        return TaskProtocol.V1
     raise UnsupportedProtocol(f"The message is of no known task protocol: no task in the headers, and the body is {_shape(payload)}.")
 
 
 def parse(message: Message, *, accept: frozenset[str], limit: int = compression.MAX_DECOMPRESSED) -> TaskMessage:
-    """Read a message of any dialect.
+    """Read a message of any protocol.
 
     Args:
         message: as received.
@@ -65,17 +65,17 @@ def parse(message: Message, *, accept: frozenset[str], limit: int = compression.
         ContentDisallowed: its content type is not accepted; no decoder was called.
         MessageTooLarge: it decompresses to more.
         DecodeError: its body is not what it should be.
-        UnsupportedProtocol: it is of no known dialect.
+        UnsupportedProtocol: it is of no known protocol.
         MessageError: a field is missing or not of its type.
     """
     payload = v2.decode(message, accept, limit)
     return _read(message, payload, detect(message, payload))
 
 
-def _read(message: Message, payload: Any, dialect: Dialect) -> TaskMessage:
-    if dialect is Dialect.V2:
+def _read(message: Message, payload: Any, protocol: TaskProtocol) -> TaskMessage:
+    if protocol is TaskProtocol.V2:
         return v2.parse(message, payload)
-    if dialect is Dialect.V1:
+    if protocol is TaskProtocol.V1:
         return v1.parse(message, payload)
     return v1.parse(message, {**payload, **{name: value for name, value in message.headers.items() if name in v2.HEADERS}})
 
@@ -87,9 +87,9 @@ def upgrade(message: Message, *, accept: frozenset[str], limit: int = compressio
     app is run: nothing that one registered is used, and a pickle with a class in it is a `DecodeError`.
     """
     payload = _decode_plainly(message, accept, limit)
-    dialect = detect(message, payload)
-    task = _read(message, payload, dialect)
-    if dialect is Dialect.V2:
+    protocol = detect(message, payload)
+    task = _read(message, payload, protocol)
+    if protocol is TaskProtocol.V2:
         return message
     call = (task.args, task.kwargs, v2.embed_dict(task.embed))
     content_type, content_encoding, body = serializers.plain.dumps(call, message.content_type)

@@ -1,7 +1,7 @@
 """Header tables are alike: a memory of shapes.
 
 Two messages of one task from one sender have header tables that differ in five places (id, root_id, parent_id, the reprs) and agree in
-all other bytes. A `Shape` is such a table cut at those places. Where a table matches a shape, only the five values are decoded; the
+all other bytes. A `HeaderShape` is such a table cut at those places. Where a table matches a shape, only the five values are decoded; the
 static bytes are compared, so that a match is exact and a mismatch falls back to `parse_table`, whose result teaches the next shape.
 """
 
@@ -19,7 +19,7 @@ _MOST_SHAPES = 500
 _MOST_MISSES = 8
 
 
-class Shape:
+class HeaderShape:
     """One header table, cut at the values that differ from call to call."""
 
     __slots__ = ("base", "mutable", "pieces", "tail")
@@ -76,13 +76,13 @@ def _copied(value: Any) -> Any:
     return value
 
 
-class Shapes:
+class HeaderCache:
     """The shapes seen on one connection, by task name."""
 
     __slots__ = ("_misses", "_shapes")
 
     def __init__(self) -> None:
-        self._shapes: dict[bytes, Shape] = {}
+        self._shapes: dict[bytes, HeaderShape] = {}
         self._misses: dict[bytes, int] = {}
 
     def parse(self, data: bytes, at: int, limits: Limits) -> tuple[dict[str, Any], int]:
@@ -108,4 +108,4 @@ class Shapes:
         misses = self._misses.get(key, 0)
         if misses < _MOST_MISSES and len(self._shapes) < _MOST_SHAPES and len(key) < 512:
             self._misses[key] = misses + 1
-            self._shapes[key] = Shape(_copied(headers))
+            self._shapes[key] = HeaderShape(_copied(headers))

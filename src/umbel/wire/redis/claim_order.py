@@ -32,7 +32,7 @@ class Lists(NamedTuple):
     tails: bytes
 
 
-class ServingOrder:
+class ClaimOrder:
     """See the module.
 
     Args:
@@ -58,7 +58,7 @@ class ServingOrder:
         # Each is there twice, so that a slice is as long as it has to be wherever it begins.
         self._names = names * 2
         self._lists = [[pack_part(self._keys.list_at(name, step)) for name in names] * 2 for step in self._keys.steps]
-        self._tails = [pack_part(envelope.tail(name)) for name in names] * 2
+        self._tails = [pack_part(envelope.unacked_tail(name)) for name in names] * 2
 
     def next(self, now: float, *, everything: bool = False) -> Lists:
         """What the next claim looks at.

@@ -96,7 +96,7 @@ def sentence(owner: str, name: str, names: Mapping[str, str]) -> str:
     return f"{owner} has no {name} yet: {names[name]} will come with a later version"
 
 
-def teller(owner: str, names: Mapping[str, str], elsewhere: Mapping[str, str] | None = None) -> Callable[[object, str], Any]:
+def explain_missing(owner: str, names: Mapping[str, str], elsewhere: Mapping[str, str] | None = None) -> Callable[[object, str], Any]:
     """A ``__getattr__`` that tells of what is planned, and for other names raises what the look-up raised.
 
     Args:

@@ -70,7 +70,7 @@ def nearly(name: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.85)), None)
 
 
-def tell_of_typing_errors(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+def warn_of_typing_errors(what: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Warn of names that are nearly known ones. They are let pass: in Celery, too, anything may be an attribute of a task."""
     for name in names:
         meant = nearly(name, known)
@@ -78,7 +78,7 @@ def tell_of_typing_errors(what: str, names: Iterable[str], known: Iterable[str])
             logger.warning("%s: %s is not an option; did you mean %s?", what, name, meant)
 
 
-def tell_of_options(base: type, options: Mapping[str, Any], attributes: Iterable[str], calling: Iterable[str]) -> None:
+def warn_of_options(base: type, options: Mapping[str, Any], attributes: Iterable[str], calling: Iterable[str]) -> None:
     """Warn of what looks mistyped in a task's decorator, and of a rate that is none.
 
     Args:
@@ -95,9 +95,9 @@ def tell_of_options(base: type, options: Mapping[str, Any], attributes: Iterable
         logger.warning("%s: rate_limit must be a %s, got %r", what, RATE.name, rate)
     unknown = [name for name in options if not hasattr(base, name)]
     if unknown:
-        tell_of_typing_errors(what, unknown, [*attributes, *_DECORATING])
+        warn_of_typing_errors(what, unknown, [*attributes, *_DECORATING])
     if options.get("retry_kwargs"):
-        tell_of_typing_errors(f"{what}: retry_kwargs", options["retry_kwargs"], [*calling, *_RETRYING])
+        warn_of_typing_errors(f"{what}: retry_kwargs", options["retry_kwargs"], [*calling, *_RETRYING])
 
 
 def takes_exception(function: Callable[..., Any], *, skip_first: bool) -> bool:

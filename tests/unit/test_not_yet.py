@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 import umbel
-from umbel import Umbel, planned
+from umbel import Umbel, not_yet
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_attributes_that_come_later(app):
     @app.task
     def job(): ...
 
-    things = [(job, planned.TASK), (app, planned.APP), (app.AsyncResult("x"), planned.RESULT), (app.control, planned.REMOTE)]
+    things = [(job, not_yet.TASK), (app, not_yet.APP), (app.AsyncResult("x"), not_yet.RESULT), (app.control, not_yet.REMOTE)]
     for thing, names in things:
         for name in names:
             assert not hasattr(thing, name)
@@ -39,7 +39,7 @@ def test_attributes_that_come_later(app):
 
 
 def test_what_stands_elsewhere_is_named(app):
-    for name, instead in planned.APP_ELSEWHERE.items():
+    for name, instead in not_yet.APP_ELSEWHERE.items():
         with pytest.raises(AttributeError) as caught:
             getattr(app, name)
         assert str(caught.value) == f"the app has no {name}: use {instead}"
