@@ -1,4 +1,4 @@
-"""How often a message says that it was begun in vain. It comes from the message, that is from anybody."""
+"""The count of attempts in a message. It comes from the message, that is from anybody."""
 
 from __future__ import annotations
 
@@ -11,5 +11,8 @@ MOST: Final = 1_000_000
 
 
 def attempts_in(value: object) -> int:
-    """The count in a header: nothing but a whole number from 0, and none above `MOST`. A negative one would let a task kill workers for ever."""
+    """Read the count from a header's ``value``.
+
+    Only a whole number from 0 counts, up to `MOST`: a negative one would let a task kill workers for ever.
+    """
     return min(value, MOST) if type(value) is int and value > 0 else 0

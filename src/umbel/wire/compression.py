@@ -69,7 +69,7 @@ class Methods:
         self._add(Method(header=content_type, compress=encoder, decompress=lambda body, _limit: decoder(body)), aliases)
 
     def find(self, name: str) -> Method:
-        """The method of a name or a header value.
+        """Find a method by its ``name`` or by the value of a header.
 
         Raises:
             ImproperlyConfigured: there is none.
@@ -133,7 +133,7 @@ class Methods:
 
 
 def _complete(plain: bytes, limit: int, *, ended: bool, rest: bytes) -> bytes:
-    """Whole streams only: what is cut short, or followed by something else, was not sent by a compressor."""
+    """Refuse all but whole streams: what is cut short, or followed by something else, was not sent by a compressor."""
     if len(plain) <= limit and (not ended or rest):
         raise DecodeError("The compressed body is cut short." if not ended else "The compressed body is followed by something else.")
     return plain

@@ -93,7 +93,7 @@ def rebuild(stored: Any) -> Exception:
 
 
 def describe(value: object) -> str:
-    """`repr`, bounded, of anything: for values whose methods may raise."""
+    """Return the `repr` of any ``value``, bounded, also where its methods raise."""
     try:
         return repr(value)[:_MAX_REPR]
     except Exception as exc:

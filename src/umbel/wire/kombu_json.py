@@ -95,7 +95,7 @@ class TaggedJson:
         self._decoders[tag] = decoder
 
     def dumps(self, value: Any) -> str:
-        """Encode to text, with Kombu's separators and everything outside ASCII escaped.
+        """Encode ``value`` to text, with Kombu's separators and everything outside ASCII escaped.
 
         Raises:
             EncodeError: JSON cannot hold the value: its type, a circle, nesting, a lone surrogate.
@@ -113,7 +113,7 @@ class TaggedJson:
         return text
 
     def loads(self, text: str) -> Any:
-        """Decode one JSON document.
+        """Decode ``text``, one JSON document.
 
         Raises:
             DecodeError: it is not JSON, is nested too deeply, has an integer of more than 4,300 digits, a lone surrogate, or a tag
@@ -171,7 +171,7 @@ class TaggedJson:
 
 
 def _brief(exc: BaseException) -> str:
-    """What a decoder says, without control characters and bounded: it quotes the body."""
+    """Shorten a decoder's message and escape control characters: it quotes the body."""
     return ascii(str(exc) or type(exc).__name__)[1:-1][:200]
 
 

@@ -83,7 +83,7 @@ class Delivery(Message):
 
 
 class Call(NamedTuple):
-    """What one plain call of a task fills a `Stencil` with."""
+    """The parts of one plain call of a task that fill a `Stencil`."""
 
     task_id: str
     root_id: str
@@ -116,7 +116,7 @@ class Stencil:
         return self is other
 
     def fill(self, call: Call) -> Message:
-        """The message that a publisher without a compiled form sends."""
+        """Make the message of ``call``, for publishers that have no compiled form."""
         task_id, root_id, parent_id, argsrepr, kwargsrepr, body = call
         headers = dict(self.headers)
         headers.update(id=task_id, root_id=root_id, parent_id=parent_id, argsrepr=argsrepr, kwargsrepr=kwargsrepr)
@@ -125,7 +125,7 @@ class Stencil:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageLimits:
-    """What a message may weigh; checked before it is parsed."""
+    """The limits of one message, checked before it is parsed."""
 
     #: Bytes of body. 16 MiB: far above what a task message should be, far below what hurts a worker.
     body: int = 16 * 1024 * 1024

@@ -49,7 +49,12 @@ class Serializer:
 
 
 class Serializers:
-    """A table of serializers. One is made when this module is imported; its methods are this module's functions."""
+    """A table of serializers. One is made when this module is imported; its methods are this module's functions.
+
+    Args:
+        json: encodes and decodes JSON.
+        unpickle: decodes pickles.
+    """
 
     def __init__(self, json: kombu_json.TaggedJson = kombu_json.shared, unpickle: Callable[[bytes], Any] = pickle.loads) -> None:
         self._by_name: dict[str, Serializer] = {}
@@ -81,7 +86,7 @@ class Serializers:
         self._by_name[name] = self._by_type[content_type] = added
 
     def find(self, name: str) -> Serializer:
-        """The serializer of a name or a content type.
+        """Find a serializer by its ``name`` or its content type.
 
         Raises:
             ImproperlyConfigured: there is none.
@@ -94,7 +99,7 @@ class Serializers:
         return found
 
     def content_types(self, names: Iterable[str]) -> frozenset[str]:
-        """Resolve names and content types, as in ``accept_content``, to the set that makes `loads` fastest.
+        """Resolve ``names`` and content types, as in ``accept_content``, to the set that makes `loads` fastest.
 
         Raises:
             ImproperlyConfigured: a name is not known.

@@ -1,4 +1,4 @@
-"""Which delivery tags to acknowledge: as few acks as possible, and none too early.
+"""Acknowledge delivery tags with as few acks as possible, and none too early.
 
 RabbitMQ numbers the deliveries of a channel 1, 2, 3, …; ``multiple`` acknowledges everything up to a tag. So the tags below the lowest
 unsettled one can be covered by a single ack, whatever order they were settled in; those above are acknowledged one by one.
@@ -24,19 +24,19 @@ class AckCoalescer:
 
     @property
     def waiting(self) -> int:
-        """How many tags are to be acknowledged at the next `take`."""
+        """Count the tags that the next `take` acknowledges."""
         return len(self._pending)
 
     def acknowledge(self, tags: Iterable[int]) -> None:
-        """These are done with."""
+        """Take note that these ``tags`` are done with."""
         self._pending.update(tags)
 
     def settled(self, tag: int) -> None:
-        """Take note that one was settled in another way (requeued, rejected)."""
+        """Take note that ``tag`` was settled in another way (requeued, rejected)."""
         self._done.add(tag)
 
     def take(self) -> tuple[int, list[int]]:
-        """What to send: a tag to acknowledge with ``multiple`` (0: none), and tags to acknowledge singly, ascending."""
+        """Return the acks to send: a tag to acknowledge with ``multiple`` (0: none), and tags to acknowledge singly, ascending."""
         pending, done, low = self._pending, self._done, self._low
         if not pending:
             return 0, []

@@ -31,7 +31,7 @@ Method = base.Frame
 
 
 class State(enum.Enum):
-    """Where a connection stands."""
+    """The stages in the life of a connection."""
 
     AWAITING_START = "awaiting start"
     AWAITING_TUNE = "awaiting tune"
@@ -77,7 +77,7 @@ REPLIES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """How to introduce ourselves."""
+    """Credentials and limits that the client brings to the handshake."""
 
     user: str = "guest"
     password: str = field(default="guest", repr=False)
@@ -110,7 +110,12 @@ _CAPABILITIES: Final = {
 
 
 class Connection(Generic[D]):
-    """The state machine; one for each socket. Shells append to `outgoing` what they have rendered themselves."""
+    """The state machine; one for each socket. Shells append to `outgoing` what they have rendered themselves.
+
+    Args:
+        login: credentials and limits for the handshake.
+        receiver: takes deliveries and confirms.
+    """
 
     def __init__(self, login: Login, receiver: Receiver[D]) -> None:
         self.state = State.AWAITING_START
@@ -124,11 +129,11 @@ class Connection(Generic[D]):
 
     @property
     def server_version(self) -> str:
-        """As the broker gives it, ``4.1.2`` for one; empty when it gives none."""
+        """The version that the broker gives, ``4.1.2`` for one; empty when it gives none."""
         return str(self._server.get("version") or "")
 
     def data_to_send(self) -> bytes:
-        """What to write to the peer, once."""
+        """Return the bytes to write to the peer, once."""
         if not self.outgoing:
             return b""
         data = b"".join(self.outgoing)
@@ -136,17 +141,27 @@ class Connection(Generic[D]):
         return data
 
     def send(self, frame: Method, channel: int) -> None:
-        """Queue a method for sending."""
+        """Queue a method for sending.
+
+        Args:
+            frame: the method, as pamqp's object.
+            channel: number of the channel; 0 is the connection's own.
+        """
         self.outgoing.append(render_method(frame, channel))
 
     def close(self, code: int = 200, text: str = "bye") -> None:
-        """Ask the broker to end the connection."""
+        """Ask the broker to end the connection.
+
+        Args:
+            code: reply code; 200 means that nothing is wrong.
+            text: reply text, for the broker's log.
+        """
         if self.state is not State.CLOSED:
             self.send(method(commands.Connection.Close, reply_code=code, reply_text=text, class_id=0, method_id=0), 0)
             self.state = State.CLOSING
 
     def receive_data(self, data: bytes) -> list[events.Event]:
-        """Take bytes; returns the events, while deliveries and confirms pile up in the receiver.
+        """Take ``data`` from the peer; returns the events, while deliveries and confirms pile up in the receiver.
 
         Raises:
             ProtocolError: the peer breaks the protocol; the connection is closed.
@@ -222,7 +237,7 @@ class Connection(Generic[D]):
         return event
 
     def _step(self, frame: Method) -> events.Event | None:
-        """What to answer in the handshake."""
+        """Answer one method of the handshake."""
         login = self._login
         if isinstance(frame, commands.Connection.Start):
             self._start(frame)

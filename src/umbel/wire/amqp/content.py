@@ -37,9 +37,13 @@ TableParser = Callable[[bytes, int, Limits], tuple[dict[str, Any], int]]
 
 
 def parse_content(data: bytes, at: int, end: int, limits: Limits, table: TableParser = parse_table) -> Content:  # noqa: C901, PLR0912 - one step for each property
-    """Parse a content header payload between two places. Never raises for what a sender can put there: that is the flaw.
+    """Parse the payload of a content header. Never raises for what a sender can put there: the content has a ``flaw`` then.
 
     Args:
+        data: bytes that hold the payload.
+        at: offset at which it starts.
+        end: offset behind it.
+        limits: what the header table may weigh.
         table: parses the header table; the fast path puts in one that remembers shapes.
     """
     headers: dict[str, Any] = {}
@@ -129,7 +133,14 @@ def _parse_rest(data: bytes, at: int, flags: int, properties: dict[str, Any]) ->
 def render_content(
     body_size: int, content_type: str, content_encoding: str, headers: Mapping[str, Any] | None, properties: Mapping[str, Any]
 ) -> bytes:
-    """A content header payload. Properties whose value is ``None`` are left out; unknown ones too.
+    """Render the payload of a content header.
+
+    Args:
+        body_size: bytes of the body.
+        content_type: empty is left out.
+        content_encoding: empty is left out.
+        headers: the header table; ``None`` leaves it out.
+        properties: the other properties by name; unknown ones, and those whose value is ``None``, are left out.
 
     Raises:
         EncodeError: a header or property cannot be carried.
@@ -148,7 +159,7 @@ def render_content(
 
 
 def render_tail(properties: Mapping[str, Any]) -> tuple[int, bytes]:
-    """The properties after the header table, and their flags."""
+    """Render those of the ``properties`` that follow the header table; returns their flags and bytes."""
     flags, parts = 0, []
     try:
         for flag, name in ((_DELIVERY_MODE, "delivery_mode"), (_PRIORITY, "priority")):

@@ -1,4 +1,4 @@
-"""What a connection reports besides deliveries and confirms, which are handed over in bulk."""
+"""Events: what a connection reports besides deliveries and confirms, which are handed over in bulk."""
 
 from __future__ import annotations
 

@@ -34,7 +34,11 @@ _KEPT: Final = 4
 
 
 class Incoming:
-    """A message that is being received: its method came, its header or body not yet."""
+    """A message that is being received: its method came, its header or body not yet.
+
+    Args:
+        method: the payload of its method's frame.
+    """
 
     __slots__ = ("content", "method", "missing", "parts", "skipped")
 
@@ -83,7 +87,7 @@ class Receiver(Generic[D]):
         self._need = 8
 
     def receive(self, data: bytes) -> None:
-        """Take a chunk from the peer.
+        """Take a chunk of bytes, ``data``, from the peer.
 
         Raises:
             ProtocolError: it breaks the framing; the connection cannot be used any more.
@@ -215,7 +219,7 @@ class Receiver(Generic[D]):
         )
 
     def forget_channel(self, channel: int) -> None:
-        """Drop what was being received on a channel that is closed."""
+        """Drop what was being received on ``channel``, which is closed."""
         self._incoming.pop(channel, None)
 
     def take_deliveries(self) -> list[D]:

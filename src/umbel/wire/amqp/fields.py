@@ -43,27 +43,27 @@ DEEPEST_WRITE = 32
 
 
 class Limits(Protocol):
-    """What a message may weigh; see ``MessageLimits`` of `umbel.brokers.base`."""
+    """The limits of one message; see `umbel.wire.message.MessageLimits`."""
 
     @property
     def body(self) -> int:
-        """Bytes of body."""
+        """The bytes of a body."""
 
     @property
     def header_bytes(self) -> int:
-        """Bytes of the header table."""
+        """The bytes of the header table."""
 
     @property
     def header_count(self) -> int:
-        """Values in the header table, nested ones included."""
+        """The values in the header table, nested ones included."""
 
     @property
     def depth(self) -> int:
-        """Levels of nesting."""
+        """The levels of nesting."""
 
 
 def name_of(raw: bytes) -> str:
-    """The text of a short string that recurs (a header's name, an exchange, a routing key).
+    """Decode the bytes ``raw`` of a short string that recurs (a header's name, an exchange, a routing key).
 
     Raises:
         UnicodeDecodeError: it is not UTF-8.
@@ -77,11 +77,12 @@ def name_of(raw: bytes) -> str:
 
 
 def parse_table(data: bytes, at: int, limits: Limits) -> tuple[dict[str, Any], int]:
-    """Parse a field table with its length; returns it and where it ends.
+    """Parse a field table with its length; returns it and the offset behind it.
 
     Args:
         data: bytes that hold the table.
-        at: where its length starts.
+        at: offset at which its length starts.
+        limits: what it may weigh.
 
     Raises:
         MessageTooLarge: it passes a limit.
@@ -204,7 +205,7 @@ _FIXED: dict[int, tuple[int, Callable[[bytes, int], Any]]] = {
 
 
 def render_table(table: Mapping[str, Any]) -> bytes:
-    """A field table with its length.
+    """Render ``table`` as a field table with its length.
 
     Raises:
         EncodeError: a name is longer than 255 bytes, or a value has no AMQP form.
@@ -228,7 +229,7 @@ def _entries(table: Mapping[str, Any], depth: int) -> list[bytes]:
 
 
 def render_name(name: str) -> bytes:
-    """A short string: a header's name, a queue, an exchange, a routing key.
+    """Render ``name`` as a short string: a header's name, a queue, an exchange, a routing key.
 
     Raises:
         EncodeError: it is longer than 255 bytes.
@@ -243,13 +244,18 @@ _recurring_name = lru_cache(maxsize=1024)(render_name)
 
 
 def render_text(text: str) -> bytes:
-    """A text value with its tag."""
+    """Render ``text`` as a value with its tag."""
     raw = text.encode()
     return _PACK_TEXT(b"S", len(raw)) + raw
 
 
 def render_value(value: Any, name: str = "", depth: int = DEEPEST_WRITE) -> bytes:  # noqa: PLR0911 - one for each type
-    """One value with its tag; the order of the tests is that of the frequency of types.
+    """Render one value with its tag; the tests are in the order of the frequency of types.
+
+    Args:
+        value: what a header holds.
+        name: the header, for the error's text.
+        depth: levels that lists and tables may still be nested.
 
     Raises:
         EncodeError: the value has no AMQP form.

@@ -1,4 +1,4 @@
-"""Header tables are alike: a memory of shapes.
+"""A cache of header tables, which are alike: their static bytes are compared, not parsed.
 
 Two messages of one task from one sender have header tables that differ in five places (id, root_id, parent_id, the reprs) and agree in
 all other bytes. A `HeaderShape` is such a table cut at those places. Where a table matches a shape, only the five values are decoded; the
@@ -20,7 +20,11 @@ _MOST_MISSES = 8
 
 
 class HeaderShape:
-    """One header table, cut at the values that differ from call to call."""
+    """One header table, cut at the values that differ from call to call.
+
+    Args:
+        headers: a table of this shape, parsed.
+    """
 
     __slots__ = ("base", "mutable", "pieces", "tail")
 
@@ -41,7 +45,13 @@ class HeaderShape:
         self.tail = static
 
     def parse(self, data: bytes, at: int, end: int) -> dict[str, Any] | None:
-        """The headers between two places, or ``None`` when they do not have this shape."""
+        """Parse the headers between two offsets; ``None`` when they do not have this shape.
+
+        Args:
+            data: bytes that hold them.
+            at: offset at which they start.
+            end: offset behind them.
+        """
         headers = self.base.copy()
         for piece, length, name in self.pieces:
             if not data.startswith(piece, at):
@@ -62,7 +72,7 @@ class HeaderShape:
         return headers
 
     def _with_own_values(self, headers: dict[str, Any]) -> dict[str, Any]:
-        """Copies of the nested values, which may be changed by whoever gets the headers."""
+        """Copy the nested values, which the caller may change."""
         for name in self.mutable:
             headers[name] = _copied(headers[name])
         return headers
@@ -86,7 +96,13 @@ class HeaderCache:
         self._misses: dict[bytes, int] = {}
 
     def parse(self, data: bytes, at: int, limits: Limits) -> tuple[dict[str, Any], int]:
-        """`parse_table`, faster for tables like one before."""
+        """Do what `parse_table` does, faster for tables like one before.
+
+        Args:
+            data: bytes that hold the table.
+            at: offset at which its length starts.
+            limits: what it may weigh.
+        """
         start = at + 4
         if not data.startswith(_START, start):
             return parse_table(data, at, limits)

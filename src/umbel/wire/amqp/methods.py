@@ -19,7 +19,12 @@ _INTEGERS = {"octet": 1, "short": 2, "long": 4, "longlong": 8}
 
 
 def method(kind: type[M], **fields: Any) -> M:
-    """A method with these fields; set after it is made, because pamqp's constructors refuse names that brokers allow."""
+    """Make a method; its fields are set after it is made, because pamqp's constructors refuse names that brokers allow.
+
+    Args:
+        kind: pamqp's class.
+        fields: its fields by name.
+    """
     made = kind()
     for name, value in fields.items():
         setattr(made, name, value)
@@ -27,10 +32,14 @@ def method(kind: type[M], **fields: Any) -> M:
 
 
 def render_method(frame: base.Frame, channel: int) -> bytes:
-    """A method's frame.
+    """Render the frame of a method.
 
     The fields are rendered here and not by pamqp, because pamqp refuses names that brokers allow (spaces, letters beyond ASCII) and picks
     other integer tags for tables than Celery does.
+
+    Args:
+        frame: the method, as pamqp's object.
+        channel: number of the channel.
 
     Raises:
         EncodeError: an argument cannot be carried.
@@ -69,7 +78,7 @@ def _field(kind: str, value: Any) -> bytes:
 
 
 def parse_method(payload: bytes) -> base.Frame:
-    """A method from the payload of its frame.
+    """Parse the ``payload`` of a method's frame.
 
     Raises:
         ProtocolError: it is unknown or malformed.

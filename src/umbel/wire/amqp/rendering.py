@@ -23,18 +23,37 @@ _HOLES = ("id", "root_id", "parent_id", "argsrepr", "kwargsrepr")
 
 
 def render_frame(kind: int, channel: int, payload: bytes) -> bytes:
-    """One frame."""
+    """Render one frame.
+
+    Args:
+        kind: 1 method, 2 content header, 3 body, 8 heartbeat.
+        channel: number of the channel.
+        payload: the bytes between its header and its end mark.
+    """
     return _PACK_FRAME(kind, channel, len(payload)) + payload + b"\xce"
 
 
 def render_publish(channel: int, exchange: str, routing_key: str, *, mandatory: bool) -> bytes:
-    """The method frame of Basic.Publish."""
+    """Render the method frame of Basic.Publish.
+
+    Args:
+        channel: number of the channel.
+        exchange: its name; empty is the default exchange.
+        routing_key: of the message.
+        mandatory: have the broker return a message that no queue takes.
+    """
     payload = _PUBLISH + render_name(exchange) + render_name(routing_key) + (b"\x01" if mandatory else b"\x00")
     return render_frame(1, channel, payload)
 
 
 def render_body(channel: int, body: bytes, frame_max: int) -> bytes:
-    """The body frames of a message: none for an empty body."""
+    """Render the frames of a message's body: none when it is empty.
+
+    Args:
+        channel: number of the channel.
+        body: its bytes.
+        frame_max: bytes of the largest frame.
+    """
     most = frame_max - 8
     if len(body) <= most:
         return render_frame(3, channel, body) if body else b""
@@ -42,7 +61,13 @@ def render_body(channel: int, body: bytes, frame_max: int) -> bytes:
 
 
 def render_message(channel: int, method: bytes, message: Message, frame_max: int) -> bytes:
-    """A message after its `render_publish`.
+    """Render a message whole, its `render_publish` included.
+
+    Args:
+        channel: number of the channel.
+        method: the frame of its Basic.Publish.
+        message: the rest of it.
+        frame_max: bytes of the largest frame.
 
     Raises:
         EncodeError: a header or property cannot be carried, or the headers do not fit into one frame.
@@ -54,7 +79,13 @@ def render_message(channel: int, method: bytes, message: Message, frame_max: int
 
 
 class CompiledStencil:
-    """A stencil in wire bytes for one channel; `render` fills the holes."""
+    """A stencil in wire bytes for one channel; `render` fills the holes.
+
+    Args:
+        stencil: the parts that all its messages share.
+        channel: number of the channel.
+        mandatory: have the broker return a message that no queue takes.
+    """
 
     __slots__ = ("_channel", "_fixed", "_head", "_pieces", "_prefix", "_tail_after", "_tail_before")
 
@@ -90,7 +121,11 @@ class CompiledStencil:
         self._fixed = (table, 14 + len(before) + 4 + len(self._tail_before) + 1 + len(self._tail_after))
 
     def render(self, call: Call, frame_max: int) -> bytes:
-        """The frames of one message.
+        """Render the frames of one message.
+
+        Args:
+            call: what fills the stencil.
+            frame_max: bytes of the largest frame.
 
         Raises:
             EncodeError: the id is longer than 255 bytes, or the headers do not fit into one frame.
@@ -139,36 +174,48 @@ class CompiledStencil:
 
 
 def render_ack(channel: int, tag: int, *, multiple: bool) -> bytes:
-    """Basic.Ack."""
+    """Render Basic.Ack.
+
+    Args:
+        channel: number of the channel.
+        tag: the delivery's.
+        multiple: acknowledge all deliveries up to it.
+    """
     return _PACK_ACK(1, channel, 13, CLASS_BASIC, 80, tag, multiple, 0xCE)
 
 
 def render_acks(channel: int, upto: int, singles: Iterable[int]) -> bytes:
-    """One ack for all up to a tag (0: none), and one for each tag after it."""
+    """Render one ack for all deliveries up to a tag, and one for each further tag.
+
+    Args:
+        channel: number of the channel.
+        upto: the tag; 0 is none.
+        singles: tags after it.
+    """
     parts = [_PACK_ACK(1, channel, 13, CLASS_BASIC, 80, upto, 1, 0xCE)] if upto else []
     parts.extend([_PACK_ACK(1, channel, 13, CLASS_BASIC, 80, tag, 0, 0xCE) for tag in singles])
     return b"".join(parts)
 
 
 def render_requeue(channel: int, tag: int) -> bytes:
-    """Basic.Nack with requeue (RabbitMQ's extension), for one tag."""
+    """Render Basic.Nack with requeue (RabbitMQ's extension), for one ``tag`` on ``channel``."""
     return _PACK_ACK(1, channel, 13, CLASS_BASIC, 120, tag, 2, 0xCE)
 
 
 def address_of(frames: bytes) -> tuple[str, str]:
-    """The exchange and routing key of a rendered message."""
+    """Read exchange and routing key from the ``frames`` of a rendered message."""
     stop = 14 + frames[13]
     return frames[14:stop].decode(), frames[stop + 1 : stop + 1 + frames[stop]].decode()
 
 
 def size_of(frames: bytes) -> int:
-    """The body size of a rendered message."""
+    """Read the body's size in bytes from the ``frames`` of a rendered message."""
     header = _header_of(frames)
     return int.from_bytes(frames[header + 4 : header + 12], "big")
 
 
 def names_of(frames: bytes, limits: Limits) -> tuple[str, str]:
-    """The task and the id of a rendered message, empty where it has none."""
+    """Read task and id from the ``frames`` of a rendered message, empty where it has none; ``limits`` are those of its header table."""
     header = _header_of(frames)
     stop = header + int.from_bytes(frames[header - 4 : header], "big")
     _, _, headers, properties, _ = parse_content(frames, header, stop, limits)
@@ -176,5 +223,5 @@ def names_of(frames: bytes, limits: Limits) -> tuple[str, str]:
 
 
 def _header_of(frames: bytes) -> int:
-    """Where the payload of the content header starts."""
+    """Find the offset at which the payload of the content header starts."""
     return 8 + int.from_bytes(frames[3:7], "big") + 7

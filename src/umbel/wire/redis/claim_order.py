@@ -1,4 +1,4 @@
-"""In which order a claim looks at the lists of the queues, and at how many of them. Pure.
+"""The order in which claims look at the lists of queues, and the number of them in one claim. Pure.
 
 A claim names the lists that it looks at, and each costs Redis about half a microsecond, whatever it holds. Beside two thousand lists (five hundred queues
 of four priority steps) the messages would not count. So most claims look at a few queues, and at more of them as long as they find too little.
@@ -50,7 +50,7 @@ class ClaimOrder:
         self.change(queues)
 
     def change(self, queues: Iterable[str]) -> None:
-        """Serve these queues from now on."""
+        """Serve ``queues``, by name, from now on."""
         names = sorted(queues) if self._strategy == "sorted" else list(queues)
         self._count = self._span = len(names)
         self._rotates = self._strategy == "round_robin" and self._count > 1
@@ -61,7 +61,7 @@ class ClaimOrder:
         self._tails = [pack_part(envelope.unacked_tail(name)) for name in names] * 2
 
     def next(self, now: float, *, everything: bool = False) -> Lists:
-        """What the next claim looks at.
+        """Choose the lists that the next claim looks at.
 
         Args:
             now: monotonic seconds.

@@ -30,7 +30,14 @@ def _dump(value: Any) -> str:
 
 
 def properties_of(message_properties: Mapping[str, Any], exchange: str, routing_key: str, delivery_tag: Any) -> dict[str, Any]:
-    """A message's properties in kombu's order, completed by what its virtual transports add."""
+    """Put a message's properties into kombu's order, completed by what its virtual transports add.
+
+    Args:
+        message_properties: by name.
+        exchange: that it is published to.
+        routing_key: that it is published with.
+        delivery_tag: unique among unsettled messages.
+    """
     properties = {name: message_properties[name] for name in _EARLY if message_properties.get(name) is not None}
     properties.update((name, value) for name, value in message_properties.items() if name not in _LATE and name not in _EARLY)
     properties["delivery_mode"] = message_properties.get("delivery_mode") or 2
@@ -44,7 +51,14 @@ def properties_of(message_properties: Mapping[str, Any], exchange: str, routing_
 
 
 def render(message: Message, exchange: str, routing_key: str, delivery_tag: str) -> bytes:
-    """A message as its list item."""
+    """Render a message as its list item.
+
+    Args:
+        message: to be published.
+        exchange: that it is published to.
+        routing_key: that it is published with.
+        delivery_tag: unique among unsettled messages.
+    """
     properties = properties_of(message.properties, exchange, routing_key, delivery_tag)
     return (
         f'{{"body": "{b2a_base64(message.body, newline=False).decode()}", "content-encoding": {_dump(message.content_encoding)}, '
@@ -54,7 +68,11 @@ def render(message: Message, exchange: str, routing_key: str, delivery_tag: str)
 
 
 class CompiledStencil:
-    """The envelopes of one stencil: compiled once to a format string, then about 3 µs a message."""
+    """The envelopes of one stencil: compiled once to a format string, then about 3 µs a message.
+
+    Args:
+        stencil: the parts that all its messages share.
+    """
 
     __slots__ = ("_format",)
 
@@ -73,7 +91,12 @@ class CompiledStencil:
         self._format = "".join(out)
 
     def render(self, call: Call, tag: str) -> bytes:
-        """One message as its list item."""
+        """Render one message as its list item.
+
+        Args:
+            call: what fills the stencil.
+            tag: its delivery tag.
+        """
         task_id, root_id, parent_id, argsrepr, kwargsrepr, body = call
         quote = encode_basestring_ascii
         return (
@@ -91,7 +114,7 @@ class CompiledStencil:
 
 
 class Parsed(NamedTuple):
-    """What is read from one envelope; with a ``flaw``, what could be read."""
+    """The parts of a message read from one envelope; with a ``flaw``, those that could be read."""
 
     body: bytes
     headers: dict[str, Any]
@@ -181,7 +204,13 @@ def _deeper(value: Any, levels: int) -> bool:
 
 
 def marked(raw: bytes, headers: Mapping[str, Any] | None = None, *, redelivered: bool = True) -> bytes | None:
-    """The list item with headers added and, as kombu does it, marked as handed out before; ``None`` when it is no envelope."""
+    """Add headers to a list item and, as kombu does it, mark it as handed out before; ``None`` when it is no envelope.
+
+    Args:
+        raw: the list item.
+        headers: to be added.
+        redelivered: mark it.
+    """
     try:
         body, rest = _split(raw)
         envelope = json.loads(rest)
@@ -207,12 +236,12 @@ def _split(raw: bytes) -> tuple[memoryview | bytes, bytes]:
 
 
 def unacked_tail(queue: str) -> str:
-    """What follows an envelope in its entry of ``unacked``, ``[envelope, exchange, routing_key]``: back to this queue by name."""
+    """Render what follows the envelope in an entry of ``unacked``, ``[envelope, exchange, routing_key]``: back to ``queue`` by name."""
     return f', "", {json.dumps(queue)}]'
 
 
 def render_unacked(raw: bytes, queue: str) -> bytes:
-    """A list item as its entry of ``unacked``."""
+    """Render the list item ``raw`` of ``queue`` as its entry of ``unacked``."""
     text = raw if raw[:1] == b"{" else json.dumps(raw.decode("utf-8", "surrogateescape")).encode()
     return b"[" + text + unacked_tail(queue).encode()
 
@@ -227,7 +256,7 @@ class UnackedEntry(NamedTuple):
 
 
 def parse_unacked(data: bytes) -> UnackedEntry | None:
-    """Read an entry of ``unacked``, whoever wrote it; ``None`` when it cannot be read."""
+    """Parse ``data``, an entry of ``unacked`` that Umbel or kombu wrote; ``None`` when it cannot be read."""
     try:
         payload, exchange, routing_key = json.loads(data)
     except (ValueError, TypeError, RecursionError):

@@ -33,7 +33,7 @@ class Keys:
 
     @classmethod
     def of(cls, transport: Mapping[str, Any]) -> Keys:
-        """The keys under Celery's ``broker_transport_options``.
+        """Make the keys for ``transport``, Celery's ``broker_transport_options``.
 
         Raises:
             ImproperlyConfigured: ``priority_steps`` is not a list of numbers.
@@ -53,7 +53,7 @@ class Keys:
         )
 
     def step(self, priority: Any) -> int:
-        """The step that serves a message's priority; what is no number from 0 to 9 is brought there."""
+        """Find the step that serves a message's ``priority``; what is no number from 0 to 9 is brought there."""
         try:
             number = max(min(int(priority), 9), 0)
         except (TypeError, ValueError):
@@ -61,31 +61,31 @@ class Keys:
         return self.steps[max(bisect(self.steps, number) - 1, 0)]
 
     def list_at(self, queue: str, step: int) -> str:
-        """The list of a queue at one priority step."""
+        """Name the list of ``queue`` at one priority ``step``."""
         return f"{self.prefix}{queue}{self.separator}{step}" if step else f"{self.prefix}{queue}"
 
     def list_for(self, queue: str, priority: Any) -> str:
-        """The list that a message of a priority goes to."""
+        """Name the list of ``queue`` that a message of this ``priority`` goes to."""
         return self.list_at(queue, self.step(priority))
 
     def lists(self, queue: str) -> tuple[str, ...]:
-        """All lists of a queue, the one that is served first at the front."""
+        """Name all lists of ``queue``, the one that is served first at the front."""
         return tuple(self.list_at(queue, step) for step in self.steps)
 
     def binding(self, exchange: str) -> str:
-        """The set of an exchange's bindings."""
+        """Name the set of the bindings of ``exchange``."""
         return f"{self.prefix}_kombu.binding.{exchange}"
 
     def binding_permanent(self, exchange: str) -> str:
-        """The set of those bindings that keep an exchange's table from being swept."""
+        """Name the set of those bindings that keep the table of ``exchange`` from being swept."""
         return f"{self.prefix}_kombu.binding_permanent.{exchange}"
 
     def member(self, routing_key: str, pattern: str, queue: str) -> str:
-        """One binding, as it stands in the set."""
+        """Render one binding as it stands in the set: ``routing_key``, ``pattern`` (of a topic), ``queue``."""
         return self.separator.join((routing_key, pattern, queue))
 
     def delayed(self, queue: str) -> str:
-        """Sorted set of a queue's delayed messages, scored by the second at which they are due."""
+        """Name the sorted set of the delayed messages of ``queue``, scored by the second at which they are due."""
         return f"{self.prefix}umbel:delayed:{queue}"
 
     @property
@@ -100,19 +100,19 @@ class Keys:
 
 
 def topic_pattern(routing_key: str) -> str:
-    """A topic binding as the regular expression in the middle of a stored binding: ``*`` is one word, ``#`` is any text."""
+    """Render a topic's ``routing_key`` as the regular expression in the middle of a stored binding: ``*`` is one word, ``#`` is any text."""
     words = {"*": r"[^\.]+", "#": ".*?"}
     return "^" + r"\.".join(words.get(word, re.escape(word)) for word in routing_key.split(".")) + "$"
 
 
 def result_prefix(transport: Mapping[str, Any]) -> str:
-    """Celery's rule for the prefix of result keys: an underscore is added unless it ends in one of ``: _ - .``."""
+    """Return the prefix of result keys under ``transport``: as in Celery, an underscore is added unless it ends in one of ``: _ - .``."""
     prefix = str(transport.get("global_keyprefix") or "")
     return prefix if not prefix or prefix[-1] in ":_-." else f"{prefix}_"
 
 
 def task_meta(prefix: str, task_id: str) -> str:
-    """The key, and the channel, of a task's result."""
+    """Name the key, and the channel, of the result of ``task_id`` under ``prefix``."""
     return f"{prefix}celery-task-meta-{task_id}"
 
 

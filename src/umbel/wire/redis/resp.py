@@ -24,7 +24,7 @@ class Push(list[Any]):
 
 
 def pack(*arguments: Argument) -> bytes:
-    """One command."""
+    """Render one command from its ``*arguments``."""
     parts = [b"*%d\r\n" % len(arguments)]
     for argument in arguments:
         data = argument if type(argument) is bytes else str(argument).encode()
@@ -33,18 +33,18 @@ def pack(*arguments: Argument) -> bytes:
 
 
 def pack_part(argument: Argument) -> bytes:
-    """One argument of a command, for `pack_joined`."""
+    """Render one ``argument`` of a command, for `pack_joined`."""
     data = argument if type(argument) is bytes else str(argument).encode()
     return b"$%d\r\n%b\r\n" % (len(data), data)
 
 
 def pack_joined(count: int, *parts: bytes) -> bytes:
-    """One command of so many arguments that are packed already."""
+    """Render one command of ``count`` arguments from ``*parts`` that are packed already."""
     return b"*%d\r\n" % count + b"".join(parts)
 
 
 def pack_all(commands: Iterable[Iterable[Argument]]) -> bytes:
-    """Several commands."""
+    """Render several ``commands``, each as its arguments."""
     return b"".join([pack(*command) for command in commands])
 
 
@@ -87,7 +87,7 @@ class Parser:
         self._stack: list[tuple[list[Any], int]] = []
 
     def feed(self, data: bytes) -> list[Any]:
-        """The replies that these bytes complete.
+        """Take ``data`` from the server; returns the replies that are complete now.
 
         Raises:
             ProtocolError: they are not RESP.

@@ -19,6 +19,6 @@ class Script:
 
 @cache
 def load(name: str) -> Script:
-    """The script in ``scripts/<name>.lua``."""
+    """Load the script in ``scripts/<name>.lua`` by its ``name``, once."""
     text = (files(__package__) / "scripts" / f"{name}.lua").read_text("utf-8")
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
