@@ -1,1 +1,1 @@
-"""What a task message is: its model, its two protocols, its times. Pure: no socket, loop, clock or log."""
+"""Task messages: their model, their two protocols, their times. Pure: no socket, loop, clock or log."""

@@ -21,9 +21,9 @@ def uuid7(now: float, random: bytes | None = None) -> str:
 
 
 def begins_at(task_id: str) -> float | None:
-    """When the task of an id may begin, in seconds since the epoch, or ``None`` when it is not a UUIDv7.
+    """Return when the task of ``task_id`` may begin, in seconds since the epoch; ``None`` when it is not a UUIDv7.
 
-    That is when the id was made; for a task with an ``eta``, that.
+    This is the time at which the id was made or, for a task with an ``eta``, the eta.
     """
     if not _SHAPE.fullmatch(task_id):
         return None

@@ -1,4 +1,4 @@
-"""What a message means to a worker, whichever protocol carried it. What a broker moves is `umbel.wire.message.Message`."""
+"""Task messages as a worker reads them, whichever protocol carried them. Brokers move `umbel.wire.message.Message`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embed:
-    """What follows a task: the third element of a protocol-2 body. Signatures are plain dicts here."""
+    """The third element of a protocol-2 body: what follows the task. Signatures are plain dicts here."""
 
     callbacks: Sequence[Mapping[str, Any]] | None = None
     errbacks: Sequence[Mapping[str, Any]] | None = None

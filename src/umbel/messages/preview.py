@@ -1,4 +1,4 @@
-"""``argsrepr`` and ``kwargsrepr``: what a call's arguments look like, bounded in time and size, and never raising.
+"""Previews of a call's arguments, ``argsrepr`` and ``kwargsrepr``: bounded in time and size, and never raising.
 
 The form is Celery's (5.7), which Flower and `inspect` show: three levels of containers, 1,024 characters and then ``...``, bytes that are
 not ASCII in hexadecimal. Where Celery lets control characters and lone surrogates through, `repr` escapes them here: a preview is
@@ -53,7 +53,7 @@ def preview(value: Any, limit: int = LIMIT) -> str:
 
 
 def _is_plain(items: Iterable[Any]) -> bool:
-    """Whether `repr` writes these as the slow way would, in a tenth of the time: numbers and short texts, as in most calls."""
+    """Report whether `repr` writes these as the slow way would, in a tenth of the time: numbers and short texts, as in most calls."""
     for item in items:
         if type(item) is str:
             if len(item) > _SHORT or "'" in item or "\\" in item or not item.isprintable():
@@ -64,7 +64,7 @@ def _is_plain(items: Iterable[Any]) -> bool:
 
 
 class _Full(Exception):
-    """No character is left."""
+    """The preview has all characters that it may have."""
 
 
 class _Preview:

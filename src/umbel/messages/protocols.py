@@ -1,4 +1,4 @@
-"""Which task protocol a message speaks, and every one of them brought to one form.
+"""The task protocols: find the one that a message speaks, and bring every message to one form.
 
 ======  ==========================  =========================  ====================================
 name    headers                     body                       who sends it
@@ -32,12 +32,16 @@ class TaskProtocol(enum.Enum):
 
 
 def has_task_headers(message: Message) -> bool:
-    """Whether the headers say what is to be run: protocol 2, or the hybrid."""
+    """Report whether the headers of ``message`` say what is to be run: protocol 2, or the hybrid."""
     return "task" in message.headers
 
 
 def detect(message: Message, payload: Any) -> TaskProtocol:
-    """Tell the dialect of a message whose body is decoded.
+    """Find the protocol of a message.
+
+    Args:
+        message: as received.
+        payload: its body, decoded.
 
     Raises:
         UnsupportedProtocol: it is none that is known.
@@ -85,6 +89,11 @@ def upgrade(message: Message, *, accept: frozenset[str], limit: int = compressio
 
     The body is encoded again with its own serializer, not compressed. The arguments and errors are those of `parse`, but no code of an
     app is run: nothing that one registered is used, and a pickle with a class in it is a `DecodeError`.
+
+    Args:
+        message: as received.
+        accept: content types and names that may be decoded.
+        limit: bytes of the decompressed body.
     """
     payload = _decode_plainly(message, accept, limit)
     protocol = detect(message, payload)
@@ -97,7 +106,7 @@ def upgrade(message: Message, *, accept: frozenset[str], limit: int = compressio
 
 
 def _decode_plainly(message: Message, accept: frozenset[str], limit: int) -> Any:
-    """`v2.decode` without a line of an app's code."""
+    """Do what `v2.decode` does, without a line of an app's code."""
     serializers.accepted(message.content_type, accept)
     data, method = message.body, message.headers.get("compression")
     try:

@@ -1,4 +1,4 @@
-"""When a task may start and when it is too late, between what callers write and what messages carry: ISO 8601 text.
+"""Task times, from what callers write to what messages carry: when a task may start and when it is too late, as ISO 8601 text.
 
 As Celery (5.7): a countdown or a number of seconds becomes a time with offset, in the app's zone; a caller's time keeps its own offset, and
 a naive one stays naive, and its reader takes it for UTC, whatever the reader's own zone. The time is always an argument here.

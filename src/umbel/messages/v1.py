@@ -28,7 +28,14 @@ def render(
     delivery_mode: int = PERSISTENT,
     utc: bool = True,
 ) -> Message:
-    """The message of one call; the arguments are those of `umbel.messages.v2.render`, and whether its naive times are UTC.
+    """Render the message of one call.
+
+    Args:
+        task: the call.
+        serializer: name or content type.
+        compression: name of a method; ``None`` does not compress.
+        delivery_mode: 2 is persistent, 1 transient.
+        utc: its naive times are UTC.
 
     Raises:
         EncodeError: the serializer cannot write the call.
@@ -97,7 +104,7 @@ def _linked(chain: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _in_utc(text: str | None) -> str | None:
-    """Protocol 1 says by ``utc`` what a naive time means; protocol 2 says it by an offset."""
+    """Bring a naive time to UTC: protocol 1 says by ``utc`` what it means; protocol 2 says it by an offset."""
     if text is None:
         return None
     when = dt.datetime.fromisoformat(text)

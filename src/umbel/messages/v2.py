@@ -51,7 +51,7 @@ PERSISTENT: Final = 2
 
 
 def headers(task: TaskMessage) -> dict[str, Any]:
-    """The headers of one call: the protocol's, then the user's own, which cannot replace one of the protocol's."""
+    """Render the headers of the call ``task``: the protocol's, then the user's own, which cannot replace one of the protocol's."""
     found: dict[str, Any] = {
         "lang": task.lang,
         "task": task.task,
@@ -100,6 +100,12 @@ def properties(task: TaskMessage, *, delivery_mode: int = PERSISTENT) -> dict[st
 def body(args: Sequence[Any], kwargs: Mapping[str, Any], embed: Embed = _NO_EMBED, serializer: str = "json") -> tuple[str, str, bytes]:
     """Encode a body.
 
+    Args:
+        args: positional arguments.
+        kwargs: keyword arguments.
+        embed: what follows the task.
+        serializer: name or content type.
+
     Returns:
         content type, content encoding, bytes.
 
@@ -115,7 +121,7 @@ def body(args: Sequence[Any], kwargs: Mapping[str, Any], embed: Embed = _NO_EMBE
 
 
 def embed_dict(embed: Embed) -> dict[str, Any]:
-    """The third element of a body."""
+    """Render ``embed`` as the third element of a body."""
     return {"callbacks": embed.callbacks, "errbacks": embed.errbacks, "chain": embed.chain, "chord": embed.chord}
 
 
@@ -152,12 +158,12 @@ def stencil(
     serializer: str = "json",
     delivery_mode: int = PERSISTENT,
 ) -> Stencil:
-    """What all plain calls of a task have in common.
+    """Render what all plain calls of a task have in common.
 
     Args:
-        task: a call whose id, ids of kin and arguments do not matter.
-        exchange: where its messages go.
-        routing_key: where its messages go.
+        task: a call whose id, related ids and arguments do not matter.
+        exchange: that its messages are published to.
+        routing_key: that its messages are published with.
         serializer: name or content type; the body is made with it by `body`.
         delivery_mode: 2 is persistent, 1 transient.
     """
@@ -195,7 +201,7 @@ def parse(message: Message, payload: Any) -> TaskMessage:
 
 
 def own_headers(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's own among a message's headers."""
+    """Return the user's own among the headers ``found`` in a message."""
     if _KNOWN.issuperset(found):
         return {}
     return {name: value for name, value in found.items() if name not in _KNOWN and not name.startswith(_FOREIGN_PREFIXES)}

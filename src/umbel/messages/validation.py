@@ -74,7 +74,7 @@ def check_fields(fields: Mapping[str, Any], properties: Mapping[str, Any], args:
 
 
 def check_embed(embed: Any) -> None:
-    """Check what follows a task.
+    """Check ``embed``, the part of a message that says what follows the task.
 
     Raises:
         MessageError: not of the right form, or more signatures than any workflow has: a circle, for one.
