@@ -1,4 +1,4 @@
-"""What the C library does with freed memory."""
+"""Have the C library return freed memory to the system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""Growing delays between attempts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from collections.abc import Iterator
 
 
 def delays(first: float = 0.1, factor: float = 2.0, most: float = 10.0, jitter: float = 0.5) -> Iterator[float]:
-    """Endless delays in seconds: growing by ``factor`` up to ``most``, each shortened at random by up to the share ``jitter``.
+    """Yield delays in seconds without end, each longer than the one before.
 
     The jitter keeps a fleet that lost its broker at one moment from coming back at one moment.
+
+    Args:
+        first: seconds of the first one.
+        factor: each is so many times the one before.
+        most: seconds of the longest one.
+        jitter: the share, 0 to 1, by which each is shortened at random at the most.
     """
     delay = first
     while True:

@@ -1,4 +1,4 @@
-"""Whether this process imports the app only to run its tasks: a worker's child, or the template of its children.
+"""A flag of this process: it imports the app only to run its tasks, as a worker's child or the template of its children.
 
 A script that ends in ``app.worker_main()``, without asking whether it is the main program, is imported there, too. It must not run a worker
 then: that one's children would import the script, and so on, until the machine is full. Celery's children are copies of the main process and
@@ -17,15 +17,15 @@ _state = _State()
 
 
 def begin_for_child() -> None:
-    """From now on modules are imported for a child."""
+    """Set the flag: from now on modules are imported for a child."""
     _state.is_for_child = True
 
 
 def end_for_child() -> None:
-    """The app is loaded; what runs from now on is tasks."""
+    """Clear the flag: the app is loaded, and what runs from now on is tasks."""
     _state.is_for_child = False
 
 
 def is_for_child() -> bool:
-    """Whether whoever wants to run a worker is a module that is being imported for a child."""
+    """Report whether modules are being imported for a child, in which no worker may be run."""
     return _state.is_for_child

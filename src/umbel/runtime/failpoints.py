@@ -53,7 +53,7 @@ class FailpointError(RuntimeError):
 
 @dataclass(slots=True, kw_only=True)
 class Failpoint:
-    """What happens at one place, and when."""
+    """The action at one place, and the passes at which it is done."""
 
     site: str
     action: str
@@ -67,7 +67,7 @@ class Failpoint:
 
 
 def parse(text: str) -> dict[str, Failpoint]:
-    """Read the variable's value.
+    """Parse ``text``, the variable's value.
 
     Raises:
         ImproperlyConfigured: it names no such site or action, or is not of the form above.
@@ -96,14 +96,14 @@ _FOLDER: Final = os.environ.get("UMBEL_FAILPOINTS_FOLDER", "")
 
 
 def hit(site: str) -> None:
-    """Come by a site; called only where something is armed."""
+    """Pass by a ``site``; called only where something is armed."""
     point = ARMED.get(site)
     if point is not None:
         fire(point, _FOLDER)
 
 
 def fire(point: Failpoint, folder: str = "") -> None:
-    """Count a pass, and act when it is the one."""
+    """Count a pass by ``point``, and act when it is the one; ``folder`` is where firings leave their files."""
     point.passes += 1
     if point.passes < point.at or point.times <= 0:
         return

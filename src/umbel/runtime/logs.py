@@ -39,7 +39,7 @@ _COLORS: Final = {logging.DEBUG: "34", logging.WARNING: "33", logging.ERROR: "31
 
 
 def escape(text: str, most: int | None = None) -> str:
-    """The text on one line, and no longer than so many characters; what cannot be printed (controls, lone surrogates, …) as escapes."""
+    """Bring ``text`` to one line of at most ``most`` characters, with escapes for what cannot be printed (controls, lone surrogates, …)."""
     if most is not None and len(text) > most:
         text = f"{text[:most]}…"
     if text.isprintable():
@@ -48,7 +48,7 @@ def escape(text: str, most: int | None = None) -> str:
 
 
 def escape_lines(text: str) -> str:
-    """The text with its line ends and tabs, other control characters as escapes."""
+    """Escape control characters in ``text`` except line ends and tabs."""
     return text if text.isprintable() else text.translate(_KEEP_LINES)
 
 
@@ -90,7 +90,10 @@ class LineFormatter(logging.Formatter):
 
 
 class _CountsLosses:
-    """Part of a handler. A full disk costs lines, not a traceback for each: the first loss is told on stderr, the number when lines pass again."""
+    """Base of a handler that counts lost lines.
+
+    A full disk costs lines, not a traceback for each: the first loss is reported on stderr, the number when lines pass again.
+    """
 
     _lost = 0
 
@@ -139,7 +142,7 @@ class LogStream(io.TextIOBase):
         self._busy = threading.local()
 
     def write(self, text: str) -> int:
-        """Log whole lines; keep the last, unfinished one."""
+        """Log the whole lines of ``text``; keep the last, unfinished one."""
         if getattr(self._busy, "now", False):  # a handler that prints must not feed itself
             return len(text)
         self._busy.now = True
@@ -158,7 +161,7 @@ class LogStream(io.TextIOBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogOptions:
-    """How a process logs. A worker sends it to its children."""
+    """The logging of a process. A worker sends it to its children."""
 
     #: The lowest level shown.
     level: int
@@ -179,7 +182,7 @@ class LogOptions:
 
 
 def configure(options: LogOptions) -> None:
-    """Send the root logger's records to stderr or a file, in place of where they went before.
+    """Send the root logger's records to stderr or a file, as ``options`` say, in place of where they went before.
 
     Listeners of ``setup_logging`` do it in their own way instead; those of ``after_setup_logger`` and ``after_setup_task_logger`` add to it.
     """
@@ -228,7 +231,7 @@ def get_task_logger(name: str) -> logging.Logger:
 
 
 def level_of(text: str | int) -> int:
-    """A level by name in any case, or number.
+    """Find a log level from ``text``: its name in any case, or its number.
 
     Raises:
         ValueError: it is neither.

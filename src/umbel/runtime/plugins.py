@@ -1,4 +1,4 @@
-"""From a URL's scheme to the factory that serves it: a built-in one, or one that another package offers as an entry point.
+"""URL schemes and the factories that serve them: built-in ones, and those that other packages offer as entry points.
 
 Nothing is imported before it is asked for.
 """
@@ -17,9 +17,10 @@ EXTRAS: Final[Mapping[str, str]] = {"sqlalchemy": "sql", "msgpack": "msgpack", "
 
 
 def target(scheme: str, built_in: Mapping[str, str], *, group: str, what: str) -> str:
-    """Where the factory of a scheme is, as ``module:name``.
+    """Find the factory of a scheme, as ``module:name``.
 
     Args:
+        scheme: of a URL.
         built_in: scheme → factory; listed in the source too, so that a tree works without being installed.
         group: of entry points.
         what: the thing that is made, for the error's text.

@@ -1,4 +1,4 @@
-"""Fork and exit: what happens to objects whose connections and threads belong to one process.
+"""Hooks at fork and exit, for objects whose connections and threads belong to one process.
 
 The interpreter keeps what it is given for such moments until it ends, and a fork hook cannot be taken back. So it is given one function
 for each moment, here; the objects are held weakly, and nothing is left of one that is gone.
@@ -21,7 +21,7 @@ logger = logging.getLogger("umbel.runtime")
 
 
 class _Hooks:
-    """Bound methods to be called at one moment: of the newest object first, because it may rest on older ones."""
+    """Bound methods to be called at a fork or at the exit: the newest object's first, because it may rest on older ones."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count()
@@ -63,7 +63,7 @@ def attach(*, after_fork: Callable[[], None], before_exit: Callable[[], None] | 
 
 
 def is_child_process() -> bool:
-    """Whether this process may end without atexit functions: it was forked after Umbel was imported, `multiprocessing` made it, or uWSGI did.
+    """Report whether this process may end without atexit functions: forked after Umbel was imported, made by `multiprocessing`, or uWSGI's.
 
     uWSGI ends its workers without them, whether a worker loaded the app itself (`lazy-apps`) or its master did.
     """
@@ -76,7 +76,7 @@ def _is_multiprocessing_child() -> bool:
 
 
 def hook_multiprocessing() -> None:
-    """See to it that what is attached is called at the end of a `multiprocessing` child, too, which runs no atexit functions.
+    """Have what is attached called at the end of a `multiprocessing` child, too, which runs no atexit functions.
 
     Call it in the child: `multiprocessing` forgets what was registered before.
     """
@@ -88,12 +88,12 @@ def hook_multiprocessing() -> None:
 
 
 def after_fork(function: Callable[[], None]) -> None:
-    """Have a function called in each forked child, as long as the program runs; before the methods of objects that were made."""
+    """Have ``function`` called in each forked child, as long as the program runs; before the methods of objects that were made."""
     _IN_CHILDREN.insert(0, function)
 
 
 def _begin_child() -> None:
-    """In a forked child, before anything else of ours."""
+    """Call the hooks in a forked child, before anything else of ours."""
     global _seen_in  # noqa: PLW0603 - of this process
     if _seen_in != os.getpid():  # uWSGI may tell of one fork twice
         _seen_in = os.getpid()
@@ -102,7 +102,7 @@ def _begin_child() -> None:
 
 
 def _hook_uwsgi(uwsgi: Any) -> None:
-    """Hear of uWSGI's forks, too: by default it forks without telling Python, so that hooks of `os.register_at_fork` are not called.
+    """Have uWSGI report its forks, too: by default it forks without telling Python, so that hooks of `os.register_at_fork` are not called.
 
     Args:
         uwsgi: the module that there is inside uWSGI alone. It calls one function in a new worker, mule or spooler.

@@ -13,7 +13,7 @@ _LOOK: Final = 0.001
 
 
 def wait(sock: socket.socket, timeout: float, *, read: bool = True, write: bool = False) -> tuple[bool, bool]:
-    """Wait until one of the things asked for is possible; whether each is.
+    """Wait until one of the things asked for is possible; returns for each whether it is.
 
     Args:
         sock: a socket that is open.

@@ -1,4 +1,4 @@
-"""Services: the parts of a process that run as long as it works. They start in order and stop in reverse order; the death of one ends all."""
+"""Services: the parts of a process that run as long as it works. They start in order and stop in reverse order; if one fails, all end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Service:
 
     @property
     def name(self) -> str:
-        """What log lines call it."""
+        """The name of this service in log lines."""
         return type(self).__name__
 
     async def start(self) -> None:
@@ -54,7 +54,7 @@ class Service:
                 await self.end()
 
     def die(self, error: BaseException) -> None:
-        """Report an error after which this service does not work any more."""
+        """Report ``error``, after which this service does not work any more."""
         self.on_death(self, error)
 
     async def begin(self) -> None:
@@ -65,7 +65,7 @@ class Service:
 
 
 class Periodic(Service):
-    """Looks at something again and again.
+    """A service that looks at something again and again.
 
     Args:
         interval: seconds between two looks; a subclass may change the attribute as it goes.

@@ -1,4 +1,4 @@
-"""Where listeners of signals run: one after the other, and apart from the threads that store results, which must never wait for them."""
+"""A thread for listeners of signals. They run one after the other, apart from the threads that store results, which must never wait for them."""
 
 from __future__ import annotations
 
