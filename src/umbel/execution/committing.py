@@ -1,4 +1,4 @@
-"""Does what executions ask for: stores, publishes, calls. The same for children, for tasks that run in their caller, and for tests."""
+"""Commit executions: store, publish, call handlers. The same for children, for tasks that run in their caller, and for tests."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from umbel.wire import failures
 
 
 class EffectSink(Protocol):
-    """Where effects go."""
+    """The store and the publisher that effects go to."""
 
     def store(self, records: list[Record]) -> None:
-        """Store results in one round trip. A record that cannot be written is stored as a failure, and changed to it."""
+        """Store ``records`` in one round trip. A record that cannot be written is stored as a failure, and changed to it."""
 
     def publish(self, execution: Execution) -> Execution:
-        """Publish what follows an execution; returns it, with another verdict where that failed, when the broker has it."""
+        """Publish what follows ``execution``; returns it, with another verdict where that failed, when the broker has it."""
 
     def open_chord(self, chord: OpenChord) -> None:
-        """Begin to count a chord."""
+        """Begin to count ``chord``."""
 
     def count(self, parts: list[ChordPart]) -> list[ChordClaim | None]:
-        """Count members of chords; returns the claims on bodies, once nobody else has them."""
+        """Count members of chords, ``parts``; returns the claims on bodies, once no other process has them."""
 
     def close_chord(self, claim: ChordClaim) -> None:
-        """Forget a chord."""
+        """Forget the chord of ``claim``."""
 
 
 class Committer:

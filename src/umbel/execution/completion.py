@@ -1,4 +1,4 @@
-"""From how a task ended to what is stored, published and settled. No I/O: the caller does what is decided here."""
+"""Records and verdicts of tasks that have ended. No I/O: the caller does what is decided here."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ DETAIL_LIMIT = 1024
 
 
 def iso(now: float) -> str:
-    """A time as records carry it."""
+    """Render the time ``now``, seconds since the epoch, as records carry it."""
     return datetime.fromtimestamp(now, UTC).isoformat()
 
 
 def is_ignored(headers: Mapping[str, Any], by_default: bool) -> bool:
-    """Whether no result is wanted: the call decides, where it says anything, else the task."""
+    """Report whether no result is wanted: the call decides in its ``headers``, where it says anything, else the task (``by_default``)."""
     said = headers.get("ignore_result")
     return said if said is True or said is False else by_default
 
@@ -40,11 +40,14 @@ def record_of(
     traceback: str | None = None,
     extended: bool = False,
 ) -> Record:
-    """The record of a state.
+    """Make the record of a state.
 
     Args:
+        request: of the task.
+        status: the state.
         result: a plain value.
         now: seconds since the epoch; for states that are final.
+        traceback: as text.
         extended: with name, arguments, worker, retries and queue.
     """
     fields = request.fields
@@ -78,12 +81,29 @@ def _extended(request: Request) -> dict[str, Any]:
 
 
 def failure_record(request: Request, exc: BaseException, traceback: str | None, now: float, *, extended: bool = False) -> Record:
-    """The record of a failed task."""
+    """Make the record of a failed task.
+
+    Args:
+        request: of the task.
+        exc: the error it failed with.
+        traceback: as text.
+        now: seconds since the epoch.
+        extended: with name, arguments, worker, retries and queue.
+    """
     return record_of(request, states.FAILURE, failures.render(exc), now=now, traceback=traceback, extended=extended)
 
 
 def abandoned_records(request: Request, exc: BaseException, traceback: str | None, now: float) -> list[Record]:
-    """FAILURE for the rest of a failed task's chain, which will never run: whoever waits for the last link must learn it (as Celery does)."""
+    """Make FAILURE records for the rest of a failed task's chain, which will never run.
+
+    A caller that waits for the last link must learn it, as in Celery.
+
+    Args:
+        request: of the failed task.
+        exc: the error it failed with.
+        traceback: as text.
+        now: seconds since the epoch.
+    """
     result = failures.render(exc)
     found = []
     for link in request.chain or ():
@@ -101,7 +121,16 @@ def unexecuted_record(
     now: float,
     status: str = states.FAILURE,
 ) -> Record:
-    """The record of a task that did not run, from its message, whose fields nobody has checked."""
+    """Make the record of a task that did not run, from its message, whose fields nobody has checked.
+
+    Args:
+        task_id: from the message.
+        headers: of the message.
+        properties: of the message.
+        error: why it did not run.
+        now: seconds since the epoch.
+        status: the state.
+    """
     return Record(
         task_id=task_id,
         status=status,
@@ -118,19 +147,19 @@ def _text(value: Any) -> str | None:
 
 
 def verdict_of_failure(exc: BaseException, resolved: ResolvedTask) -> tuple[Verdict, str]:
-    """What becomes of the message of a failed task, and the reason when it goes to the dead letters."""
+    """Decide on the message of a task that failed with ``exc``, by the options of ``resolved``; the second value is the dead letter's reason."""
     if isinstance(exc, (SoftTimeLimitExceeded, TimeLimitExceeded)):
         return (Verdict.ACK, "") if resolved.acks_on_timeout else (Verdict.DEAD, DeadReason.TIME_LIMIT)
     return (Verdict.ACK, "") if resolved.acks_on_failure else (Verdict.DEAD, DeadReason.FAILED)
 
 
 def verdict_of_reject(exc: Reject) -> tuple[Verdict, str]:
-    """What becomes of the message of a task that rejected it."""
+    """Decide on the message of a task that rejected it with ``exc``; the second value is the dead letter's reason."""
     return (Verdict.REQUEUE, "") if exc.requeue else (Verdict.DEAD, DeadReason.REJECTED)
 
 
 def detail_of(value: Any) -> str:
-    """A result for the log, bounded."""
+    """Render ``value``, a result or an error, for the log, bounded."""
     kind = type(value)
     if value is None or kind is int or kind is bool or kind is float:
         return repr(value)
@@ -140,11 +169,12 @@ def detail_of(value: Any) -> str:
 def follow(
     signature: Mapping[str, Any], result: Any, request: Request, chain: Sequence[Mapping[str, Any]] | None = None
 ) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
-    """The call that a callback or the next link stands for.
+    """Make the call that a callback or the next link stands for.
 
     Args:
         signature: as it travelled.
         result: put before its own arguments, unless it is immutable.
+        request: of the task that it follows.
         chain: the links that follow it.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What running tasks needs of an app, as values."""
+"""The parts of an app that running tasks needs, as values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Prepare = Callable[[str, Sequence[Any], Mapping[str, Any], Mapping[str, Any]], t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What a runner needs of its app, as values."""
+    """The parts of an app that a runner needs, as values."""
 
     #: Name → task.
     tasks: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""`ExceptionInfo`: what a task's handlers get as ``einfo``."""
+"""`ExceptionInfo`: the error that a task's handlers get as ``einfo``."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class ExceptionInfo:
 
     @property
     def exc_info(self) -> tuple[type[BaseException], BaseException, TracebackType | None]:
-        """As from ``sys.exc_info()``."""
+        """The error as ``sys.exc_info()`` gives it."""
         return self.type, self.exception, self.tb
 
 
 def format_exception(exception: BaseException) -> str:
-    """The traceback as Python prints it, from the task's own frames on."""
+    """Format the traceback of ``exception`` as Python prints it, from the task's own frames on."""
     return "".join(traceback.format_exception(type(exception), exception, _outside(exception.__traceback__)))
 
 

@@ -17,7 +17,11 @@ from umbel.results.model import Record, sent
 
 
 class TaskRunner:
-    """Executes jobs, one at a time per thread."""
+    """Executes jobs, one at a time per thread.
+
+    Args:
+        environment: the app's parts.
+    """
 
     def __init__(self, environment: Environment) -> None:
         self._preparation = Preparation(environment)
@@ -27,16 +31,19 @@ class TaskRunner:
         self.soft_limit = SoftLimit()
 
     def execute(self, job: Job) -> Execution:
-        """Run one job. What the task raises is an outcome; only what ends the process passes through."""
+        """Run ``job``. What the task raises is an outcome; only what ends the process passes through."""
         prepared = self._preparation.prepare(job)
         return prepared if isinstance(prepared, Execution) else self._run(prepared)
 
     def run_eagerly(self, request: Request) -> Execution:
-        """Run a task in its caller. Nothing is decoded and no retry is rendered; what it returned or raised is ``request.result``."""
+        """Run the task of ``request`` in its caller; what it returned or raised is ``request.result``.
+
+        Nothing is decoded, and no retry is rendered.
+        """
         return self._run(self._preparation.prepare_eager(request))
 
     def started_record(self, job: Job) -> Record | None:
-        """The STARTED record of a job that is about to run, when its task asks for it (``track_started``)."""
+        """Make the STARTED record of ``job``, which is about to run, when its task asks for it (``track_started``)."""
         return self._preparation.started_record(job)
 
     def close(self) -> None:

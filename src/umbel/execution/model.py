@@ -1,4 +1,4 @@
-"""What goes into running a task and what comes out, and the order of it.
+"""Values that go into running a task and come out of it, and their order.
 
 Running a task decides what is to be done (`Execution.effects`), and somebody else does it, so that the results of a burst can be stored in one
 round trip::
@@ -24,7 +24,7 @@ from umbel.wire.message import Message
 
 
 class Verdict(enum.IntEnum):
-    """What becomes of the message of an executed task."""
+    """The fate of the message of an executed task."""
 
     #: It is done with.
     ACK = 0
@@ -35,7 +35,7 @@ class Verdict(enum.IntEnum):
 
 
 class SoftLimit:
-    """When a soft time limit may raise: while the task's own code runs. Anywhere else it would end the child, and blame the task for it.
+    """The moments at which a soft time limit may raise: while the task's own code runs.
 
     A signal's handler runs between any two bytecodes. So a runner sets `may_raise` as the first thing inside a ``try`` and resets it in its
     ``finally``, all inside the ``try`` that turns exceptions into outcomes.
@@ -115,7 +115,7 @@ Effect = Store | CountChord | OpenChord | Publish | CloseChord | RunHandlers
 
 
 class Execution(NamedTuple):
-    """How a task has ended, and what is to be done about it."""
+    """The end of a task: its state, and the effects that are still to be done."""
 
     #: Of its job.
     number: int
@@ -142,12 +142,12 @@ class Execution(NamedTuple):
 
     @property
     def records(self) -> list[Record]:
-        """What is to be stored: of the task itself first."""
+        """The records to be stored: that of the task itself first."""
         return [effect.record for effect in self.effects if type(effect) is Store]
 
     @property
     def publications(self) -> list[tuple[Message, Destination]]:
-        """What is to be published."""
+        """The messages to be published."""
         return [(effect.message, effect.to) for effect in self.effects if type(effect) is Publish]
 
 
@@ -155,7 +155,7 @@ class Runner(Protocol):
     """Executes jobs of one app in this process, one at a time per thread."""
 
     def execute(self, job: Job) -> Execution:
-        """Run one job. What the task raises is an outcome; only `BaseException`s that end the process pass through."""
+        """Run ``job``. What the task raises is an outcome; only `BaseException`s that end the process pass through."""
 
     def started_record(self, job: Job) -> Record | None:
-        """The STARTED record of a job that is about to run, where its task asks for one (``track_started``)."""
+        """Make the STARTED record of ``job``, which is about to run, where its task asks for one (``track_started``)."""

@@ -1,4 +1,4 @@
-"""`TaskPolicy`: what a task's options come to. The consumer process and the children read the same."""
+"""`TaskPolicy`: the decided options of a task. The consumer process and the children read the same."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TaskPolicy:
 
 
 def policy_of(task: Any, conf: Any) -> TaskPolicy:
-    """The policy of a registered task.
+    """Decide the policy of a registered task.
 
     Args:
         task: an option that it does not have, or that is ``None``, is left to the settings.

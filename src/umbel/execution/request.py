@@ -1,4 +1,4 @@
-"""`Request`: what a running task sees as ``self.request``.
+"""`Request`: the call that a running task sees as ``self.request``.
 
 One is made for every task that runs, so it keeps the message's headers as they came and looks things up when they are asked for. The
 names are those of Celery's context (5.7).
@@ -28,6 +28,8 @@ class Request:
         properties: the message's properties.
         address: exchange and routing key that the message came by.
         hostname: the worker's name.
+        is_eager: it runs in its caller.
+        called_directly: the task was called as a plain function.
     """
 
     id: str | None
@@ -99,7 +101,13 @@ class Request:
 
     @classmethod
     def outside(cls, task: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Request:
-        """What a task sees that is called as a plain function."""
+        """Make the request that a task sees when it is called as a plain function.
+
+        Args:
+            task: that is called.
+            args: positional arguments.
+            kwargs: keyword arguments.
+        """
         return cls(task, None, args, kwargs or {}, {}, called_directly=True)
 
     def __getattr__(self, name: str) -> Any:
@@ -119,11 +127,11 @@ class Request:
         return f"<Request: {self.task}[{self.id}] retries={self.retries}>"
 
     def get(self, name: str, default: Any = None) -> Any:
-        """An attribute, or a default."""
+        """Return the attribute ``name``, or ``default``."""
         return getattr(self, name, default)
 
     def update(self, *others: Mapping[str, Any], **values: Any) -> None:
-        """Set attributes."""
+        """Set attributes from ``*others``, mappings, and ``**values``."""
         for other in others:
             self.__dict__.update(other)
         self.__dict__.update(values)

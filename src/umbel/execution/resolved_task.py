@@ -1,4 +1,4 @@
-"""`ResolvedTask`: what the runner needs to know of a task, looked up once."""
+"""`ResolvedTask`: the parts of a task that the runner needs, looked up once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from umbel.execution.policy import policy_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedTask:
-    """One task as the runner sees it. Handlers are ``None`` where the task does not override them."""
+    """One task as the runner sees it: its function, its options, its handlers. Handlers are ``None`` where the task does not override them."""
 
     task: Any
     name: str
@@ -38,7 +38,7 @@ class ResolvedTask:
 
 
 def resolve_task(task: Any) -> ResolvedTask:
-    """Look up a task's resolved."""
+    """Look up the parts of ``task`` that the runner needs."""
     policy = policy_of(task, task.app.conf)
     return ResolvedTask(
         task=task,

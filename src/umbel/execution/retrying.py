@@ -30,12 +30,12 @@ class NextAttempt:
 
 
 def may_retry(retries: int, max_retries: int | None) -> bool:
-    """Whether a task that was tried again so many times may be once more."""
+    """Report whether a task that was tried again ``retries`` times may be once more; ``max_retries`` of ``None`` is no limit."""
     return max_retries is None or retries < max_retries
 
 
 def backoff(retries: int, factor: float, maximum: float, *, jitter: bool, share: float | None = None) -> float:
-    """Seconds until the next attempt: ``factor`` × 2^retries, at most ``maximum``.
+    """Return the seconds until the next attempt: ``factor`` × 2^retries, at most ``maximum``.
 
     Args:
         retries: attempts after the first one so far.
@@ -51,7 +51,12 @@ def backoff(retries: int, factor: float, maximum: float, *, jitter: bool, share:
 
 
 def autoretry_countdown(task: Any, retries: int) -> dict[str, Any]:
-    """The arguments of ``retry()`` for an exception in ``autoretry_for``."""
+    """Return the arguments of ``retry()`` for an exception in ``autoretry_for``.
+
+    Args:
+        task: its options decide.
+        retries: attempts after the first one so far.
+    """
     arguments: dict[str, Any] = dict(task.retry_kwargs or {})
     if task.retry_backoff:
         factor = 1.0 if task.retry_backoff is True else float(task.retry_backoff)
@@ -60,7 +65,13 @@ def autoretry_countdown(task: Any, retries: int) -> dict[str, Any]:
 
 
 def give_up(name: str, request: Any, exc: BaseException | None) -> BaseException:
-    """What to raise when a task may not be tried again."""
+    """Return the error to raise when a task may not be tried again.
+
+    Args:
+        name: of the task.
+        request: of the task.
+        exc: the error that the task gave as the cause, if any.
+    """
     if exc is not None:
         return exc
     return MaxRetriesExceededError(
@@ -69,7 +80,12 @@ def give_up(name: str, request: Any, exc: BaseException | None) -> BaseException
 
 
 def options_of(request: Any, attempt: NextAttempt) -> dict[str, Any]:
-    """The calling options of the next attempt: those of this one, sent to where this one came from."""
+    """Return the calling options of the next attempt: those of this one, sent to where this one came from.
+
+    Args:
+        request: of the task.
+        attempt: what the task asked for.
+    """
     options = request.as_execution_options()
     options.update(
         retries=attempt.retries,

@@ -1,1 +1,1 @@
-"""From what a task returned or raised to what is done about it."""
+"""Conclusions: from what a task returned or raised to what is done about it."""

@@ -1,4 +1,4 @@
-"""From what a task returned or raised to what is done about it: the state, the record, what follows, and which handlers run."""
+"""Conclusions: from what a task returned or raised to its state, its record, what follows it, and the handlers that run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ logger = logging.getLogger("umbel.execution")
 
 
 class Conclusion:
-    """Concludes the calls of one app."""
+    """Concludes the calls of one app.
+
+    Args:
+        environment: the app's parts.
+    """
 
     def __init__(self, environment: Environment) -> None:
         self._env = environment
@@ -34,7 +38,14 @@ class Conclusion:
         self._chords = Chords(environment, self._successors)
 
     def succeeded(self, prepared: Prepared, value: Any, started: float, runtime: float) -> Execution:
-        """The task returned a value."""
+        """Conclude a task that returned a value.
+
+        Args:
+            prepared: its call.
+            value: what it returned.
+            started: monotonic seconds at which its own code began.
+            runtime: seconds in its own code.
+        """
         number, request, resolved = prepared
         effects: tuple[Effect, ...] = ()
         broken: Exception | None = None
@@ -59,7 +70,14 @@ class Conclusion:
         return Execution(number, request.id or "", resolved.name, states.SUCCESS, verdict, started, runtime, effects, reason, detail)
 
     def raised(self, prepared: Prepared, error: Exception, started: float, runtime: float) -> Execution:
-        """The task raised an error."""
+        """Conclude a task that raised an error: it may be a failure, a retry, or ignored or rejected.
+
+        Args:
+            prepared: its call.
+            error: what it raised.
+            started: monotonic seconds at which its own code began.
+            runtime: seconds in its own code.
+        """
         _, request, resolved = prepared
         error = request.result = self._autoretried(request, resolved, error)
         if isinstance(error, Ignore):
@@ -74,7 +92,14 @@ class Conclusion:
         return self.failed(prepared, error, started, runtime)
 
     def failed(self, prepared: Prepared, error: Exception, started: float, runtime: float) -> Execution:
-        """The task has failed, or its result cannot be written."""
+        """Conclude a task that has failed, or whose result cannot be written.
+
+        Args:
+            prepared: its call.
+            error: what it failed with.
+            started: monotonic seconds at which its own code began.
+            runtime: seconds in its own code.
+        """
         number, request, resolved = prepared
         verdict, reason = completion.verdict_of_failure(error, resolved)
         text = format_exception(error)
@@ -107,7 +132,7 @@ class Conclusion:
         )
 
     def _autoretried(self, request: Request, resolved: ResolvedTask, error: Exception) -> Exception:
-        """What an exception becomes when the task is to be tried again for it."""
+        """Return the error, or the Retry that takes its place when the task is to be tried again for it."""
         if not resolved.autoretry_for or isinstance(error, (Ignore, Reject, Retry)):
             return error
         if isinstance(error, resolved.dont_autoretry_for) or not isinstance(error, resolved.autoretry_for):
@@ -161,7 +186,7 @@ class Conclusion:
         )  # fmt: skip
 
     def _failure_records(self, request: Request, resolved: ResolvedTask, error: Exception, traceback: str) -> list[Record]:
-        """Of the failed task, and of the rest of its chain."""
+        """Make the records of the failed task, and of the rest of its chain."""
         if not self._env.stores:
             return []
         now = self._env.clock.now()

@@ -20,12 +20,19 @@ logger = logging.getLogger("umbel.execution")
 
 
 def are_for_success(resolved: ResolvedTask) -> bool:
-    """Whether anybody listens to a success of this task."""
+    """Report whether a handler or a signal waits for a success of ``resolved``, a task."""
     return bool(resolved.has_success_handlers or hooks.task_success.receivers or hooks.task_postrun.receivers)
 
 
 def after_success(request: Request, resolved: ResolvedTask, value: Any, runtime: float) -> Callable[[], None]:
-    """What runs after a success."""
+    """Make the function that calls handlers and signals after a success.
+
+    Args:
+        request: of the task.
+        resolved: the task.
+        value: what it returned.
+        runtime: seconds in its own code.
+    """
 
     def call() -> None:
         with _Entered(request):
@@ -40,7 +47,14 @@ def after_success(request: Request, resolved: ResolvedTask, value: Any, runtime:
 
 
 def after_retry(request: Request, resolved: ResolvedTask, error: Retry, einfo: ExceptionInfo) -> Callable[[], None] | None:
-    """What runs when a task is to be tried again; ``None`` when nobody listens."""
+    """Make the function that calls handlers and signals of a task that is to be tried again; ``None`` when there are none.
+
+    Args:
+        request: of the task.
+        resolved: the task.
+        error: the retry.
+        einfo: the same with its traceback.
+    """
     if resolved.on_retry is None and not hooks.task_retry.receivers and not hooks.task_postrun.receivers:
         drop_tracebacks(request, error)
         return None
@@ -59,14 +73,14 @@ def after_retry(request: Request, resolved: ResolvedTask, error: Retry, einfo: E
 def after_failure(
     request: Request, resolved: ResolvedTask, error: Exception, inline: Sequence[Mapping[str, Any]], tasks: Mapping[str, Any]
 ) -> Callable[[], None] | None:
-    """What runs after a failure; ``None`` when nobody listens.
+    """Make the function that calls handlers, error callbacks and signals after a failure; ``None`` when there are none.
 
     Args:
         request: of the task.
-        resolved: of the task.
+        resolved: the task.
         error: what it failed with.
         inline: error callbacks that are called here.
-        tasks: where these are found.
+        tasks: name → task, in which these are found.
     """
     listens = resolved.on_failure is not None or resolved.after_return is not None
     if not inline and not listens and not hooks.task_failure.receivers and not hooks.task_postrun.receivers:
@@ -111,7 +125,14 @@ def call_errbacks(request: Request, error: Exception, signatures: Sequence[Mappi
 
 
 def after_other(request: Request, resolved: ResolvedTask, error: Exception, state: str) -> Callable[[], None] | None:
-    """What runs after a task that was ignored or rejected; ``None`` when nobody listens."""
+    """Make the function that sends signals of a task that was ignored or rejected; ``None`` when there are none.
+
+    Args:
+        request: of the task.
+        resolved: the task.
+        error: the `Ignore` or `Reject`.
+        state: IGNORED or REJECTED.
+    """
     if not hooks.task_postrun.receivers:
         drop_tracebacks(request, error)
         return None
@@ -122,6 +143,10 @@ def drop_tracebacks(request: Request, error: BaseException) -> None:
     """Drop the tracebacks of an error, and of what led to it, that nobody will look at any more.
 
     Their frames and all that called those lead back to the error: it would keep whatever the task had in its hands until a garbage collection.
+
+    Args:
+        request: of the task; one that runs in its caller keeps them.
+        error: what it raised.
     """
     if request.is_eager:  # its caller will look
         return
@@ -161,7 +186,9 @@ def _guard(request: Request, handler: Callable[..., Any], *args: Any, **kwargs: 
     try:
         handler(*args, **kwargs)
     except Exception as error:
-        logger.exception("Task %s[%s]: %s raised", request.task, request.id, getattr(handler, "__name__", handler))
+        logger.exception(
+            "Task %s[%s]: %s raised; the state of the task does not change", request.task, request.id, getattr(handler, "__name__", handler)
+        )
         hooks.task_internal_error.send(
             request.task_object,
             task_id=request.id,

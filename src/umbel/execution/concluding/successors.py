@@ -1,4 +1,4 @@
-"""What follows a task, as effects: the next attempt, callbacks, the next link of its chain, error callbacks."""
+"""Successors of a task, as effects: its next attempt, callbacks, the next link of its chain, error callbacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ logger = logging.getLogger("umbel.execution")
 
 
 class Successors:
-    """Renders what follows the tasks of one app."""
+    """Renders the successors of the tasks of one app.
+
+    Args:
+        environment: the app's parts.
+    """
 
     def __init__(self, environment: Environment) -> None:
         self._env = environment
@@ -45,11 +49,11 @@ class Successors:
         return [Publish(message, to)]
 
     def after_success(self, request: Request, value: Any) -> list[Effect]:
-        """Render what follows a success.
+        """Render the successors of a task that succeeded.
 
         Args:
             request: of the task.
-            value: what it returned.
+            value: its result.
 
         Raises:
             Exception: one cannot be rendered.
@@ -61,14 +65,14 @@ class Successors:
         return found
 
     def errbacks(self, request: Request) -> tuple[list[Effect], list[Mapping[str, Any]]]:
-        """Render what follows a failure.
+        """Render the error callbacks of a task that failed.
 
         Args:
             request: of the task.
 
         Returns:
-            Error callbacks to publish, with the failed task's id; and those that are called here, after the record is stored, because they take
-            (request, exc, traceback).
+            Those to publish, with the failed task's id; and the signatures of those that are called here, after the record is stored,
+            because they take (request, exc, traceback).
         """
         return self.errbacks_of(request.errbacks or (), request, request.id)
 
@@ -96,7 +100,9 @@ class Successors:
                 plan = successors.successors(self.ended(request, callbacks=(signature,)), failed_id, self.naming)[0]
                 published += self.effects(plan, request, children=False)
             except Exception:  # the failure it follows must be stored all the same
-                logger.exception("Task %s[%s]: the error callback %s cannot be sent", request.task, request.id, signature["task"])
+                logger.exception(
+                    "Task %s[%s]: the error callback %s cannot be sent and is left out", request.task, request.id, signature["task"]
+                )
         return published, inline
 
     def ended(self, request: Request, callbacks: Sequence[Mapping[str, Any]] | None = None) -> Ended:

@@ -19,7 +19,7 @@ _MAX_ID = 255
 
 @dataclass(slots=True)
 class DecodedCall:
-    """What a job asks for."""
+    """The call that a job asks for."""
 
     name: str
     task_id: str
@@ -61,7 +61,10 @@ def _from_message(task: TaskMessage) -> DecodedCall:
 
 
 def task_id_of(headers: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
-    """The id in a message that was not read, as far as it has one; protocol 1 has it among the properties only."""
+    """Find the id in the ``headers`` or ``properties`` of a message that could not be read; empty where there is none.
+
+    Protocol 1 has it among the properties only.
+    """
     for found in (headers.get("id"), properties.get("correlation_id")):
         if isinstance(found, str) and 0 < len(found) <= _MAX_ID:
             return found
@@ -69,5 +72,5 @@ def task_id_of(headers: Mapping[str, Any], properties: Mapping[str, Any]) -> str
 
 
 def reason_of(error: BaseException) -> str:
-    """The machine-readable word for a dead letter."""
+    """Return the dead letter's reason for ``error``."""
     return error.reason if isinstance(error, MessageError) else MessageError.reason

@@ -23,14 +23,18 @@ Prepared = tuple[int, Request, ResolvedTask]
 
 
 class Preparation:
-    """Prepares the jobs of one app."""
+    """Prepares the jobs of one app.
+
+    Args:
+        environment: the app's parts.
+    """
 
     def __init__(self, environment: Environment) -> None:
         self._env = environment
         self._resolved: dict[str, ResolvedTask] = {}
 
     def prepare(self, job: Job) -> Prepared | Execution:
-        """A job as a call; an `Execution` when it can never run."""
+        """Decode ``job`` to a call; an `Execution` when it can never run."""
         env = self._env
         try:
             call = decode(job, env.accept, env.max_decompressed)
@@ -49,11 +53,11 @@ class Preparation:
         return job.number, request, resolved
 
     def prepare_eager(self, request: Request) -> Prepared:
-        """A call in its caller: nothing is decoded."""
+        """Prepare the call ``request`` in its caller: nothing is decoded."""
         return 0, request, (self._resolved.get(request.task_object.name) or resolve_task(request.task_object))
 
     def started_record(self, job: Job) -> Record | None:
-        """The STARTED record of a job that is about to run, when its task asks for it (``track_started``)."""
+        """Make the STARTED record of ``job``, which is about to run, when its task asks for it (``track_started``)."""
         name, task_id = job.headers.get("task"), job.headers.get("id")
         if not self._env.stores or not isinstance(name, str) or not isinstance(task_id, str):
             return None

@@ -15,7 +15,7 @@ _MOST = 200
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """What may be meant by the name of a task that is not registered: one with the same last word; empty where there is none.
+    """Suggest the registered task that may be meant by an unknown name: one with the same last word; empty where there is none.
 
     Args:
         name: from a message.
@@ -31,7 +31,7 @@ def hint(name: str, known: Iterable[str]) -> str:
 
 
 def main_module() -> str:
-    """What a worker would call the program that runs, if it imported it; empty where there is no such file (a prompt, a notebook)."""
+    """Name the running program as a worker would that imported it; empty where there is no such file (a prompt, a notebook)."""
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     if spec is not None:  # python -m package.module
@@ -41,7 +41,7 @@ def main_module() -> str:
 
 
 def warn_of_main(app: Any, task: Any) -> None:
-    """Warn, once for each app, of a task whose name a worker will not know."""
+    """Warn, once for each ``app``, of a ``task`` whose name a worker will not know."""
     run = getattr(task.run, "__func__", task.run)
     if getattr(run, "__module__", "") != "__main__" or vars(app).get("_has_told_of_main"):
         return

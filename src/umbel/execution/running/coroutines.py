@@ -16,7 +16,11 @@ from umbel.errors import TaskError
 
 
 class Interruptible(Coroutine[Any, Any, Any]):
-    """A coroutine that can be interrupted from outside."""
+    """A coroutine that can be interrupted from outside.
+
+    Args:
+        inner: the coroutine.
+    """
 
     def __init__(self, inner: Coroutine[Any, Any, Any]) -> None:
         self._inner = inner
@@ -24,7 +28,7 @@ class Interruptible(Coroutine[Any, Any, Any]):
         self.task: asyncio.Task[Any] | None = None
 
     def interrupt(self, error: BaseException) -> None:
-        """Raise an exception where the coroutine waits; called on its loop."""
+        """Raise ``error`` where the coroutine waits; called on its loop."""
         if self.task is not None and not self.task.done():
             self._error = error
             self.task.cancel()
@@ -54,7 +58,7 @@ class TaskLoop(asyncio.SelectorEventLoop):
     current: Interruptible | None = None
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine to its end.
+        """Run ``coroutine`` to its end.
 
         Whatever it raises is raised here, a cancellation as `TaskError`; if something else is (a signal handler's exception that hit the loop itself), the coroutine is cancelled first.
         """
@@ -74,7 +78,7 @@ class TaskLoop(asyncio.SelectorEventLoop):
 
 
 def interrupt(frame: FrameType | None, error: BaseException) -> bool:
-    """From a signal handler: interrupt the coroutine that waits on this thread's loop.
+    """Interrupt the coroutine that waits on this thread's loop; called by a signal handler.
 
     Args:
         frame: what the signal interrupted.

@@ -1,4 +1,4 @@
-"""Runs a task's own code. What is raised here, and only that, is the task's."""
+"""Drivers of a task's own code. What is raised here, and only that, is the task's."""
 
 from __future__ import annotations
 
