@@ -1,4 +1,4 @@
-"""What a worker shows when it starts: an umbel, and on its stalk the facts."""
+"""The banner of a worker that starts: an umbel, and on its stalk the facts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROOM = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the banner says."""
+    """The facts in the banner."""
 
     node: str
     app: str
@@ -27,7 +27,7 @@ class Facts:
 
 
 def render(facts: Facts, output: Output) -> str:
-    """The banner as text."""
+    """Render ``facts`` as the banner, coloured where ``output`` is."""
     fine = _can_draw()
     florets, stalk = ("∘ ∘∘∘ ∘", "│") if fine else ("o ooo o", "|")
     rays = " ╲╲│╱╱ " if fine else " \\\\|// "
@@ -54,7 +54,7 @@ def render(facts: Facts, output: Output) -> str:
 
 
 def flowed(names: Sequence[str], most: int = 5) -> list[str]:
-    """Names separated by commas on as many lines as they need, up to ``most``."""
+    """Write ``names``, separated by commas, on as many lines as they need, up to ``most``."""
     lines: list[str] = []
     line = ""
     for position, name in enumerate(names):

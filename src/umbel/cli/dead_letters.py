@@ -1,4 +1,4 @@
-"""Dead letters as the command line sees them: read from a queue, chosen, made alive again.
+"""Dead letters for the command line: read from a queue, chosen, turned back into messages.
 
 A dead letter is in no worker's care: it rests in ``<queue>.dead`` until somebody looks. Reading takes messages and hands them back
 in their old order, so two readers at one time may each see a part.
@@ -54,20 +54,20 @@ class DeadLetter:
 
     @property
     def attempts(self) -> int:
-        """How often a worker or child died over it."""
+        """The number of workers and children that died running it."""
         value = self.delivery.headers.get(ATTEMPTS, self.delivery.attempts)
         return value if isinstance(value, int) else 0
 
     @property
     def age(self) -> float | None:
-        """Seconds since it was given up on."""
+        """The seconds since it became one."""
         try:
             return SYSTEM.now() - datetime.fromisoformat(self._header(DEAD_AT)).timestamp()
         except ValueError:
             return None
 
     def document(self, *, body: bool = False) -> dict[str, Any]:
-        """For ``--json``."""
+        """Return it as a document for ``--json``; with ``body``, whole."""
         found: dict[str, Any] = {
             "id": self.id or None,
             "task": self.task or None,
@@ -85,7 +85,13 @@ class DeadLetter:
 
 
 def read(client: QueueClient, queue: str, *, most: int | None = None) -> Iterator[DeadLetter]:
-    """The dead letters of a queue, oldest first, unsettled: closing the client hands back those that were not acknowledged."""
+    """Read the dead letters of a queue, oldest first, unsettled: closing the client hands back those that were not acknowledged.
+
+    Args:
+        client: to read with.
+        queue: name of the queue that they were messages of.
+        most: number of letters to read; ``None`` is no limit.
+    """
     taken = 0
     while most is None or taken < most:
         delivery = client.get(queue + DEAD_SUFFIX)
@@ -97,7 +103,7 @@ def read(client: QueueClient, queue: str, *, most: int | None = None) -> Iterato
 
 
 def revived(letter: DeadLetter) -> Message:
-    """The message as it was before it died: no dead-letter headers, no attempts counted."""
+    """Return the message of ``letter`` as it was before: no dead-letter headers, no attempts counted."""
     delivery = letter.delivery
     ours = {DEAD_REASON, DEAD_DETAIL, DEAD_QUEUE, DEAD_AT, ATTEMPTS}
     headers = {name: value for name, value in delivery.headers.items() if name not in ours and not name.startswith(BROKER_PREFIXES)}
@@ -106,7 +112,7 @@ def revived(letter: DeadLetter) -> Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which dead letters are meant; nothing given means all."""
+    """A choice of dead letters; nothing given means all."""
 
     queues: tuple[str, ...] = ()
     ids: frozenset[str] = frozenset()
@@ -116,11 +122,11 @@ class Selection:
 
     @property
     def is_open(self) -> bool:
-        """Whether nothing narrows it down to some letters."""
+        """Report whether neither ids nor task nor reason narrow it down."""
         return not (self.ids or self.task or self.reason)
 
     def takes(self, letter: DeadLetter) -> bool:
-        """Whether this one is meant."""
+        """Report whether ``letter`` is chosen."""
         return (
             (not self.ids or letter.id in self.ids)
             and (self.task is None or letter.task == self.task)
@@ -128,7 +134,10 @@ class Selection:
         )
 
     def among(self, client: QueueClient, names: Sequence[str]) -> Iterator[DeadLetter]:
-        """The chosen letters of those that are there now: one that is sent again and dies again is not met twice."""
+        """Read with ``client`` the chosen letters in the queues ``names``.
+
+        Only those that are there now: one that is sent again and dies again is not met twice.
+        """
         left = self.limit
         for name in names:
             for letter in read(client, name, most=client.length(name + DEAD_SUFFIX) or 0):

@@ -1,4 +1,4 @@
-"""From the command line to an app: import it, lay the command line's settings over it, or say plainly why not."""
+"""Loading of the app: import it, lay the command line's settings over it, or say plainly why not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAMELESS = "umbel"
 
 
 class AppNotFound(Misuse):
-    """``-A`` leads nowhere."""
+    """An error: ``-A`` leads nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,13 @@ class LoadedApp:
             ) from error
 
     def task_names(self, *, built_in: bool = False) -> list[str]:
-        """Registered tasks, sorted."""
+        """List registered tasks, sorted; with ``built_in``, also those that come with Umbel."""
         self.import_modules()
         self.app.finalize()
         return sorted(name for name in self.app.tasks if built_in or not name.startswith(("celery.", "umbel.")))
 
     def queue(self, name: str) -> Queue:
-        """A configured queue, or a plain one of this name."""
+        """Find the configured queue ``name``, or make a plain one of this name."""
         try:
             found: Queue = self.app.queues[name]
         except KeyError:
@@ -75,7 +75,11 @@ class LoadedApp:
         return found
 
     def check_queues(self, client: QueueClient, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The named queues, all of them known to the app or to the broker; the app's own when none is named.
+        """Return the named queues, all of them known to the app or to the broker; the app's own when none is named.
+
+        Args:
+            client: to ask the broker.
+            names: from the command line.
 
         Raises:
             Misuse: there is no such queue; says which was perhaps meant.
@@ -166,7 +170,7 @@ def _show_their_error(error: BaseException) -> None:
 
 
 def enter(workdir: str | None) -> None:
-    """Change to a folder, and look for modules in the current one. Safe twice."""
+    """Change to the folder ``workdir``, if one is given, and look for modules in the current one. Safe twice."""
     if workdir:
         os.chdir(workdir)
     here = str(Path.cwd())
@@ -195,7 +199,7 @@ def _settings_of(module: str) -> dict[str, Any]:
 
 
 def _candidates() -> str:
-    """Modules here that look as if they made an app."""
+    """List modules here that look as if they made an app."""
     from umbel.app.discovery import candidates
 
     names = candidates()[:3]

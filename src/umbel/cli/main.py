@@ -1,4 +1,4 @@
-"""``umbel``: find the command, run it, turn what went wrong into one line and an exit code.
+"""``umbel``: find the command, run it, turn an error into one line and an exit code.
 
 Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong, 69 the broker or store cannot be reached or nobody answered in time,
 130 stopped by Ctrl-C.
@@ -136,7 +136,7 @@ def _fill_closed_streams() -> None:
 
 
 def _drop_output() -> None:
-    """Python must not find the broken stream again when it exits."""
+    """Drop the broken stream, which Python must not find again when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -159,5 +159,5 @@ def _explain(error: Exception) -> int:
 
 
 def main() -> NoReturn:
-    """Entry point."""
+    """Run ``umbel``, as its entry point."""
     sys.exit(run())

@@ -24,7 +24,7 @@ _META = "umbel.globals"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GlobalOptions:
-    """What stood on the command line besides the command's own options."""
+    """The options on the command line that every command shares."""
 
     #: Where the app lives: ``module``, ``package.module`` or ``module:attribute``.
     app: str | None = None
@@ -40,7 +40,7 @@ class GlobalOptions:
 
     @classmethod
     def of(cls, context: click.Context) -> GlobalOptions:
-        """The options of the command that is running."""
+        """Return the shared options of the command that runs in ``context``."""
         given: Mapping[str, Any] = context.meta.get(_META, {})
         known = {field.name for field in fields(cls)}
         options = {name: value for name, value in given.items() if name in known}
@@ -56,7 +56,16 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
 
 
 def not_empty(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """Callback: refuse ``''``, most often a variable that is not set: ``-b "$BROKER"``."""
+    """Refuse ``''``, as a callback of click: most often it is a variable that is not set, ``-b "$BROKER"``.
+
+    Args:
+        context: of the command.
+        parameter: the option.
+        value: as given.
+
+    Raises:
+        click.BadParameter: it is empty.
+    """
     if value == "" and not context.resilient_parsing:
         raise click.BadParameter("it is empty", context, parameter)
     return value
@@ -87,7 +96,12 @@ class Number(click.FloatRange):
 
 
 class GlobalOption(click.Option):
-    """An option that is remembered for the whole command line and listed apart in a command's help."""
+    """An option that is remembered for the whole command line and listed apart in a command's help.
+
+    Args:
+        names: as for `click.Option`.
+        attributes: as for `click.Option`.
+    """
 
     def __init__(self, *names: str, **attributes: Any) -> None:
         attributes.setdefault("callback", _remember)
@@ -95,7 +109,7 @@ class GlobalOption(click.Option):
 
 
 def global_options() -> list[click.Parameter]:
-    """New option objects, for one command."""
+    """Make new option objects, for one command."""
     return [
         GlobalOption("-A", "--app", metavar="APP", help="Where the app lives: module or module:name. Also UMBEL_APP or CELERY_APP."),
         GlobalOption("-b", "--broker", metavar="URL", help="Use this broker."),
@@ -165,7 +179,13 @@ class Group(_WithGlobals, click.Group):
 
 
 def did_you_mean(word: str, known: list[str], *, most: int = 3) -> str:
-    """A question naming what was perhaps meant, or nothing."""
+    """Ask whether a known name was meant; empty where none is like it.
+
+    Args:
+        word: as given.
+        known: names.
+        most: number of names in the question.
+    """
     import difflib
 
     close = difflib.get_close_matches(word, known, n=most, cutoff=0.6)
@@ -175,11 +195,11 @@ def did_you_mean(word: str, known: list[str], *, most: int = 3) -> str:
 
 
 def names_list(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...] | str | None) -> tuple[str, ...]:
-    """Callback: ``a,b`` and repeated options become one tuple of names."""
+    """Make one tuple of names, as a callback of click, of ``value``: ``a,b`` and repeated options."""
     texts = (value,) if isinstance(value, str) else value or ()
     return tuple(dict.fromkeys(name.strip() for text in texts for name in text.split(",") if name.strip()))
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: ``--json`` on a command that reads."""
+    """Decorate ``function``, a command that reads, with ``--json``."""
     return click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")(function)

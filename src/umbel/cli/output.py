@@ -1,4 +1,4 @@
-"""What commands print: lines, aligned columns, JSON. Data goes to stdout, remarks to stderr."""
+"""Output of commands: lines, aligned columns, JSON. Data goes to stdout, remarks to stderr."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _LEAST = 16
 
 
 def wants_color(stream: TextIO, *, no_color: bool = False) -> bool:
-    """Whether to colour: a terminal that is not dumb, and nobody said no (``NO_COLOR``, ``--no-color``)."""
+    """Report whether to colour ``stream``: a terminal that is not dumb, with neither ``NO_COLOR`` nor ``no_color``."""
     if no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return stream.isatty()
 
 
 def width(text: str) -> int:
-    """Terminal columns that a text takes: Chinese characters take two."""
+    """Count the columns that ``text`` takes on a terminal: Chinese characters take two."""
     return sum(0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
@@ -45,7 +45,7 @@ def _clip(text: str, room: int) -> str:
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON that a person can read, and that cannot steer a terminal: controls and bidirectional overrides are escapes.
+    """Render JSON that a person can read, and that cannot steer a terminal: controls and bidirectional overrides are escapes.
 
     Args:
         value: what JSON cannot hold is written as its ``repr``.
@@ -56,7 +56,7 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """How this command may print."""
+    """The way in which one command prints."""
 
     color: bool
     quiet: bool
@@ -64,33 +64,35 @@ class Output:
 
     @classmethod
     def of(cls, context: click.Context, *, as_json: bool = False) -> Output:
-        """As the command line and the terminal want it."""
+        """Make the output that the command line in ``context`` and the terminal ask for; ``as_json`` is the command's ``--json``."""
         options = GlobalOptions.of(context)
         return cls(wants_color(sys.stdout, no_color=options.no_color), options.quiet, as_json)
 
     def paint(self, text: str, **style: Any) -> str:
-        """Styled where colour is wanted."""
+        """Style ``text`` where colour is wanted; ``style`` is that of `click.style`."""
         return click.style(text, **style) if self.color else text
 
     def line(self, text: str = "") -> None:
-        """What the user asked for."""
+        """Print ``text``, which the user asked for, as a line on stdout."""
         click.echo(text, color=self.color)
 
     def remark(self, text: str | None) -> None:
-        """What the user may want to know, if anything; silent with ``--quiet``, and never in the way of data."""
+        """Print ``text``, if any, as a line on stderr, in the way of no data; silent with ``--quiet``."""
         if text and not self.quiet:
             click.echo(text, err=True)
 
     def data(self, value: Any) -> None:
-        """One JSON document."""
+        """Print ``value`` as one JSON document."""
         click.echo(as_json(value, indent=2 if sys.stdout.isatty() else None))
 
     def columns(
         self, titles: Sequence[str], rows: Sequence[Sequence[object]], *, right: frozenset[int] = frozenset(), wrap: bool = False
     ) -> None:
-        """Aligned columns under dim titles; all but the first are cut where the terminal is narrow.
+        """Print aligned columns under dim titles; all but the first are cut where the terminal is narrow.
 
         Args:
+            titles: of the columns.
+            rows: a value for each column; ``None`` is shown as a dash.
             right: columns of numbers, which stand right.
             wrap: continue the last column on further lines instead of cutting it.
         """
@@ -131,12 +133,12 @@ def _terminal_width() -> int:
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
-    """``1 message``, ``2,000 messages``."""
+    """Write ``number`` with its noun: ``1 message``, ``2,000 messages``; ``one`` is the singular, ``many`` the plural if it is no mere s."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def ago(seconds: float) -> str:
-    """An age in one unit: ``12s``, ``5m``, ``3h``, ``2d``."""
+    """Write an age of so many ``seconds`` in one unit: ``12s``, ``5m``, ``3h``, ``2d``."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
@@ -145,6 +147,11 @@ def ago(seconds: float) -> str:
 
 def confirm(question: str, *, yes: bool, option: str = "-f") -> None:
     """Ask before something is destroyed.
+
+    Args:
+        question: to be answered by yes or no.
+        yes: the answer was given on the command line.
+        option: by which it is given there, for the error's text.
 
     Raises:
         Misuse: there is no terminal to ask on and ``yes`` was not given.

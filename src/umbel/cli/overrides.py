@@ -11,7 +11,7 @@ from umbel.errors import ImproperlyConfigured
 
 
 def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
-    """What stands after ``--`` as settings (see `umbel.app.config.sources.from_arguments`).
+    """Parse ``items``, the words after ``--``, as settings (see `umbel.app.config.sources.from_arguments`).
 
     Raises:
         click.UsageError: an item is not of this form.

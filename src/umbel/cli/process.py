@@ -1,4 +1,4 @@
-"""What makes a program a good citizen of its machine: signals, a pidfile, a user of its own, its names in file names."""
+"""Process duties of a program: signals, a pidfile, a user of its own, its names in file names."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _SAID_WITHIN = 5.0
 
 
 class Stoppable(Protocol):
-    """What signals stop: a worker."""
+    """A worker, as far as signals stop it."""
 
     def request_stop(self, *, warm: bool) -> None:
-        """Stop; warm lets running tasks end. Safe to call from a signal handler."""
+        """Stop; ``warm`` lets running tasks end. Safe to call from a signal handler."""
 
 
 class StopEscalation:
-    """What each further request to stop means.
+    """Stop requests, each more urgent than the one before.
 
     ======== ============== ============== ==============
     signal   first          second         third
@@ -59,21 +59,21 @@ class StopEscalation:
         self._step = 0
 
     def interrupt(self) -> None:
-        """Ctrl-C."""
+        """Handle Ctrl-C."""
         self._go(self._step + 1, "Ctrl-C again stops at once.")
 
     def quit(self) -> None:
-        """SIGQUIT."""
+        """Handle SIGQUIT."""
         self._go(max(2, self._step + 1))
 
     def terminate(self) -> None:
-        """SIGTERM."""
+        """Handle SIGTERM."""
         if self._step == 0:
             self._go(1, "QUIT stops at once.")
 
     @property
     def stop_requested(self) -> bool:
-        """Whether a stop was asked for."""
+        """Report whether a stop was asked for."""
         return self._step > 0
 
     def _go(self, step: int, more: str = "") -> None:
@@ -112,7 +112,7 @@ def on_thread(say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
 
 @contextlib.contextmanager
 def stop_signals(escalation: StopEscalation) -> Iterator[None]:
-    """Let signals climb the escalation inside this block. ``REMAP_SIGTERM=SIGQUIT`` makes TERM as sharp as QUIT."""
+    """Pass stop signals to ``escalation`` inside this block. ``REMAP_SIGTERM=SIGQUIT`` makes TERM as urgent as QUIT."""
     actions = {"SIGINT": escalation.interrupt, "SIGQUIT": escalation.quit, "SIGTERM": escalation.terminate, "SIGHUP": escalation.terminate}
     if os.environ.get("REMAP_SIGTERM") == "SIGQUIT":
         actions["SIGTERM"] = escalation.quit
@@ -134,21 +134,21 @@ def stop_signals(escalation: StopEscalation) -> Iterator[None]:
 
 
 def dump_stacks_on_usr1() -> None:
-    """``kill -USR1`` writes the stacks of all threads to stderr."""
+    """Have ``kill -USR1`` write the stacks of all threads to stderr."""
     if hasattr(signal, "SIGUSR1") and sys.__stderr__ is not None:
         with contextlib.suppress(ValueError, OSError):  # stderr without a file, in tests
             faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
 
 
 def file_name(template: str, node: str) -> str:
-    """A path with ``%n`` (the node's own name), ``%h`` and ``%d`` filled in."""
+    """Fill in ``%n`` (the node's own name), ``%h`` and ``%d`` in a path, ``template``, for ``node``."""
     name, _, host = node.partition("@")
     return fill(template, {"n": name, "h": host, "d": host.partition(".")[2], "i": "0", "I": "", "p": node})
 
 
 @contextlib.contextmanager
 def pidfile(path: Path) -> Iterator[None]:
-    """Hold a pidfile; removed at the end if it is still ours.
+    """Hold a pidfile, ``path``; removed at the end if it is still ours.
 
     Raises:
         click.ClickException: another running process holds it, or it cannot be written.
@@ -183,7 +183,7 @@ def pidfile(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, which the kernel takes back; for a few seconds at most somebody else may have it."""
+    """Hold the lock of a folder, which the kernel takes back; another process may have it for a few seconds at most."""
     try:
         import fcntl
 
@@ -218,7 +218,7 @@ def _holder(path: Path) -> int | None:
 
 
 def _started(pid: int) -> float | None:
-    """When a process began, seconds since the epoch (Linux)."""
+    """Find when a process began, seconds since the epoch (Linux)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
@@ -242,15 +242,21 @@ def detach() -> int:
 
 
 def is_detached() -> bool:
-    """Whether this process was started by `detach`."""
+    """Report whether this process was started by `detach`."""
     return os.environ.get(_DETACHED) == "1"
 
 
 def become(uid: str | None, gid: str | None, umask: str | None) -> None:
     """Change to a group, a user and a umask, in the order that works.
 
+    Args:
+        uid: name or number of the user; ``None`` stays the same.
+        gid: name or number of the group; ``None`` stays the same.
+        umask: octal text; ``None`` stays the same.
+
     Raises:
         click.ClickException: there is no such user or group, or we may not.
+        click.BadParameter: the umask is not an octal number.
     """
     if umask is not None:
         try:

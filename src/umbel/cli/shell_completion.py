@@ -1,4 +1,4 @@
-"""Names that the shell completes while a command is being typed: tasks and queues of the app; and the option that takes some."""
+"""Shell completion of the names of tasks and queues of the app; and the option that takes queues."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ def _names(kind: str) -> list[str]:
 
 
 def one_of(*words: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    """Completes one of these, for an option that takes more than it would list."""
+    """Make a completion of ``words``, for an option that takes more than it would list."""
     return lambda _context, _parameter, incomplete: _items([*words], incomplete)
 
 
 def complete_tasks(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Tasks whose names begin like this."""
+    """Complete tasks whose names begin with ``incomplete``."""
     return _items(_names("tasks"), incomplete)
 
 
 def complete_queues(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Queues whose names begin like this; after a comma, the next one."""
+    """Complete queues whose names begin with ``incomplete``; after a comma, the next one."""
     return _items(_names("queues"), incomplete)
 
 
 def queues_option(*names: str, text: str = "Only these, e.g. -Q fast,slow.") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option that names queues; ``-Q`` unless others are given."""
+    """Make an option that takes queues, with ``text`` as its help; ``-Q`` unless ``*names`` are given."""
     return click.option(
         *(names or ("-Q", "--queues")),
         multiple=True,

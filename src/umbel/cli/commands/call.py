@@ -107,7 +107,7 @@ def command(
 
 
 def _sending_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What `send_task` is told, without what was not given."""
+    """Return the options of `send_task` that were given."""
     options = {**given, "eta": _moment(given["eta"], "--eta"), "expires": _expiry(given["expires"])}
     if options["eta"] is not None and options["countdown"] is not None:
         raise click.UsageError("--eta and --countdown say the same thing: give one of them.")

@@ -1,4 +1,4 @@
-"""``umbel completion``: teach the shell our names."""
+"""``umbel completion``: print the script by which a shell completes names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``umbel dead``: what was given up on, why, and what to do with it."""
+"""``umbel dead``: look at dead letters, send them again, drop them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def command() -> None:
 
 
 def selection(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: the options that narrow dead letters down, handed over as one `Selection`."""
+    """Decorate ``function`` with the options that narrow dead letters down; it gets them as one `Selection`."""
 
     @functools.wraps(function)
     def wrapper(*, queues: tuple[str, ...], reason: str | None, task: str | None, limit: int | None, **rest: Any) -> Any:
@@ -131,7 +131,13 @@ def replay_command(context: click.Context, *, chosen: Selection, everything: boo
 
 
 def replay(loaded: LoadedApp, client: QueueClient, letter: DeadLetter) -> bool:
-    """Forget the stored failure, publish the message to its queue, and only then drop the dead letter; returns whether that is gone."""
+    """Forget the stored failure, publish the message to its queue, and only then drop the dead letter; returns whether that is gone.
+
+    Args:
+        loaded: the app.
+        client: from which the letter was read.
+        letter: to be sent again.
+    """
     store = loaded.app.store
     if store is not None and letter.id:
         store.forget([letter.id])
@@ -173,11 +179,7 @@ def _is(number: int) -> str:
 
 
 def _report(output: Output, done: list[DeadLetter], what: str, chosen: Selection, *, met: list[DeadLetter] | None = None) -> None:
-    """Say what was done.
-
-    Args:
-        met: the letters that there were, if not to all of them it was done.
-    """
+    """Print what was done; ``met`` are the letters that there were, if it was not done to all of them."""
     missing = sorted(chosen.ids - {letter.id for letter in (done if met is None else met)})
     if output.as_json:
         output.data({"done": [letter.document() for letter in done], "missing": missing})

@@ -1,4 +1,4 @@
-"""``umbel purge``: drop what waits."""
+"""``umbel purge``: drop the messages that wait in queues."""
 
 from __future__ import annotations
 
@@ -40,6 +40,6 @@ def command(context: click.Context, force: bool, queues: tuple[str, ...], exclud
 
 
 def purge_all(loaded: LoadedApp, names: tuple[str, ...]) -> int:
-    """Drop what waits in these queues; returns how many."""
+    """Drop the messages that wait in the queues ``names`` of the app ``loaded``; returns their number."""
     with contextlib.closing(loaded.app.broker.queue_client()) as client:
         return sum(client.purge(name) for name in names if client.length(name) is not None)

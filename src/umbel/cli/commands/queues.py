@@ -1,4 +1,4 @@
-"""``umbel queues``: how much waits where."""
+"""``umbel queues``: show how many messages wait in each queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``umbel report``: what a bug report needs, with nothing secret in it."""
+"""``umbel report``: print what a bug report needs, with nothing secret in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``umbel result``: wait for one task and say how it ended."""
+"""``umbel result``: wait for one task and print how it ended."""
 
 from __future__ import annotations
 
@@ -43,7 +43,14 @@ def command(context: click.Context, task_id: str, task: str | None, timeout: flo
 
 
 def wait_and_print(output: Output, result: Any, *, timeout: float | None, traceback: bool) -> int:
-    """Wait for a result, with a spinner on a terminal; print it; returns the exit code."""
+    """Wait for a result, with a spinner on a terminal; print it; returns the exit code.
+
+    Args:
+        output: to print on.
+        result: the handle.
+        timeout: seconds; ``None`` waits for ever.
+        traceback: print that of a failure.
+    """
     with contextlib.suppress(TimeoutError, ResultExpired, UnknownTaskId), _spinner(output, f"Waiting for {result.id}"):
         result.get(timeout=timeout, propagate=False)
     state, value = result.state, result.result
@@ -106,7 +113,7 @@ def _document(result: Any, state: str, value: Any) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _spinner(output: Output, text: str) -> Any:
-    """Something that moves while nothing happens; only on a terminal, on stderr."""
+    """Show something that moves while nothing happens; only on a terminal, on stderr."""
     if output.quiet or output.as_json or not sys.stderr.isatty():
         yield
         return

@@ -1,4 +1,4 @@
-"""``umbel settings``: what can be set, and what is."""
+"""``umbel settings``: show the settings there are, and their values."""
 
 from __future__ import annotations
 

@@ -308,7 +308,7 @@ def _remark_on_what_comes_later(given: Mapping[str, Any]) -> None:
 
 
 def _refuse_root_with_pickle(loaded: LoadedApp) -> None:
-    """Whoever can send a pickled message runs code here; as root that is the whole machine."""
+    """Refuse pickle as root: the sender of a pickled message runs code here, and so would own the whole machine."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or os.environ.get("C_FORCE_ROOT"):
         return
     if {"pickle", "application/x-python-serialize"} & set(loaded.app.conf.accept_content or ()):

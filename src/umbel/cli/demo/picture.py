@@ -28,7 +28,7 @@ Tile = list[list[float]]
 
 
 def compute(tile: int) -> Tile:
-    """The brightness, 0 to 1, of each pixel of a tile: rows of pixels."""
+    """Compute the brightness, 0 to 1, of each pixel of the tile number ``tile``: rows of pixels."""
     row, column = divmod(tile, ACROSS)
     return [[_pixel(column * TILE_COLUMNS + x, row * TILE_ROWS * 2 + y) for x in range(TILE_COLUMNS)] for y in range(TILE_ROWS * 2)]
 
@@ -57,14 +57,14 @@ class Canvas:
         self._pixels: list[list[float | None]] = [[None] * COLUMNS for _ in range(ROWS * 2)]
 
     def put(self, tile: int, values: Sequence[Sequence[float]]) -> None:
-        """One tile is done."""
+        """Put the pixels of a finished tile in: its number ``tile`` and its ``values``, rows of brightness."""
         row, column = divmod(tile, ACROSS)
         for y, line in enumerate(values):
             start = column * TILE_COLUMNS
             self._pixels[row * TILE_ROWS * 2 + y][start : start + len(line)] = line
 
     def cells(self) -> list[list[tuple[float | None, float | None]]]:
-        """For each character, its upper and lower pixel; ``None`` where nothing is drawn yet."""
+        """Yield for each character its upper and lower pixel; ``None`` where nothing is drawn yet."""
         return [list(zip(self._pixels[2 * row], self._pixels[2 * row + 1], strict=True)) for row in range(ROWS)]
 
     def plain(self) -> str:
@@ -83,7 +83,7 @@ def _bright(value: float) -> float:
 
 
 def color(value: float) -> str:
-    """A brightness as ``#rrggbb``: dark green over leaf green to white, the colours of the plant; what never escapes is black."""
+    """Return the brightness ``value`` as ``#rrggbb``: dark green over leaf green to white, the colours of the plant; what never escapes is black."""
     if value > 0.98:
         return "#0b1410"
     bright = _bright(value)

@@ -1,4 +1,4 @@
-"""What the demo shows while it runs: on a terminal a picture that fills up, elsewhere a line now and then."""
+"""The screen of the demo: on a terminal a picture that fills up, elsewhere a line now and then."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from umbel.cli.demo.picture import TILES, Canvas, color
 
 
 class Screen(Protocol):
-    """Told of what happens."""
+    """A view of the demo."""
 
     #: A process was killed; its task was run again.
     killed: bool
     recovered: bool
 
     def draw(self, tile: int, values: Sequence[Sequence[float]]) -> None:
-        """A tile is there."""
+        """Take a finished tile: its number ``tile`` and its ``values``, rows of brightness."""
 
     def refresh(self, seconds: float) -> None:
-        """Show how things stand."""
+        """Show the state after ``seconds`` of the demo."""
 
     def stop(self) -> None:
-        """No more of it."""
+        """End the view."""
 
 
 class PlainScreen:
@@ -39,12 +39,12 @@ class PlainScreen:
         self._told: set[str] = set()
 
     def draw(self, tile: int, values: Sequence[Sequence[float]]) -> None:
-        """A tile is there."""
+        """Take a finished tile: its number ``tile`` and its ``values``, rows of brightness."""
         self._canvas.put(tile, values)
         self._done += 1
 
     def refresh(self, seconds: float) -> None:
-        """Say each thing once."""
+        """Print what is new after ``seconds`` of the demo, each line once."""
         for share in (25, 50, 75, 100):
             if self._done * 100 >= share * TILES:
                 self._print_once(str(share), f"{share:>4} % of {TILES} tiles  {seconds:.1f} s")
@@ -78,12 +78,12 @@ class LiveScreen:
         self._live.start()
 
     def draw(self, tile: int, values: Sequence[Sequence[float]]) -> None:
-        """A tile is there."""
+        """Take a finished tile: its number ``tile`` and its ``values``, rows of brightness."""
         self._canvas.put(tile, values)
         self._done += 1
 
     def refresh(self, seconds: float) -> None:
-        """Draw what there is."""
+        """Draw the picture as it is after ``seconds`` of the demo."""
         from rich.text import Text
 
         text = Text(no_wrap=True)
@@ -109,7 +109,7 @@ class LiveScreen:
 
 @contextmanager
 def screen(*, color: bool) -> Iterator[Screen]:
-    """The screen that fits where stdout leads."""
+    """Choose the screen that fits where stdout leads; ``color`` allows the picture."""
     view: Screen = LiveScreen() if color and sys.stdout.isatty() else PlainScreen()
     try:
         yield view

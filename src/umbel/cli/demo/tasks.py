@@ -1,4 +1,4 @@
-"""The app of the demo: one task that draws one tile. Where broker and results are, the environment says."""
+"""The app of the demo: one task that draws one tile. Environment variables name broker and result store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRAP = "trap"
 
 @app.task(name="demo.draw")
 def draw(tile: int, fatal: bool = False) -> Tile:
-    """Draw one tile. A fatal one kills its process, once."""
+    """Draw the tile number ``tile``. With ``fatal`` it kills its process, once."""
     if fatal:
         _fall_into(Path(os.environ[FOLDER]) / TRAP)
     return compute(tile)
