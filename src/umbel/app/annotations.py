@@ -16,6 +16,7 @@ def annotate(tasks: Iterable[Any], given: Any) -> None:
     """Apply annotations to tasks.
 
     Args:
+        tasks: to be changed.
         given: a dict of task name (``*`` for all) to attributes, an object with ``annotate(task)`` and ``annotate_any()``, an import
             path of one, or a list of these. An attribute ``@name`` is a function that wraps the method of that name.
     """

@@ -7,14 +7,14 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, Self, TypeVar, overload
 
 from umbel import current, not_yet
 from umbel.app import eager, entry_points, importing
 from umbel.app.annotations import annotate
 from umbel.app.config import sources
-from umbel.app.config.settings import Settings, zone_of
+from umbel.app.config.app_settings import AppSettings
+from umbel.app.config.settings import Settings
 from umbel.app.connections import AppConnections
 from umbel.app.handles import Handles
 from umbel.app.registry import SHARED, TaskRegistry
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=type)
 
 
-class Umbel(Handles):
+class Umbel(AppSettings, Handles):
     """An application: tasks, settings, and the way to the broker.
 
     Args:
-        main: what the names of tasks in ``__main__`` begin with.
+        main: the name that tasks in ``__main__`` begin with.
         broker: ``broker_url``.
         backend: ``result_backend``; an empty string or ``disabled`` keeps no results.
         include: modules that a worker imports.
@@ -53,8 +53,11 @@ class Umbel(Handles):
         namespace: prefix of every setting in ``config_source``.
         task_cls: the class that tasks inherit from, or its import path.
         set_as_current: be the app that ``shared_task`` and `current_app` find.
+        autofinalize: `finalize` the app when its tasks are first used; ``False`` makes that an error.
         strict_typing: check the arguments of calls where they are made.
-        clock: tells the time.
+        clock: the time.
+        loader: Celery's; without effect.
+        fixups: Celery's; without effect.
         settings: any setting by name.
     """
 
@@ -132,7 +135,7 @@ class Umbel(Handles):
         return _unpickle, (type(self), self.main, self.conf.without_defaults())
 
     def on_init(self) -> None:
-        """At the end of the constructor; for subclasses."""
+        """Override in a subclass: called at the end of the constructor."""
 
     # tasks
 
@@ -145,7 +148,18 @@ class Umbel(Handles):
     @overload
     def task(self, *, bind: Literal[False] = False, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
     def task(self, *function: Any, **options: Any) -> Any:
-        """Make a task of a function: ``@app.task`` or ``@app.task(name=…, bind=True, max_retries=…, …)``."""
+        """Make a task of a function: ``@app.task`` or ``@app.task(name=…, bind=True, max_retries=…, …)``.
+
+        Args:
+            function: the function, where the decorator stands without parentheses.
+            options: attributes of the `Task`, listed there; and ``bind`` (the function's first argument is the task), ``base`` (the class
+                of the task), ``filter`` (a function around the function), ``pydantic`` (validate arguments by their annotations),
+                ``pydantic_strict``, ``pydantic_context``, ``pydantic_dump_kwargs``.
+
+        Raises:
+            TypeError: what is decorated is not one function.
+            AlreadyRegistered: another function has this name.
+        """
         if not function:
             return lambda decorated: self._make_task(decorated, options)
         if len(function) > 1 or not callable(function[0]):
@@ -160,7 +174,12 @@ class Umbel(Handles):
         return self._register(make_task(self, wrap(function) if wrap else function, base, chosen))  # type: ignore[no-any-return]
 
     def register_task(self, task: Any, **options: Any) -> Any:
-        """Add a class-based task: an instance of a `Task` subclass, or the class."""
+        """Add a class-based task: ``task`` is an instance of a `Task` subclass, or the class; ``options`` are attributes to set.
+
+        Raises:
+            TypeError: the class has no method ``run``.
+            AlreadyRegistered: another task has this name.
+        """
         if isinstance(task, type):
             task = task()
         for name, value in options.items():
@@ -180,7 +199,7 @@ class Umbel(Handles):
         return registered
 
     def gen_task_name(self, name: str, module: str) -> str:
-        """The name of a task that says none."""
+        """Make the name of a task that has none: that of its ``module``, or of the app in ``__main__``, and its own ``name``."""
         return f"{self.main or module}.{name}" if module == "__main__" else f"{module}.{name}"
 
     @property
@@ -216,45 +235,6 @@ class Umbel(Handles):
         if first:
             self.on_after_finalize.send(self)
 
-    # settings
-
-    def config_from_object(self, obj: Any, silent: bool = False, force: bool = False, namespace: str | None = None) -> None:
-        """Take settings from a module's path, a module, a class, an object or a dict (see `sources.load`)."""
-        self.conf.read_from(obj, silent=silent, force=force, namespace=namespace or self.namespace)
-
-    def config_from_envvar(self, variable_name: str, silent: bool = False, force: bool = False) -> bool:
-        """Take settings from the module that an environment variable names.
-
-        Raises:
-            ImproperlyConfigured: the variable is not set.
-        """
-        module = sources.module_named_by(variable_name, os.environ, silent=silent)
-        if module:
-            self.config_from_object(module, silent=silent, force=force)
-        return bool(module)
-
-    def config_from_cmdline(self, argv: Iterable[str], namespace: str = "celery") -> None:  # noqa: ARG002 - names are whole here
-        """Take settings from words such as ``worker.prefetch_multiplier=1``."""
-        self.conf.update(sources.from_arguments(argv))
-
-    def add_defaults(self, defaults: Mapping[str, Any] | Callable[[], Mapping[str, Any]]) -> None:
-        """Settings that only Umbel's own defaults are weaker than."""
-        self.conf.add_defaults(defaults)
-
-    @property
-    def configured(self) -> bool:
-        """Whether the settings have been read."""
-        return self.conf.loaded
-
-    @property
-    def timezone(self) -> tzinfo:
-        """In which times are written. One that a caller writes without a zone goes as it is, and workers take it for UTC, as Celery's do."""
-        return zone_of(self.conf)
-
-    def now(self) -> datetime:
-        """The time in the app's zone."""
-        return datetime.fromtimestamp(self.clock.now(), self.timezone)
-
     # sending
 
     def send_task(
@@ -267,10 +247,20 @@ class Umbel(Handles):
         task_id: str | None = None,
         **options: Any,
     ) -> AsyncResult[Any]:
-        """Send a task by its name; it need not exist here. Options as in `umbel.app.sending.options.PublishOptions`.
+        """Send a task by its name; it need not exist here.
+
+        Args:
+            name: of the task.
+            args: positional arguments.
+            kwargs: keyword arguments.
+            countdown: seconds from now at which it may run.
+            eta: the time at which it may run: a datetime or ISO 8601 text.
+            task_id: a new one when not given.
+            options: more calling options: the fields of `umbel.app.sending.options.PublishOptions`.
 
         Raises:
             OperationalError: the broker cannot be reached, or did not take the message.
+            TypeError: there is no such option.
         """
         if self.conf.task_always_eager:
             eager.warn_ignored(name)
@@ -290,7 +280,7 @@ class Umbel(Handles):
 
     @property
     def router(self) -> Router:
-        """Where tasks go."""
+        """The routes of tasks to queues."""
         if self._router is None or self._router[0] != self.conf.version:
             queues = self.queues
             self._router = (self.conf.version, Router(compile_routes(self.conf.task_routes), queues))
@@ -305,19 +295,19 @@ class Umbel(Handles):
 
     @property
     def publisher(self) -> Publisher:
-        """Publishes for this process."""
+        """The publisher of this process."""
         return self.connections.publisher
 
     @property
     def store(self) -> ResultStore | None:
-        """Where results are kept; ``None`` when they are not."""
+        """The result store; ``None`` when results are not kept."""
         return self.connections.store
 
     backend = store
 
     @property
     def answers_by_message(self) -> bool:
-        """Results come back as messages to this client (``rpc://``)."""
+        """Report whether results come back as messages to this client (``rpc://``)."""
         return (self.connections.store_url() or "").startswith("rpc")
 
     @property
@@ -356,7 +346,7 @@ class Umbel(Handles):
             self._forget_process()
 
     def _after_fork(self) -> None:
-        """In a forked child: connections are the parent's."""
+        """Drop the parent's connections in a forked child."""
         self._lock = threading.RLock()
         self.connections.forget()
         self._forget_process()
@@ -365,21 +355,17 @@ class Umbel(Handles):
     # executing
 
     def runner(self, hostname: str = "") -> TaskRunner:
-        """Executes jobs in this process.
-
-        Args:
-            hostname: the worker's name.
-        """
+        """Make a runner of jobs in this process; ``hostname`` is the worker's name."""
         return entry_points.make_runner(self, hostname or self.hostname, stores=self.connections.store_url() is not None)
 
     def eager_runner(self, *, stores: bool) -> TaskRunner:
-        """Executes tasks in their caller."""
+        """Return the runner of tasks in their caller; with ``stores`` it stores their results."""
         if stores not in self._eager:
             self._eager[stores] = entry_points.make_runner(self, self.hostname, stores=stores)
         return self._eager[stores]
 
     def prepare(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[str, Any, Any]:
-        """Render one call, its options as they stand in a signature: id, message, address."""
+        """Render the call of task ``name`` with ``args``, ``kwargs`` and ``options`` as in a signature; returns id, message, address."""
         prepared = self.outbox.prepare(name, args, kwargs, PublishOptions.parse(options, lenient=True), self._tasks.get(name))
         announcing.before(prepared.message, prepared.to, self.conf.task_publish_retry_policy)
         return prepared.task_id, prepared.message, prepared.to
@@ -418,25 +404,33 @@ class Umbel(Handles):
     # running
 
     def start(self, argv: Sequence[str] | None = None) -> int:
-        """Run a command line, as ``umbel`` does, for this app; returns the exit code."""
+        """Run the command line ``argv``, as ``umbel`` does, for this app; returns the exit code. Not given, it is that of this process."""
         return entry_points.start(self, argv)
 
     def worker_main(self, argv: Sequence[str] | None = None) -> int:
-        """`start` for ``["worker", …]`` only."""
+        """Run ``umbel worker`` with ``argv``, ``["worker", …]`` or the words of this process, for this app; returns the exit code.
+
+        Raises:
+            ValueError: the words are for another command.
+        """
         return entry_points.worker_main(self, argv)
 
     def Worker(self, **options: Any) -> Any:  # noqa: N802 - Celery's name
-        """A worker for this app, to `run` here or in a thread; options as in `umbel.worker.options.WorkerOptions`."""
+        """Make a worker, to `run` here or in a thread; ``options`` are fields of `umbel.worker.options.WorkerOptions`.
+
+        Raises:
+            TypeError: there is no such option.
+        """
         return entry_points.make_worker(self, options)
 
     # current
 
     def set_current(self) -> None:
-        """Be the current app."""
+        """Make this the current app."""
         current.set_current_app(self)
 
     def set_default(self) -> None:
-        """Be the app of every thread that has none of its own."""
+        """Make this the app of every thread that has none of its own."""
         current.set_default_app(self)
 
     @property

@@ -1,4 +1,4 @@
-"""Check a call's arguments where it is made, not where it runs."""
+"""Checks of a call's arguments, made in the caller and not in the worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RETRYING: Final = ("args", "kwargs", "exc", "throw", "max_retries")
 
 
 def argument_check(function: Callable[..., Any], *, skip_first: bool) -> Callable[[tuple[Any, ...], dict[str, Any]], None] | None:
-    """A function that raises TypeError for arguments that ``function`` would not take.
+    """Make a function that raises TypeError for arguments that ``function`` would not take.
 
     Args:
         function: the task's.
@@ -55,7 +55,7 @@ def argument_check(function: Callable[..., Any], *, skip_first: bool) -> Callabl
 
 
 def signature(function: Callable[..., Any]) -> inspect.Signature | None:
-    """A function's signature, if it tells."""
+    """Return the signature of ``function``; ``None`` where Python does not know it."""
     try:
         return inspect.signature(function)
     except (ValueError, TypeError):
@@ -63,7 +63,7 @@ def signature(function: Callable[..., Any]) -> inspect.Signature | None:
 
 
 def nearly(name: str, known: Iterable[str]) -> str | None:
-    """The known name that this one is a typing error of, if it is very like one; ``None`` also for a known name."""
+    """Return the ``known`` name that ``name`` is most likely a mistyping of; ``None`` where there is none, and for a known name."""
     names = set(known)
     if name in names:
         return None
@@ -71,7 +71,13 @@ def nearly(name: str, known: Iterable[str]) -> str | None:
 
 
 def warn_of_typing_errors(what: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Warn of names that are nearly known ones. They are let pass: in Celery, too, anything may be an attribute of a task."""
+    """Warn of names that are nearly known ones. They are let pass: in Celery, too, anything may be an attribute of a task.
+
+    Args:
+        what: the thing that has the names, for the log.
+        names: given.
+        known: those that may have been meant.
+    """
     for name in names:
         meant = nearly(name, known)
         if meant is not None:
@@ -101,7 +107,12 @@ def warn_of_options(base: type, options: Mapping[str, Any], attributes: Iterable
 
 
 def takes_exception(function: Callable[..., Any], *, skip_first: bool) -> bool:
-    """Whether an error callback takes (request, exc, traceback), as opposed to the failed task's id."""
+    """Report whether an error callback takes (request, exc, traceback), as opposed to the failed task's id.
+
+    Args:
+        function: the callback's.
+        skip_first: its first parameter is the task itself.
+    """
     try:
         parameters = list(inspect.signature(function).parameters.values())[1 if skip_first else 0 :]
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""`AppConnections`: what an app is connected to; and from settings to the options of broker and store, the one place where both are known."""
+"""`AppConnections`, the connections of an app; and from settings to the options of broker and store, the one place where both are known."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ from umbel.wire.message import MessageLimits
 
 
 class AppConnections:
-    """What an app is connected to. Thread-safe; after a fork, `forget`."""
+    """The connections of an app to its broker and its result store. Thread-safe; after a fork, `forget`.
+
+    Args:
+        conf: the app's settings.
+    """
 
     def __init__(self, conf: Settings) -> None:
         self._conf = conf
         self.forget()
 
     def forget(self) -> None:
-        """Let go of everything without a word to anybody: it is the parent process's."""
+        """Drop all connections without closing them: after a fork they belong to the parent."""
         self._lock = threading.RLock()
         self._broker: Broker | None = None
         self._write_broker: Broker | None = None
@@ -49,7 +53,7 @@ class AppConnections:
 
     @property
     def publisher(self) -> Publisher:
-        """Publishes for this process."""
+        """The publisher of this process."""
         if self._publisher is None:
             with self._lock:
                 if self._publisher is None:
@@ -60,7 +64,7 @@ class AppConnections:
 
     @property
     def store(self) -> ResultStore | None:
-        """Where results are kept; ``None`` when they are not."""
+        """The result store; ``None`` when results are not kept."""
         if not self._store_known:
             with self._lock:
                 if not self._store_known:
@@ -89,7 +93,7 @@ class AppConnections:
         return self._oid
 
     def use(self, publisher: Publisher, store: ResultStore | None) -> None:
-        """Use these instead of what the settings name."""
+        """Use this ``publisher`` and this ``store`` in place of those that the settings name."""
         self._publisher, self._store, self._store_known = publisher, store, True
 
     def close(self) -> None:
@@ -110,14 +114,15 @@ class AppConnections:
 
 
 def seconds(value: float | timedelta | None) -> float | None:
-    """A duration as a number."""
+    """Return a duration, ``value``, as a number of seconds."""
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 def broker_options(conf: Settings, *, url: Any = None, role: str = "") -> BrokerOptions:
-    """How to reach the broker.
+    """Read from the settings how to reach the broker.
 
     Args:
+        conf: the app's settings.
         url: in place of the settings'.
         role: ``read`` or ``write``, where these are different brokers.
     """
@@ -158,9 +163,10 @@ def broker_options(conf: Settings, *, url: Any = None, role: str = "") -> Broker
 
 
 def publish_retries(conf: Settings, retry: bool | None = None, policy: Mapping[str, Any] | None = None) -> int:
-    """Attempts after the first to reach the broker when publishing.
+    """Return the number of attempts after the first to reach the broker when publishing.
 
     Args:
+        conf: the app's settings.
         retry: whether there are any; ``task_publish_retry`` when not given.
         policy: ``max_retries`` of it counts, ``None`` there is no limit but the timeout; ``task_publish_retry_policy`` when not given.
     """
@@ -171,9 +177,10 @@ def publish_retries(conf: Settings, retry: bool | None = None, policy: Mapping[s
 
 
 def store_url(conf: Settings, broker: Iterable[str]) -> str | None:
-    """The result store's URL, or ``None`` when results are not kept.
+    """Return the result store's URL, or ``None`` when results are not kept.
 
     Args:
+        conf: the app's settings.
         broker: the broker's URLs: results go into the same SQLite file when nothing else is said.
     """
     given = conf.result_backend
@@ -191,7 +198,7 @@ def store_url(conf: Settings, broker: Iterable[str]) -> str | None:
 
 
 def store_options(conf: Settings, url: str) -> StoreOptions:
-    """How to reach the result store and how to write to it."""
+    """Read from the settings ``conf`` how to reach the result store at ``url`` and how to write to it."""
     accept = conf.result_accept_content if conf.result_accept_content is not None else conf.accept_content
     transport = dict(conf.result_backend_transport_options)
     if url.startswith("rpc"):  # results go through the broker that tasks go through

@@ -148,7 +148,7 @@ def _apps(module: ModuleType) -> Iterator[tuple[str, Umbel]]:
 
 
 def candidates(folder: Path | None = None) -> list[str]:
-    """Modules in a folder that look as if they made an app, as one would name them after ``-A``."""
+    """List modules in ``folder``, or in the current one, that look as if they made an app, as one would name them after ``-A``."""
     folder = folder or Path.cwd()
     found = []
     for path in sorted([*folder.glob("*.py"), *folder.glob("*/celery.py"), *folder.glob("*/__init__.py")])[:200]:
@@ -213,7 +213,7 @@ def _apps_hint(module: ModuleType) -> str:
 
 
 def _has(module: ModuleType) -> str:
-    """What a module defines, without what it imports."""
+    """List what a module defines, without what it imports."""
     names = [
         name
         for name, value in vars(module).items()

@@ -22,7 +22,12 @@ _MOST_RETRIES = 1000
 
 
 def as_received(args: tuple[Any, ...], kwargs: dict[str, Any], serializer: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments as a worker would get them: what cannot be sent is an error here too.
+    """Return arguments as a worker would get them: what cannot be sent is an error here too.
+
+    Args:
+        args: positional arguments.
+        kwargs: keyword arguments.
+        serializer: name or content type.
 
     Raises:
         EncodeError: the serializer cannot write them.
@@ -38,6 +43,9 @@ def apply(
     """Run a task now, its retries at once, and its callbacks after it.
 
     Args:
+        task: to be run.
+        args: positional arguments.
+        kwargs: keyword arguments.
         options: those of `Task.apply`.
         as_sent: it stands for a message (``task_always_eager``).
     """
@@ -131,5 +139,5 @@ def _callbacks(app: Any, request: Request, links: Any) -> None:
 
 
 def warn_ignored(name: str) -> None:
-    """Warn that a task sent by name is really sent."""
+    """Warn that the task ``name``, sent by name, is really sent."""
     warnings.warn(f"send_task({name!r}) sends a message although task_always_eager is set", AlwaysEagerIgnored, stacklevel=4)

@@ -22,9 +22,10 @@ _WORKER: Final = "umbel.worker.worker:make_worker"
 
 
 def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
-    """What a runner needs of an app.
+    """Collect the parts of an app that a runner needs.
 
     Args:
+        app: the app.
         hostname: the worker's name.
         stores: results are kept.
     """
@@ -64,6 +65,7 @@ def start(app: Any, argv: Sequence[str] | None = None) -> int:
     In a script that a worker's child imports, a worker is not run.
 
     Args:
+        app: the app.
         argv: its words; those of this process when not given.
     """
     words = sys.argv[1:] if argv is None else argv
@@ -74,9 +76,10 @@ def start(app: Any, argv: Sequence[str] | None = None) -> int:
 
 
 def worker_main(app: Any, argv: Sequence[str] | None = None) -> int:
-    """Run ``umbel worker`` for this app.
+    """Run ``umbel worker`` for this app; returns the exit code.
 
     Args:
+        app: the app.
         argv: ``["worker", "--loglevel=info", …]``.
 
     Raises:
@@ -89,9 +92,10 @@ def worker_main(app: Any, argv: Sequence[str] | None = None) -> int:
 
 
 def make_worker(app: Any, options: Mapping[str, Any]) -> Any:
-    """A worker of this app.
+    """Make a worker of this app.
 
     Args:
+        app: the app.
         options: fields of `umbel.worker.options.WorkerOptions`; ``queues`` and ``exclude`` may be lists or texts with commas.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Import modules of tasks; tell where an app can be imported from."""
+"""Imports of modules of tasks; and the path from which an app can be imported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from umbel.errors import ImproperlyConfigured
 
 
 def import_all(app: Any, discoveries: Sequence[Callable[[], Iterable[str]]]) -> list[str]:
-    """Import the modules of ``imports``, ``include`` and of each discovery, once."""
+    """Import the modules of ``imports``, ``include`` and of each discovery, once; returns their names.
+
+    Args:
+        app: the app.
+        discoveries: functions that return names of modules, of which some may not exist.
+    """
     conf = app.conf
     names = [*conf.imports, *conf.include]
     for name in names:
@@ -27,7 +32,7 @@ def import_all(app: Any, discoveries: Sequence[Callable[[], Iterable[str]]]) -> 
 
 
 def import_related(names: Iterable[str]) -> list[str]:
-    """Import those of these modules that exist; what they raise passes through."""
+    """Import those of the modules ``names`` that exist; what they raise passes through. Returns their names."""
     found = [name for name in names if _exists(name)]
     for name in found:
         importlib.import_module(name)
@@ -35,7 +40,12 @@ def import_related(names: Iterable[str]) -> list[str]:
 
 
 def discovery(packages: Any, related_name: str | None) -> Callable[[], list[str]]:
-    """A function that says which modules to look for, asked when a worker starts."""
+    """Make a function that lists the modules to look for, called when a worker starts.
+
+    Args:
+        packages: names, or a function that returns them; ``None`` is Django's installed apps.
+        related_name: the module in each; ``None`` is the package itself.
+    """
 
     def find() -> list[str]:
         found = packages() if callable(packages) else packages
@@ -66,10 +76,11 @@ def _django_apps() -> list[str]:
 
 
 def path_of(app: Any, module_name: str) -> str:
-    """``module:attribute`` by which another process finds an app; empty when it cannot.
+    """Find ``module:attribute`` by which another process imports an app; empty when it cannot.
 
     Args:
-        module_name: where the app was made. A script that is run is found by the name of its file.
+        app: the app.
+        module_name: the module in which it was made. A script that is run is found by the name of its file.
     """
     module = sys.modules.get(module_name)
     attribute = next((name for name, value in vars(module).items() if value is app), "") if module is not None else ""

@@ -11,7 +11,11 @@ from umbel.runtime.clock import SYSTEM
 
 
 class Proxy:
-    """Hands everything on to an object that is looked up at each use."""
+    """Passes everything on to an object that is looked up at each use.
+
+    Args:
+        find: looks it up.
+    """
 
     __slots__ = ("_find",)
 

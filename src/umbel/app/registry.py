@@ -17,7 +17,7 @@ class TaskRegistry(dict[str, Any]):
         raise NotRegistered(key)
 
     def register(self, task: Any) -> Any:
-        """Add a task; it replaces one of the same name from the same place (a module imported again).
+        """Add ``task``; it replaces one of the same name from the same place (a module imported again).
 
         Raises:
             AlreadyRegistered: a function from elsewhere has this name already.
@@ -34,7 +34,7 @@ class TaskRegistry(dict[str, Any]):
         return task
 
     def unregister(self, name: Any) -> None:
-        """Remove a task, given itself or its name.
+        """Remove a task; ``name`` is its name, or the task itself.
 
         Raises:
             NotRegistered: there is no such task.
@@ -45,7 +45,7 @@ class TaskRegistry(dict[str, Any]):
         del self[key]
 
     def regular(self) -> dict[str, Any]:
-        """All tasks."""
+        """Return all tasks; Celery's periodic ones stand apart."""
         return dict(self)
 
 
@@ -59,7 +59,12 @@ class SharedTasks:
         self.count = 0
 
     def define(self, function: Callable[..., Any], options: dict[str, Any]) -> str:
-        """Add a definition; returns its key here, which is the task's name where no app has a word in it."""
+        """Add a definition; returns its key here, which is the task's name where no app decides on it.
+
+        Args:
+            function: the task's.
+            options: of the decorator.
+        """
         key = options.get("name") or f"{function.__module__}.{function.__name__}"
         with self._lock:
             self._definitions[key] = (function, options)
@@ -67,12 +72,12 @@ class SharedTasks:
         return cast("str", key)
 
     def name_in(self, app: Any, key: str) -> str:
-        """The name that a task has in an app: one that is defined in ``__main__`` is called after the app."""
+        """Return the name that the task of ``key`` has in ``app``: one that is defined in ``__main__`` is called after the app."""
         function, options = self._definitions[key]
         return cast("str", options.get("name") or app.gen_task_name(function.__name__, function.__module__))
 
     def add_to(self, app: Any, registry: TaskRegistry) -> None:
-        """Make the tasks that an app lacks."""
+        """Make the tasks that ``app`` lacks in its ``registry``."""
         for key, (function, options) in list(self._definitions.items()):
             name = self.name_in(app, key)
             if name not in registry:
@@ -84,18 +89,18 @@ SHARED: Final = SharedTasks()
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Whether two tasks are one function, defined again: a module imported again or under a second name, a cell of a notebook run again."""
+    """Report whether two tasks are one function, defined again: a module imported again or under a second name, a cell of a notebook run again."""
     return _origin(one) == _origin(other) or (_place(one) == _place(other) and one.run.__name__ != "<lambda>")
 
 
 def _place(task: Any) -> tuple[str, str]:
-    """Module and name of a task's function. Each run of a notebook's cell is a file of its own."""
+    """Return module and name of a task's function. Each run of a notebook's cell is a file of its own."""
     run = inspect.unwrap(getattr(task.run, "__func__", task.run))
     return getattr(run, "__module__", "") or "", getattr(run, "__qualname__", "")
 
 
 def _origin(task: Any) -> tuple[str, str]:
-    """Where a task is written: a file imported under two names is still one place."""
+    """Find where a task is written: a file imported under two names is still one place."""
     run = inspect.unwrap(getattr(task.run, "__func__", task.run))
     code = getattr(run, "__code__", None)
     return getattr(code, "co_filename", None) or getattr(run, "__module__", "") or "", getattr(run, "__qualname__", type(task).__qualname__)

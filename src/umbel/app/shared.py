@@ -12,7 +12,12 @@ from umbel.typing import P, R
 
 
 class SharedTask:
-    """Stands for a shared task: everything asked of it is asked of the current app's task of this name."""
+    """Stands for a shared task: what is done with it is done with the current app's task of this name.
+
+    Args:
+        key: of its definition in `SHARED`.
+        function: the task's.
+    """
 
     def __init__(self, key: str, function: Callable[..., Any]) -> None:
         self.__dict__.update(
@@ -49,7 +54,12 @@ def shared_task(*, bind: Literal[True], **options: Any) -> Callable[[Callable[Co
 @overload
 def shared_task(*, bind: Literal[False] = False, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def shared_task(*function: Any, **options: Any) -> Any:
-    """Make a task of a function that every app has, now and later."""
+    """Make a task of a function that every app has, now and later.
+
+    Args:
+        function: the function, where the decorator stands without parentheses.
+        options: as for `Umbel.task`.
+    """
 
     def decorate(decorated: Callable[..., Any]) -> Any:
         return SharedTask(SHARED.define(decorated, options), decorated)

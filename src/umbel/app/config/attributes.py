@@ -17,5 +17,5 @@ class _FromSetting:
 
 
 def from_setting(setting: str) -> Any:
-    """An attribute of `Task` that follows a setting."""
+    """Make an attribute of `Task` that follows ``setting`` until it is set."""
     return _FromSetting(setting)

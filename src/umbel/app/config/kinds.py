@@ -1,4 +1,4 @@
-"""What values a setting takes: each kind checks a value and converts text, as it comes from environments and command lines."""
+"""Kinds of values that settings take. Each checks a value and converts text, as it comes from environments and command lines."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _rate(value: Any) -> Any:
 
 
 def choice(*allowed: Any) -> Kind:
-    """One of these words; letters' case does not matter."""
+    """Make the kind of one of the words ``allowed``; letters' case does not matter."""
 
     def convert(value: Any) -> Any:
         for word in allowed:
@@ -132,7 +132,7 @@ def choice(*allowed: Any) -> Kind:
 
 
 def between(kind: Kind, least: float, most: float | None = None) -> Kind:
-    """Numbers of a kind from ``least`` to ``most``; durations in seconds."""
+    """Limit the numbers of ``kind`` to those from ``least`` to ``most``; durations in seconds."""
 
     def convert(value: Any) -> Any:
         kept = kind.convert(value)

@@ -66,7 +66,7 @@ _PUBLIC: Final = frozenset({"task_default_routing_key"})
 
 
 def canonical(name: str) -> str | None:
-    """Today's name of a setting, from any of its names; ``None`` when there is no such setting."""
+    """Return today's name of a setting, given any of its names as ``name``; ``None`` when there is no such setting."""
     if name in SETTINGS:
         return name
     if name in OLD_NAMES:
@@ -77,12 +77,12 @@ def canonical(name: str) -> str | None:
 
 
 def looks_like_setting(name: str) -> bool:
-    """Whether a module that has this name most likely means a setting."""
+    """Report whether a module that has this ``name`` most likely means a setting."""
     return name in SETTINGS or name in OLD_NAMES or name.startswith(_PREFIXES) or _OLD_STYLE.fullmatch(name) is not None
 
 
 def suggest(name: str) -> str | None:
-    """The setting that somebody who wrote this name most likely meant."""
+    """Return the setting that was most likely meant by ``name``."""
     if canonical(name.lower()):
         return name.lower()
     names = [*OLD_NAMES] if name.isupper() else [*SETTINGS]
@@ -93,14 +93,14 @@ def suggest(name: str) -> str | None:
 
 
 def unknown(name: str, where: str = "") -> str:
-    """The sentence that says that there is no such setting."""
+    """Return the sentence that says that there is no setting ``name``; ``where`` follows the name, with a space before it."""
     meant = suggest(name)
     hint = f"; did you mean {meant}?" if meant else "; umbel settings --all lists them"
     return f"there is no setting {name}{where}{hint}"
 
 
 def is_secret(name: str) -> bool:
-    """Whether the value of a setting must not be shown."""
+    """Report whether the value of the setting ``name`` must not be shown."""
     row = SETTINGS.get(name)
     if row is not None and row.secret:
         return True

@@ -11,7 +11,7 @@ from umbel.errors import ImproperlyConfigured
 
 
 class Status(enum.Enum):
-    """What Umbel does with a setting."""
+    """The use that Umbel makes of a setting."""
 
     USED = "used"
     #: Read and kept, so that a Celery project's configuration loads; changes nothing (yet).
@@ -58,11 +58,11 @@ class Setting:
 
     @property
     def status(self) -> Status:
-        """Whether Umbel acts on it."""
+        """The use that Umbel makes of this setting."""
         return Status.USED if self.used else Status.ACCEPTED
 
     def convert(self, value: Any) -> Any:
-        """The value to keep.
+        """Return ``value`` as it is to be kept.
 
         Raises:
             ImproperlyConfigured: it is of another kind.

@@ -126,7 +126,7 @@ class Settings(MutableMapping[str, Any]):
         self._changed()
 
     def update(self, *others: Any, **settings: Any) -> None:
-        """Assign many settings; nothing changes when one of them is wrong."""
+        """Assign many settings, from mappings (``*others``) and by name (``**settings``); nothing changes when one of them is wrong."""
         merged: dict[str, Any] = {}
         for other in others:
             merged.update(other)
@@ -134,7 +134,7 @@ class Settings(MutableMapping[str, Any]):
         self._changed()
 
     def add_defaults(self, defaults: Mapping[str, Any] | Callable[[], Mapping[str, Any]]) -> None:
-        """Settings that are stronger than Umbel's defaults only; a function is called when the settings are first read."""
+        """Add ``defaults``, stronger than Umbel's own only; a function is called when the settings are first read."""
         if callable(defaults) and not self.loaded:
             self._late_defaults.append(defaults)
             return
@@ -144,7 +144,14 @@ class Settings(MutableMapping[str, Any]):
         self._changed()
 
     def read_from(self, source: Any, *, silent: bool = False, force: bool = False, namespace: str | None = None) -> None:
-        """Take settings from a source (see `sources.load`), later unless ``force`` or the settings were read already."""
+        """Take settings from a source (see `sources.load`), when a setting is first asked for.
+
+        Args:
+            source: a module or its path, a class, an object, a dict.
+            silent: pass over a module that cannot be imported.
+            force: read it now; so it is, too, when settings were read already.
+            namespace: prefix of its settings.
+        """
         self._pending[:] = [(source, silent, namespace)]
         if force or self.loaded:
             self._read_pending()
@@ -193,17 +200,17 @@ class Settings(MutableMapping[str, Any]):
 
     @property
     def changes(self) -> Mapping[str, Any]:
-        """What was assigned."""
+        """The settings that were assigned."""
         return self._layers[_ASSIGNED]
 
     def is_set(self, name: str) -> bool:
-        """Whether a setting has been given by anybody."""
+        """Report whether somebody gave the setting ``name``."""
         self.load()
         key = schema.canonical(name)
         return any(key in layer for layer in self._layers[:_DEFAULTS])
 
     def without_defaults(self) -> dict[str, Any]:
-        """The settings that somebody gave."""
+        """Return the settings that somebody gave."""
         self.load()
         merged: dict[str, Any] = {}
         for layer in reversed(self._layers[:_DEFAULTS]):
@@ -211,11 +218,22 @@ class Settings(MutableMapping[str, Any]):
         return merged
 
     def value_set_for(self, name: str) -> Any:
-        """A setting's value if somebody gave one, else ``None``."""
+        """Return the value of the setting ``name`` if somebody gave one, else ``None``."""
         return self[name] if self.is_set(name) else None
 
     def find_option(self, name: str, namespace: str = "") -> tuple[str, str, Any]:
-        """Namespace, name and table row of a setting given by a part of its name."""
+        """Find a setting by a part of its name, after ``namespace``.
+
+        Args:
+            name: the part.
+            namespace: the first word of its name.
+
+        Returns:
+            Namespace, name and table row.
+
+        Raises:
+            KeyError: there is no such setting.
+        """
         for key in (f"{namespace}_{name}", name):
             found = schema.canonical(key)
             if found is not None and found in schema.SETTINGS:
@@ -223,20 +241,25 @@ class Settings(MutableMapping[str, Any]):
         raise KeyError(name)
 
     def find_value_for_key(self, name: str, namespace: str = "celery") -> Any:
-        """The value of a setting given by a part of its name."""
+        """Return the value of the setting that is given by a part of its ``name``, after ``namespace``."""
         return self.get_by_parts(*self.find_option(name, namespace)[:2])
 
     def get_by_parts(self, *parts: str) -> Any:
-        """The value of the setting whose name these words make."""
+        """Return the value of the setting whose name the words ``parts`` make."""
         return self["_".join(part for part in parts if part)]
 
     def table(self, with_defaults: bool = False, censored: bool = True) -> dict[str, Any]:
-        """Settings by name, with what must not be seen masked."""
+        """Return settings by name.
+
+        Args:
+            with_defaults: those that nobody gave, too.
+            censored: mask passwords and keys.
+        """
         chosen = dict(self) if with_defaults else self.without_defaults()
         return {name: _masked(name, value) if censored else value for name, value in sorted(chosen.items())}
 
     def humanize(self, with_defaults: bool = False, censored: bool = True) -> str:
-        """`table` as text, a line for each setting."""
+        """Return `table`, with the same ``with_defaults`` and ``censored``, as text, a line for each setting."""
         return "\n".join(f"{name}: {value!r}" for name, value in self.table(with_defaults, censored).items())
 
 
@@ -262,7 +285,7 @@ def _public(url: str) -> str:
 
 
 def zone_of(conf: Settings) -> tzinfo:
-    """The zone of ``timezone`` and ``enable_utc``."""
+    """Return the zone of ``timezone`` and ``enable_utc`` in ``conf``."""
     name = conf.timezone
     if isinstance(name, tzinfo):
         return name

@@ -22,7 +22,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The settings that environment variables name."""
+    """Return the settings that the environment variables ``environ`` name."""
     found: dict[str, Any] = {}
     for name, variables in ENVIRONMENT.items():
         for variable in variables:
@@ -62,7 +62,7 @@ def load(source: Any, namespace: str | None = None) -> dict[str, Any]:
 
 
 def normalized(pairs: Mapping[str, Any]) -> dict[str, Any]:
-    """Today's names and converted values of settings given under any name.
+    """Return today's names and converted values of ``pairs``, settings given under any name.
 
     Raises:
         ImproperlyConfigured: an unknown name, or a value of the wrong kind.
@@ -78,7 +78,11 @@ def normalized(pairs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def import_object(path: str) -> Any:
-    """What ``package.module``, ``package.module:attribute`` or ``package.module.attribute`` names."""
+    """Import ``path``: ``package.module``, ``package.module:attribute`` or ``package.module.attribute``.
+
+    Raises:
+        ImportError: there is no such module or attribute.
+    """
     module, colon, attribute = path.partition(":")
     if colon:
         found: Any = importlib.import_module(module)
@@ -98,7 +102,7 @@ def import_object(path: str) -> Any:
 
 
 def from_arguments(words: Iterable[str]) -> dict[str, Any]:
-    """Settings from words such as ``worker.prefetch_multiplier=4`` or ``task_serializer=json``; nobody has looked whether there are such settings.
+    """Parse settings from ``words`` such as ``worker.prefetch_multiplier=4`` or ``task_serializer=json``; their names are not looked up.
 
     A dot or hyphen in a name is an underscore. A value may tell its kind, ``(int)10``; otherwise true, false, none and what Python would write
     are taken as such, and anything else is text.
@@ -186,10 +190,16 @@ def _describe(source: Any) -> str:
 
 
 def module_named_by(variable: str, environ: Mapping[str, str], *, silent: bool = False) -> str:
-    """The module with settings that an environment variable names; empty where it is not set and that may be.
+    """Return the module with settings that an environment variable names.
+
+    Args:
+        variable: its name.
+        environ: environment variables.
+        silent: it may be missing; the module is empty then.
 
     Raises:
         ImproperlyConfigured: the variable is not set.
+        ImproperlyConfigured: the variable is not set, and is not allowed to be missing.
     """
     module = environ.get(variable, "")
     if not module and not silent:

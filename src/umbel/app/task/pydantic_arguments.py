@@ -16,9 +16,10 @@ from typing import Any
 def validating(
     function: Callable[..., Any], *, strict: bool | None, context: Mapping[str, Any], dump: Mapping[str, Any]
 ) -> Callable[..., Any]:
-    """A function that validates what it gets and dumps what it returns.
+    """Make a function that validates what it gets and dumps what it returns.
 
     Args:
+        function: the task's.
         strict: as for ``model_validate``.
         context: as for ``model_validate``.
         dump: keyword arguments of ``model_dump``.
