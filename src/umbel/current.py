@@ -1,4 +1,4 @@
-"""What runs here and now: the current app and the request of the current task.
+"""The current app, and the request of the task that runs in this context.
 
 Context variables follow threads, coroutines and greenlets; an app that was made in one thread is
 also the fallback of every other thread, so that a web server's workers find it.
@@ -33,13 +33,13 @@ _fallback = _Fallback()
 
 
 def set_current_app(new: Any) -> None:
-    """Make an app the current one in this context, and the fallback of contexts that have none."""
+    """Make the app ``new`` the current one in this context, and the fallback of contexts that have none."""
     app.set(new)
     _fallback.latest = new
 
 
 def set_default_app(new: Any) -> None:
-    """Make an app the fallback of every context that has no app of its own."""
+    """Make the app ``new`` the fallback of every context that has no app of its own."""
     _fallback.default = new
 
 
@@ -49,7 +49,7 @@ def find_app() -> Any:
 
 
 def forget_app(old: Any) -> None:
-    """Let go of an app that was closed."""
+    """Forget the app ``old``, which was closed."""
     if app.get() is old:
         app.set(None)
     if _fallback.default is old:
@@ -59,7 +59,7 @@ def forget_app(old: Any) -> None:
 
 
 def task_join_will_block() -> bool:
-    """Whether waiting for a result here would occupy a worker's slot (and may so wait for ever)."""
+    """Report whether waiting for a result here would occupy a worker's slot (and may so wait for ever)."""
     running = request.get()
     return running is not None and not running.is_eager and not join_allowed.get()
 

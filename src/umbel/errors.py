@@ -85,6 +85,7 @@ class OperationalError(UmbelError):
         permanent: the server was reached, understood and refuses: trying again will not help. Which replies mean that is decided where a
             protocol is spoken (`umbel.wire.amqp.refusals`, `umbel.clients.redis.replies`, `umbel.clients.sqlite.database`);
             everything above only asks `is_permanent`.
+        args: a text that says what failed, for people.
     """
 
     #: Trying again will not help.
@@ -197,6 +198,7 @@ class Retry(TaskPredicate):
         when: seconds from now, or the time, of the next attempt.
         is_eager: the retry happens in the caller's process.
         sig: what is sent again.
+        kwargs: kept among the exception's ``args``.
     """
 
     def __init__(
@@ -216,7 +218,7 @@ class Retry(TaskPredicate):
         super().__init__(message, exc, when, *kwargs.values())
 
     def humanize(self) -> str:
-        """When the next attempt is, in words."""
+        """Return in words when the next attempt is."""
         if isinstance(self.when, (int, float)):
             return f"in {self.when}s"
         return f"at {self.when}"
@@ -266,7 +268,13 @@ class TimeoutError(TaskError, builtins.TimeoutError):
 
 
 class MaxRetriesExceededError(TaskError):
-    """The task was tried again as often as it may be."""
+    """The task was tried again as often as it may be.
+
+    Args:
+        args: a text for people.
+        task_args: positional arguments of the task.
+        task_kwargs: keyword arguments of the task.
+    """
 
     def __init__(self, *args: object, task_args: Any = (), task_kwargs: Any = None, **_: Any) -> None:
         self.task_args = task_args
@@ -299,7 +307,12 @@ class BackendError(UmbelError):
 
 
 class BackendGetMetaError(BackendError):
-    """A result cannot be read."""
+    """A result cannot be read.
+
+    Args:
+        args: a text for people.
+        task_id: of the task.
+    """
 
     def __init__(self, *args: object, task_id: str = "") -> None:
         self.task_id = task_id
@@ -310,7 +323,13 @@ class BackendGetMetaError(BackendError):
 
 
 class BackendStoreError(BackendError):
-    """A result cannot be stored."""
+    """A result cannot be stored.
+
+    Args:
+        args: a text for people.
+        task_id: of the task.
+        state: that could not be stored.
+    """
 
     def __init__(self, *args: object, task_id: str = "", state: str = "") -> None:
         self.task_id = task_id

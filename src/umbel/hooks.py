@@ -1,4 +1,4 @@
-"""Signals: who wants to know is told, in the same process and thread, when something happens.
+"""Signals: functions that are called, in the same process and thread, when something happens.
 
 The names and keyword arguments are those of ``celery.signals`` (5.7). A receiver that raises is logged and does not harm the sender.
 The cheap question before any work is done for a signal is ``if task_prerun.receivers:``.
@@ -75,9 +75,15 @@ class Signal:
         """Call ``receiver(signal=…, sender=…, **arguments)`` from now on. Also a decorator, with or without arguments.
 
         Args:
+            receiver: the function; takes keyword arguments.
             sender: only for this sender; a task's name stands for the task.
             weak: hold the receiver by a weak reference; a local function needs ``weak=False``.
             dispatch_uid: a second connection under the same name replaces the first.
+            retry: Celery's; without effect, for a receiver that raises is logged and stays connected.
+
+        Raises:
+            TypeError: the receiver cannot be called.
+            ValueError: it does not take keyword arguments.
         """
         if receiver is None:
             return lambda function: self.connect(function, sender, weak=weak, dispatch_uid=dispatch_uid)
@@ -106,7 +112,14 @@ class Signal:
         self.receivers = tuple(kept for kept in self.receivers if kept.key != key or kept.find() is not None)
 
     def disconnect(self, receiver: Any = None, sender: object = None, weak: bool | None = None, dispatch_uid: object = None) -> bool:  # noqa: ARG002
-        """Undo `connect`; says whether there was such a connection."""
+        """Undo `connect`, called with the same arguments; returns whether there was such a connection.
+
+        Args:
+            receiver: the function.
+            sender: the sender that it was connected for.
+            weak: without effect.
+            dispatch_uid: the name that it was connected under.
+        """
         key = (dispatch_uid, _sender_key(sender)) if dispatch_uid is not None else (_identity(receiver), _sender_key(sender))
         with self._lock:
             before = self.receivers
@@ -114,11 +127,16 @@ class Signal:
             return len(before) != len(self.receivers)
 
     def has_listeners(self, sender: object = None) -> bool:
-        """Whether a signal from this sender would be heard."""
+        """Report whether a receiver is connected for ``sender``."""
         return any(connection.wants(sender) for connection in self.receivers)
 
     def send(self, sender: object, **named: Any) -> list[tuple[Callable[..., Any], Any]]:
-        """Tell every receiver; returns each with what it returned, or with the exception it raised (which is logged)."""
+        """Call every receiver; returns each with what it returned, or with the exception it raised (which is logged).
+
+        Args:
+            sender: most often the task.
+            named: the arguments of the receivers.
+        """
         responses: list[tuple[Callable[..., Any], Any]] = []
         for connection in self.receivers:
             if not connection.wants(sender):

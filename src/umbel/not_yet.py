@@ -1,4 +1,4 @@
-"""What Celery has and Umbel has not, or not yet: whoever reaches for it is told so, instead of being shown an attribute that is missing."""
+"""Celery's names that Umbel does not have yet, or has elsewhere. Using one raises an error that says so. Shrinks with each feature."""
 
 from __future__ import annotations
 
@@ -86,10 +86,10 @@ APP_ELSEWHERE: Final = {
 
 
 def sentence(owner: str, name: str, names: Mapping[str, str]) -> str:
-    """That there is no such thing yet.
+    """Return the sentence that says that there is no such thing yet.
 
     Args:
-        owner: whose it would be, in words.
+        owner: the thing that would have it, in words.
         name: what was asked for.
         names: one of the tables above, which has this name.
     """
@@ -97,12 +97,12 @@ def sentence(owner: str, name: str, names: Mapping[str, str]) -> str:
 
 
 def explain_missing(owner: str, names: Mapping[str, str], elsewhere: Mapping[str, str] | None = None) -> Callable[[object, str], Any]:
-    """A ``__getattr__`` that tells of what is planned, and for other names raises what the look-up raised.
+    """Make a ``__getattr__`` that raises an explanation for names that are not there yet; for other names, what the look-up raised.
 
     Args:
-        owner: whose it would be, in words.
+        owner: the thing that would have them, in words.
         names: one of the tables above.
-        elsewhere: what stands in the place of names that will not come.
+        elsewhere: name → what to use in its place, for names that will not come.
     """
     instead = elsewhere or {}
 

@@ -1,4 +1,4 @@
-"""Why a message is a dead letter: one word for one cause, whoever found it."""
+"""Reasons of dead letters: one word for one cause, whichever part of a worker found it."""
 
 from __future__ import annotations
 

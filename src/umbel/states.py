@@ -35,7 +35,7 @@ NONE_PRECEDENCE: Final = _RANK[None]
 
 
 def precedence(name: str | None) -> int:
-    """The rank of a state: 0 is the highest, custom states stand between FAILURE and REVOKED."""
+    """Return the rank of the state ``name``: 0 is the highest, custom states stand between FAILURE and REVOKED."""
     return _RANK.get(name, NONE_PRECEDENCE)
 
 

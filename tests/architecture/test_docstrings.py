@@ -1,0 +1,95 @@
+"""A docstring begins with what is done or what a thing is, and names every argument."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[2] / "src" / "umbel"
+
+#: A first line that begins so is a clause without a subject.
+CLAUSE = re.compile(r"(?:How|If|In which|That|What|When|Where|Whether|Which|Who|Whose|Why)\b")
+#: The share of such first lines in the whole source; it may only fall.
+MOST_CLAUSES = 0.09
+#: Folders and files without any, in which every argument of a public function is documented, too. A package joins when it is done.
+CLEAN = ("app", "cli", "execution", "messages", "runtime", "wire", *(path.name for path in SOURCE.glob("*.py")))
+#: Parts of those that are not done yet.
+NOT_YET = ("app/sending", "app/tasks.py")
+
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(SOURCE).as_posix()
+
+
+def is_clean(path: Path) -> bool:
+    name = name_of(path)
+    return name.startswith(tuple(f"{each}/" if "." not in each else each for each in CLEAN)) and not name.startswith(NOT_YET)
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def first_lines(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, Documented) and (text := ast.get_docstring(node)):
+            yield text.partition("\n")[0]
+
+
+def public_functions(node: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for child in node.body:
+        if isinstance(child, ast.ClassDef) and not child.name.startswith("_"):
+            yield from public_functions(child)
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and not child.name.startswith("_") and not is_command(child):
+            yield child
+
+
+def is_command(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """A command of the command line: its docstring is the help text, and its options have their own."""
+    return any(re.search(r"\.command\b|\.group\b", ast.unparse(each)) for each in function.decorator_list)
+
+
+def undocumented(function: ast.FunctionDef | ast.AsyncFunctionDef, text: str | None) -> list[str]:
+    """The arguments that a docstring names neither under ``Args`` nor in its text, as ``name``; none when a contract documents the method."""
+    given = function.args
+    every = [*given.posonlyargs, *given.args, *filter(None, [given.vararg]), *given.kwonlyargs, *filter(None, [given.kwarg])]
+    names = [each.arg for each in every if each.arg not in {"self", "cls"} and not each.arg.startswith("_")]
+    return [name for name in names if text and not re.search(rf"^\s*\*{{0,2}}{name}: |``\*{{0,2}}{name}``", text, re.MULTILINE)]
+
+
+def test_few_first_lines_are_clauses():
+    lines = [line for _, tree in trees() for line in first_lines(tree)]
+    clauses = [line for line in lines if CLAUSE.match(line)]
+    assert len(clauses) <= MOST_CLAUSES * len(lines), f"{len(clauses)} of {len(lines)}"
+
+
+def test_no_first_line_of_a_clean_package_is_a_clause():
+    assert not [f"{name_of(path)}: {line}" for path, tree in trees() if is_clean(path) for line in first_lines(tree) if CLAUSE.match(line)]
+
+
+def public_classes(node: ast.Module | ast.ClassDef) -> Iterator[tuple[ast.ClassDef, ast.FunctionDef]]:
+    for child in node.body:
+        if isinstance(child, ast.ClassDef) and not child.name.startswith("_"):
+            yield from ((child, each) for each in child.body if isinstance(each, ast.FunctionDef) and each.name == "__init__")
+
+
+def test_public_classes_of_clean_packages_document_their_arguments():
+    """Under the class, not under ``__init__``. Exceptions whose docstring is their message need not."""
+    found = [(path, *each) for path, tree in trees() if is_clean(path) for each in public_classes(tree)]
+    missing = {f"{name_of(path)} {each.name}": undocumented(init, ast.get_docstring(each)) for path, each, init in found}
+    assert not {name: names for name, names in missing.items() if names and names != ["args"]}
+
+
+def test_public_functions_of_clean_packages_document_their_arguments():
+    found = [(path, function) for path, tree in trees() if is_clean(path) for function in public_functions(tree)]
+    missing = {f"{name_of(path)}:{each.lineno} {each.name}": undocumented(each, ast.get_docstring(each)) for path, each in found}
+    assert not {name: names for name, names in missing.items() if names}
+
+
+def test_the_lists_name_what_there_is():
+    assert not [name for name in (*CLEAN, *NOT_YET) if not (SOURCE / name).exists()]
