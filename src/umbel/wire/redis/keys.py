@@ -117,5 +117,5 @@ def task_meta(prefix: str, task_id: str) -> str:
 
 
 def taskset_meta(prefix: str, group_id: str) -> str:
-    """The key of a group's saved results. What is counted of its chord is under the same name with a suffix."""
+    """Name the key of the saved results of the group ``group_id`` under ``prefix``. What is counted of its chord has a suffix."""
     return f"{prefix}celery-taskset-meta-{group_id}"
