@@ -25,10 +25,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "result": ("umbel.cli.commands.result", "Wait for a task's result and print it."),
     "queues": ("umbel.cli.commands.queues", "Show how many messages wait in each queue."),
     "purge": ("umbel.cli.commands.purge", "Drop the messages that wait in queues."),
-    "dead": ("umbel.cli.commands.dead", "Look at dead letters; send them again or drop them."),
+    "dead": ("umbel.cli.commands.dead", "List dead letters, send them again or drop them."),
     "report": ("umbel.cli.commands.report", "Print versions, platform and settings, for bug reports."),
-    "settings": ("umbel.cli.commands.settings", "Show settings: what they are and what they are set to."),
-    "demo": ("umbel.cli.demo.command", "Watch a worker at work, with nothing but this package."),
+    "settings": ("umbel.cli.commands.settings", "Show settings: their values and what they mean."),
+    "demo": ("umbel.cli.demo.command", "Watch a worker at work; needs nothing but this package."),
     "completion": ("umbel.cli.commands.completion", "Print the shell completion script."),
 }
 

@@ -111,15 +111,15 @@ class GlobalOption(click.Option):
 def global_options() -> list[click.Parameter]:
     """Make new option objects, for one command."""
     return [
-        GlobalOption("-A", "--app", metavar="APP", help="Where the app lives: module or module:name. Also UMBEL_APP or CELERY_APP."),
+        GlobalOption("-A", "--app", metavar="APP", help="Where the app is: module or module:name. Also UMBEL_APP or CELERY_APP."),
         GlobalOption("-b", "--broker", metavar="URL", help="Use this broker."),
         GlobalOption("--result-backend", metavar="URL", help="Use this result store."),
         GlobalOption("--config", metavar="MODULE", help="Read the settings from this module."),
         GlobalOption("--loader", metavar="LOADER", hidden=True),
         GlobalOption("--skip-checks", is_flag=True, hidden=True),
         GlobalOption("--workdir", type=click.Path(exists=True, file_okay=False), help="Change to this folder first."),
-        GlobalOption("-C", "--no-color", is_flag=True, help="No colour. Also NO_COLOR."),
-        GlobalOption("-q", "--quiet", is_flag=True, help="Say less."),
+        GlobalOption("-C", "--no-color", is_flag=True, help="Print without colour. Also NO_COLOR."),
+        GlobalOption("-q", "--quiet", is_flag=True, help="Print no banner and no remarks."),
         GlobalOption("--version", is_flag=True, is_eager=True, callback=_show_version, help="Show the version."),
     ]
 
@@ -129,12 +129,20 @@ class _WithGlobals(click.Command):
 
     Args:
         examples: command lines and what they do, shown under its help.
+        sections: title → names of the options that its help lists under it; the others stand under "Options".
     """
 
-    def __init__(self, *arguments: Any, examples: Sequence[tuple[str, str]] = (), **attributes: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        examples: Sequence[tuple[str, str]] = (),
+        sections: Mapping[str, Sequence[str]] | None = None,
+        **attributes: Any,
+    ) -> None:
         super().__init__(*arguments, **attributes)
         self.params = [*self.params, *global_options()]
         self.examples = examples
+        self.sections = sections or {}
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_help_text(ctx, formatter)
@@ -143,14 +151,15 @@ class _WithGlobals(click.Command):
                 formatter.write_dl(self.examples, col_max=60)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        own: list[tuple[str, str]] = []
-        shared: list[tuple[str, str]] = []
+        title_of = {name: title for title, names in self.sections.items() for name in names}
+        listed: dict[str, list[tuple[str, str]]] = {title: [] for title in (*self.sections, "Options", "Options of every command")}
         for parameter in self.get_params(ctx):
             # The usage line shows the arguments; newer versions of click would list them here without a word.
             record = None if isinstance(parameter, click.Argument) else parameter.get_help_record(ctx)
             if record is not None:
-                (shared if isinstance(parameter, GlobalOption) else own).append(record)
-        for title, records in (("Options", own), ("Options of every command", shared)):
+                shared = isinstance(parameter, GlobalOption)
+                listed["Options of every command" if shared else title_of.get(parameter.name or "", "Options")].append(record)
+        for title, records in listed.items():
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)

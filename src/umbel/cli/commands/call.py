@@ -52,20 +52,27 @@ def _expiry(text: str | None) -> float | datetime | None:
         return _moment(text, "--expires")
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    sections={
+        "Arguments": ("args_text", "kwargs_text", "serializer"),
+        "Time": ("countdown", "eta", "expires"),
+        "Route": ("queue", "exchange", "routing_key", "priority"),
+    },
+)
 @click.argument("name", callback=not_empty, shell_complete=complete_tasks)
 @click.option("-a", "--args", "args_text", default="[]", metavar="JSON", help="Positional arguments: a JSON list, @FILE, or - for stdin.")
 @click.option("-k", "--kwargs", "kwargs_text", default="{}", metavar="JSON", help="Keyword arguments: a JSON object, @FILE, or -.")
-@click.option("--countdown", type=Number(min=0), metavar="SECONDS", help="Run it after this time.")
-@click.option("--eta", metavar="TIME", help="Run it at this time (ISO 8601; UTC unless it says otherwise).")
-@click.option("--expires", metavar="WHEN", help="Do not run it after this: seconds from now, or a time.")
-@click.option("--priority", type=WholeNumber(0, 255), metavar="N", help="Urgency, as the broker counts it.")
-@click.option("--serializer", metavar="NAME", help="json, pickle, yaml, msgpack or raw.")
+@click.option("--countdown", type=Number(min=0), metavar="SECONDS", help="Run it after so many seconds.")
+@click.option("--eta", metavar="TIME", help="Run it at this time: ISO 8601, in UTC unless it names a zone.")
+@click.option("--expires", metavar="WHEN", help="Do not run it later: seconds from now, or a time as for --eta.")
+@click.option("--priority", type=WholeNumber(0, 255), metavar="N", help="Its priority, as the broker counts it.")
+@click.option("--serializer", metavar="NAME", help="Write them as json, pickle, yaml, msgpack or raw.")
 @click.option("--queue", metavar="NAME", help="Send it to this queue.")
 @click.option("--exchange", metavar="NAME", help="Send it to this exchange.")
-@click.option("--routing-key", metavar="KEY", help="With this routing key.")
+@click.option("--routing-key", metavar="KEY", help="Send it with this routing key.")
 @click.option("-w", "--wait", is_flag=True, help="Wait for the result and print it.")
-@click.option("--timeout", type=Number(min=0), metavar="SECONDS", help="With --wait: give up after this time.")
+@click.option("--timeout", type=Number(min=0), metavar="SECONDS", help="With --wait: give up after so many seconds.")
 @click.option("-f", "--force", is_flag=True, help="Send it even when the name looks mistyped.")
 @json_option
 @click.pass_context

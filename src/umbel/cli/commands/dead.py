@@ -27,7 +27,7 @@ _OVER = "the time for which this command may hold it was over, and it went back"
 
 @click.group(cls=Group)
 def command() -> None:
-    """Look at dead letters; send them again or drop them.
+    """List dead letters, send them again or drop them.
 
     A message becomes a dead letter when it cannot be run: its task is unknown, it cannot be decoded, or it killed its worker too often.
     """
@@ -45,7 +45,7 @@ def selection(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--limit", type=WholeNumber(min=1), metavar="N", help="At most this many."),
         click.option("--task", metavar="NAME", help="Only those of this task."),
-        click.option("--reason", metavar="WORD", help="Only those that died of this."),
+        click.option("--reason", metavar="WORD", help="Only those with this reason, e.g. time_limit."),
         queues_option(),
     ):
         decorated = option(decorated)
@@ -80,13 +80,13 @@ def _row(letter: DeadLetter) -> tuple[str | None, ...]:
     return letter.id or None, letter.task or None, letter.queue, None if age is None else ago(age), letter.reason, letter.detail
 
 
-@command.command("show", short_help="Show one whole: why it died, its headers, its body.")
+@command.command("show", short_help="Show one dead letter: its reason, headers and body.")
 @click.argument("task_id")
 @queues_option()
 @json_option
 @click.pass_context
 def show_command(context: click.Context, task_id: str, queues: tuple[str, ...], as_json: bool) -> None:
-    """Show the dead letter TASK_ID whole: why it died, its headers, its body."""
+    """Show the dead letter TASK_ID: its reason, headers and body."""
     output = Output.of(context, as_json=as_json)
     with _opened(context, Selection(queues=queues)) as (_, client, names):
         letter = next((letter for name in names for letter in read(client, name) if letter.id == task_id), None)
@@ -109,7 +109,7 @@ def show_command(context: click.Context, task_id: str, queues: tuple[str, ...], 
 
 @command.command("replay", short_help="Send dead letters to their queues again.")
 @click.argument("task_ids", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option("--all", "everything", is_flag=True, help="All dead letters.")
 @selection
 @json_option
 @click.pass_context
@@ -149,7 +149,7 @@ def replay(loaded: LoadedApp, client: QueueClient, letter: DeadLetter) -> bool:
 
 @command.command("purge", short_help="Drop dead letters. There is no undo.")
 @click.argument("task_ids", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option("--all", "everything", is_flag=True, help="All dead letters.")
 @click.option("-f", "--force", "-y", "--yes", is_flag=True, help="Do not ask.")
 @selection
 @json_option

@@ -20,8 +20,8 @@ from umbel.cli.shell_completion import queues_option
 def command(context: click.Context, queues: tuple[str, ...], as_json: bool) -> None:
     """Show how many messages wait in each queue.
 
-    READY can be taken by a worker now; DELAYED waits for its time; DEAD was given up on (see umbel dead). A dash means that there is no
-    such queue yet, or that the broker cannot tell.
+    READY: a worker may take them now. DELAYED: they wait for their time. DEAD: dead letters (see umbel dead). A dash: there is no such
+    queue yet, or the broker cannot count them.
     """
     if context.invoked_subcommand is not None:
         return
@@ -39,7 +39,7 @@ def command(context: click.Context, queues: tuple[str, ...], as_json: bool) -> N
         output.remark("Dead letters: umbel dead list")
 
 
-@command.command("release-delayed", short_help="Before going back to Celery: give back what is delayed.")
+@command.command("release-delayed", short_help="Give delayed messages back, for Celery's workers.")
 @queues_option()
 @json_option
 @click.pass_context

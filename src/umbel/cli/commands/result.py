@@ -19,10 +19,8 @@ from umbel.runtime.logs import JSON_ESCAPES, escape_lines
 
 @click.command(cls=Command)
 @click.argument("task_id", callback=not_empty)
-@click.option(
-    "-t", "--task", metavar="NAME", shell_complete=complete_tasks, help="Name of the task, for those that keep results elsewhere."
-)
-@click.option("--timeout", type=Number(min=0), metavar="SECONDS", help="Give up after this time; 0 does not wait.")
+@click.option("-t", "--task", metavar="NAME", shell_complete=complete_tasks, help="The task's name, if it has a result store of its own.")
+@click.option("--timeout", type=Number(min=0), metavar="SECONDS", help="Give up after so many seconds; 0 does not wait.")
 @click.option("--traceback", is_flag=True, help="Print the traceback of a failure.")
 @json_option
 @click.pass_context

@@ -11,11 +11,11 @@ from umbel.cli.output import Output
 
 @click.command(cls=Command)
 @click.argument("word", required=False)
-@click.option("--all", "everything", is_flag=True, help="Those with their default value too.")
+@click.option("--all", "everything", is_flag=True, help="Also those that have their default value.")
 @json_option
 @click.pass_context
 def command(context: click.Context, word: str | None, everything: bool, as_json: bool) -> None:
-    """Show the settings that were given, or, with WORD, all whose name or meaning has it.
+    """Show the settings that were given; with WORD, all that have it in their name or meaning.
 
     Passwords and keys are masked.
     """

@@ -64,29 +64,27 @@ def _accepted(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], 
 _QUEUES = (
     queues_option(text="Consume from these, e.g. -Q fast,slow."),
     queues_option("-X", "--exclude-queues", text="Consume from all but these."),
-    click.option("--purge", "--discard", is_flag=True, help="Drop what waits in the queues first. There is no undo."),
+    click.option("--purge", "--discard", is_flag=True, help="First drop the messages that wait in these queues. There is no undo."),
     click.option("-I", "--include", multiple=True, callback=names_list, metavar="MODULES", help="Import these modules too."),
 )
 _POOL = (
-    click.option(
-        "-c", "--concurrency", type=WholeNumber(1, 10_000), metavar="N", help="Tasks at a time. Default: the number of processors."
-    ),
+    click.option("-c", "--concurrency", type=WholeNumber(1, 10_000), metavar="N", help="Tasks at a time. Default: one for each processor."),
     click.option(
         "-P",
         "--pool",
         metavar="NAME",
         shell_complete=one_of(*_POOLS),
-        help="prefork: child processes (the default); solo: this process, fit for a debugger.",
+        help="prefork: in child processes (the default); solo: in this process, for a debugger.",
     ),
     click.option("-O", "--optimization", type=click.Choice(["default", "fair"]), hidden=True),
     click.option(
         "--prefetch-multiplier",
         type=WholeNumber(min=0),
         metavar="N",
-        help="Messages held per slot. Default: as the task rate demands; 0 is no limit.",
+        help="Messages to hold for each slot; 0: no limit. Default: as the rate of tasks demands.",
     ),
-    click.option("--disable-prefetch", is_flag=True, help="Hold a message only for a free slot."),
-    click.option("--time-limit", type=_SECONDS, metavar="SECONDS", help="End a task that runs longer."),
+    click.option("--disable-prefetch", is_flag=True, help="Hold no message without a free slot for it."),
+    click.option("--time-limit", type=_SECONDS, metavar="SECONDS", help="End a task that runs longer; its child is killed."),
     click.option("--soft-time-limit", type=_SECONDS, metavar="SECONDS", help="Raise SoftTimeLimitExceeded in a task that runs longer."),
     click.option(
         "--max-tasks-per-child", "--maxtasksperchild", type=_AT_LEAST_ONE, metavar="N", help="Replace a child after this many tasks."
@@ -100,7 +98,7 @@ _POOL = (
     ),
 )
 _PROCESS = (
-    click.option("-n", "--hostname", metavar="NAME", help="Name of this worker: %h host, %n its first part, %d its domain."),
+    click.option("-n", "--hostname", metavar="NAME", help="Name of this worker. %h: host; %n: its first part; %d: its domain."),
     click.option(
         "-l",
         "--loglevel",
@@ -108,14 +106,16 @@ _PROCESS = (
         callback=_level,
         metavar="LEVEL",
         shell_complete=one_of("debug", "info", "warning", "error", "critical"),
-        help="debug, info, warning, error or critical.",
+        help="debug, info, warning (the default), error or critical.",
     ),
-    click.option("-f", "--logfile", metavar="FILE", help="Log to this file; %n is the worker's name, %h the host."),
-    click.option("--pidfile", "pid_path", metavar="FILE", help="Write the process id here; refuse to start if its owner runs."),
+    click.option("-f", "--logfile", metavar="FILE", help="Log to this file. %n: the worker's name; %h: host."),
+    click.option(
+        "--pidfile", "pid_path", metavar="FILE", help="Write the process id to this file; do not start if another worker holds it."
+    ),
     click.option("-D", "--detach", is_flag=True, help="Run in the background."),
     click.option("--uid", metavar="USER", help="Run as this user."),
     click.option("--gid", metavar="GROUP", help="Run as this group."),
-    click.option("--umask", metavar="OCTAL", help="Mask of new files."),
+    click.option("--umask", metavar="OCTAL", help="Permissions that new files do not get, e.g. 022."),
 )
 _LATER_OPTIONS = (
     _accepted("-E", "--task-events", "--events", is_flag=True),
@@ -144,7 +144,16 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ("umbel -A tasks worker -l info -Q fast,slow -c 4", "two queues, four at a time"),
         ("umbel -A tasks worker -- task_acks_late=false", "any setting, after --"),
     ),
-)
+    sections={
+        "Queues": ("queues", "exclude_queues", "purge"),
+        "Tasks": ("include", "time_limit", "soft_time_limit"),
+        "Pool": (
+            "concurrency", "pool", "prefetch_multiplier", "disable_prefetch", "max_tasks_per_child", "max_memory_per_child",
+        ),
+        "Log": ("loglevel", "logfile"),
+        "Process": ("hostname", "pid_path", "detach", "uid", "gid", "umask"),
+    },
+)  # fmt: skip
 @_worker_options
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED, metavar="[-- SETTING=VALUE...]")
 @click.pass_context
