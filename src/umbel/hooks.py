@@ -147,7 +147,7 @@ class Signal:
             try:
                 response = receiver(signal=self, sender=sender, **named)
             except Exception as error:
-                logger.exception("Signal %s: the receiver %r raised", self.name, receiver)
+                logger.exception("Signal %s: the receiver %r raised; the others are called", self.name, receiver)
                 response = error
             responses.append((receiver, response))
         return responses

@@ -53,6 +53,13 @@ def test_links_lead_somewhere(page):
     assert not [link for link in links if not (page.parent / link).exists()]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_files_that_are_named_exist(page):
+    words = re.findall(r"`([\w/]+\.py)(?:::[\w:]+)?`", page.read_text(encoding="utf-8"))
+    there = [path.as_posix() for folder in ("src", "tests", "scripts", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py")]
+    assert not [word for word in words if not any(path.endswith(f"/{word}") for path in there)]
+
+
 def test_the_settings_page_is_current():
     from umbel.app.config.reference import page
 

@@ -33,3 +33,9 @@ def test_worker_services(tmp_path):
             worker.kill()
     assert worker.returncode == 0, log.decode()
     assert not (tmp_path / "alive").exists()
+
+
+def test_embedding(tmp_path):
+    (tmp_path / "program.py").write_text(sample("embedding.md"))
+    ran = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.stdout, ran.returncode) == ("72\n", 0), ran.stderr

@@ -43,7 +43,7 @@ class _Hooks:
                 try:
                     function(owner)
                 except Exception:  # the next one must be called too
-                    logger.exception("%s failed", function.__qualname__)
+                    logger.exception("%s failed; the hooks after it are called", function.__qualname__)
 
 
 _FORKED: Final = _Hooks()

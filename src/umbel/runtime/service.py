@@ -134,9 +134,13 @@ class ServiceGroup:
             try:
                 await service.stop()
             except TimeoutError:
-                logger.error("%s has not ended within %g s and is left as it is", service.name, service.stop_timeout or 0)
+                logger.error(
+                    "%s has not ended within %g s and is left as it is; the services below it are stopped",
+                    service.name,
+                    service.stop_timeout or 0,
+                )
             except Exception:
-                logger.exception("%s could not be stopped in order", service.name)
+                logger.exception("%s raised when it was stopped; the services below it are stopped all the same", service.name)
 
     def _die(self, service: Service, error: BaseException) -> None:
         _log_death(service, error)

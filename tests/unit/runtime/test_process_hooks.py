@@ -60,7 +60,7 @@ def test_one_that_fails_is_logged_and_the_next_is_called(caplog):
     hooks.run()
     assert calls == ["second", "first"]
     (line,) = caplog.records
-    assert line.getMessage() == "Resident.act failed"
+    assert line.getMessage() == "Resident.act failed; the hooks after it are called"
     assert str(line.exc_info[1]) == "gone wrong"
 
 

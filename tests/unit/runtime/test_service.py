@@ -66,7 +66,7 @@ def test_when_one_cannot_begin_those_before_it_stop_and_it_releases_what_it_has(
         assert calls == ["begin a", "begin b", "end b", "end a"]
 
     asyncio.run(story())
-    assert "b could not be stopped in order" in caplog.text
+    assert "b raised when it was stopped" in caplog.text
 
 
 def test_one_that_does_not_end_does_not_keep_the_others(caplog):

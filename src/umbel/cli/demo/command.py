@@ -1,4 +1,4 @@
-"""``umbel demo``: start a worker, have it draw, hurt it, and show that nothing is lost."""
+"""``umbel demo``: start a worker, have it draw, kill one of its processes, and show that nothing is lost."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Conclusion:
         if broken is not None:
             verdict, reason = Verdict.DEAD, getattr(broken, "reason", DeadReason.UNROUTABLE)
             detail = f"it has succeeded, but what follows it cannot be sent: {type(broken).__name__}: {broken}"
-            logger.error("Task %s[%s]: %s", resolved.name, request.id, detail)
+            logger.error("Task %s[%s]: %s; its message becomes a dead letter", resolved.name, request.id, detail)
         return Execution(number, request.id or "", resolved.name, states.SUCCESS, verdict, started, runtime, effects, reason, detail)
 
     def raised(self, prepared: Prepared, error: Exception, started: float, runtime: float) -> Execution:
