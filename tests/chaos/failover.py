@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from chaos.arena import Arena, Outcome
+from chaos.scenario import Arena, Outcome
 from chaos.sentinels import PrivateSentinel
 from system.stage import Place
 

@@ -20,24 +20,24 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from chaos import (
-    breaking,
-    cutting,
-    delaying,
-    ending,
-    failing,
+    broker_restarts,
+    clock_jumps,
+    connection_cuts,
+    delayed_tasks,
+    event_loops,
     failover,
-    fairness,
-    freezing,
-    jumping,
-    killing,
-    leasing,
-    leaving,
-    looping,
-    orphaning,
-    refusing,
-    restarting,
+    failpoint_cases,
+    fair_slots,
+    frozen_workers,
+    killed_starts,
+    long_leases,
+    network_faults,
+    process_ends,
+    process_kills,
+    refused_writes,
+    worker_kills,
 )
-from chaos.arena import Outcome, Site, private_site
+from chaos.scenario import Outcome, Site, private_site
 
 Scenario = Callable[[Site, argparse.Namespace], Outcome]
 
@@ -47,26 +47,26 @@ LEASES = ("redis", "sqlite")
 
 #: name → (brokers, what runs). ``given.full`` is the length at which figures are reported.
 SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
-    "kill": (ALL, lambda site, given: killing.run(site, seed=given.seed, **({} if given.full else {"tasks": 1500, "kills": 5}))),
-    "restart": (SERVERS, lambda site, given: restarting.run(site, seed=given.seed, restarts=5 if given.full else 1)),
-    "lease": (LEASES, lambda site, given: leasing.run(site, celery=_mixed(site, given), long=20.0 if given.full else 8.0)),
-    "eta": (ALL, lambda site, given: delaying.run(site, far=100_000 if given.full else 5000)),
-    "fair": (ALL, lambda site, _: fairness.run(site)),
-    "cuts": (SERVERS, lambda site, given: cutting.run(site, step=1 if given.full else 25)),
-    "network": (SERVERS, lambda site, _: breaking.run(site)),
-    "mute": (SERVERS, lambda site, given: breaking.mute(site, rounds=3 if given.full else 1)),
-    "flush": (("redis",), lambda site, _: breaking.flush(site)),
+    "kill": (ALL, lambda site, given: worker_kills.run(site, seed=given.seed, **({} if given.full else {"tasks": 1500, "kills": 5}))),
+    "restart": (SERVERS, lambda site, given: broker_restarts.run(site, seed=given.seed, restarts=5 if given.full else 1)),
+    "lease": (LEASES, lambda site, given: long_leases.run(site, celery=_mixed(site, given), long=20.0 if given.full else 8.0)),
+    "eta": (ALL, lambda site, given: delayed_tasks.run(site, far=100_000 if given.full else 5000)),
+    "fair": (ALL, lambda site, _: fair_slots.run(site)),
+    "cuts": (SERVERS, lambda site, given: connection_cuts.run(site, step=1 if given.full else 25)),
+    "network": (SERVERS, lambda site, _: network_faults.run(site)),
+    "mute": (SERVERS, lambda site, given: network_faults.mute(site, rounds=3 if given.full else 1)),
+    "flush": (("redis",), lambda site, _: network_faults.flush(site)),
     "failover": (("redis",), lambda *_: failover.run()),  # on servers of its own
-    "misconf": (("redis",), lambda site, _: refusing.misconf(site)),
-    "full": (("sqlite",), lambda site, _: refusing.full(site)),
-    "jumps": (ALL, lambda site, _: jumping.run(site)),
-    "freeze": (LEASES, lambda site, given: freezing.run(site, rounds=3 if given.full else 1)),
-    "orphans": (ALL, lambda site, given: orphaning.orphans(site, rounds=5 if given.full else 2)),
-    "children": (ALL, lambda site, given: orphaning.children(site, kills=30 if given.full else 8)),
-    "ends": (ALL, lambda site, given: ending.run(site, processes=100 if given.full else 20)),
-    "leaving": (("sqlite",), lambda site, given: leaving.run(site, seed=given.seed, kills=200 if given.full else 10)),
-    "loop": (SERVERS, lambda site, _: looping.run(site)),
-    "failpoints": (ALL, lambda site, _: failing.run_all(site)),
+    "misconf": (("redis",), lambda site, _: refused_writes.misconf(site)),
+    "full": (("sqlite",), lambda site, _: refused_writes.full(site)),
+    "jumps": (ALL, lambda site, _: clock_jumps.run(site)),
+    "freeze": (LEASES, lambda site, given: frozen_workers.run(site, rounds=3 if given.full else 1)),
+    "orphans": (ALL, lambda site, given: process_kills.orphans(site, rounds=5 if given.full else 2)),
+    "children": (ALL, lambda site, given: process_kills.children(site, kills=30 if given.full else 8)),
+    "ends": (ALL, lambda site, given: process_ends.run(site, processes=100 if given.full else 20)),
+    "leaving": (("sqlite",), lambda site, given: killed_starts.run(site, seed=given.seed, kills=200 if given.full else 10)),
+    "loop": (SERVERS, lambda site, _: event_loops.run(site)),
+    "failpoints": (ALL, lambda site, _: failpoint_cases.run_all(site)),
 }
 #: What a run without arguments leaves out: the suite has it.
 LONG = ("network", "mute", "failpoints")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos import failing
+from chaos import failpoint_cases
 from chaos.servers import PrivateRedis
 from system.stage import Place
 from umbel.runtime.failpoints import SITES
@@ -42,11 +42,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", BROKERS, indirect=True)
-@pytest.mark.parametrize("case", failing.CASES, ids=str)
+@pytest.mark.parametrize("case", failpoint_cases.CASES, ids=str)
 def test_nothing_is_lost(place, case):
-    outcome = failing.run(place, case)
+    outcome = failpoint_cases.run(place, case)
     assert outcome.good, outcome.text()
 
 
 def test_every_site_is_tried():
-    assert {case.site for case in failing.CASES} == SITES
+    assert {case.site for case in failpoint_cases.CASES} == SITES

@@ -9,7 +9,7 @@ import threading
 import pytest
 import redis
 
-from chaos import looping
+from chaos import event_loops
 from umbel import Umbel
 from umbel.brokers.topology import Queue
 from umbel.errors import OperationalError
@@ -79,7 +79,7 @@ async def stand(app, situation, args=(), calls=20):
 
 
 @brokers
-@pytest.mark.parametrize("situation", [looping.silent, looping.frozen, looping.locked])
+@pytest.mark.parametrize("situation", [event_loops.silent, event_loops.frozen, event_loops.locked])
 def test_the_loop_goes_on_while_the_broker_takes_nothing(make, line, situation):
     app = make(line.url)
     asyncio.run(stand(app, situation(app, line)))
@@ -88,7 +88,7 @@ def test_the_loop_goes_on_while_the_broker_takes_nothing(make, line, situation):
 @brokers
 def test_the_loop_goes_on_while_a_large_message_is_half_written(make, line):
     app = make(line.url)
-    asyncio.run(stand(app, looping.frozen(app, line), (looping.LARGE,), calls=1))
+    asyncio.run(stand(app, event_loops.frozen(app, line), (event_loops.LARGE,), calls=1))
 
 
 @pytest.mark.rabbitmq
@@ -133,7 +133,7 @@ def test_a_call_that_was_given_up_opens_no_connection_after_the_app_was_closed(m
 
     async def give_up():
         await job.adelay()
-        with looping.locked(app, line):
+        with event_loops.locked(app, line):
             sent = asyncio.create_task(job.adelay())
             await asyncio.to_thread(int)
             sent.cancel()

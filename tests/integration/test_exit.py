@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from chaos import ending
+from chaos import process_ends
 from umbel import Umbel
 
 from .broken_line import Line
@@ -67,5 +67,5 @@ def test_what_is_unconfirmed_is_waited_for_once_and_told_in_one_line(request, un
 @pytest.mark.parametrize("way", ["app dropped", "os._exit", "exec", "SIGTERM", "Process", "Pool"])
 @pytest.mark.parametrize("broker", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("rabbitmq", "redis")])
 def test_whoever_ends_has_sent_what_was_accepted(request, broker, way):
-    returned, found = ending.play(request.getfixturevalue(f"{broker}_url"), way, 8, 60)
+    returned, found = process_ends.play(request.getfixturevalue(f"{broker}_url"), way, 8, 60)
     assert (returned, found) == (480, 480)

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from chaos import fuzzing
+from chaos import fuzz
 from umbel.errors import ProtocolError
 from umbel.wire.amqp.connection import State
 from umbel.wire.redis.resp import Parser
@@ -26,14 +26,14 @@ TIMEOUT = 24 * 3600 if "UMBEL_FUZZ" in os.environ else 120
 @pytest.mark.timeout(TIMEOUT)
 @pytest.mark.parametrize("state", [State.OPEN, State.AWAITING_START], ids=lambda state: state.name)
 def test_amqp(state):
-    tried, refused = fuzzing.fuzz(fuzzing.amqp_corpus(), fuzzing.feed_amqp(state), ROUNDS, SEED, SECONDS)
+    tried, refused = fuzz.fuzz(fuzz.amqp_corpus(), fuzz.feed_amqp(state), ROUNDS, SEED, SECONDS)
     assert tried >= ROUNDS // 4, f"only {tried} in {SECONDS} s"
     assert 0 < refused < tried
 
 
 @pytest.mark.timeout(TIMEOUT)
 def test_resp():
-    tried, refused = fuzzing.fuzz(fuzzing.resp_corpus(), fuzzing.feed_resp, ROUNDS, SEED, SECONDS)
+    tried, refused = fuzz.fuzz(fuzz.resp_corpus(), fuzz.feed_resp, ROUNDS, SEED, SECONDS)
     assert tried >= ROUNDS // 4, f"only {tried} in {SECONDS} s"
     assert 0 < refused < tried
 
@@ -46,7 +46,7 @@ def test_resp_without_measure_is_refused_before_it_is_held(data):
 
 def test_amqp_method_that_nobody_may_send():
     """Found by a million inputs: the deprecated basic.recover-async made pamqp warn."""
-    core = fuzzing.feed_amqp(State.OPEN)
+    core = fuzz.feed_amqp(State.OPEN)
     with pytest.raises(ProtocolError, match=r"60\.100"):
         core([b"\x01\x00\x01\x00\x00\x00\x05\x00<\x00d\x00\xce"])
 
@@ -76,10 +76,10 @@ def test_resp_in_linear_time(make):
 
 
 def test_amqp_in_linear_time():
-    feed = fuzzing.feed_amqp(State.OPEN)
+    feed = fuzz.feed_amqp(State.OPEN)
 
     def slices(count):
-        stream = fuzzing.amqp_corpus()[0] * count
+        stream = fuzz.amqp_corpus()[0] * count
         return [stream[at : at + 16] for at in range(0, len(stream), 16)]
 
     small = min(processor_time(lambda: feed(slices(200))) for _ in range(3))

@@ -13,7 +13,7 @@ import time
 from umbel import Umbel
 
 broker, queue, calls, folder = os.environ["UMBEL_ENDS"].split(" ")
-app = Umbel("ending_wsgi", broker=broker, task_default_queue=queue)
+app = Umbel("process_ends_wsgi", broker=broker, task_default_queue=queue)
 
 
 @app.task

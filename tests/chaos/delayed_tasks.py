@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from chaos.arena import Arena, Outcome, Site
 from chaos.ledger import quantile
+from chaos.scenario import Arena, Outcome, Site
 from chaos.servers import PrivateRabbit
 from system.processes import eventually, proportional_memory
 

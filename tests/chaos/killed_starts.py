@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from chaos.arena import Arena, Outcome, Site
+from chaos.scenario import Arena, Outcome, Site
 from system.processes import named_shared_memory
 
 #: Seconds from the start of a worker to its death; most are ready by then.

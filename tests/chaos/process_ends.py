@@ -7,12 +7,12 @@ import sys
 import uuid
 from pathlib import Path
 
-from chaos import ending_servers
-from chaos.arena import Outcome, Site
+from chaos import process_ends_servers
+from chaos.scenario import Outcome, Site
 from system.processes import eventually
 from umbel import Umbel
 
-PROGRAM = Path(__file__).with_name("ending_program.py")
+PROGRAM = Path(__file__).with_name("process_ends_program.py")
 WAYS = (
     "exit of the program",
     "app dropped",
@@ -31,10 +31,10 @@ def run(site: Site, *, processes: int = 100, calls: int = 100) -> Outcome:
     for way in WAYS:
         returned, found = play(site.place.broker, way, processes, calls)
         outcome.none(f"lost by {way}", returned - found)
-    for tool in ending_servers.missing():
+    for tool in process_ends_servers.missing():
         outcome.check(f"{tool} played", "it is not installed: pip install umbel[dev]", "it is", good=False)
-    for way in ending_servers.WAYS:
-        if way.split(" ")[0] not in ending_servers.missing():
+    for way in process_ends_servers.WAYS:
+        if way.split(" ")[0] not in process_ends_servers.missing():
             lost, doubled, complaints = serve(site.place.broker, way, processes * calls, rounds=max(processes // 5, 2))
             outcome.none(f"lost by {way}", lost)
             outcome.none(f"doubled by {way}", doubled)
@@ -45,9 +45,9 @@ def run(site: Site, *, processes: int = 100, calls: int = 100) -> Outcome:
 def serve(broker: str, way: str, calls: int, *, rounds: int) -> tuple[set[str], int, list[str]]:
     """Which calls returned and have no message; how many messages are there twice; and lines of the log that should not be there."""
     queue = f"ends-{uuid.uuid4().hex[:10]}"
-    returned, complaints = ending_servers.play(broker, queue, way, calls, rounds=rounds)
+    returned, complaints = process_ends_servers.play(broker, queue, way, calls, rounds=rounds)
     assert len(returned) >= calls
-    found, doubled = ending_servers.found(broker, queue, returned)
+    found, doubled = process_ends_servers.found(broker, queue, returned)
     return returned - found, doubled, complaints
 
 

@@ -6,9 +6,9 @@ import threading
 import time
 from dataclasses import replace
 
-from chaos.arena import Arena, Outcome, Site, in_background
+from chaos.broker_restarts import _publish, _resumption
 from chaos.proxy import Proxy, Rules
-from chaos.restarting import _publish, _resumption
+from chaos.scenario import Arena, Outcome, Site, in_background
 from chaos.servers import PrivateRedis
 
 

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 
-from chaos.arena import Arena, Outcome, Site, in_background
+from chaos.scenario import Arena, Outcome, Site, in_background
 
 #: Tasks that are published, however slow the machine is.
 _LEAST = 100

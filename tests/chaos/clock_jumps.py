@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from chaos.arena import Arena, Outcome, Site
+from chaos.scenario import Arena, Outcome, Site
 from chaos.servers import PrivateRabbit
 from system.processes import TESTS, eventually
 

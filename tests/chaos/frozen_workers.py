@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 
-from chaos.arena import Arena, Outcome, Site
+from chaos.scenario import Arena, Outcome, Site
 from system.processes import eventually
 from umbel.brokers.base import DEAD_SUFFIX
 

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from chaos.arena import Arena, Outcome, Site
+from chaos.scenario import Arena, Outcome, Site
 from system.processes import WorkerProcess, eventually
 
 

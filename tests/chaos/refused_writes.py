@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from chaos.arena import Arena, Outcome, Site
+from chaos.scenario import Arena, Outcome, Site
 from system.processes import WorkerProcess, eventually
 from umbel.errors import OperationalError
 

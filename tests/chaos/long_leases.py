@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from chaos.arena import Arena, Outcome, Site
+from chaos.scenario import Arena, Outcome, Site
 
 
 def run(site: Site, *, celery: str | os.PathLike[str] | None = None, long: float = 20.0) -> Outcome:

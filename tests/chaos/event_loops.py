@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from chaos.arena import Outcome, Site
+from chaos.scenario import Outcome, Site
 from chaos.servers import PrivateRabbit
 from integration.broken_line import Line
 from umbel import Umbel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from chaos.arena import Arena, Outcome, Site, in_background
+from chaos.scenario import Arena, Outcome, Site, in_background
 from system.processes import WorkerProcess
 
 SLOTS = 4

@@ -11,8 +11,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from chaos.arena import Arena, Outcome, Site
 from chaos.ledger import Report
+from chaos.scenario import Arena, Outcome, Site
 from system import poisons
 from system.processes import TESTS, eventually
 from system.stage import Place

@@ -44,12 +44,12 @@ def _command(tool: str, end: str, port: int, loaded: str, requests: int | None) 
     if tool == "gunicorn":
         options = ["--workers", "2", "--bind", address, "--log-level", "error", "--graceful-timeout", "5", "--no-control-socket"]
         options += [*(["--preload"] if early else []), *(["--max-requests", str(requests)] if requests else [])]
-        return [sys.executable, "-m", "gunicorn", *options, "chaos.ending_wsgi:application"]
+        return [sys.executable, "-m", "gunicorn", *options, "chaos.process_ends_wsgi:application"]
     # In a virtual environment PyPI's pyuwsgi starts again with the wrong interpreter, unless it is named.
     options = ["--master", "--processes", "2", "--http-socket", address, "--disable-logging", "--need-app", "--binary-path", sys.executable]
     options += ["--die-on-term"] if end == "SIGTERM" else []  # else it reloads at SIGTERM, and at SIGQUIT with this option
     options += [*([] if early else ["--lazy-apps", "--enable-threads"]), *(["--max-requests", str(requests)] if requests else [])]
-    options += ["--worker-reload-mercy", "10", "--wsgi", "chaos.ending_wsgi"]
+    options += ["--worker-reload-mercy", "10", "--wsgi", "chaos.process_ends_wsgi"]
     return [str(Path(sys.executable).with_name("uwsgi")), *options]
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 import uuid
 
-from chaos.arena import Arena, Outcome, Site
 from chaos.proxy import Direction, Proxy, Rules
+from chaos.scenario import Arena, Outcome, Site
 from system.workload import make_app
 from umbel.errors import OperationalError
 

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from chaos.arena import Arena, Outcome, Site
+from chaos.scenario import Arena, Outcome, Site
 from system.processes import open_gate
 
 
