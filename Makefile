@@ -37,7 +37,7 @@ check: $(READY)
 	@$(BIN)/python scripts/check.py --static
 
 format: $(READY)
-	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+	@$(BIN)/ruff check --quiet --select I --fix . ; $(BIN)/ruff format .
 
 bench: $(READY)
 	@$(BIN)/python benchmarks/run.py $(ARGS)
