@@ -1,4 +1,4 @@
-"""What an app says of results: handles of tasks by their ids, and the classes of groups and sets that belong to it."""
+"""Handles of an app's tasks by their ids, and the classes of groups and sets of results that belong to it."""
 
 from __future__ import annotations
 
