@@ -154,7 +154,7 @@ def test_the_message_is_celerys(broker, name):
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_what_celery_cannot_encode_we_cannot_either(name):
+def test_values_that_celery_cannot_encode_raise_here_too(name):
     assert "EncodeError" in captures.published("redis")[name].error
     with pytest.raises(EncodeError):
         v2.body((ERRORS[name],), {})

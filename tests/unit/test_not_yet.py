@@ -38,14 +38,14 @@ def test_attributes_that_come_later(app):
     assert pickle.loads(pickle.dumps(app.AsyncResult("x"))).id == "x"
 
 
-def test_what_stands_elsewhere_is_named(app):
+def test_names_that_are_elsewhere_say_where(app):
     for name, instead in not_yet.APP_ELSEWHERE.items():
         with pytest.raises(AttributeError) as caught:
             getattr(app, name)
         assert str(caught.value) == f"the app has no {name}: use {instead}"
 
 
-def test_what_a_property_raises_is_not_hidden(app):
+def test_errors_of_a_property_are_not_hidden(app):
     class Task(umbel.Task):
         @property
         def client(self):

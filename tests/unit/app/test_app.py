@@ -138,7 +138,7 @@ def test_close_lets_go_and_the_app_works_again(make):
         assert other.oid == other.oid
 
 
-def test_what_was_declared_before_a_close_is_declared_again(make):
+def test_declarations_are_made_again_after_a_close(make):
     app = make("x", broker="memory:///declared-again")  # a broker that goes with its last app
     job = app.task(lambda: 1)
     job.delay()
@@ -147,7 +147,7 @@ def test_what_was_declared_before_a_close_is_declared_again(make):
     assert app.control.purge() == 1
 
 
-def test_what_is_sent_after_a_close_is_still_known_to_the_store(make, tmp_path):
+def test_calls_after_a_close_are_still_recorded(make, tmp_path):
     app = make("x", broker=f"sqlite:///{tmp_path}/queues.db", task_store_queued=True)
     job = app.task(lambda: 1)
     assert job.delay().state == "PENDING"
@@ -253,7 +253,7 @@ def test_parts_of_the_url_can_be_replaced():
         ("redis://r/1", "amqp://h", "redis://r/1"),
     ],
 )
-def test_where_results_go(given, broker_url, expected):
+def test_url_of_the_result_store(given, broker_url, expected):
     assert connections.store_url(Settings({"result_backend": given}, environ={}), [broker_url]) == expected
 
 

@@ -97,7 +97,7 @@ def test_calls_with_the_same_options_are_planned_once(app, add, monkeypatch):
     assert sent(app)[0].properties["priority"] == 7
 
 
-def test_what_is_wrong_with_an_option_is_said_on_the_short_way_too(app, add):
+def test_wrong_options_raise_on_the_fast_path_too(app, add):
     app.conf.task_create_missing_queues = False
     for _ in range(2):
         with pytest.raises(QueueNotFound):
@@ -214,7 +214,7 @@ def test_precedence_of_destinations(app):
     assert where(*sent(app)) == ("route", 4)
 
 
-def test_who_names_a_queue_means_it(app, add):
+def test_a_named_queue_outranks_other_exchanges(app, add):
     app.conf.task_routes = {"proj.add": {"exchange": "elsewhere", "routing_key": "key"}}
     add.apply_async((1,), queue="here")
     assert (sent(app)[1].exchange, sent(app)[1].routing_key) == ("", "here")
@@ -303,7 +303,7 @@ def test_checking_can_be_turned_off(app):
     assert FakeApp(strict_typing=False).task(lambda x: x).delay()
 
 
-def test_what_json_cannot_hold_is_an_error_here(app, add):
+def test_arguments_that_json_cannot_hold_raise(app, add):
     with pytest.raises(EncodeError):
         add.delay({1, 2})
 
@@ -450,7 +450,7 @@ def test_adelay_raises_when_the_broker_did_not_take_it(app, add, blocking):
 
 
 @pytest.mark.parametrize(("setting", "value"), [("task_compression", "gzip"), ("task_inherit_parent_priority", True)])
-def test_that_calls_have_nothing_in_common_is_found_out_once(app, add, setting, value, monkeypatch):
+def test_calls_without_common_parts_are_recognised_once(app, add, setting, value, monkeypatch):
     plans = []
     monkeypatch.setattr(app.outbox, "plan", lambda *given, plan=app.outbox.plan: plans.append(plan(*given)) or plans[-1])
     app.conf[setting] = value
@@ -503,7 +503,7 @@ def test_a_call_may_say_how_often_to_try_again(app, add):
 
 
 @pytest.mark.parametrize("send", ["delay", "apply_async", "delay_many", "send_task"])
-def test_what_is_larger_than_workers_take_is_refused(app, add, send):
+def test_bodies_larger_than_workers_take_are_refused(app, add, send):
     app.conf.message_max_body = 200
     calls = {
         "delay": add.delay,

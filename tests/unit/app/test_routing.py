@@ -83,7 +83,7 @@ def test_objects_with_kombu_s_attributes():
 
 
 @pytest.mark.parametrize("given", [[3], {"q": 3}, [object()]])
-def test_what_is_no_queue(given):
+def test_wrong_queues(given):
     with pytest.raises(ImproperlyConfigured, match="task_queues"):
         queues(given)
 
@@ -122,7 +122,7 @@ def test_selecting():
         (types.SimpleNamespace(route_for_task=lambda name, args, kwargs: {"queue": "old"}), "old"),
     ],
 )
-def test_where_routes_lead(routes, queue):
+def test_destinations_of_routes(routes, queue):
     route = router(routes).lookup("proj.add", (1,), {}, {})
     assert (route or {}).get("queue") == queue
 
@@ -142,7 +142,7 @@ def test_functions_make_routing_dynamic():
 
 
 @pytest.mark.parametrize("routes", [3, {"a": 3}, {3: "a"}, [3]])
-def test_what_is_no_route(routes):
+def test_wrong_routes(routes):
     with pytest.raises(ImproperlyConfigured, match="task_routes"):
         compile_routes(routes)
 

@@ -362,7 +362,7 @@ def test_a_number_out_of_its_range_is_refused_by_the_settings_name(name, value, 
         settings(arguments={name: value})
 
 
-def test_what_celery_takes_for_no_limit_is_taken():
+def test_celerys_values_for_no_limit_are_taken():
     conf = settings(arguments={"worker_concurrency": 0, "task_time_limit": 0, "result_expires": 0, "broker_heartbeat": 0})
     assert (conf.worker_concurrency, conf.task_time_limit, conf.result_expires) == (0, 0, 0)
 

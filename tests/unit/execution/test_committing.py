@@ -47,19 +47,19 @@ def test_all_are_stored_first_then_each_publishes_and_calls():
     assert [each.effects for each in done] == [(), ()]
 
 
-def test_what_has_no_effects_is_done_as_it_is():
+def test_executions_without_effects_are_done_as_they_are():
     one = execution("a")
     assert commit(EffectSink(), one) == [one]
 
 
-def test_what_a_task_has_sent_itself_is_confirmed():
+def test_messages_a_task_has_sent_itself_are_confirmed():
     sink = EffectSink()
     (one,) = commit(sink, execution("a", has_sent=True))
     assert sink.seen == [("publish", [])]
     assert not one.has_sent
 
 
-def test_what_could_not_be_published_is_reported_with_its_new_verdict():
+def test_failed_publications_are_reported_with_a_new_verdict():
     _, refused = commit(EffectSink(refuses={"b"}), execution("a", Publish("m", None)), execution("b", Publish("m", None)))
     assert (refused.verdict, refused.reason) == (Verdict.DEAD, "refused")
 

@@ -416,7 +416,7 @@ def test_a_chord_that_the_store_cannot_count_is_a_dead_letter_before_it_runs(app
     assert record(app).result["exc_type"] == "UnsupportedWorkflow"
 
 
-def test_what_follows_a_success_and_cannot_be_sent_leaves_it_a_success(app, caplog):
+def test_successors_that_cannot_be_sent_leave_a_success(app, caplog):
     app.task(name="proj.job")(lambda: 5)
     app.send_task("proj.job", link=[{**SIGNATURE, "options": {"queue": "q", "eta": "soon"}}])
     execution = app.run()
@@ -745,7 +745,7 @@ def no_collector():
 
 @pytest.mark.parametrize("body", [fails, fails_later, fails_wrapped, ignores, rejects, retries])
 @pytest.mark.parametrize("options", [{}, {"autoretry_for": (ValueError,)}, {"handled": True}])
-def test_what_a_failed_task_held_is_freed_at_once(app, body, options):
+def test_objects_of_a_failed_task_are_freed_at_once(app, body, options):
     held, seen = [], []
 
     class Handling(Task):
@@ -778,7 +778,7 @@ def test_what_a_failed_task_held_is_freed_at_once(app, body, options):
 
 
 @pytest.mark.parametrize("options", [{}, {"exc": ValueError("x")}, {"headers": {"x": 1}, "eta": "no time"}])
-def test_what_a_task_held_that_asks_for_another_attempt_is_freed_at_once(app, options):
+def test_objects_of_a_retried_task_are_freed_at_once(app, options):
     held = []
 
     @app.task(bind=True)

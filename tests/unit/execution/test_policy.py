@@ -40,7 +40,7 @@ def test_one_setting_for_failure_and_timeout():
     assert (one.acks_on_failure, one.acks_on_timeout) == (False, True)
 
 
-def test_what_is_acknowledged_early_is_not_redelivered():
+def test_tasks_acknowledged_early_are_not_redelivered():
     assert not policy(acks_late=False).reject_on_worker_lost
 
 

@@ -16,7 +16,7 @@ def request_():
     return Request(None, "x", [1], {}, FIELDS, embed, properties, ("ex", "key", True), "w1@host")
 
 
-def test_what_a_task_sees(request_):
+def test_attributes_of_a_request(request_):
     assert request_.task == "proj.add"
     assert (request_.retries, request_.root_id, request_.parent_id, request_.group, request_.taskset) == (3, "r", "p", "g", "g")
     assert (request_.time_limit, request_.soft_time_limit) == (10, 5)

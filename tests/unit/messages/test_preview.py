@@ -76,7 +76,7 @@ def test_circles():
     assert preview([shared, shared]) == "[[1], [1]]"
 
 
-def test_what_has_no_repr():
+def test_values_without_a_repr():
     assert preview((1, Broken())) == "(1, <unrepresentable Broken: ValueError>)"
     assert preview((10**5000,)) == "(<unrepresentable int: ValueError>,)"
     assert preview(Liar(a=1)) == "<unrepresentable Liar: RuntimeError>"

@@ -74,7 +74,7 @@ def test_own_headers_do_not_replace_the_protocols():
     assert (rendered.headers["task"], rendered.headers["id"], rendered.headers["stamps"], rendered.headers["own"]) == ("t", "1", {}, 1)
 
 
-def test_what_the_broker_added_is_not_the_users():
+def test_headers_the_broker_added_are_not_the_users():
     headers = {"task": "t", "id": "1", "x-death": [{}], "x-first-death-queue": "q", "x-delivery-count": 1, "redelivered": True, "own": 1}
     headers |= {"x-umbel-attempts": 2, "x-opt-delivery-count": 1}
     assert parse([[], {}, {}], headers).headers == {"own": 1}

@@ -120,7 +120,7 @@ def test_not_a_time(text):
 
 
 @given(st.datetimes(min_value=dt.datetime(1971, 1, 1), max_value=dt.datetime(9990, 1, 1), timezones=st.just(UTC)))
-def test_what_is_written_is_read(when):
+def test_written_times_are_read_again(when):
     assert abs(timestamp(eta_text(when, None, NOW)) - when.timestamp()) < 1e-3
 
 

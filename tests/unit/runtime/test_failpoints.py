@@ -26,7 +26,7 @@ def test_items_are_read():
 
 
 @pytest.mark.parametrize("text", ["nowhere=kill", "before_exec=explode", "before_exec", "before_exec=kill@x", "before_exec=sleep:long"])
-def test_what_is_not_known_is_refused(text):
+def test_unknown_sites_and_actions_are_refused(text):
     with pytest.raises(ImproperlyConfigured, match="UMBEL_FAILPOINTS"):
         parse(text)
 

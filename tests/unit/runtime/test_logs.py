@@ -63,7 +63,7 @@ def test_colour_by_level():
     assert formatter.format(record("x")) == "x"
 
 
-def test_what_a_task_logs_names_the_task():
+def test_lines_of_tasks_name_the_task():
     token = current.request.set(SimpleNamespace(task="shop.add", id="77"))
     try:
         formatter = LineFormatter("%(message)s", task_format="%(task_name)s[%(task_id)s]: %(message)s")

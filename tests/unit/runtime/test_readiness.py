@@ -16,7 +16,7 @@ def pair():
     theirs.close()
 
 
-def test_what_is_asked_for_is_told(pair):
+def test_wait_reports_each_thing_asked_for(pair):
     ours, theirs = pair
     assert wait(ours, 0) == (False, False)
     assert wait(ours, 0, write=True) == (False, True)

@@ -178,7 +178,7 @@ def test_pickled_results_hold_exceptions():
 
 
 @pytest.mark.parametrize("stored", ["text", None, [], {}, {"exc_type": 3}, KeyboardInterrupt(), Awkward])
-def test_what_is_no_failure_at_all(stored):
+def test_records_that_are_no_failure(stored):
     assert type(rebuild(stored)) is Exception
 
 

@@ -34,7 +34,7 @@ values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(te
 
 
 @given(values)
-def test_what_is_written_is_read(value):
+def test_written_values_are_read_again(value):
     assert loads(dumps(value)) == value
 
 
@@ -98,7 +98,7 @@ def circle():
     [{1}, frozenset(), dt.timedelta(1), Color.RED, object(), Own, bytearray(b"x"), {b"k": 1}, range(3), "\ud800", circle(), 10**5000],
     ids=lambda value: type(value).__name__,
 )
-def test_what_json_cannot_hold(value):
+def test_values_that_json_cannot_hold(value):
     with pytest.raises(EncodeError):
         dumps({"k": [value]})
     assert dumps([1]) == "[1]"  # the kept encoder is not spoiled

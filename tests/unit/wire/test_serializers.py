@@ -67,7 +67,7 @@ class Canary:
         ("a\nb\x1b[31m", b"[1]"),
     ],
 )
-def test_what_is_not_accepted_is_not_decoded(content_type, body):
+def test_content_that_is_not_accepted_is_not_decoded(content_type, body):
     with pytest.raises(ContentDisallowed) as raised:
         loads(body, content_type, "utf-8", JSON)
     assert Canary.sung == []

@@ -46,7 +46,7 @@ def test_the_loop_lives_on_between_tasks(loop):
     assert loop.run(which()) is loop
 
 
-def test_what_it_raises_is_raised(loop):
+def test_errors_of_the_coroutine_are_raised(loop):
     async def fail():
         await asyncio.sleep(0)
         raise ValueError("no")

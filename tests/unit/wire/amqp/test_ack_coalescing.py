@@ -21,7 +21,7 @@ def test_a_gap_makes_single_acks():
     assert settling.take() == (6, [])
 
 
-def test_what_was_requeued_is_no_gap_and_never_named():
+def test_requeued_tags_are_no_gap_and_never_named():
     settling = AckCoalescer()
     settling.settled(1)
     settling.acknowledge([2])

@@ -123,7 +123,7 @@ def test_our_own_close():
     [(0, TUNE), (0, OPEN_OK), (1, method(commands.Basic.QosOk)), (0, method(commands.Connection.CloseOk))],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_what_comes_too_early(channel, heard):
+def test_messages_before_the_handshake(channel, heard):
     made = connection()
     with pytest.raises(ProtocolError):
         made.receive_data(render_method(heard, channel))

@@ -135,7 +135,7 @@ def test_any_bytes_only_break_the_protocol(data, seed):
         (frame(1, bytes(5000))[:7], "larger than agreed"),
     ],
 )
-def test_what_breaks_the_protocol(data, named):
+def test_frames_that_break_the_protocol(data, named):
     with pytest.raises(ProtocolError, match=named):
         receiver(frame_max=4096).receive(data)
 

@@ -61,7 +61,7 @@ NAMES = st.text(st.characters(codec="utf-8"), max_size=60)
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=8))
-def test_what_is_rendered_is_parsed(table):
+def test_rendered_tables_are_parsed(table):
     wide = MessageLimits(depth=40)
     rendered = render_table(table)
     parsed, end = parse_table(rendered + b"more", 0, wide)
@@ -162,7 +162,7 @@ def cyclic_list():
     ],
     ids=["integer", "object", "name", "nan", "exponent", "decimal", "time", "table", "list"],
 )
-def test_what_amqp_cannot_carry(table, named):
+def test_values_that_amqp_cannot_carry(table, named):
     with pytest.raises(EncodeError, match=named):
         render_table(table)
 

@@ -60,7 +60,7 @@ def test_a_long_body_is_cut_into_frames():
     assert sizes[2:] == [(3, 4088), (3, 4088), (3, 10240 - 2 * 4088)]
 
 
-def test_what_does_not_fit():
+def test_messages_that_do_not_fit():
     stencil = stencil_of(published("rabbitmq")["basic"].messages[0])
     compiled = CompiledStencil(stencil, 1)
     with pytest.raises(EncodeError, match="4088"):

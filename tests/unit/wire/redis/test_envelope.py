@@ -81,7 +81,7 @@ def test_a_template_escapes_what_it_fills_in():
         b"[" * 100000,
     ],
 )
-def test_what_is_no_envelope_has_a_flaw(raw):
+def test_items_that_are_no_envelope_have_a_flaw(raw):
     found = parse(raw)
     if raw == b'{"properties": {}, "headers": []}':  # an empty list of headers is as good as none
         assert found.flaw is None

@@ -29,7 +29,7 @@ def test_every_kind():
 
 
 @given(st.lists(st.integers(1, 40), min_size=1))
-def test_however_it_comes(sizes):
+def test_replies_in_chunks_of_any_size(sizes):
     parser, replies, at, turn = Parser(), [], 0, 0
     while at < len(WIRE):
         size = sizes[turn % len(sizes)]
@@ -47,7 +47,7 @@ def test_a_large_value_comes_in_pieces():
 
 
 @pytest.mark.parametrize("data", [b"HTTP/1.1 400 Bad Request\r\n", b"$x\r\n", b":one\r\n"])
-def test_what_is_not_resp(data):
+def test_bytes_that_are_not_resp(data):
     with pytest.raises(ProtocolError, match="not RESP"):
         Parser().feed(data)
 
