@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 from pathlib import Path
@@ -65,6 +66,16 @@ def test_the_settings_page_is_current():
 
     written = ROOT / "docs" / "reference" / "settings.md"
     assert written.read_text(encoding="utf-8") == page(), "run: make docs"
+
+
+def test_the_page_of_options_has_every_option():
+    from umbel.app.sending.options import PublishOptions
+    from umbel.app.task.options import TaskOptions
+
+    of_tasks, of_calls = (ROOT / "docs" / "reference" / "options.md").read_text(encoding="utf-8").split("## Of a call")
+    options = {name for name in TaskOptions.__annotations__ if name not in {"app", "bound"}}
+    assert not {name for name in options if f"`{name}`" not in of_tasks}
+    assert not {field.name for field in dataclasses.fields(PublishOptions) if f"`{field.name}`" not in of_calls}
 
 
 def test_the_readme_program_is_a_program(tmp_path):
