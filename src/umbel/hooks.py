@@ -48,7 +48,7 @@ class Signal:
     def __init__(self, name: str, *arguments: str) -> None:
         self.name = name
         self.arguments = arguments
-        #: Empty when nobody listens; replaced, never changed, so that sending needs no lock.
+        #: Empty when none is connected; replaced, never changed, so that sending needs no lock.
         self.receivers: tuple[_Connection, ...] = ()
         self._lock = threading.Lock()
 

@@ -22,7 +22,7 @@ class DeadReason(enum.StrEnum):
     REJECTED = "rejected"
     #: A time limit passed, the soft one or the hard one.
     TIME_LIMIT = "time_limit"
-    #: Whoever ran it died, too often.
+    #: The workers or children that ran it died, too often.
     WORKER_LOST = "worker_lost"
     #: What follows it cannot be sent: no queue takes it, it cannot be written, the broker refuses it.
     UNROUTABLE = "unroutable"

@@ -29,7 +29,7 @@ class Handles:
         Args:
             id: of the task.
             backend: the result store; the app's when not given.
-            task_name: shown where no record tells it.
+            task_name: shown where no record has it.
             parent: the result of the task before it in a chain.
         """
         return handles.AsyncResult(id, backend, task_name, self, parent)

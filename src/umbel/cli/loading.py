@@ -163,7 +163,7 @@ def _show_their_error(error: BaseException) -> None:
     ours = str(Path(__file__).parents[1])
     while frames and (frames[0].filename.startswith((ours, "<frozen")) or "importlib" in frames[0].filename):
         del frames[0]
-    while isinstance(error, UmbelError) and frames and frames[-1].filename.startswith(ours):  # ours only told them of it
+    while isinstance(error, UmbelError) and frames and frames[-1].filename.startswith(ours):  # our frames only report it
         del frames[-1]
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames), *traceback.format_exception_only(error)]
     click.echo("".join(lines), err=True)

@@ -1,6 +1,6 @@
 """``umbel``: find the command, run it, turn an error into one line and an exit code.
 
-Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong, 69 the broker or store cannot be reached or nobody answered in time,
+Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong, 69 the broker or store cannot be reached or has not answered in time,
 130 stopped by Ctrl-C.
 """
 
@@ -115,7 +115,7 @@ def run(arguments: Sequence[str] | None = None, app: Any = None) -> int:
         error.show()
         return error.exit_code
     except BrokenPipeError:
-        # Whoever read our output has seen enough.
+        # The reader of our output has closed it.
         _drop_output()
         return EX_FAILURE
     except Exception as error:
@@ -141,7 +141,7 @@ def _drop_output() -> None:
 
 
 def _explain(error: Exception) -> int:
-    """One line for what we know; a traceback only for what nobody foresaw."""
+    """Print one line for an error that is known; a traceback only for one that is not."""
     import traceback
 
     from umbel.errors import OperationalError, TimeoutError, UmbelError

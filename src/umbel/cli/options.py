@@ -14,7 +14,7 @@ import click
 
 from umbel._version import __version__
 
-#: Exit codes; `umbel.cli.main` tells what they mean.
+#: Exit codes; `umbel.cli.main` lists them.
 EX_FAILURE: Final = 1
 EX_UNAVAILABLE: Final = 69
 EX_INTERRUPTED: Final = 130
@@ -84,7 +84,7 @@ class Misuse(click.ClickException):
 
 
 class WholeNumber(click.IntRange):
-    """An integer within bounds; "integer range" says nothing to whoever typed a letter."""
+    """An integer within bounds; click's name for it, "integer range", does not explain an error."""
 
     name = "whole number"
 
@@ -154,7 +154,7 @@ class _WithGlobals(click.Command):
         title_of = {name: title for title, names in self.sections.items() for name in names}
         listed: dict[str, list[tuple[str, str]]] = {title: [] for title in (*self.sections, "Options", "Options of every command")}
         for parameter in self.get_params(ctx):
-            # The usage line shows the arguments; newer versions of click would list them here without a word.
+            # The usage line shows the arguments; newer versions of click would list them here, unexplained.
             record = None if isinstance(parameter, click.Argument) else parameter.get_help_record(ctx)
             if record is not None:
                 shared = isinstance(parameter, GlobalOption)

@@ -48,7 +48,7 @@ class StopEscalation:
 
     Args:
         target: what is stopped.
-        say: told of each step, one line. Called in signal handlers, so it must not write: a handler may run in the middle of a write.
+        say: called with one line for each step. Called in signal handlers, so it must not write: a handler may run in the middle of a write.
         leave: ends the process at once.
     """
 

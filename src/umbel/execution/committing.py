@@ -114,7 +114,7 @@ class Committer:
                 burst[place] = burst[place]._replace(effects=(*effects[:at], *rest, *effects[at + 1 :]))
 
     def _learn_what_failed(self, burst: list[Execution]) -> None:
-        """A result that could not be written was stored as a failure: its task's callbacks, handlers and log say so, too."""
+        """Turn an execution whose result could not be written, and was stored as a failure, into that failure."""
         for place, execution in enumerate(burst):
             first = execution.effects[0] if execution.effects else None
             if type(first) is not Store or first.otherwise is None or first.record.status != states.FAILURE:

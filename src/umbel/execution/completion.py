@@ -121,7 +121,7 @@ def unexecuted_record(
     now: float,
     status: str = states.FAILURE,
 ) -> Record:
-    """Make the record of a task that did not run, from its message, whose fields nobody has checked.
+    """Make the record of a task that did not run, from its message, whose fields are not checked.
 
     Args:
         task_id: from the message.
@@ -185,7 +185,7 @@ def follow(
         args.insert(0, result)
     options = {name: value for name, value in (signature.get("options") or {}).items() if value is not None}
     options.update(parent_id=request.id, root_id=request.root_id)
-    if request.reply_to:  # whoever waits for this task may wait for what follows it, too
+    if request.reply_to:  # the caller that waits for this task may wait for its successors, too
         options.setdefault("reply_to", request.reply_to)
     if chain is not None:
         options["chain"] = chain

@@ -1,6 +1,6 @@
 """Values that go into running a task and come out of it, and their order.
 
-Running a task decides what is to be done (`Execution.effects`), and somebody else does it, so that the results of a burst can be stored in one
+Running a task decides what is to be done (`Execution.effects`), and the `Committer` does it, so that the results of a burst can be stored in one
 round trip::
 
     execution = runner.execute(job)     # before_start, the body; never raises for what the task did

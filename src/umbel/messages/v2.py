@@ -81,7 +81,7 @@ def headers(task: TaskMessage) -> dict[str, Any]:
 def properties(task: TaskMessage, *, delivery_mode: int = PERSISTENT) -> dict[str, Any]:
     """The AMQP properties of one call: those that are set.
 
-    Celery sets ``expiration``, too, where a call ``expires`` (kombu's ``Producer.publish``). RabbitMQ drops such a message by itself, and nobody learns of
+    Celery sets ``expiration``, too, where a call ``expires`` (kombu's ``Producer.publish``). RabbitMQ drops such a message by itself, and no caller learns of
     it; so it is left to the worker, which reads the header.
 
     Args:

@@ -5,7 +5,7 @@
 
 - ``kill``: SIGKILL to this process
 - ``exit``: end it at once with status 70
-- ``stop``: SIGSTOP; whoever tests sends SIGCONT
+- ``stop``: SIGSTOP; the test sends SIGCONT
 - ``raise``: raise `FailpointError`
 - ``sleep:S``: block for S seconds
 
@@ -48,7 +48,7 @@ _ACTIONS: Final = frozenset({"kill", "exit", "stop", "raise", "sleep"})
 
 
 class FailpointError(RuntimeError):
-    """A failpoint was told to raise."""
+    """The action of a failpoint was to raise."""
 
 
 @dataclass(slots=True, kw_only=True)

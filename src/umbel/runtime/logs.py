@@ -83,7 +83,7 @@ class LineFormatter(logging.Formatter):
         else:
             record.task_name, record.task_id = request.task, request.id
             text = self._task_formatter.format(record)
-        # What follows the first line may be anybody's text (an exception's, in a traceback): it must not look like a line of ours.
+        # What follows the first line may be foreign text (an exception's, in a traceback): it must not look like a line of ours.
         text = escape_lines(text).replace("\n", CONTINUED)
         color = _COLORS.get(record.levelno) if self._color else None
         return f"\x1b[{color}m{text}\x1b[0m" if color else text
@@ -187,8 +187,8 @@ def configure(options: LogOptions) -> None:
     Listeners of ``setup_logging`` do it in their own way instead; those of ``after_setup_logger`` and ``after_setup_task_logger`` add to it.
     """
     file, task_format = options.file, options.task_format
-    told = {"loglevel": options.level, "logfile": file, "colorize": options.color}
-    if not hooks.setup_logging.send(None, format=options.format, **told):
+    given = {"loglevel": options.level, "logfile": file, "colorize": options.color}
+    if not hooks.setup_logging.send(None, format=options.format, **given):
         root = logging.getLogger()
         if options.hijack or not root.handlers:
             formatter = LineFormatter(
@@ -200,8 +200,8 @@ def configure(options: LogOptions) -> None:
             )
             _replace_handlers(root, file, formatter)
         root.setLevel(options.level)
-        hooks.after_setup_logger.send(None, logger=root, format=options.format, **told)
-        hooks.after_setup_task_logger.send(None, logger=TASKS, format=task_format, **told)
+        hooks.after_setup_logger.send(None, logger=root, format=options.format, **given)
+        hooks.after_setup_task_logger.send(None, logger=TASKS, format=task_format, **given)
     if options.redirect is not None:
         printed = logging.getLogger("umbel_redirected")
         sys.stdout = LogStream(printed, options.redirect)

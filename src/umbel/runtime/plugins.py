@@ -26,7 +26,7 @@ def target(scheme: str, built_in: Mapping[str, str], *, group: str, what: str) -
         what: the thing that is made, for the error's text.
 
     Raises:
-        ImproperlyConfigured: nobody offers this scheme.
+        ImproperlyConfigured: no package offers this scheme.
     """
     if scheme in built_in:
         return built_in[scheme]

@@ -24,7 +24,7 @@ class Service:
     def __init__(self) -> None:
         #: Whether it was started and not stopped since.
         self.started = False
-        #: Is told of an error that ends this service; a group sets it.
+        #: Called with an error that ends this service; a group sets it.
         self.on_death: Callable[[Service, BaseException], None] = _log_death
 
     @property
@@ -108,12 +108,12 @@ class ServiceGroup:
 
     Args:
         services: in the order in which they start.
-        on_death: is told, once, that one of them has died; the caller then stops the group.
+        on_death: called once, when one of them has failed; the caller then stops the group.
     """
 
     def __init__(self, services: Sequence[Service], on_death: Callable[[], Any]) -> None:
         self.services = tuple(services)
-        #: The error of the first service that died.
+        #: The error of the first service that failed.
         self.error: BaseException | None = None
         self._on_death = on_death
         for service in self.services:

@@ -1,4 +1,4 @@
-"""The count of attempts in a message. It comes from the message, that is from anybody."""
+"""The count of attempts in a message. Like all of a message, it is not to be trusted."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Methods:
             The header's value, and bytes.
 
         Raises:
-            EncodeError: nobody could read it again, or the method's library is not installed.
+            EncodeError: no worker could read it again, or the method's library is not installed.
             ImproperlyConfigured: there is no such method.
         """
         found = self.find(name)

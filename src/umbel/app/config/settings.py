@@ -204,13 +204,13 @@ class Settings(MutableMapping[str, Any]):
         return self._layers[_ASSIGNED]
 
     def is_set(self, name: str) -> bool:
-        """Report whether somebody gave the setting ``name``."""
+        """Report whether the setting ``name`` was given."""
         self.load()
         key = schema.canonical(name)
         return any(key in layer for layer in self._layers[:_DEFAULTS])
 
     def without_defaults(self) -> dict[str, Any]:
-        """Return the settings that somebody gave."""
+        """Return the settings that were given."""
         self.load()
         merged: dict[str, Any] = {}
         for layer in reversed(self._layers[:_DEFAULTS]):
@@ -218,7 +218,7 @@ class Settings(MutableMapping[str, Any]):
         return merged
 
     def value_set_for(self, name: str) -> Any:
-        """Return the value of the setting ``name`` if somebody gave one, else ``None``."""
+        """Return the value of the setting ``name`` if one was given, else ``None``."""
         return self[name] if self.is_set(name) else None
 
     def find_option(self, name: str, namespace: str = "") -> tuple[str, str, Any]:
@@ -252,7 +252,7 @@ class Settings(MutableMapping[str, Any]):
         """Return settings by name.
 
         Args:
-            with_defaults: those that nobody gave, too.
+            with_defaults: also those that were not given.
             censored: mask passwords and keys.
         """
         chosen = dict(self) if with_defaults else self.without_defaults()

@@ -29,9 +29,9 @@ _POOLS_TO_COME = ("threads", "gevent", "eventlet", "asyncio")
 _AT_LEAST_ONE = WholeNumber(min=1)
 _SECONDS = Number(min=0, min_open=True)
 
-#: Options that Celery has and this version does not act on, with what it means to leave them out; "" means nothing.
-#: Unknown queues from which on nobody is asked what was meant.
+#: Unknown queues up to which the user is asked what was meant.
 _HINTS = 5
+#: Options that Celery has and this version does not act on, with what it means to leave them out.
 _LATER = {
     "task_events": "-E: task events come with a later version; none are sent.",
     "beat": "-B: the scheduler comes with a later version; no periodic task is sent.",

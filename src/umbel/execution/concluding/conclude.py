@@ -166,7 +166,7 @@ class Conclusion:
 
     def _retried(self, prepared: Prepared, error: Retry, started: float, runtime: float) -> Execution:
         number, request, resolved = prepared
-        if request.planned_retry is None:  # `raise Retry(...)` by hand
+        if request.planned_retry is None:  # the task itself raised Retry(...)
             request.planned_retry = retrying.NextAttempt(
                 args=request.args, kwargs=request.kwargs, retries=request.retries + 1, **_when(error)
             )
@@ -199,7 +199,7 @@ class Conclusion:
 
 
 def _while_handling(first: Exception, second: Exception) -> Exception:
-    """The second error, which tells of the first one as its context."""
+    """Return the second error, with the first one as its context."""
     last: BaseException = second
     while last.__context__ is not None and last is not first:
         last = last.__context__

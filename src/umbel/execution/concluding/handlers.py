@@ -140,7 +140,7 @@ def after_other(request: Request, resolved: ResolvedTask, error: Exception, stat
 
 
 def drop_tracebacks(request: Request, error: BaseException) -> None:
-    """Drop the tracebacks of an error, and of what led to it, that nobody will look at any more.
+    """Drop the tracebacks of an error, and of what led to it, that are not needed any more.
 
     Their frames and all that called those lead back to the error: it would keep whatever the task had in its hands until a garbage collection.
 

@@ -20,7 +20,7 @@ def run_sync(prepared: Prepared, limit: SoftLimit, await_: Callable[[Coroutine[A
 
     Args:
         prepared: the call.
-        limit: told when the soft time limit may be raised.
+        limit: set while the soft time limit may be raised.
         await_: runs the coroutine of an ``async def`` task.
     """
     number, request, resolved = prepared

@@ -198,7 +198,7 @@ class Receiver(Generic[D]):
             queue = routing_key
         attempts = headers.get(self._attempts, 0)
         if attempts and (attempts := attempts_in(attempts)):
-            # It was published anew to raise the count: a new message to the broker, but not to whoever runs it.
+            # It was published anew to raise the count: a new message to the broker, but not to the worker.
             redelivered = True
         self.deliveries.append(
             self._make(

@@ -33,7 +33,7 @@ class Lists(NamedTuple):
 
 
 class ClaimOrder:
-    """See the module.
+    """Chooses the lists of each claim; see the module.
 
     Args:
         keys: names the lists.
