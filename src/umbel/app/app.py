@@ -18,7 +18,6 @@ from umbel.app.config.settings import Settings
 from umbel.app.connections import AppConnections
 from umbel.app.handles import Handles
 from umbel.app.registry import SHARED, TaskRegistry
-from umbel.app.sending import announcing
 from umbel.app.sending.options import PublishOptions, arguments
 from umbel.app.sending.outbox import Outbox
 from umbel.app.sending.queues import Queues, queue_defaults
@@ -264,9 +263,16 @@ class Umbel(AppSettings, Handles):
         """
         if self.conf.task_always_eager:
             eager.warn_ignored(name)
-        parsed = PublishOptions.parse({**options, "countdown": countdown, "eta": eta, "task_id": task_id})
-        handle: AsyncResult[Any] = self.outbox.send(name, *arguments(args, kwargs), parsed, self._tasks.get(name))
-        return handle
+        given = {**options, "countdown": countdown, "eta": eta, "task_id": task_id}
+        return self.outbox.publish_one(name, *arguments(args, kwargs), given)
+
+    def registered(self, name: str) -> Any:
+        """The task of this name, if this process has it; does not finalize the app.
+
+        Args:
+            name: the task's name.
+        """
+        return self._tasks.get(name)
 
     @property
     def queues(self) -> Queues:
@@ -366,9 +372,7 @@ class Umbel(AppSettings, Handles):
 
     def prepare(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[str, Any, Any]:
         """Render the call of task ``name`` with ``args``, ``kwargs`` and ``options`` as in a signature; returns id, message, address."""
-        prepared = self.outbox.prepare(name, args, kwargs, PublishOptions.parse(options, lenient=True), self._tasks.get(name))
-        announcing.before(prepared.message, prepared.to, self.conf.task_publish_retry_policy)
-        return prepared.task_id, prepared.message, prepared.to
+        return self.outbox.prepare(name, args, kwargs, PublishOptions.parse(options, lenient=True))
 
     # finding tasks
 

@@ -7,6 +7,9 @@ import re
 
 _SHAPE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
+#: The digit that holds the variant (binary 10), by the random digit in its place.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
 
 def uuid7(now: float, random: bytes | None = None) -> str:
     """A new id.
@@ -17,7 +20,7 @@ def uuid7(now: float, random: bytes | None = None) -> str:
     """
     noise = (random or os.urandom(10)).hex()
     stamp = f"{int(now * 1000):012x}"
-    return f"{stamp[:8]}-{stamp[8:]}-7{noise[:3]}-{'89ab'[int(noise[3], 16) & 3]}{noise[4:7]}-{noise[7:19]}"
+    return f"{stamp[:8]}-{stamp[8:]}-7{noise[:3]}-{_VARIANT[noise[3]]}{noise[4:7]}-{noise[7:19]}"
 
 
 def begins_at(task_id: str) -> float | None:

@@ -112,7 +112,7 @@ def body(args: Sequence[Any], kwargs: Mapping[str, Any], embed: Embed = _NO_EMBE
     Raises:
         EncodeError: the serializer cannot write the arguments.
     """
-    nothing = embed.callbacks is None and embed.errbacks is None and embed.chain is None and embed.chord is None
+    nothing = embed is _NO_EMBED or (embed.callbacks is None and embed.errbacks is None and embed.chain is None and embed.chord is None)
     if nothing and serializer == "json":
         # The third element is the same bytes in nearly all messages.
         kind, encoding, data = serializers.dumps((args, kwargs), "json")

@@ -120,7 +120,7 @@ class Serializers:
             EncodeError: the serializer cannot write this value, or its library is not installed.
             ImproperlyConfigured: there is no such serializer.
         """
-        found = self.find(serializer)
+        found = self._by_name.get(serializer) or self.find(serializer)
         try:
             data = found.encode(value)
             return found.content_type, found.content_encoding, data.encode() if isinstance(data, str) else data

@@ -1,44 +1,45 @@
-"""`Outbox`: renders and publishes the messages of one app."""
+"""`Outbox`: the one road by which messages leave an app."""
 
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import functools
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import groupby, islice
+from typing import Any, Protocol, cast
 
 from umbel import current, hooks
+from umbel.app import eager
 from umbel.app.config.settings import Settings
-from umbel.app.connections import publish_retries
+from umbel.app.connections import AppConnections, publish_retries
 from umbel.app.sending import announcing
+from umbel.app.sending.calls import NOTHING, TaskCall
+from umbel.app.sending.event_loop import LoopPublishing
 from umbel.app.sending.options import PublishOptions
-from umbel.app.sending.publishing import Calling, Plan, Prepared, Sender, plan, prepare
+from umbel.app.sending.plans import plans_of
+from umbel.app.sending.publishing import Calling, Plan, Sender, SinglePlan, plan_plain, plan_single, too_large
 from umbel.app.sending.routing import Router
-from umbel.brokers.base import Publisher
-from umbel.brokers.receipts import Receipt, WouldBlock
 from umbel.brokers.topology import Destination
 from umbel.execution.preparing import task_names
+from umbel.messages.ids import uuid7
 from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
-from umbel.runtime.clock import Clock
+from umbel.runtime.clock import SYSTEM, Clock
 from umbel.wire.message import Call, Message
 
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
 _PERSISTENT, _TRANSIENT = 2, 1
-#: Threads in which messages of coroutines wait for the broker.
-_THREADS = 8
-#: Arguments of a call, and items or characters of an argument, from which on rendering may take an event loop's time.
-_FEW, _SHORT = 100, 10_000
-#: Ids of a bulk that the result store is told of in one round trip.
-_TOLD_AT_ONCE = 500
+#: Calls that are rendered, and told to the result store, in one go.
+_BATCH = 500
+_PLAIN = PublishOptions()
+
+#: The fields of a `TaskCall`; a plain tuple costs less.
+_Call = tuple[str, tuple[Any, ...], dict[str, Any], Mapping[str, Any], Any]
+#: A call on its way: its handle, its plan, its message (or what goes into the holes of the plan's stencil).
+_Outgoing = tuple[AsyncResult[Any], Plan | SinglePlan, Call | Message]
 
 
 class SendingApp(Protocol):
@@ -46,42 +47,42 @@ class SendingApp(Protocol):
 
     clock: Clock
     conf: Settings
+    connections: AppConnections
 
     @property
     def router(self) -> Router: ...
     @property
-    def publisher(self) -> Publisher: ...
-    @property
-    def store(self) -> ResultStore | None: ...
-    @property
     def answers_by_message(self) -> bool: ...
     @property
     def timezone(self) -> tzinfo: ...
-    @property
-    def oid(self) -> str: ...
-    def handle(self, task_id: str, name: str | None = None) -> AsyncResult[Any]: ...
+    def registered(self, name: str) -> Any: ...
 
 
 class Outbox:
-    """Publishes for one app. Thread-safe."""
+    """Publishes for one app. Thread-safe.
+
+    `publish` and `publish_one` are the same road, for many calls and for one. What is done for each message that leaves the app is done in `_outgoing` and
+    in `_render`, which it calls, and nowhere else.
+    """
 
     def __init__(self, app: SendingApp) -> None:
         self._app = app
+        self._connections = app.connections
         self._lock = threading.RLock()
         self._sender: Sender | None = None
         self._version = -1
-        #: Told of each id before its message is published; ``None`` where nobody needs to know.
+        #: Of the sender's, those that each call needs.
+        self._max_body, self._always_eager = 0, False
+        #: Told of ids before their messages are published; ``None`` where nobody needs to know.
         self._expect: Callable[[Sequence[str]], None] | None = None
-        self._pool: ThreadPoolExecutor | None = None
-        #: A message was sent, so that whatever is made at the first one is there.
-        self._is_ready = False
+        #: For coroutines.
+        self.loop = LoopPublishing(lambda: app.connections.publisher, self._can_block)
 
     @property
     def sender(self) -> Sender:
         """What the settings say of sending, as of now."""
-        version = self._app.conf.version
         sender = self._sender
-        if sender is None or version != self._version:
+        if sender is None or self._app.conf.version != self._version:
             sender = self.refresh()
         return sender
 
@@ -98,25 +99,24 @@ class Outbox:
         """After a fork or a close: another process, another origin, another store."""
         self._sender = None
         self._expect = None
-        self._pool = None
-        self._is_ready = False
+        self.loop = LoopPublishing(lambda: self._connections.publisher, self._can_block)
         self._lock = threading.RLock()
 
     def close(self) -> None:
-        """Wait for the threads that publish for coroutines: one that was given up would connect again after the app has disconnected."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        """Wait for the threads that publish for coroutines."""
+        self.loop.close()
 
     def _compile(self) -> Sender:
         app = self._app
         conf = app.conf
         reply_to = expect = None
-        store = app.store if app.answers_by_message or conf.task_store_queued else None
+        store = app.connections.store if app.answers_by_message or conf.task_store_queued else None
         if store is not None:
             reply_to = store.reply_to
-            announce = functools.partial(store.announce, publisher=app.publisher)
+            announce = functools.partial(store.announce, publisher=app.connections.publisher)
             expect = announce if store.shared else functools.partial(_expect, store)
         self._expect = expect
+        self._max_body, self._always_eager = conf.message_max_body, conf.task_always_eager
         return Sender(
             router=app.router,
             serializer=conf.task_serializer,
@@ -127,194 +127,207 @@ class Outbox:
             protocol=conf.task_protocol,
             zone=app.timezone,
             origin=f"gen{os.getpid()}@{socket.gethostname()}",
-            reply_to=reply_to or app.oid,
-            max_body=conf.message_max_body,
+            reply_to=reply_to or app.connections.oid,
         )
 
     def plan(self, task: Any, options: PublishOptions) -> Plan | None:
-        """The plan of a task's calls with these options (see `publishing.plan`); its queue is declared by then."""
-        app = self._app
-        if app.conf.task_always_eager:
-            return None
-        calling = Calling(name=task.name, args=(), kwargs={}, options=options, task=task, attributes=task.sending_options(), now=0.0)
-        found = plan(self.sender, calling)
-        task_names.warn_of_main(app, task)
+        """The plan of a task's calls with these options (see `publishing.plan_plain`); its queue is declared by then."""
+        calling = Calling(name=task.name, options=options, task=task, attributes=task.sending_options(), now=0.0)
+        found = plan_plain(self.sender, calling)
+        task_names.warn_of_main(self._app, task)
         if found is not None and found.to.queue is not None and not found.to.queue.no_declare:
-            app.publisher.declare(found.to.queue)
+            self._connections.publisher.declare(found.to.queue)
         return found
 
-    def prepare(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: PublishOptions, task: Any = None) -> Prepared:
-        """Render one call, sent from the current task if there is one."""
+    # the road
+
+    def publish(self, calls: Iterable[TaskCall | _Call], options: Mapping[str, Any] = NOTHING) -> list[AsyncResult[Any]]:
+        """Publish calls, with as few system calls as possible; returns their handles.
+
+        Args:
+            calls: may be of different tasks, each with options of its own; some hundreds at a time are taken from a generator.
+            options: of every call that does not say otherwise.
+
+        Raises:
+            EncodeError: arguments cannot be sent, or are too large. Calls of batches before this one have left.
+            OperationalError: the broker cannot be reached, or did not take a message.
+            TypeError: a function takes other arguments, or there is no such option.
+        """
+        self.refresh()
+        if self._always_eager:
+            return [self.publish_one(name, args, kwargs, {**options, **own}, task) for name, args, kwargs, own, task in calls]
+        handles: list[AsyncResult[Any]] = []
+        source = iter(calls)
+        outgoing = self._outgoing(iter(lambda: list(islice(source, _BATCH)), []), options)
+        publisher = self._connections.publisher
+        for (confirm, retry, policy), run in groupby(outgoing, lambda each: each[1].delivery):
+            with self._retrying(retry, policy):
+                publisher.publish_many(_messages(run, handles), confirm=confirm)
+        return handles
+
+    def publish_one(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any] = NOTHING, task: Any = None
+    ) -> AsyncResult[Any]:
+        """Publish one call; returns its handle. The arguments are those of `TaskCall`, and what is raised is raised by `publish`, too."""
+        if self._version != self._app.conf.version:
+            self.refresh()
+        if self._always_eager and task is not None:
+            return self._run_here(args, kwargs, options, task)
+        for handle, plan, content in self._outgoing((((name, args, kwargs, options, task),),)):  # noqa: B007 - returned
+            if type(content) is Call:
+                self._connections.publisher.publish_stencil(plan.stencil, content)
+            else:
+                said = plan.options
+                with self._retrying(said.retry, said.retry_policy):
+                    self._connections.publisher.publish(cast("Message", content), plan.to, confirm=said.confirm, timeout=said.timeout)
+        return handle
+
+    def prepare(
+        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: PublishOptions
+    ) -> tuple[str, Message, Destination]:
+        """Render a call that a worker publishes as the effect of an execution: id, message, address."""
         parent = current.request.get()
         if parent is not None and parent.id is None:
             parent = None
-        attributes = task.sending_options() if task is not None else {}
-        return prepare(
+        call = (name, tuple(args), dict(kwargs), NOTHING, None)
+        handle, plan, content = self._render(call, NOTHING, options, parent, listeners=True)
+        return handle.id, cast("Message", content), plan.to
+
+    def _outgoing(self, batches: Iterable[Sequence[_Call]], common: Mapping[str, Any] = NOTHING) -> Iterator[_Outgoing]:
+        """Do what is to be done for each message, before and after whoever asks for it hands it to the publisher.
+
+        Args:
+            batches: of calls.
+            common: options of all calls.
+        """
+        options = PublishOptions.parse(common) if common else _PLAIN
+        listeners = hooks.before_task_publish.receivers or hooks.after_task_publish.receivers
+        parent = current.request.get()
+        if parent is not None:
+            if parent.id is None:
+                parent = None
+            else:
+                parent.has_sent = True
+        for batch in batches:
+            rendered = []
+            for call in batch:  # a comprehension would be one call more, which counts for a batch of one
+                rendered.append(self._render(call, common, options, parent, listeners))  # noqa: PERF401
+            if self._expect is not None:
+                self._expect([handle.id for handle, _, _ in rendered])
+            for outgoing in rendered:
+                yield outgoing
+                handle, plan, content = outgoing
+                if listeners:
+                    announcing.after(cast("Message", content), plan.to)
+                if parent is not None and plan.options.add_to_parent:
+                    parent.children.append([[handle.id, None], None])
+
+    def _render(
+        self,
+        call: _Call,
+        common: Mapping[str, Any],
+        options: PublishOptions,
+        parent: Any,
+        listeners: object,
+    ) -> _Outgoing:
+        """Check one call, plan it, give it an id and its kin, write it, and see that it is not too large.
+
+        Args:
+            call: the call.
+            common: options of all calls.
+            options: these, parsed.
+            parent: the request of the task that sends, if any.
+            listeners: of what is published; anything true where there are some.
+        """
+        name, args, kwargs, given, task = call
+        given = {**common, **given} if common and given else given or common
+        plan: Plan | SinglePlan | None = None
+        if task is not None:
+            plans = task._plans  # noqa: SLF001 - forgotten by the task, kept for the outbox
+            if plans is None or plans.version != self._version:
+                plans = plans_of(task)
+            check = plans.check
+            if check is not None:
+                check(args, kwargs)
+            plan = plans.find(given) if given else plans.usual or plans.find(given)
+        if plan is None:
+            plan = self._plan_single(call, given, None if given is not common else options, parent)
+        said = plan.options
+        task_id = said.task_id or uuid7(plan.begins_at or SYSTEM.now())
+        root_id, parent_id = said.root_id, said.parent_id
+        if parent is not None:
+            root_id, parent_id = root_id or parent.root_id, parent_id or parent.id
+        content = plan.render(task_id, root_id or task_id, parent_id, args, kwargs)
+        if len(content.body) > self._max_body:
+            raise too_large(name, len(content.body), self._max_body)
+        if listeners:
+            content = plan.stencil.fill(content) if isinstance(content, Call) else content
+            announcing.before(content, plan.to, self._policy(plan.options))
+        handle: AsyncResult[Any] = AsyncResult(task_id, None, name, self._app)
+        if plan.ignored:
+            handle.ignored = True
+        return handle, plan, content
+
+    def _plan_single(self, call: _Call, given: Mapping[str, Any], options: PublishOptions | None, parent: Any) -> SinglePlan:
+        """Plan a call that has something of its own.
+
+        Args:
+            call: the call.
+            given: its options.
+            options: these, parsed, where that was done before.
+            parent: the request of the task that sends, if any.
+        """
+        name, args, kwargs, _, task = call
+        if task is not None and "shadow" not in given:
+            shadow = task.shadow_name(args, kwargs, given)
+            if shadow is not None:
+                given, options = {**given, "shadow": shadow}, None
+        known = task if task is not None else self._app.registered(name)
+        return plan_single(
             self.sender,
             Calling(
                 name=name,
                 args=args,
                 kwargs=kwargs,
-                options=options,
-                task=task,
-                attributes=attributes,
+                options=PublishOptions.parse(given) if options is None else options,
+                task=known,
+                attributes=known.sending_options() if known is not None else NOTHING,
                 parent=parent,
                 now=self._app.clock.now(),
             ),
         )
 
-    def send(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: PublishOptions, task: Any = None) -> Any:
-        """Publish one call; returns its handle."""
-        prepared = self.prepare(name, args, kwargs, options, task)
-        if self._expect is not None:
-            self._expect((prepared.task_id,))
-        message, to = prepared.message, prepared.to
-        announcing.before(message, to, self._policy(options))
-        with self._retrying(options):
-            self._app.publisher.publish(message, to, confirm=options.confirm, timeout=options.timeout)
-        announcing.after(message, to)
-        self._remember(prepared.task_id, options)
-        handle = self._app.handle(prepared.task_id, name)
-        handle.ignored = prepared.ignored
-        return handle
+    def _run_here(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any], task: Any) -> AsyncResult[Any]:
+        """Run a call in place of publishing it (``task_always_eager``)."""
+        if (check := plans_of(task).check) is not None:
+            check(args, kwargs)
+        serializer = PublishOptions.parse(options).serializer or task.serializer or self.sender.serializer
+        args, kwargs = eager.as_received(args, kwargs, serializer)
+        return eager.apply(task, args, kwargs, options, as_sent=True)
 
     def _policy(self, options: PublishOptions) -> dict[str, Any]:
         """The ``retry_policy`` of a call, for those who listen."""
         return {**(self._app.conf.task_publish_retry_policy or {}), **(options.retry_policy or {})}
 
-    def send_many(self, task: Any, calls: Iterable[tuple[Any, ...]], options: PublishOptions) -> list[Any]:
-        """Publish many calls of a task; returns their handles."""
-        handles: list[Any] = []
-
-        def rendered() -> Iterable[tuple[str, Message, Destination]]:
-            for args in calls:
-                task.check_arguments(args, {})
-                prepared = self.prepare(task.name, args, {}, options, task)
-                self._remember(prepared.task_id, options)
-                handle = self._app.handle(prepared.task_id, task.name)
-                handle.ignored = prepared.ignored
-                handles.append(handle)
-                announcing.before(prepared.message, prepared.to, self._policy(options))
-                yield prepared.task_id, prepared.message, prepared.to
-                announcing.after(prepared.message, prepared.to)
-
-        with self._retrying(options):
-            self._app.publisher.publish_many(self._expected(rendered()), confirm=options.confirm)
-        return handles
-
-    def send_stencil(self, made: Plan, call: Call) -> None:
-        """Publish a plain call."""
-        if self._expect is not None:
-            self._expect((call.task_id,))
-        self._app.publisher.publish_stencil(made.stencil, call)
-
-    def send_filled(self, made: Plan, calls: Iterable[Call]) -> None:
-        """Publish many plain calls, with few system calls."""
-        self._app.publisher.publish_many(self._expected((call.task_id, made.stencil.fill(call), made.to) for call in calls))
-
-    async def send_from_loop(self, send: Callable[[], Any], args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> Any:
-        """Call ``send`` without blocking the event loop, and return when the broker has its message.
-
-        Args:
-            send: publishes.
-            args: of the call; what takes long to render is rendered in a thread.
-            kwargs: of the call.
-
-        Raises:
-            OperationalError: the broker has not taken this message.
-        """
-        import asyncio
-
-        if _is_small(args, kwargs) and self._can_send_at_once():
-            with contextlib.suppress(WouldBlock):
-                with self._app.publisher.receipt(wait=False) as receipt:
-                    handle = send()
-                await settled(receipt)
-                return handle
-        context = contextvars.copy_context()
-        handle, receipt = await asyncio.get_running_loop().run_in_executor(self._threads, context.run, self._send_with_receipt, send)
-        await settled(receipt)
-        return handle
-
-    def _send_with_receipt(self, send: Callable[[], Any]) -> tuple[Any, Receipt]:
-        with self._app.publisher.receipt() as receipt:
-            handle = send()
-        self._is_ready = True
-        return handle, receipt
-
-    def _can_send_at_once(self) -> bool:
-        """Whether nothing but the publisher could block: no store that has to be told, no listeners, nothing to import or to connect first."""
-        if not self._is_ready or hooks.before_task_publish.receivers or hooks.after_task_publish.receivers:
-            return False
-        self.refresh()
-        return self._expect is None
-
-    @property
-    def _threads(self) -> ThreadPoolExecutor:
-        """Threads that may wait for the broker. The loop's own are for whoever uses the loop."""
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="umbel-publish")
-        return self._pool
-
-    def _retrying(self, options: PublishOptions) -> contextlib.AbstractContextManager[None]:
-        if options.retry is None and options.retry_policy is None:
+    def _retrying(self, retry: bool | None, policy: Mapping[str, Any] | None) -> contextlib.AbstractContextManager[None]:
+        if retry is None and policy is None:
             return contextlib.nullcontext()
-        return self._app.publisher.retrying(publish_retries(self._app.conf, options.retry, options.retry_policy))
+        return self._connections.publisher.retrying(publish_retries(self._app.conf, retry, policy))
 
-    def _expected(self, rendered: Iterable[tuple[str, Message, Destination]]) -> Iterable[tuple[Message, Destination]]:
-        """Messages whose ids the store has been told of, a few hundred at a time."""
-        source = iter(rendered)
-        while chunk := list(islice(source, _TOLD_AT_ONCE)):
-            if self._expect is not None:
-                self._expect([task_id for task_id, _, _ in chunk])
-            yield from ((message, to) for _, message, to in chunk)
+    def _can_block(self) -> bool:
+        """Whether publishing may wait for more than the publisher: for a store that has to be told, or a listener."""
+        if hooks.before_task_publish.receivers or hooks.after_task_publish.receivers:
+            return True
+        self.refresh()
+        return self._expect is not None
 
-    @staticmethod
-    def _remember(task_id: str, options: PublishOptions) -> None:
-        """Note in the running task that it has sent this one."""
-        parent = current.request.get()
-        if parent is None or parent.id is None:
-            return
-        parent.has_sent = True
-        if options.add_to_parent:
-            parent.children.append([[task_id, None], None])
+
+def _messages(run: Iterable[_Outgoing], handles: list[AsyncResult[Any]]) -> Iterator[tuple[Message, Destination]]:
+    for handle, plan, content in run:
+        handles.append(handle)
+        yield plan.stencil.fill(content) if isinstance(content, Call) else content, plan.to
 
 
 def _expect(store: ResultStore, task_ids: Sequence[str]) -> None:
     for task_id in task_ids:
         store.expect(task_id)
-
-
-def _is_small(args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> bool:
-    """Whether arguments are rendered in no time, as far as one can see without looking into them."""
-    values = [*(args or ()), *(kwargs or {}).values()]
-    return len(values) < _FEW and all(len(value) < _SHORT for value in values if isinstance(value, Sized))
-
-
-async def settled(receipt: Receipt) -> None:
-    """Wait until the broker has taken the messages of a receipt.
-
-    Raises:
-        OperationalError: it has not taken one of them.
-    """
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-
-    def settle(error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
-
-    def tell(error: BaseException | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(settle, error)
-
-    receipt.when_settled(tell)
-    await future

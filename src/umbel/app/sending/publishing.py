@@ -1,24 +1,27 @@
-"""From a task, its arguments and options to a message and its address. Pure: the time, the ids and the current request are arguments."""
+"""From a task and its options to a plan, and from a plan and arguments to a message. Pure: the time, the ids and the current request are arguments."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any
+from typing import Any, ClassVar
 
 from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.routing import Router
 from umbel.brokers.topology import Destination
 from umbel.errors import EncodeError
 from umbel.messages import timing, v1, v2
-from umbel.messages.ids import uuid7
 from umbel.messages.model import Embed, TaskMessage
 from umbel.messages.preview import preview
-from umbel.wire.message import Message, Stencil
+from umbel.wire.message import Call, Message, Stencil
+
+Delivery = tuple[bool, bool | None, Mapping[str, Any] | None]
 
 _TRANSIENT = frozenset({1, "1", "transient"})
 _NOTHING = Embed()
+#: A named tuple's own constructor takes twice as long.
+_new = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,19 +42,6 @@ class Sender:
     origin: str
     #: Address of results, or the id of this client.
     reply_to: str
-    #: Bytes of body that workers take.
-    max_body: int
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A message that is ready to go."""
-
-    task_id: str
-    message: Message
-    to: Destination
-    #: No result will be stored.
-    ignored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +49,9 @@ class Calling:
     """One call: which task, with what, from where."""
 
     name: str
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
+    #: For routes only.
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
     options: PublishOptions
     #: The task object, where there is one.
     task: Any = None
@@ -72,33 +63,64 @@ class Calling:
     now: float
 
 
-def prepare(sender: Sender, calling: Calling) -> Prepared:
-    """Render one call.
+@dataclass(slots=True)
+class SinglePlan:
+    """How one call is sent that has more of its own than arguments. What has the same name in a `Plan` means the same."""
+
+    sender: Sender
+    calling: Calling
+    #: Those of the call, of its task and of its route.
+    options: PublishOptions
+    to: Destination
+    #: ISO 8601.
+    eta: str | None
+    #: Seconds since the epoch.
+    begins_at: float
+    #: No result will be stored.
+    ignored: bool
+
+    stencil: ClassVar[Any] = None
+
+    @property
+    def delivery(self) -> Delivery:
+        """See `Plan.delivery`."""
+        return self.options.confirm, self.options.retry, self.options.retry_policy
+
+    def render(self, task_id: str, root_id: str, parent_id: str | None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Message:
+        """The message.
+
+        Raises:
+            EncodeError: the arguments cannot be written.
+        """
+        sender, options = self.sender, self.options
+        task = _task_message(self, task_id, root_id, parent_id, args, kwargs)
+        render = v1.render if sender.protocol == 1 else v2.render
+        message = render(
+            task,
+            serializer=options.serializer or sender.serializer,
+            compression=options.compression or sender.compression,
+            delivery_mode=_delivery_mode(options.delivery_mode, self.to, sender.delivery_mode),
+        )
+        if options.properties:
+            message.properties.update(options.properties)
+        return message
+
+
+def plan_single(sender: Sender, calling: Calling) -> SinglePlan:
+    """Find out how one call is to be sent.
 
     Precedence, from the strongest: calling options, the task's attributes, route, settings (Celery's user guide, "Routing tasks").
 
     Raises:
-        EncodeError: the arguments cannot be written, or are too large.
         QueueNotFound: the queue is unknown and may not be made.
         ValueError: a time cannot be understood.
     """
     options = _all_options(sender, calling)
     to = sender.router.destination(options)
-    task = _task_message(sender, calling, options)
-    if task.expires:
-        timing.timestamp(task.expires)  # what is no time is an error here, not in a worker
-    render = v1.render if sender.protocol == 1 else v2.render
-    message = render(
-        task,
-        serializer=options.serializer or sender.serializer,
-        compression=options.compression or sender.compression,
-        delivery_mode=_delivery_mode(options.delivery_mode, to, sender.delivery_mode),
-    )
-    if len(message.body) > sender.max_body:
-        raise too_large(calling.name, len(message.body), sender.max_body)
-    if options.properties:
-        message.properties.update(options.properties)
-    return Prepared(task.id, message, to, bool(task.ignore_result))
+    eta = timing.eta_text(options.eta, options.countdown, calling.now, sender.zone)
+    # The age of an id tells whether a result may be gone already: what waits for its time has none yet.
+    begins_at = max(calling.now, timing.timestamp(eta)) if eta else calling.now
+    return SinglePlan(sender, calling, options, to, eta, begins_at, bool(_ignore_result(options, calling.task)))
 
 
 def too_large(name: str, size: int, most: int) -> EncodeError:
@@ -119,33 +141,35 @@ def _all_options(sender: Sender, calling: Calling) -> PublishOptions:
     return options.over(sender.router.lookup(name, calling.args, calling.kwargs, given, calling.task) or {})
 
 
-def _task_message(sender: Sender, calling: Calling, options: PublishOptions) -> TaskMessage:
-    parent = calling.parent
-    eta = timing.eta_text(options.eta, options.countdown, calling.now, sender.zone)
-    # The age of an id tells whether a result may be gone already: what waits for its time has none yet.
-    task_id = options.task_id or uuid7(max(calling.now, timing.timestamp(eta)) if eta else calling.now)
+def _task_message(
+    plan: SinglePlan, task_id: str, root_id: str, parent_id: str | None, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> TaskMessage:
+    sender, calling, options = plan.sender, plan.calling, plan.options
     embed = _NOTHING
     if options.link or options.link_error or options.chain is not None or options.chord:
         embed = Embed(
             callbacks=list(options.link) or None, errbacks=list(options.link_error) or None, chain=options.chain, chord=options.chord
         )
+    expires = timing.expires_text(options.expires, calling.now, sender.zone)
+    if expires:
+        timing.timestamp(expires)  # what is no time is an error here, not in a worker
     return TaskMessage(
         task=calling.name,
         id=task_id,
-        args=calling.args,
-        kwargs=calling.kwargs,
+        args=args,
+        kwargs=kwargs,
         embed=embed,
         shadow=options.shadow,
-        eta=eta,
-        expires=timing.expires_text(options.expires, calling.now, sender.zone),
+        eta=plan.eta,
+        expires=expires,
         group=options.group_id,
         group_index=options.group_index,
         retries=options.retries,
         timelimit=(options.time_limit, options.soft_time_limit),
-        root_id=options.root_id or (parent.root_id if parent is not None and parent.id else None) or task_id,
-        parent_id=options.parent_id or (parent.id if parent is not None else None),
-        argsrepr=options.argsrepr or preview(calling.args),
-        kwargsrepr=options.kwargsrepr or preview(calling.kwargs),
+        root_id=root_id,
+        parent_id=parent_id,
+        argsrepr=options.argsrepr or preview(args),
+        kwargsrepr=options.kwargsrepr or preview(kwargs),
         origin=options.origin or sender.origin,
         ignore_result=_ignore_result(options, calling.task),
         replaced_task_nesting=options.replaced_task_nesting,
@@ -153,7 +177,7 @@ def _task_message(sender: Sender, calling: Calling, options: PublishOptions) -> 
         stamps=options.stamps,
         headers=options.headers or {},
         reply_to=sender.reply_to if options.reply_to is None else options.reply_to,
-        priority=_priority(sender, options, parent),
+        priority=_priority(sender, options, calling.parent),
     )
 
 
@@ -183,35 +207,51 @@ def _delivery_mode(given: int | str | None, to: Destination, default: int) -> in
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What all calls of one task share that differ in their arguments only: stencil and address."""
+    """How all calls of one task are sent that differ in their arguments only: stencil and address."""
 
     stencil: Stencil
     to: Destination
     serializer: str
-    #: Bytes.
-    max_body: int
+    #: No result will be stored.
+    ignored: bool
+
+    #: Of the call: nothing.
+    options: ClassVar[PublishOptions] = PublishOptions()
+    #: ``confirm``, ``retry`` and ``retry_policy``, which the publisher is told: messages of one bulk agree in them.
+    delivery: ClassVar[Delivery] = (False, None, None)
+    #: Now.
+    begins_at: ClassVar[float | None] = None
+
+    def render(self, task_id: str, root_id: str, parent_id: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """The content of the stencil's holes.
+
+        Raises:
+            EncodeError: the arguments cannot be written.
+        """
+        body = v2.body(args, kwargs, serializer=self.serializer)[2]
+        return _new(Call, (task_id, root_id, parent_id, preview(args), preview(kwargs), body))
 
 
-def plan(sender: Sender, calling: Calling) -> Plan | None:
+def plan_plain(sender: Sender, calling: Calling) -> Plan | None:
     """The plan of calls with the same options; ``None`` where calls differ in more than arguments and ids.
 
     Args:
+        sender: of the app.
         calling: a call without arguments.
     """
     if not sender.router.static or sender.inherit_priority or sender.protocol != 2:
         return None
-    options = _all_options(sender, calling)
+    single = plan_single(sender, calling)
+    options, to = single.options, single.to
     changing = options.expires is not None or options.countdown is not None or options.eta is not None
     if changing or options.compression or sender.compression or options.headers or options.stamped_headers:
         return None
-    to = sender.router.destination(options)
-    task = _task_message(sender, calling, options)
     serializer = options.serializer or sender.serializer
     stencil = v2.stencil(
-        task,
+        _task_message(single, "", "", None, (), {}),
         exchange=to.exchange,
         routing_key=to.routing_key,
         serializer=serializer,
         delivery_mode=_delivery_mode(options.delivery_mode, to, sender.delivery_mode),
     )
-    return Plan(stencil, to, serializer, sender.max_body)
+    return Plan(stencil, to, serializer, single.ignored)

@@ -37,6 +37,7 @@ class TaskHandlers:
     def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """After success or failure."""
 
+    @does_nothing
     def shadow_name(self, args: Any, kwargs: Any, options: Any) -> str | None:
         """A name to show in place of the task's."""
 

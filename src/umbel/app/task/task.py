@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from umbel import current, not_yet, states
 from umbel.app import argument_check, eager
-from umbel.app.sending.options import PublishOptions, arguments
-from umbel.app.sending.plans import LASTING, Plans
-from umbel.app.sending.publishing import Plan
+from umbel.app.sending.calls import NOTHING
+from umbel.app.sending.options import arguments
+from umbel.app.sending.plans import Plans
 from umbel.app.task.handlers import TaskHandlers
 from umbel.app.task.options import TaskOptions
 from umbel.app.task.retry import ask_for
@@ -21,7 +21,6 @@ from umbel.results.handles import AsyncResult, EagerResult
 from umbel.results.model import Record
 from umbel.typing import P, R
 from umbel.wire import failures
-from umbel.wire.message import Call
 
 
 class Task(TaskOptions, TaskHandlers, Generic[P, R]):
@@ -32,8 +31,14 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
 
     run: Callable[P, R]
 
-    #: Of plain calls; ``None`` until they are needed, and when an attribute has changed.
+    #: The outbox keeps them here; ``None`` until it needs them, and when an attribute has changed.
     _plans: Plans | None = None
+    #: A class of the user's has its own way to send.
+    _has_own_apply_async: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._has_own_apply_async = cls.apply_async is not Task.apply_async
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -63,25 +68,10 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
             OperationalError: the broker cannot be reached, or refuses this message while the call still waits.
             TypeError: the function takes other arguments.
         """
-        plain = self._send_plain(args, kwargs)
-        return self.apply_async(args, kwargs) if plain is None else plain
-
-    def _send_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any] | None = None) -> AsyncResult[R] | None:
-        """Send a call that has nothing of its own but its arguments, by a stencil; ``None`` where there is no such short way."""
-        plans = self._current_plans()
-        plan = plans.find(options)
-        if plan is None:
-            return None
-        call = plans.call(plan, args, kwargs)
-        self.app.outbox.send_stencil(plan, call)
-        return plans.handle(plan, call.task_id)
-
-    def _current_plans(self) -> Plans:
-        plans = self._plans
-        if plans is None or plans.version != self.app.conf.version:
-            plans = Plans(self, is_plain=type(self).apply_async is Task.apply_async and type(self).shadow_name is Task.shadow_name)
-            self._plans = plans
-        return plans
+        if self._has_own_apply_async:
+            return self.apply_async(args, kwargs)
+        handle: AsyncResult[R] = self.app.outbox.publish_one(self.name, args, kwargs, NOTHING, self)
+        return handle
 
     def apply_async(
         self,
@@ -104,17 +94,7 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
         if not (task_id is link is link_error is shadow is None):
             named = {"task_id": task_id, "link": link, "link_error": link_error, "shadow": shadow}
             options.update((name, value) for name, value in named.items() if value is not None)
-        if options.keys() <= LASTING:
-            plain = self._send_plain(args, kwargs, options)
-            if plain is not None:
-                return plain
-        self.check_arguments(args, kwargs)
-        if self.app.conf.task_always_eager:
-            ran: AsyncResult[R] = self._eager(args, kwargs, options)
-            return ran
-        if "shadow" not in options:
-            options["shadow"] = self.shadow_name(args, kwargs, options)
-        handle: AsyncResult[R] = self.app.outbox.send(self.name, args, kwargs, PublishOptions.parse(options), self)
+        handle: AsyncResult[R] = self.app.outbox.publish_one(self.name, args, kwargs, options, self)
         return handle
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
@@ -132,29 +112,16 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
         send = functools.partial(self.apply_async, args, kwargs, task_id, **options)
         if not options and task_id is None:
             send = functools.partial(self.delay, *(args or ()), **(kwargs or {}))
-        handle: AsyncResult[R] = await self.app.outbox.send_from_loop(send, args, kwargs)
+        handle: AsyncResult[R] = await self.app.outbox.loop.publish(send, args, kwargs)
         return handle
 
     def delay_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[R]]:
         """Send one message for each item: a tuple is the arguments of one call, any other value is its only argument."""
-        each = (item if isinstance(item, tuple) else (item,) for item in calls)
-        if self.app.conf.task_always_eager:
-            return [self.apply_async(args, **options) for args in each]
-        plans = self._current_plans()
-        plan = None if options else plans.find()
-        if plan is None:
-            handles: list[AsyncResult[R]] = self.app.outbox.send_many(self, each, PublishOptions.parse(options))
-            return handles
-        plain: list[AsyncResult[R]] = []
-
-        def calls_of(plan: Plan) -> Iterable[Call]:
-            for args in each:
-                call = plans.call(plan, args, {})
-                plain.append(plans.handle(plan, call.task_id))
-                yield call
-
-        self.app.outbox.send_filled(plan, calls_of(plan))
-        return plain
+        name = self.name
+        handles: list[AsyncResult[R]] = self.app.outbox.publish(
+            ((name, item if isinstance(item, tuple) else (item,), {}, NOTHING, self) for item in calls), options
+        )
+        return handles
 
     def apply(
         self,
@@ -261,16 +228,6 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
     def _entered(self, request: Request) -> Request:
         request.outer = current.request.get()
         return request
-
-    def check_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        check = self._current_plans().check
-        if check is not None:
-            check(args, kwargs)
-
-    def _eager(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
-        PublishOptions.parse(options)
-        args, kwargs = eager.as_received(args, kwargs, options.get("serializer") or self.serializer or self.app.conf.task_serializer)
-        return eager.apply(self, args, kwargs, options, as_sent=True)
 
 
 if not TYPE_CHECKING:  # for type checkers there is no such attribute

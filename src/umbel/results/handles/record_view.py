@@ -24,6 +24,13 @@ _SETTLED = states.READY_STATES | {states.UNKNOWN}
 class RecordView:
     """The record of one task, and what it says; see `umbel.results.handles.async_result.AsyncResult` for the arguments."""
 
+    # Here, not in __init__: one is made for each message.
+    #: The task stores no result, so that get() returns None at once.
+    ignored: bool = False
+    #: The terminal record, once seen.
+    _final: Record | None = None
+    _value: Any = None
+
     def __init__(
         self,
         id: str,
@@ -36,14 +43,9 @@ class RecordView:
             raise ValueError("AsyncResult needs a task id")
         self.id: str = id
         self.parent = parent
-        #: The task stores no result, so that get() returns None at once.
-        self.ignored = False
         self._task_name = task_name
         self._app = app
         self._store = backend
-        #: The terminal record, once seen.
-        self._final: Record | None = None
-        self._value: Any = None
         self._callbacks: list[tuple[Callable[[Any], object], Callable[[Any], object] | None]] = []
 
     @property
