@@ -6,24 +6,21 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, Self, TypeVar, overload
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from umbel import current, not_yet
 from umbel.app import eager, entry_points, importing
-from umbel.app.annotations import annotate
-from umbel.app.config import sources
 from umbel.app.config.app_settings import AppSettings
 from umbel.app.config.settings import Settings
 from umbel.app.connections import AppConnections
 from umbel.app.handles import Handles
-from umbel.app.registry import SHARED, TaskRegistry
 from umbel.app.sending.options import PublishOptions, arguments
 from umbel.app.sending.outbox import Outbox
 from umbel.app.sending.queues import Queues, queue_defaults
 from umbel.app.sending.routing import Router, compile_routes
-from umbel.app.task.making import make_task
-from umbel.app.task.task import Task
+from umbel.app.task.registering import TaskApp
+from umbel.app.task.registry import TaskRegistry
 from umbel.brokers.base import Broker, Publisher
 from umbel.control.client import Control
 from umbel.hooks import Signal
@@ -31,7 +28,6 @@ from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
 from umbel.runtime import process_hooks
 from umbel.runtime.clock import SYSTEM, Clock
-from umbel.typing import P, R
 
 if TYPE_CHECKING:
     from umbel.execution.execute import TaskRunner
@@ -39,7 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=type)
 
 
-class Umbel(AppSettings, Handles):
+class Umbel(AppSettings, TaskApp, Handles):
     """An application: tasks, settings, and the way to the broker.
 
     Args:
@@ -59,8 +55,6 @@ class Umbel(AppSettings, Handles):
         fixups: Celery's; without effect.
         settings: any setting by name.
     """
-
-    task_cls: Any = Task
 
     def __init__(  # noqa: PLR0913 - Celery's constructor
         self,
@@ -136,104 +130,6 @@ class Umbel(AppSettings, Handles):
     def on_init(self) -> None:
         """Override in a subclass: called at the end of the constructor."""
 
-    # tasks
-
-    @overload
-    def task(self, function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
-    @overload
-    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
-    @overload
-    def task(self, *, bind: Literal[True], **options: Any) -> Callable[[Callable[Concatenate[Any, P], R]], Task[P, R]]: ...
-    @overload
-    def task(self, *, bind: Literal[False] = False, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
-    def task(self, *function: Any, **options: Any) -> Any:
-        """Make a task of a function: ``@app.task`` or ``@app.task(name=…, bind=True, max_retries=…, …)``.
-
-        Args:
-            function: the function, where the decorator stands without parentheses.
-            options: attributes of the `Task`, listed there; and ``bind`` (the function's first argument is the task), ``base`` (the class
-                of the task), ``filter`` (a function around the function), ``pydantic`` (validate arguments by their annotations),
-                ``pydantic_strict``, ``pydantic_context``, ``pydantic_dump_kwargs``.
-
-        Raises:
-            TypeError: what is decorated is not one function.
-            AlreadyRegistered: another function has this name.
-        """
-        if not function:
-            return lambda decorated: self._make_task(decorated, options)
-        if len(function) > 1 or not callable(function[0]):
-            raise TypeError(f"@app.task decorates one function; its options are named, as in @app.task(name=…): got {function!r}")
-        return self._make_task(function[0], options)
-
-    def _make_task(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Task[..., Any]:
-        chosen = {name: value for name, value in options.items() if name not in {"shared", "lazy", "_force_evaluate"}}
-        wrap = chosen.pop("filter", None)
-        base = chosen.pop("base", None) or self.Task
-        chosen["name"] = chosen.get("name") or self.gen_task_name(function.__name__, function.__module__)
-        return self._register(make_task(self, wrap(function) if wrap else function, base, chosen))  # type: ignore[no-any-return]
-
-    def register_task(self, task: Any, **options: Any) -> Any:
-        """Add a class-based task: ``task`` is an instance of a `Task` subclass, or the class; ``options`` are attributes to set.
-
-        Raises:
-            TypeError: the class has no method ``run``.
-            AlreadyRegistered: another task has this name.
-        """
-        if isinstance(task, type):
-            task = task()
-        for name, value in options.items():
-            setattr(task, name, value)
-        if not hasattr(task, "run") and type(task).__call__ is Task.__call__:
-            raise TypeError(f"the task class {type(task).__name__} has no method run(self, …)")
-        if not task.name:
-            task.name = self.gen_task_name(type(task).__name__, type(task).__module__)
-        type(task).app = self
-        type(task).on_bound(self)
-        return self._register(task)
-
-    def _register(self, task: Any) -> Any:
-        registered = self._tasks.register(task)
-        if self.finalized:
-            annotate((registered,), self.conf.task_annotations)
-        return registered
-
-    def gen_task_name(self, name: str, module: str) -> str:
-        """Make the name of a task that has none: that of its ``module``, or of the app in ``__main__``, and its own ``name``."""
-        return f"{self.main or module}.{name}" if module == "__main__" else f"{module}.{name}"
-
-    @property
-    def Task(self) -> Any:  # noqa: N802 - Celery's name
-        """The class that this app's tasks inherit from."""
-        base = sources.import_object(self.task_cls) if isinstance(self.task_cls, str) else self.task_cls
-        return type("Task", (base,), {"app": self, "__module__": base.__module__})
-
-    @Task.setter
-    def Task(self, base: Any) -> None:  # noqa: N802
-        self.task_cls = base
-
-    @property
-    def tasks(self) -> TaskRegistry:
-        """Name → task, shared tasks included; finalizes."""
-        if not self.finalized or self._shared_seen != SHARED.count:
-            self.finalize(auto=True)
-        return self._tasks
-
-    def finalize(self, auto: bool = False) -> None:
-        """Take over shared tasks and annotations; happens by itself when tasks are first asked for.
-
-        Raises:
-            RuntimeError: ``auto`` is set, and the app was made with ``autofinalize=False``.
-        """
-        if auto and not self.autofinalize and not self.finalized:
-            raise RuntimeError("the app's tasks are used before app.finalize() was called")
-        with self._lock:
-            first, self.finalized = not self.finalized, True
-            self._shared_seen = SHARED.count
-            SHARED.add_to(self, self._tasks)
-            annotate(self._tasks.values(), self.conf.task_annotations)
-        if first:
-            self.on_after_finalize.send(self)
-
     # sending
 
     def send_task(
@@ -249,13 +145,13 @@ class Umbel(AppSettings, Handles):
         """Send a task by its name; it need not exist here.
 
         Args:
-            name: of the task.
-            args: positional arguments.
-            kwargs: keyword arguments.
-            countdown: seconds from now at which it may run.
-            eta: the time at which it may run: a datetime or ISO 8601 text.
-            task_id: a new one when not given.
-            options: more calling options: the fields of `umbel.app.sending.options.PublishOptions`.
+            name: the task's name.
+            args: its positional arguments: a list or tuple.
+            kwargs: its keyword arguments: a dict.
+            countdown: seconds from now, or a timedelta: not before.
+            eta: a datetime or ISO 8601 text: not before.
+            task_id: text; a new UUIDv7 when not given.
+            **options: calling options, as in `umbel.Task.apply_async`.
 
         Raises:
             OperationalError: the broker cannot be reached, or did not take the message.
@@ -265,14 +161,6 @@ class Umbel(AppSettings, Handles):
             eager.warn_ignored(name)
         given = {**options, "countdown": countdown, "eta": eta, "task_id": task_id}
         return self.outbox.publish_one(name, *arguments(args, kwargs), given)
-
-    def registered(self, name: str) -> Any:
-        """The task of this name, if this process has it; does not finalize the app.
-
-        Args:
-            name: the task's name.
-        """
-        return self._tasks.get(name)
 
     @property
     def queues(self) -> Queues:

@@ -13,7 +13,7 @@ from umbel.app.config.kinds import RATE
 logger = logging.getLogger("umbel.app")
 
 #: Options of the decorator that are no attributes.
-_DECORATING: Final = ("bind", "pydantic", "pydantic_context", "pydantic_dump_kwargs", "pydantic_strict")
+DECORATING: Final = ("bind", "pydantic", "pydantic_context", "pydantic_dump_kwargs", "pydantic_strict")
 #: Arguments of `Task.retry` besides calling options.
 _RETRYING: Final = ("args", "kwargs", "exc", "throw", "max_retries")
 
@@ -101,7 +101,7 @@ def warn_of_options(base: type, options: Mapping[str, Any], attributes: Iterable
         logger.warning("%s: rate_limit must be a %s, got %r", what, RATE.name, rate)
     unknown = [name for name in options if not hasattr(base, name)]
     if unknown:
-        warn_of_typing_errors(what, unknown, [*attributes, *_DECORATING])
+        warn_of_typing_errors(what, unknown, [*attributes, *DECORATING])
     if options.get("retry_kwargs"):
         warn_of_typing_errors(f"{what}: retry_kwargs", options["retry_kwargs"], [*calling, *_RETRYING])
 

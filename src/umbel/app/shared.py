@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, Literal, overload
 
 from umbel.app.proxies import get_current_app
-from umbel.app.registry import SHARED
+from umbel.app.task.registry import SHARED
 from umbel.app.task.task import Task
 from umbel.typing import P, R
 

@@ -25,8 +25,47 @@ class TaskOptions:
     MaxRetriesExceededError = MaxRetriesExceededError
     OperationalError = OperationalError
 
+    # What each means is told to users at `umbel.Umbel.task`.
+
     #: Check arguments where the call is made; the app's ``strict_typing`` when not said.
     typing: bool | None = None
+    #: The decorator's ``bind=True``: the function is given the task.
+    bound: bool = False
+    #: A base of tasks, no task.
+    abstract: bool = True
+
+    # Of its messages.
+    queue: str | None = None
+    exchange: str | None = None
+    exchange_type: str | None = None
+    routing_key: str | None = None
+    #: 0 to 255.
+    priority: int | None = None
+    #: 1 or transient, 2 or persistent.
+    delivery_mode: int | str | None = None
+    mandatory: bool | None = None
+    immediate: bool | None = None
+    #: Seconds, or a time.
+    expires: When | None = None
+    serializer: str | None = None
+    compression: str | None = None
+
+    # Of its runs.
+    #: Seconds.
+    time_limit: float | None = None
+    #: Seconds.
+    soft_time_limit: float | None = None
+    #: A second, or text such as ``"10/m"``.
+    rate_limit: str | float | None = from_setting("task_default_rate_limit")
+    acks_late: bool = from_setting("task_acks_late")
+    acks_on_failure_or_timeout: bool = from_setting("task_acks_on_failure_or_timeout")
+    acks_on_failure: bool | None = from_setting("task_acks_on_failure")
+    acks_on_timeout: bool | None = from_setting("task_acks_on_timeout")
+    reject_on_worker_lost: bool | None = from_setting("task_reject_on_worker_lost")
+    #: Exceptions that are expected: logged without traceback.
+    throws: tuple[type[BaseException], ...] = ()
+
+    # Of its retries.
     #: How often it may be tried again; ``None``: for ever.
     max_retries: int | None = 3
     #: Seconds.
@@ -40,39 +79,16 @@ class TaskOptions:
     #: Seconds.
     retry_backoff_max: float = 600
     retry_jitter: bool = True
-    #: Exceptions that are expected: logged without traceback.
-    throws: tuple[type[BaseException], ...] = ()
-    #: Seconds.
-    time_limit: float | None = None
-    soft_time_limit: float | None = None
-    rate_limit: str | float | None = from_setting("task_default_rate_limit")
+
+    # Of its results.
     ignore_result: bool = from_setting("task_ignore_result")
     store_errors_even_if_ignored: bool = from_setting("task_store_errors_even_if_ignored")
     store_eager_result: bool = from_setting("task_store_eager_result")
     track_started: bool = from_setting("task_track_started")
-    acks_late: bool = from_setting("task_acks_late")
-    acks_on_failure_or_timeout: bool = from_setting("task_acks_on_failure_or_timeout")
-    acks_on_failure: bool | None = from_setting("task_acks_on_failure")
-    acks_on_timeout: bool | None = from_setting("task_acks_on_timeout")
-    reject_on_worker_lost: bool | None = from_setting("task_reject_on_worker_lost")
     send_events: bool = True
     trail: bool = True
+    #: Characters.
     resultrepr_maxsize: int = 1024
-    abstract: bool = True
-    #: Options of its messages.
-    queue: str | None = None
-    exchange: str | None = None
-    exchange_type: str | None = None
-    routing_key: str | None = None
-    priority: int | None = None
-    delivery_mode: int | str | None = None
-    mandatory: bool | None = None
-    immediate: bool | None = None
-    expires: When | None = None
-    serializer: str | None = None
-    compression: str | None = None
-    #: The decorator's ``bind=True``.
-    bound: bool = False
 
     def sending_options(self) -> dict[str, Any]:
         """The calling options that the task has as attributes."""

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
-from umbel import current, not_yet, states
+from umbel import current, not_yet
 from umbel.app import argument_check, eager
 from umbel.app.sending.calls import NOTHING
 from umbel.app.sending.options import arguments
 from umbel.app.sending.plans import Plans
 from umbel.app.task.handlers import TaskHandlers
-from umbel.app.task.options import TaskOptions
-from umbel.app.task.retry import ask_for
-from umbel.errors import Retry
+from umbel.app.task.running import RunningTask
 from umbel.execution.request import Request
 from umbel.results.handles import AsyncResult, EagerResult
-from umbel.results.model import Record
 from umbel.typing import P, R
-from umbel.wire import failures
 
 
-class Task(TaskOptions, TaskHandlers, Generic[P, R]):
+class Task(RunningTask, TaskHandlers, Generic[P, R]):
     """A function that can be sent to a worker.
 
-    Every attribute may be given to the decorator (``@app.task(name=…)``), in a subclass, or by ``task_annotations``.
+    Every attribute may be given to the decorator (``@app.task(name=…)``, see `umbel.Umbel.task`), in a subclass, or by ``task_annotations``.
     """
 
     run: Callable[P, R]
@@ -62,9 +57,14 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
     # sending
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
-        """Send it, with these arguments.
+        """Send it, with these arguments and no options; returns at once, before a worker has begun it.
+
+        Args:
+            *args: positional arguments of the task.
+            **kwargs: keyword arguments of the task.
 
         Raises:
+            EncodeError: an argument cannot be sent, or they are too large.
             OperationalError: the broker cannot be reached, or refuses this message while the call still waits.
             TypeError: the function takes other arguments.
         """
@@ -84,11 +84,73 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
         shadow: str | None = None,
         **options: Any,
     ) -> AsyncResult[R]:
-        """Send it, with calling options (see `umbel.app.sending.options.PublishOptions`).
+        """Send it, with calling options; returns at once, before a worker has begun it.
+
+        Args:
+            args: positional arguments of the task: a list or tuple.
+            kwargs: keyword arguments of the task: a dict.
+            task_id: text; a new UUIDv7 when not given.
+            producer: ignored; there is one connection to the broker.
+            link: a signature or a list of them, sent when the task has succeeded, with its result as their first argument.
+            link_error: a signature or a list of them, for when it has failed.
+            shadow: name to show in place of the task's, in logs and monitors.
+            **options: by name, any of these.
+
+        When it runs:
+            countdown: seconds from now, or a timedelta: not before. Outranks ``eta``.
+            eta: a datetime or ISO 8601 text: not before.
+            expires: seconds from now, a timedelta, a datetime or ISO 8601 text: not after; it is dropped then.
+
+        Where it goes (else as the task, ``task_routes`` and ``task_default_queue`` say, in this order):
+            queue: name, or a `umbel.Queue`.
+            exchange: name; with ``routing_key`` an address of its own.
+            routing_key: text.
+            route_name: name to look up in ``task_routes`` in place of the task's.
+            priority: a whole number, 0 to 255; RabbitMQ runs the higher first, Redis the lower.
+            mandatory: ``False`` drops a message that no queue takes; else that is an error.
+
+        How it is published:
+            confirm: return when the broker has the message.
+            timeout: seconds that publishing may take; ``broker_publish_timeout`` when not given. Also ``max_wait``.
+            retry: ``False`` makes one attempt to reach the broker; ``task_publish_retry`` when not given.
+            retry_policy: a dict; ``max_retries`` of it counts, ``None`` is for ever.
+            delivery_mode: 1 or ``transient``, 2 or ``persistent``.
+            serializer: ``json``, ``pickle``, ``yaml``, ``msgpack`` or a content type.
+            compression: ``gzip``, ``bzip2``, ``lzma``, ``zstd``, ``brotli`` or a content type.
+            headers: a dict of headers of one's own; tasks find them in ``request.headers``.
+            properties: a dict of more message properties. ``expiration`` (seconds), ``message_id``, ``user_id``, ``type``, ``app_id``,
+                ``timestamp``, ``correlation_id`` and ``cluster_id`` may also be given by name.
+            reply_to: address of the result, for ``rpc://``.
+
+        How it runs:
+            time_limit: seconds after which the child that runs it is killed.
+            soft_time_limit: seconds after which `SoftTimeLimitExceeded` is raised in it.
+            ignore_result: store no result.
+            retries: attempts before this one.
+
+        How it is shown:
+            argsrepr: text in place of the arguments.
+            kwargsrepr: text in place of the keyword arguments.
+            origin: name of the sender; ``gen<pid>@<host>`` when not given.
+            stamped_headers: names of stamps: further options of these names are stamps.
+            stamps: a dict of stamps.
+
+        What it belongs to (canvas sets these):
+            root_id: id of the task that everything began with; that of the running task, or its own.
+            parent_id: id of the task that sends it; that of the running task.
+            add_to_parent: ``False`` keeps it out of the running task's children.
+            group_id: id of its group. Also ``group``.
+            group_index: its place in the group, from 0.
+            chain: signatures of what follows it, the next one last.
+            chord: signature of what follows its whole group.
+            replaced_task_nesting: how often the task was replaced.
 
         Raises:
+            EncodeError: an argument cannot be sent, or they are too large.
             OperationalError: the broker cannot be reached, or did not take the message.
+            QueueNotFound: the queue is unknown, and ``task_create_missing_queues`` is off.
             TypeError: the function takes other arguments, or there is no such option.
+            ValueError: a time or the priority cannot be understood.
         """
         args, kwargs = arguments(args, kwargs)
         if not (task_id is link is link_error is shadow is None):
@@ -98,7 +160,15 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
         return handle
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
-        """`delay` for coroutines: returns when the broker has the message, or raises; the event loop never waits for it."""
+        """`delay` for coroutines: returns when the broker has the message, or raises; the event loop never waits for it.
+
+        Args:
+            *args: positional arguments of the task.
+            **kwargs: keyword arguments of the task.
+
+        Raises:
+            OperationalError: the broker cannot be reached, or did not take the message.
+        """
         return await self.aapply_async(args, kwargs)
 
     async def aapply_async(
@@ -108,7 +178,17 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
         task_id: str | None = None,
         **options: Any,
     ) -> AsyncResult[R]:
-        """`apply_async` for coroutines."""
+        """`apply_async` for coroutines: returns when the broker has the message, or raises; the event loop never waits for it.
+
+        Args:
+            args: positional arguments of the task.
+            kwargs: keyword arguments of the task.
+            task_id: text; a new UUIDv7 when not given.
+            **options: as in `apply_async`.
+
+        Raises:
+            OperationalError: the broker cannot be reached, or did not take the message.
+        """
         send = functools.partial(self.apply_async, args, kwargs, task_id, **options)
         if not options and task_id is None:
             send = functools.partial(self.delay, *(args or ()), **(kwargs or {}))
@@ -116,7 +196,18 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
         return handle
 
     def delay_many(self, calls: Iterable[Any], **options: Any) -> list[AsyncResult[R]]:
-        """Send one message for each item: a tuple is the arguments of one call, any other value is its only argument."""
+        """Send one message for each item, with as few system calls as possible; returns their handles.
+
+        Args:
+            calls: any iterable. A tuple in it is the arguments of one call, any other value is the only argument of one; a list is such a value.
+                Some hundreds at a time are taken from a generator.
+            **options: of each call, as in `apply_async`; ``timeout`` is not looked at.
+
+        Raises:
+            EncodeError: an argument cannot be sent, or they are too large; a few hundred calls before it may have left.
+            OperationalError: the broker cannot be reached, or did not take a message.
+            TypeError: the function takes other arguments, or there is no such option.
+        """
         name = self.name
         handles: list[AsyncResult[R]] = self.app.outbox.publish(
             ((name, item if isinstance(item, tuple) else (item,), {}, NOTHING, self) for item in calls), options
@@ -129,85 +220,24 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
         kwargs: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> EagerResult[R]:
-        """Run it here and now, as a worker would; options: link, link_error, task_id, retries, throw, headers, …"""
+        """Run it here and now, as a worker would, with its retries and callbacks.
+
+        Args:
+            args: positional arguments of the task.
+            kwargs: keyword arguments of the task.
+            **options: of those of `apply_async`: ``task_id``, ``link``, ``link_error``, ``retries``, ``headers``, ``stamped_headers``, ``stamps``, ``root_id``,
+                ``parent_id``, ``ignore_result``; and ``throw``: raise what the task raises (``task_eager_propagates`` when not given).
+        """
         return eager.apply(self, *arguments(args, kwargs), options)
 
     def AsyncResult(self, task_id: str) -> AsyncResult[R]:  # noqa: N802 - Celery's name
-        """The handle of a call that was made before."""
-        handle: AsyncResult[R] = self.app.handle(task_id, self.name)
-        return handle
-
-    # inside a worker
-
-    @property
-    def request(self) -> Request:
-        """The run that this is called from."""
-        found = current.request.get()
-        while found is not None and found.task_object is not self:
-            found = found.outer
-        return found if found is not None else Request.outside(self)
-
-    def retry(
-        self,
-        args: Sequence[Any] | None = None,
-        kwargs: Mapping[str, Any] | None = None,
-        exc: BaseException | None = None,
-        throw: bool = True,
-        eta: Any = None,
-        countdown: float | None = None,
-        max_retries: int | None = None,
-        **options: Any,
-    ) -> Retry:
-        """Run this task again later. Write ``raise self.retry(…)``: what follows it is not reached.
+        """Make the handle of a call that was made before.
 
         Args:
-            exc: what went wrong; raised when there are no more attempts.
-            throw: raise; ``False`` returns the `Retry` and lets the task go on.
-            countdown: seconds; ``default_retry_delay`` when neither this nor ``eta`` is given.
-            max_retries: in place of the task's.
-
-        Raises:
-            Retry: always, unless ``throw`` is off.
-            MaxRetriesExceededError: there are no more attempts, and no ``exc``.
+            task_id: its id.
         """
-        signal = ask_for(self, args, kwargs, exc=exc, eta=eta, countdown=countdown, max_retries=max_retries, options=options)
-        if throw:
-            raise signal
-        return signal
-
-    def update_state(self, task_id: str | None = None, state: str | None = None, meta: Any = None, **extra: Any) -> None:  # noqa: ARG002
-        """Store a state of your own, with a value that clients see as ``result.info``; an exception is stored as a failure is.
-
-        Called as a plain function, without a ``task_id``, the task has nobody to tell, and nothing happens.
-        """
-        request = self.request
-        task_id = task_id or request.id
-        store = self.app.store
-        if store is None or task_id is None:
-            return
-        result = failures.render(meta) if isinstance(meta, BaseException) else meta
-        record = Record(task_id=task_id, status=state or states.PENDING, result=result, reply_to=request.reply_to)
-        if state in states.READY_STATES:
-            record.date_done = datetime.fromtimestamp(self.app.clock.now(), UTC).isoformat()
-        if task_id == request.id:
-            record.group_id, record.parent_id, record.children = request.group, request.parent_id, request.children
-        store.store([record])
-
-    def push_request(self, *args: Any, **values: Any) -> None:
-        """Pretend to run in a worker; for tests."""
-        request = Request(self, None, args, {}, {}, called_directly=True)
-        request.update(values)
-        current.request.set(self._entered(request))
-
-    def pop_request(self) -> None:
-        """Undo `push_request`."""
-        found = current.request.get()
-        current.request.set(found.outer if found is not None else None)
-
-    def add_trail(self, result: Any) -> Any:
-        """Remember a task that this one sent."""
-        self.request.children.append(result.as_tuple() if hasattr(result, "as_tuple") else result)
-        return result
+        handle: AsyncResult[R] = self.app.handle(task_id, self.name)
+        return handle
 
     # machinery
 
@@ -224,10 +254,6 @@ class Task(TaskOptions, TaskHandlers, Generic[P, R]):
     def backend(self) -> Any:
         """The app's result store."""
         return self.app.store
-
-    def _entered(self, request: Request) -> Request:
-        request.outer = current.request.get()
-        return request
 
 
 if not TYPE_CHECKING:  # for type checkers there is no such attribute

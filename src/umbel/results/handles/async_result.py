@@ -89,7 +89,8 @@ class AsyncResult(RecordView, Generic[R]):
             on_message: called with each stored state seen while waiting, as a mapping.
             on_interval: called every ``interval`` seconds.
             disable_sync_subtasks: refuse to wait inside a task.
-            EXCEPTION_STATES: without meaning here, as is the next.
+            EXCEPTION_STATES: without meaning here.
+            PROPAGATE_STATES: without meaning here.
 
         Raises:
             TimeoutError: it has not ended in time.
@@ -128,7 +129,20 @@ class AsyncResult(RecordView, Generic[R]):
         callback: Callable[[str, Any], object] | None = None,
         disable_sync_subtasks: bool = True,
     ) -> R:
-        """`get` for coroutines; never blocks the event loop."""
+        """`get` for coroutines; never blocks the event loop.
+
+        Args:
+            timeout: seconds; ``None`` is for ever.
+            propagate: raise the task's exception; else return it.
+            callback: called with the id and the value.
+            disable_sync_subtasks: refuse to wait inside a task.
+
+        Raises:
+            TimeoutError: it has not ended in time.
+            ResultExpired: as for `get`.
+            UnknownTaskId: it was never sent.
+            RuntimeError: called inside a task.
+        """
         import asyncio
 
         if self.ignored:
@@ -155,7 +169,12 @@ class AsyncResult(RecordView, Generic[R]):
         return cast("R", self._value)
 
     def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], object] | None = None) -> Any:
-        """Raise the task's exception if it has failed or was revoked; else return its value."""
+        """Raise the task's exception if it has failed or was revoked; else return its value, ``None`` where it has not ended. Never waits.
+
+        Args:
+            propagate: ``False`` returns the exception.
+            callback: called with the id and the value, where nothing is raised.
+        """
         record = self._record()
         value = None if record is None else self.result
         if record is not None and propagate and record.status in states.PROPAGATE_STATES:
@@ -167,7 +186,12 @@ class AsyncResult(RecordView, Generic[R]):
     maybe_reraise = maybe_throw
 
     def throw(self, value: Any, traceback: str | None = None) -> None:
-        """Raise an exception, with the worker's traceback as a note."""
+        """Raise an exception, with the worker's traceback as a note.
+
+        Args:
+            value: the exception; what is none is raised in an ``Exception``.
+            traceback: the worker's, as text.
+        """
         error = value if isinstance(value, BaseException) else Exception(value)
         if traceback and not getattr(error, "__notes__", None):
             error.add_note(f"\nOn the worker:\n{traceback.rstrip()}")
@@ -176,7 +200,13 @@ class AsyncResult(RecordView, Generic[R]):
     def then(
         self, callback: Callable[[Any], object], on_error: Callable[[Any], object] | None = None, weak: bool = False
     ) -> Callable[[Any], object]:
-        """Call back with this handle (or ``on_error`` with the exception) as soon as this handle learns that the task has ended."""
+        """Call back as soon as this handle learns that the task has ended; returns the callback.
+
+        Args:
+            callback: called with this handle.
+            on_error: called with the exception, in place of ``callback``, where the task has failed.
+            weak: ignored; callbacks are held.
+        """
         del weak
         if self._final is not None:
             self._tell(callback, on_error)
@@ -204,6 +234,9 @@ class AsyncResult(RecordView, Generic[R]):
     def iterdeps(self, intermediate: bool = False) -> Iterator[tuple[AsyncResult[Any] | None, AsyncResult[Any]]]:
         """(parent, result) of this task and all that came of it, the nearest first.
 
+        Args:
+            intermediate: pass over what came of a task that has not ended.
+
         Raises:
             IncompleteStream: one has not ended, unless ``intermediate``.
         """
@@ -217,7 +250,12 @@ class AsyncResult(RecordView, Generic[R]):
                 raise IncompleteStream
 
     def collect(self, intermediate: bool = False, **options: Any) -> Iterator[tuple[AsyncResult[Any], Any]]:
-        """(result, value) of this task and all that came of it."""
+        """(result, value) of this task and all that came of it; waits for each.
+
+        Args:
+            intermediate: as for `iterdeps`.
+            **options: arguments of `get`.
+        """
         for _, node in self.iterdeps(intermediate):
             yield node, node.get(**options)
 

@@ -88,7 +88,11 @@ class RecordView:
         return self._final is not None or self.ignored
 
     def learn(self, record: Record) -> bool:
-        """Take over a record that was read with others; returns whether it says that the task has ended."""
+        """Take over a record that was read with others; returns whether it says that the task has ended.
+
+        Args:
+            record: of this task.
+        """
         if not is_terminal(record):
             return False
         self._finish(record)

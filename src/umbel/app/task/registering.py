@@ -1,0 +1,199 @@
+"""`TaskApp`: the part of an app that makes tasks and keeps them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Concatenate, Literal, overload
+
+from umbel.app.annotations import annotate
+from umbel.app.config import sources
+from umbel.app.config.settings import Settings
+from umbel.app.task.making import make_task
+from umbel.app.task.registry import SHARED, TaskRegistry
+from umbel.app.task.task import Task
+from umbel.hooks import Signal
+from umbel.typing import P, R
+
+
+class TaskApp:
+    """An app as far as its tasks go. `umbel.app.app.Umbel` makes what is annotated here."""
+
+    main: str | None
+    conf: Settings
+    autofinalize: bool
+    finalized: bool
+    on_after_finalize: Signal
+    _lock: threading.RLock
+    _tasks: TaskRegistry
+    _shared_seen: int
+
+    task_cls: Any = Task
+
+    @overload
+    def task(self, function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(self, *, bind: Literal[True], **options: Any) -> Callable[[Callable[Concatenate[Any, P], R]], Task[P, R]]: ...
+    @overload
+    def task(self, *, bind: Literal[False] = False, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+    def task(self, *function: Any, **options: Any) -> Any:
+        """Make a task of a function: ``@app.task``, or with options ``@app.task(name=…, bind=True, max_retries=…)``.
+
+        The function is called by workers; calling the task calls it here. Each attribute of a task may be given as an option. What is left out follows the
+        settings, or is as said here.
+
+        Args:
+            *function: the decorated function, where there are no options.
+            **options: by name, any of these.
+
+        How it is made:
+            name: text; ``<module>.<function>`` when not given.
+            bind: give the task itself to the function, as its first argument.
+            base: the class to inherit from; the app's ``Task`` when not given.
+            filter: a function that is given the function, and returns what is to run in its place.
+            shared, lazy: ignored.
+            typing: check arguments where a call is made; the app's ``strict_typing`` when not given.
+            pydantic: turn arguments into the models that the function's annotations name, and a returned model into a dict.
+            pydantic_strict: as ``strict`` of ``model_validate``.
+            pydantic_context: a dict; as ``context`` of ``model_validate``.
+            pydantic_dump_kwargs: a dict of arguments of ``model_dump``; ``{"mode": "json"}`` when not given.
+
+        How its messages are sent, where a call does not say otherwise (see `umbel.Task.apply_async`):
+            queue: name.
+            exchange, routing_key: names, in place of a queue's.
+            priority: a whole number, 0 to 255.
+            expires: seconds, a timedelta or a datetime; a task that has not begun by then is dropped.
+            serializer: ``json``, ``pickle``, ``yaml``, ``msgpack`` or a content type.
+            compression: ``gzip``, ``bzip2``, ``lzma``, ``zstd``, ``brotli`` or a content type.
+            delivery_mode: 1 or ``transient``, 2 or ``persistent``.
+            mandatory: ``False`` drops a message that no queue takes; else it is an error.
+            exchange_type, immediate: ignored.
+
+        How it runs:
+            time_limit: seconds after which the child that runs it is killed.
+            soft_time_limit: seconds after which `SoftTimeLimitExceeded` is raised in it.
+            acks_late: acknowledge its message when it has ended, so that it runs again if its worker dies; else when it begins.
+            acks_on_failure_or_timeout: with late acknowledgement, acknowledge a task that has failed; else it becomes a dead letter.
+            acks_on_failure: the same, for exceptions only.
+            acks_on_timeout: the same, for time limits only.
+            reject_on_worker_lost: ``False``: a task whose child has died has failed. Else it runs again, counted against ``task_max_deliveries``.
+            rate_limit: a number a second, or text such as ``"10/m"``; not there yet, and a worker says so.
+            throws: exceptions that are expected: logged without a traceback.
+
+        How it is tried again:
+            max_retries: times; ``None`` is for ever; 3 when not given.
+            default_retry_delay: seconds before `umbel.Task.retry` runs it again; 180 when not given.
+            autoretry_for: exceptions after which it is tried again by itself.
+            dont_autoretry_for: exceptions among these after which it is not.
+            retry_kwargs: a dict of arguments of ``retry`` for these.
+            retry_backoff: True, or seconds before the first of these; the delay doubles each time.
+            retry_backoff_max: seconds; 600 when not given.
+            retry_jitter: take a random part of this delay; on when not given.
+
+        What is kept of it:
+            ignore_result: store no result.
+            store_errors_even_if_ignored: but store a failure.
+            store_eager_result: store results of calls under ``task_always_eager``.
+            track_started: store ``STARTED`` when it begins.
+            send_events, trail, resultrepr_maxsize: of Celery; without effect here.
+
+        Raises:
+            AlreadyRegistered: another function has this name.
+            TypeError: more than one function is given.
+        """
+        if not function:
+            return lambda decorated: self._make_task(decorated, options)
+        if len(function) > 1 or not callable(function[0]):
+            raise TypeError(f"@app.task decorates one function; its options are named, as in @app.task(name=…): got {function!r}")
+        return self._make_task(function[0], options)
+
+    def _make_task(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Task[..., Any]:
+        chosen = {name: value for name, value in options.items() if name not in {"shared", "lazy", "_force_evaluate"}}
+        wrap = chosen.pop("filter", None)
+        base = chosen.pop("base", None) or self.Task
+        chosen["name"] = chosen.get("name") or self.gen_task_name(function.__name__, function.__module__)
+        return self._register(make_task(self, wrap(function) if wrap else function, base, chosen))  # type: ignore[no-any-return]
+
+    def register_task(self, task: Any, **options: Any) -> Any:
+        """Add a class-based task; returns the task.
+
+        Args:
+            task: an instance of a `umbel.Task` subclass, or the class.
+            **options: attributes to set on it.
+
+        Raises:
+            AlreadyRegistered: another task has its name.
+            TypeError: it has no method ``run``.
+        """
+        if isinstance(task, type):
+            task = task()
+        for name, value in options.items():
+            setattr(task, name, value)
+        if not hasattr(task, "run") and type(task).__call__ is Task.__call__:
+            raise TypeError(f"the task class {type(task).__name__} has no method run(self, …)")
+        if not task.name:
+            task.name = self.gen_task_name(type(task).__name__, type(task).__module__)
+        type(task).app = self
+        type(task).on_bound(self)
+        return self._register(task)
+
+    def _register(self, task: Any) -> Any:
+        registered = self._tasks.register(task)
+        if self.finalized:
+            annotate((registered,), self.conf.task_annotations)
+        return registered
+
+    def gen_task_name(self, name: str, module: str) -> str:
+        """Make the name of a task that says none; for subclasses.
+
+        Args:
+            name: the function's.
+            module: the function's.
+        """
+        return f"{self.main or module}.{name}" if module == "__main__" else f"{module}.{name}"
+
+    @property
+    def Task(self) -> Any:  # noqa: N802 - Celery's name
+        """The class that this app's tasks inherit from."""
+        base = sources.import_object(self.task_cls) if isinstance(self.task_cls, str) else self.task_cls
+        return type("Task", (base,), {"app": self, "__module__": base.__module__})
+
+    @Task.setter
+    def Task(self, base: Any) -> None:  # noqa: N802
+        self.task_cls = base
+
+    @property
+    def tasks(self) -> TaskRegistry:
+        """Name → task, shared tasks included; finalizes."""
+        if not self.finalized or self._shared_seen != SHARED.count:
+            self.finalize(auto=True)
+        return self._tasks
+
+    def finalize(self, auto: bool = False) -> None:
+        """Take over shared tasks and annotations; happens by itself when tasks are first asked for.
+
+        Args:
+            auto: it happens by itself.
+
+        Raises:
+            RuntimeError: ``auto`` is set, and the app was made with ``autofinalize=False``.
+        """
+        if auto and not self.autofinalize and not self.finalized:
+            raise RuntimeError("the app's tasks are used before app.finalize() was called")
+        with self._lock:
+            first, self.finalized = not self.finalized, True
+            self._shared_seen = SHARED.count
+            SHARED.add_to(self, self._tasks)
+            annotate(self._tasks.values(), self.conf.task_annotations)
+        if first:
+            self.on_after_finalize.send(self)
+
+    def registered(self, name: str) -> Any:
+        """The task of this name, if this process has it; does not finalize the app.
+
+        Args:
+            name: the task's name.
+        """
+        return self._tasks.get(name)

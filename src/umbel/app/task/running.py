@@ -1,0 +1,118 @@
+"""`RunningTask`: what a task may do while it runs: look at its request, ask for another attempt, tell how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from umbel import current, states
+from umbel.app.task.options import TaskOptions
+from umbel.app.task.retry import ask_for
+from umbel.errors import Retry
+from umbel.execution.request import Request
+from umbel.results.model import Record
+from umbel.wire import failures
+
+
+class RunningTask(TaskOptions):
+    """A task as far as its own code uses it."""
+
+    @property
+    def request(self) -> Request:
+        """The request of the run that this is called from: its id, arguments, retries, …"""
+        found = current.request.get()
+        while found is not None and found.task_object is not self:
+            found = found.outer
+        return found if found is not None else Request.outside(self)
+
+    def retry(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        exc: BaseException | None = None,
+        throw: bool = True,
+        eta: Any = None,
+        countdown: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Retry:
+        """Run this task again later. Write ``raise self.retry(…)``: what follows it is not reached.
+
+        Args:
+            args: positional arguments of the next attempt; those of this one when not given.
+            kwargs: keyword arguments of the next attempt; those of this one when not given.
+            exc: an exception: what went wrong; raised when there are no more attempts.
+            throw: raise; ``False`` returns the `Retry` and lets the task go on.
+            eta: a datetime or ISO 8601 text: not before this time.
+            countdown: seconds from now; ``default_retry_delay`` when neither this nor ``eta`` is given.
+            max_retries: times, in place of the task's.
+            **options: more options of the next attempt's message, as in `umbel.Task.apply_async`: ``queue``, ``priority``, ``time_limit``, … What is not
+                given is as it was for this attempt.
+
+        Raises:
+            Retry: always, unless ``throw`` is off.
+            MaxRetriesExceededError: there are no more attempts, and no ``exc``.
+            BaseException: ``exc``, where there are no more attempts or the task was called as a function.
+        """
+        signal = ask_for(self, args, kwargs, exc=exc, eta=eta, countdown=countdown, max_retries=max_retries, options=options)
+        if throw:
+            raise signal
+        return signal
+
+    def update_state(self, task_id: str | None = None, state: str | None = None, meta: Any = None, **extra: Any) -> None:  # noqa: ARG002
+        """Store a state of your own, with a value that clients see as ``result.info``; an exception is stored as a failure is.
+
+        Called as a plain function, without a ``task_id``, the task has nobody to tell, and nothing happens.
+
+        Args:
+            task_id: of the task whose state it is; the running one when not given.
+            state: text, e.g. ``PROGRESS``; ``PENDING`` when not given.
+            meta: anything that the result serializer can write, or an exception.
+            **extra: ignored; there for Celery's sake.
+
+        Raises:
+            OperationalError: the result store cannot be reached.
+            EncodeError: the value cannot be stored.
+        """
+        request = self.request
+        task_id = task_id or request.id
+        store = self.app.store
+        if store is None or task_id is None:
+            return
+        result = failures.render(meta) if isinstance(meta, BaseException) else meta
+        record = Record(task_id=task_id, status=state or states.PENDING, result=result, reply_to=request.reply_to)
+        if state in states.READY_STATES:
+            record.date_done = datetime.fromtimestamp(self.app.clock.now(), UTC).isoformat()
+        if task_id == request.id:
+            record.group_id, record.parent_id, record.children = request.group, request.parent_id, request.children
+        store.store([record])
+
+    def push_request(self, *args: Any, **values: Any) -> None:
+        """Pretend to run in a worker; for tests.
+
+        Args:
+            *args: the arguments of the run.
+            **values: attributes of the request, e.g. ``id``, ``retries``.
+        """
+        request = Request(self, None, args, {}, {}, called_directly=True)
+        request.update(values)
+        current.request.set(self._entered(request))
+
+    def pop_request(self) -> None:
+        """Undo `push_request`."""
+        found = current.request.get()
+        current.request.set(found.outer if found is not None else None)
+
+    def add_trail(self, result: Any) -> Any:
+        """Remember a task that this one sent, among the children of its result; returns its result.
+
+        Args:
+            result: its `AsyncResult`, or that as a tuple.
+        """
+        self.request.children.append(result.as_tuple() if hasattr(result, "as_tuple") else result)
+        return result
+
+    def _entered(self, request: Request) -> Request:
+        request.outer = current.request.get()
+        return request
