@@ -55,6 +55,8 @@ def _apply(task: Any, attributes: Mapping[str, Any]) -> None:
     for name, value in attributes.items():
         if name.startswith("@"):
             method = getattr(task, name[1:])
-            setattr(task, name[1:], functools.wraps(method)(value(method)))
+            wrapper = functools.wraps(method)(value(method))
+            vars(wrapper).pop("does_nothing", None)  # the mark of a handler that nobody overrides, see `umbel.app.task.handlers`
+            setattr(task, name[1:], wrapper)
         else:  # a function becomes a method: it is given the task, as one that is written in a class
             setattr(task, name, types.MethodType(value, task) if inspect.isfunction(value) else value)

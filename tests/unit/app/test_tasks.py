@@ -191,6 +191,24 @@ def test_handlers_by_annotation_are_given_the_task(app):
     assert told == [("proj.fail", "ValueError(1)", "i", (1,))]
 
 
+def test_a_handler_that_does_nothing_may_be_wrapped_by_annotation(app):
+    told = []
+
+    def wrap(handler):
+        return lambda *given: (told.append(given[0]), handler(*given))
+
+    app.conf.task_annotations = {"*": {"@on_success": wrap, "@shadow_name": lambda _: lambda args, *_: f"shown {args}"}}
+
+    @app.task
+    def answer():
+        return 42
+
+    answer.delay()
+    assert app.fake.sent[-1][0].headers["shadow"] == "shown ()"
+    answer.apply()
+    assert told == [42]
+
+
 def test_wrong_annotations(app):
     app.conf.task_annotations = 3
     with pytest.raises(ImproperlyConfigured, match="task_annotations"):
