@@ -13,7 +13,13 @@ from umbel.wire.message import Message
 
 
 def before(message: Message, to: Destination, retry_policy: Mapping[str, Any] | None) -> None:
-    """A message is going to be published. Listeners may change its headers, its properties, and in its body what can be changed."""
+    """Tell listeners that a message is going to be published. They may change its headers, its properties, and in its body what can be changed.
+
+    Args:
+        message: takes their changes.
+        to: its address.
+        retry_policy: how often the broker is tried, as Celery says it.
+    """
     if not hooks.before_task_publish.receivers:
         return
     content = _content(message)
@@ -34,7 +40,7 @@ def before(message: Message, to: Destination, retry_policy: Mapping[str, Any] | 
 
 
 def after(message: Message, to: Destination) -> None:
-    """A message has been published."""
+    """Tell listeners that ``message`` has been published, at the address ``to``."""
     if not hooks.after_task_publish.receivers:
         return
     content = _content(message)

@@ -80,13 +80,13 @@ class LoopPublishing:
 
 
 def _is_small(args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> bool:
-    """Whether arguments are rendered in no time, as far as one can see without looking into them."""
+    """Tell whether arguments are rendered in no time, as far as one can see without looking into them."""
     values = [*(args or ()), *(kwargs or {}).values()]
     return len(values) < _FEW and all(len(value) < _SHORT for value in values if isinstance(value, Sized))
 
 
 async def settled(receipt: Receipt) -> None:
-    """Wait until the broker has taken the messages of a receipt.
+    """Wait until the broker has taken the messages of ``receipt``.
 
     Raises:
         OperationalError: it has not taken one of them.

@@ -29,7 +29,7 @@ _ALIASES: Final = {"group": "group_id", "max_wait": "timeout"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishOptions:
-    """How one call is sent. ``None`` always means: not said."""
+    """The options of one call. ``None`` always means: not said."""
 
     task_id: str | None = None
     #: Seconds from now.
@@ -117,7 +117,7 @@ class PublishOptions:
         return cls(**{**known, "properties": properties, "stamps": stamps})
 
     def over(self, weaker: Mapping[str, Any]) -> PublishOptions:
-        """These options, and the weaker ones (a task's, a route's) where nothing was said.
+        """These options, and the ``weaker`` ones (a task's, a route's) where nothing was said.
 
         Who names a queue means that queue: a weaker exchange does not lead away from it.
         """

@@ -43,7 +43,7 @@ _Outgoing = tuple[AsyncResult[Any], Plan | SinglePlan, Call | Message]
 
 
 class SendingApp(Protocol):
-    """What an outbox needs of its app; see `umbel.app.app.Umbel`."""
+    """The part of an app that its outbox needs; see `umbel.app.app.Umbel`."""
 
     clock: Clock
     conf: Settings
@@ -63,6 +63,9 @@ class Outbox:
 
     `publish` and `publish_one` are the same road, for many calls and for one. What is done for each message that leaves the app is done in `_outgoing` and
     in `_render`, which it calls, and nowhere else.
+
+    Args:
+        app: whose messages it publishes.
     """
 
     def __init__(self, app: SendingApp) -> None:
@@ -80,7 +83,7 @@ class Outbox:
 
     @property
     def sender(self) -> Sender:
-        """What the settings say of sending, as of now."""
+        """The settings of sending, as of now."""
         sender = self._sender
         if sender is None or self._app.conf.version != self._version:
             sender = self.refresh()
@@ -131,7 +134,7 @@ class Outbox:
         )
 
     def plan(self, task: Any, options: PublishOptions) -> Plan | None:
-        """The plan of a task's calls with these options (see `publishing.plan_plain`); its queue is declared by then."""
+        """Plan the calls of ``task`` with these ``options`` (see `publishing.plan_plain`); their queue is declared by then."""
         calling = Calling(name=task.name, options=options, task=task, attributes=task.sending_options(), now=0.0)
         found = plan_plain(self.sender, calling)
         task_names.warn_of_main(self._app, task)
@@ -168,7 +171,15 @@ class Outbox:
     def publish_one(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any] = NOTHING, task: Any = None
     ) -> AsyncResult[Any]:
-        """Publish one call; returns its handle. The arguments are those of `TaskCall`, and what is raised is raised by `publish`, too."""
+        """Publish one call; returns its handle. What is raised is raised by `publish`, too.
+
+        Args:
+            name: of the task.
+            args: positional arguments of the task.
+            kwargs: keyword arguments of the task.
+            options: calling options by name.
+            task: the task object, or ``None`` for a call by name, see `TaskCall`.
+        """
         if self._version != self._app.conf.version:
             self.refresh()
         if self._always_eager and task is not None:
@@ -185,7 +196,14 @@ class Outbox:
     def prepare(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: PublishOptions
     ) -> tuple[str, Message, Destination]:
-        """Render a call that a worker publishes as the effect of an execution: id, message, address."""
+        """Render a call that a worker publishes as the effect of an execution: id, message, address.
+
+        Args:
+            name: of the task.
+            args: positional arguments of the task.
+            kwargs: keyword arguments of the task.
+            options: of the call.
+        """
         parent = current.request.get()
         if parent is not None and parent.id is None:
             parent = None
@@ -315,7 +333,7 @@ class Outbox:
         return self._connections.publisher.retrying(publish_retries(self._app.conf, retry, policy))
 
     def _can_block(self) -> bool:
-        """Whether publishing may wait for more than the publisher: for a store that has to be told, or a listener."""
+        """Tell whether publishing may wait for more than the publisher: for a store that has to be told, or a listener."""
         if hooks.before_task_publish.receivers or hooks.after_task_publish.receivers:
             return True
         self.refresh()

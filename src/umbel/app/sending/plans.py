@@ -16,7 +16,7 @@ _MOST: Final = 64
 
 
 class Plans:
-    """What a task's plain calls share, for as long as neither the task's attributes nor the settings change.
+    """The plans of one task, for as long as neither its attributes nor the settings change.
 
     Args:
         task: is annotated by ``task_annotations``: a program that only sends need not finalize the app.
@@ -40,7 +40,7 @@ class Plans:
         self._by_options: dict[tuple[tuple[str, Any], ...], Plan | None] = {}
 
     def find(self, options: Mapping[str, Any]) -> Plan | None:
-        """The plan of calls with these options; ``None`` where calls differ in more. Making it declares the queue, and no other."""
+        """Find the plan of calls with these ``options``; ``None`` where calls differ in more. Making it declares the queue, and no other."""
         if not self._is_plain or not options.keys() <= _LASTING:
             return None
         key = tuple(options.items())
@@ -60,7 +60,7 @@ class Plans:
 
 
 def plans_of(task: Any) -> Plans:
-    """The plans of a task. They are left with it, and `Task` forgets them when one of its attributes changes."""
+    """Find the plans of ``task``. They are left with it, and `Task` forgets them when one of its attributes changes."""
     plans: Plans | None = task._plans  # noqa: SLF001
     if plans is None or plans.version != task.app.conf.version:
         plans = task._plans = Plans(task)  # noqa: SLF001

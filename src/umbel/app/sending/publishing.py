@@ -26,7 +26,7 @@ _new = tuple.__new__
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """Who sends, and what its settings say; made anew when they change."""
+    """An app as a sender: what its settings say of it; made anew when they change."""
 
     router: Router
     serializer: str
@@ -65,7 +65,7 @@ class Calling:
 
 @dataclass(slots=True)
 class SinglePlan:
-    """How one call is sent that has more of its own than arguments. What has the same name in a `Plan` means the same."""
+    """The plan of one call that has more of its own than arguments. What has the same name in a `Plan` means the same."""
 
     sender: Sender
     calling: Calling
@@ -87,7 +87,14 @@ class SinglePlan:
         return self.options.confirm, self.options.retry, self.options.retry_policy
 
     def render(self, task_id: str, root_id: str, parent_id: str | None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Message:
-        """The message.
+        """Render the message.
+
+        Args:
+            task_id: of the call.
+            root_id: of the task that everything began with.
+            parent_id: of the task that sends it, if any.
+            args: positional arguments.
+            kwargs: keyword arguments.
 
         Raises:
             EncodeError: the arguments cannot be written.
@@ -111,6 +118,10 @@ def plan_single(sender: Sender, calling: Calling) -> SinglePlan:
 
     Precedence, from the strongest: calling options, the task's attributes, route, settings (Celery's user guide, "Routing tasks").
 
+    Args:
+        sender: of the app.
+        calling: the call.
+
     Raises:
         QueueNotFound: the queue is unknown and may not be made.
         ValueError: a time cannot be understood.
@@ -124,7 +135,13 @@ def plan_single(sender: Sender, calling: Calling) -> SinglePlan:
 
 
 def too_large(name: str, size: int, most: int) -> EncodeError:
-    """That a body is larger than workers take."""
+    """Make the error of a body that is larger than workers take.
+
+    Args:
+        name: of the task.
+        size: bytes.
+        most: bytes that workers take.
+    """
     return EncodeError(
         f"the arguments of {name} are too large: {size:,} bytes, and workers take {most:,} (message_max_body). "
         "Send a reference to them instead, or raise that setting, in workers too"
@@ -207,7 +224,7 @@ def _delivery_mode(given: int | str | None, to: Destination, default: int) -> in
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How all calls of one task are sent that differ in their arguments only: stencil and address."""
+    """The plan of all calls of one task that differ in their arguments only: stencil and address."""
 
     stencil: Stencil
     to: Destination
@@ -223,7 +240,14 @@ class Plan:
     begins_at: ClassVar[float | None] = None
 
     def render(self, task_id: str, root_id: str, parent_id: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        """The content of the stencil's holes.
+        """Render what goes into the holes of the stencil.
+
+        Args:
+            task_id: of the call.
+            root_id: of the task that everything began with.
+            parent_id: of the task that sends it, if any.
+            args: positional arguments.
+            kwargs: keyword arguments.
 
         Raises:
             EncodeError: the arguments cannot be written.

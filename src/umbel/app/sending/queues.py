@@ -15,7 +15,7 @@ _TRANSIENT = {1, "1", "transient"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueDefaults:
-    """What queues are like that do not say it themselves."""
+    """The settings that queues follow where they do not say it themselves."""
 
     name: str = "celery"
     exchange: str | None = None
@@ -38,13 +38,13 @@ class QueueDefaults:
         )
 
     def missing_queue(self, name: str) -> Queue:
-        """A queue made because somebody named it."""
+        """Make the queue ``name`` because somebody named it."""
         return Queue(
             name, Exchange(name, self.missing_exchange_type or "direct"), name, arguments=self._arguments({}, self.missing_queue_type)
         )
 
     def complete(self, queue: Queue) -> Queue:
-        """A queue of the settings with the defaults it leaves out."""
+        """Fill in what a ``queue`` of the settings leaves out."""
         if queue.exchange is None:
             queue = replace(queue, exchange=Exchange(self.exchange or queue.name, self.exchange_type))
         if queue.routing_key is None:
@@ -62,7 +62,7 @@ class QueueDefaults:
 
 
 def queue_defaults(conf: Any) -> QueueDefaults:
-    """What the settings say of queues."""
+    """Read what the settings ``conf`` say of queues."""
     return QueueDefaults(
         name=conf.task_default_queue,
         exchange=conf.task_default_exchange,
@@ -118,7 +118,7 @@ class Queues(Mapping[str, Queue]):
         return name in self._queues
 
     def add(self, queue: Any, **options: Any) -> Queue:
-        """Know one more queue, given as a `Queue`, as kombu's, or by name and options."""
+        """Know one more ``queue``, given as a `Queue`, as kombu's, or by name and ``options``."""
         added = self.defaults.complete(parse_queue(queue, options))
         self._queues[added.name] = added
         return added
@@ -130,7 +130,7 @@ class Queues(Mapping[str, Queue]):
 
     @property
     def consume_from(self) -> list[Queue]:
-        """What a worker reads when it is not told otherwise: every queue known."""
+        """The queues that a worker reads when it is not told otherwise: every queue known."""
         return list(self._queues.values())
 
     def select(self, names: str | Iterable[str] | None = None, exclude: str | Iterable[str] | None = None) -> list[Queue]:
@@ -162,7 +162,7 @@ def worker_direct(hostname: str) -> Queue:
 
 
 def parse_queues(given: Any) -> list[Queue]:
-    """``task_queues`` as a list of `Queue`."""
+    """Make a list of `Queue` of ``task_queues``, which is ``given``."""
     if not given:
         return []
     if isinstance(given, Mapping):
@@ -173,7 +173,7 @@ def parse_queues(given: Any) -> list[Queue]:
 
 
 def parse_queue(given: Any, options: Mapping[str, Any]) -> Queue:
-    """One queue from a `Queue`, an object with kombu's attributes, or a name with Celery's options.
+    """Make one queue of what is ``given``: a `Queue`, an object with kombu's attributes, or a name with Celery's ``options``.
 
     Raises:
         ImproperlyConfigured: it is none of these.

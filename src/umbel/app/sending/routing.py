@@ -1,4 +1,4 @@
-"""Which task goes where: ``task_routes`` compiled once, and the address of one message."""
+"""Routing: ``task_routes`` compiled once, and the address of one message."""
 
 from __future__ import annotations
 
@@ -25,11 +25,23 @@ class Rule(Protocol):
     static: bool
 
     def route(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], task: Any) -> Route | None:
-        """Where this task goes, or ``None`` when this rule does not say."""
+        """Find where a call goes, or ``None`` when this rule does not say.
+
+        Args:
+            name: of the task.
+            args: positional arguments of the call.
+            kwargs: keyword arguments of the call.
+            options: calling options that are said already: queue, exchange, routing_key, priority.
+            task: the task, where this process has it.
+        """
 
 
 class TableRule:
-    """Names, globs and expressions, in their order; an exact name comes first."""
+    """Names, globs and expressions, in their order; an exact name comes first.
+
+    Args:
+        pairs: (name, glob or compiled expression; route).
+    """
 
     static = True
 
@@ -49,7 +61,7 @@ class TableRule:
                 self._exact[key] = route
 
     def route(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], task: Any) -> Route | None:  # noqa: ARG002
-        """Where the table sends this name."""
+        """Find where the table sends ``name``; ``args``, ``kwargs``, ``options`` and ``task`` do not matter."""
         found = self._exact.get(name)
         if found is None:
             found = next((route for pattern, route in self._patterns if pattern.match(name)), None)
@@ -57,7 +69,7 @@ class TableRule:
 
 
 class FunctionRule:
-    """A user's function ``route_task(name, args, kwargs, options, task=None, **kw)``."""
+    """A user's ``function``: ``route_task(name, args, kwargs, options, task=None, **kw)``."""
 
     static = False
 
@@ -65,13 +77,13 @@ class FunctionRule:
         self._function = function
 
     def route(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], task: Any) -> Route | None:
-        """What the function says."""
+        """Ask the function, with ``name``, ``args``, ``kwargs``, ``options`` and ``task``."""
         said = self._function(name, args, kwargs, options, task=task)
         return None if not said else _as_route(said, name)
 
 
 class OldRouterRule:
-    """An object with ``route_for_task(task, args, kwargs)``."""
+    """A ``router``: an object with ``route_for_task(task, args, kwargs)``."""
 
     static = False
 
@@ -79,13 +91,13 @@ class OldRouterRule:
         self._router = router
 
     def route(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], task: Any) -> Route | None:  # noqa: ARG002
-        """What the object says."""
+        """Ask the object, with ``name``, ``args`` and ``kwargs``; it does not want ``options`` and ``task``."""
         said = self._router.route_for_task(name, args, kwargs)
         return None if not said else _as_route(said, name)
 
 
 def compile_routes(given: Any) -> tuple[Rule, ...]:
-    """``task_routes`` as rules, in the order in which they are asked.
+    """Compile ``task_routes``, which is ``given``, to rules, in the order in which they are asked.
 
     Raises:
         ImproperlyConfigured: an entry is none of the accepted kinds.
@@ -149,7 +161,12 @@ def _as_route(value: Any, key: Any) -> Route:
 
 
 class Router:
-    """Decides where messages of one app go."""
+    """Decides where messages of one app go.
+
+    Args:
+        rules: asked in their order.
+        queues: of the app.
+    """
 
     def __init__(self, rules: Sequence[Rule], queues: Queues) -> None:
         self.rules = rules
@@ -160,7 +177,15 @@ class Router:
     def lookup(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], task: Any = None
     ) -> Route | None:
-        """What the first rule that knows this task says."""
+        """Ask the rules in their order; returns what the first says that knows the task.
+
+        Args:
+            name: of the task.
+            args: positional arguments of the call.
+            kwargs: keyword arguments of the call.
+            options: calling options that are said already: queue, exchange, routing_key, priority.
+            task: the task, where this process has it.
+        """
         for rule in self.rules:
             route = rule.route(name, args, kwargs, options, task)
             if route:
@@ -168,7 +193,7 @@ class Router:
         return None
 
     def destination(self, options: PublishOptions) -> Destination:
-        """The address that options which went through `lookup` lead to.
+        """Find the address that ``options`` which went through `lookup` lead to.
 
         A queue on a direct exchange is addressed by its name on the default exchange, unless exchange and routing key are both given,
         as Celery does (5.7).

@@ -9,7 +9,7 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 def does_nothing(handler: Handler) -> Handler:
-    """Mark a handler that need not be called."""
+    """Mark a ``handler`` that need not be called."""
     handler.does_nothing = True  # type: ignore[attr-defined]
     return handler
 
@@ -40,7 +40,7 @@ class TaskHandlers:
 
     @does_nothing
     def on_retry(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """When it will be tried again.
+        """After it was decided that the task is tried again.
 
         Args:
             exc: what the task raised, or gave to ``retry``.
@@ -87,7 +87,7 @@ class TaskHandlers:
 
     @classmethod
     def on_bound(cls, app: Any) -> None:
-        """When the task joins an app.
+        """Join an app; for subclasses.
 
         Args:
             app: the app.

@@ -23,7 +23,15 @@ def ask_for(
 ) -> Retry:
     """Note the next attempt in the task's request; returns the `Retry` that ends this one.
 
-    The arguments are those of `umbel.app.task.task.Task.retry`.
+    Args:
+        task: the running one.
+        args: as for `umbel.Task.retry`, like all that follow.
+        kwargs: see there.
+        exc: see there.
+        eta: see there.
+        countdown: seconds; see there.
+        max_retries: see there.
+        options: see there.
 
     Raises:
         Retry: the task was called as a function, without ``exc``.

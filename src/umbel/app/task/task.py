@@ -242,7 +242,7 @@ class Task(RunningTask, TaskHandlers, Generic[P, R]):
     # machinery
 
     def entry_point(self) -> Callable[..., Any]:
-        """What a worker calls: the function itself, unless a class overrides ``__call__``."""
+        """The function that a worker calls: the task's own, unless a class overrides ``__call__``."""
         return self.run if type(self).__call__ is Task.__call__ else self
 
     @functools.cached_property
