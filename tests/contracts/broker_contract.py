@@ -16,7 +16,7 @@ import pytest
 
 from contracts.kit import SOON, Kit, on_loop
 from umbel.brokers.base import DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX, ConnectionState
-from umbel.brokers.receipts import WouldBlock
+from umbel.brokers.confirms.receipts import WouldBlock
 from umbel.brokers.topology import Binding, Destination, Exchange
 from umbel.errors import ImproperlyConfigured, MessageReturned, MessageTooLarge
 from umbel.wire.message import Call, Message, MessageLimits, Stencil

@@ -8,7 +8,7 @@ from typing import Any
 
 from fakes.clock import FakeClock
 from umbel import Umbel
-from umbel.brokers.receipts import Receipt, Receipts, WouldBlock
+from umbel.brokers.confirms.receipts import Receipt, Receipts, WouldBlock
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import PublishError
 from umbel.execution.committing import Committer

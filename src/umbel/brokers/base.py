@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from umbel.brokers.receipts import Receipt
+from umbel.brokers.confirms.receipts import Receipt
 from umbel.brokers.topology import Destination, Queue
 from umbel.clients.base import ConnectionOptions, ConnectionState
 from umbel.wire.attempts import ATTEMPTS

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, Capabilities, ConnectionState, Delivery, DeliverySink, NullSink
+from umbel.brokers.confirms.receipts import Receipt, Receipts
 from umbel.brokers.envelope import dead_headers, decode, encode
 from umbel.brokers.exchanges import Rule, matching, rules_of
-from umbel.brokers.receipts import Receipt, Receipts
 from umbel.brokers.topology import Destination, Queue
 from umbel.clients import urls
 from umbel.errors import MessageReturned

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 from umbel.brokers.base import Publisher
-from umbel.brokers.receipts import Receipt, WouldBlock
+from umbel.brokers.confirms.receipts import Receipt, WouldBlock
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

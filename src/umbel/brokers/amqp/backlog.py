@@ -3,7 +3,7 @@
 Bytes in the kernel's hands are not yet a message in a queue. When a connection ends, RabbitMQ stops its channel's process, and with it goes
 what that process has not routed yet; and a process that ends by ``os._exit``, ``exec`` or a signal ends its connection at once.
 So a publishing call returns only when its message is known to be routed. *Marks* tell: a repeated confirm.select, which a channel
-answers in its turn and, unlike a confirm, without waiting for a disk. When the budget of waiting is spent (`umbel.brokers.waiting`), only the
+answers in its turn and, unlike a confirm, without waiting for a disk. When the budget of waiting is spent (`umbel.brokers.confirms.waiting`), only the
 window of unconfirmed messages bounds what is under way, until the loop of calls ends or pauses.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from umbel.brokers.waiting import WaitBudget
+from umbel.brokers.confirms.waiting import WaitBudget
 
 
 class Backlog:

@@ -16,11 +16,10 @@ from pamqp import commands
 
 from umbel.brokers.amqp.backlog import Backlog
 from umbel.brokers.amqp.topology import declare_queue
-from umbel.brokers.amqp.window import Window
 from umbel.brokers.base import BrokerOptions
-from umbel.brokers.receipts import Receipts
+from umbel.brokers.confirms.waiting import WaitBudget
+from umbel.brokers.confirms.window import Window
 from umbel.brokers.topology import Queue
-from umbel.brokers.waiting import WaitBudget
 from umbel.clients.amqp.addresses import Address
 from umbel.clients.amqp.channels import TOPOLOGY_CHANNEL
 from umbel.clients.amqp.connection_blocking import BlockingConnection, connect_any
@@ -31,7 +30,7 @@ from umbel.wire.amqp import events
 from umbel.wire.amqp.fastpath import DEFAULT_FRAME_MAX
 from umbel.wire.amqp.methods import method, render_method
 from umbel.wire.amqp.refusals import is_permanent
-from umbel.wire.amqp.rendering import address_of, names_of, size_of
+from umbel.wire.amqp.rendering import address_of, size_of
 
 logger = logging.getLogger("umbel.brokers.amqp")
 
@@ -51,9 +50,8 @@ _SIZE = re.compile(r"message size (\d+)")
 class Pipeline:
     """See the module."""
 
-    def __init__(self, nodes: Sequence[Address], options: BrokerOptions, declared: dict[str, Queue]) -> None:
-        self.receipts = Receipts()
-        self.window = Window(self.receipts, lambda frames: names_of(frames, options.limits))
+    def __init__(self, nodes: Sequence[Address], options: BrokerOptions, declared: dict[str, Queue], window: Window[bytes]) -> None:
+        self.window = window
         self.backlog = Backlog(WaitBudget.of_process())
         self.connection: BlockingConnection | None = None
         self.frame_max = DEFAULT_FRAME_MAX
@@ -225,7 +223,7 @@ class Pipeline:
         self.buffer.clear()
         self.backlog.restart(self.window.number)
         for number, frames, _ in self._returned:
-            self.window.add_again(number, frames)
+            self.window.add_again(number, frames, len(frames))
         self._returned.clear()
         self.progress = SYSTEM.monotonic()
         left = self.window.restart()
@@ -284,7 +282,7 @@ class Pipeline:
                 self._declare_over(connection, self._declared[name], deadline)
         for number, frames, _ in returned:
             self._sent_again.add(number)
-            self.window.add_again(number, frames)
+            self.window.add_again(number, frames, len(frames))
             self.buffer.append(frames)
         self.write_buffer()
         if len(self._sent_again) > _MOST_DECLARED:

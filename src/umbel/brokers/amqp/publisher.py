@@ -18,24 +18,22 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from umbel.brokers.amqp.pipeline import CHANNEL, MARK, Pipeline
-from umbel.brokers.amqp.window import MOST_BYTES
 from umbel.brokers.base import BrokerOptions
-from umbel.brokers.receipts import Receipt, WouldBlock
-from umbel.brokers.retries import Retries
+from umbel.brokers.confirmed_publisher import ConfirmedPublisher
+from umbel.brokers.confirms.receipts import WouldBlock
+from umbel.brokers.confirms.window import MOST_BYTES
 from umbel.brokers.topology import Destination, Queue
 from umbel.clients.amqp.addresses import Address
 from umbel.clients.amqp.channels import ChannelError
-from umbel.errors import AccessRefused, BrokerBlocked, OperationalError, PublishError
-from umbel.runtime import process_hooks
+from umbel.errors import BrokerBlocked, OperationalError, PublishError
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
-from umbel.wire.amqp.rendering import CompiledStencil, render_message, render_publish
+from umbel.wire.amqp.rendering import CompiledStencil, names_of, render_message, render_publish
 from umbel.wire.message import Call, Message, Stencil
 
 logger = logging.getLogger("umbel.brokers.amqp")
@@ -48,30 +46,24 @@ _LOOK, _LAZY_LOOK, _LONGEST_LOOK = 0.001, 0.005, 0.05
 _REST = 5.0
 #: Compiled stencils and addresses kept.
 _MOST_KEPT = 2000
+#: Messages of `publish_many` that are written by one system call.
+_BATCH = 256
 
 
-class AmqpPublisher:
+class AmqpPublisher(ConfirmedPublisher[bytes]):
     """See `umbel.brokers.base.Publisher`."""
 
     def __init__(self, nodes: Sequence[Address], options: BrokerOptions) -> None:
         self._nodes = tuple(nodes)
-        self._options = options
-        self._retries = Retries(options.publish_retries)
         self._declared: dict[str, Queue] = {}
         self._stencils: dict[Stencil, CompiledStencil] = {}
         self._methods: dict[tuple[str, str, bool], bytes] = {}
-        self._reset()
-        process_hooks.attach(after_fork=self.forget, before_exit=self.at_exit)
+        super().__init__(options, lambda frames: names_of(frames, options.limits))
 
     def _reset(self) -> None:
-        """No connection, nothing in flight, no thread."""
-        self._lock = threading.RLock()
-        self._pipe = Pipeline(self._nodes, self._options, self._declared)
+        super()._reset()
+        self._pipe = Pipeline(self._nodes, self._options, self._declared, self._window)
         self._wrote = 0.0
-        #: The thread that holds the lock must not wait: see `receipt`.
-        self._at_once = False
-        #: When connecting last failed, and how: not the exception, whose traceback would keep the caller's variables.
-        self._failed: tuple[float, type[OperationalError], str] | None = None
         self._pauses = delays(most=3.0)
         self._confirm_thread: threading.Thread | None = None
         #: The confirm thread is at work.
@@ -79,33 +71,21 @@ class AmqpPublisher:
         self._wake = threading.Event()
 
     def forget(self) -> None:
-        """In a forked child: the connection and what is in flight belong to the parent."""
         pipe = self._pipe
         self._reset()
         pipe.drop("the connection belongs to the parent process")
 
     # publishing
 
-    def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:
-        started = SYSTEM.monotonic()
+    def _send(self, message: Message, to: Destination, started: float, deadline: float, *, is_confirmed: bool = False) -> None:
         frames = self._render(message, to)
-        deadline = started + (self._options.publish_timeout if timeout is None else timeout)
-        if confirm:
-            with self.receipt() as receipt:
-                self._publish(frames, to, started, deadline, confirm=True)
-            self._await(receipt, deadline)
-            receipt.raise_refusal()
-        else:
-            self._publish(frames, to, started, deadline)
-
-    def _publish(self, frames: bytes, to: Destination, started: float, deadline: float, *, confirm: bool = False) -> None:
         with self._lock:
-            if confirm and self._at_once:
+            if is_confirmed and self._at_once:
                 raise WouldBlock
             self._prepare(to, started, deadline)
             self._put(frames, started, deadline)
-        if self._pipe.receipts.has_news:
-            self._pipe.receipts.tell()
+        if self._receipts.has_news:
+            self._receipts.tell()
 
     def _prepare(self, to: Destination, started: float, deadline: float) -> None:
         """Declare a message's queue, see that its exchange is there."""
@@ -122,47 +102,21 @@ class AmqpPublisher:
             if stencil.exchange and stencil.exchange not in self._pipe.exchanges:
                 self._look_up(stencil.exchange, started, started + self._options.publish_timeout)
             self._put(frames, started, started + self._options.publish_timeout)
-        if self._pipe.receipts.has_news:
-            self._pipe.receipts.tell()
+        if self._receipts.has_news:
+            self._receipts.tell()
 
-    def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
+    def _send_many(self, messages: Iterable[tuple[Message, Destination]]) -> int:
         count, left = 0, iter(messages)
-        with self.receipt() if confirm else nullcontext(None) as receipt:
-            while batch := [(self._render(message, to), to) for message, to in islice(left, 256)]:
-                started = SYSTEM.monotonic()
-                deadline = started + self._options.publish_timeout
-                with self._lock:
-                    for frames, to in batch:
-                        self._prepare(to, started, deadline)
-                        self._put(frames, started, deadline, is_last=False)
-                    self._write(started)
-                count += len(batch)
-        if receipt is not None and count:
-            self._await(receipt, SYSTEM.monotonic() + self._options.publish_timeout)
-            receipt.raise_refusal()
-        self._pipe.receipts.tell()
+        while batch := [(self._render(message, to), to) for message, to in islice(left, _BATCH)]:
+            started = SYSTEM.monotonic()
+            deadline = started + self._options.publish_timeout
+            with self._lock:
+                for frames, to in batch:
+                    self._prepare(to, started, deadline)
+                    self._put(frames, started, deadline, is_last=False)
+                self._write(started)
+            count += len(batch)
         return count
-
-    @contextmanager
-    def receipt(self, *, wait: bool = True) -> Iterator[Receipt]:
-        pipe = self._pipe
-        if wait:
-            with pipe.receipts.opened() as receipt:
-                yield receipt
-            pipe.receipts.tell()
-            return
-        if not self._lock.acquire(blocking=False):
-            raise WouldBlock
-        try:
-            self._at_once = True
-            with pipe.receipts.opened() as receipt:
-                yield receipt
-        finally:
-            self._at_once = False
-            self._lock.release()
-
-    def retrying(self, retries: int) -> AbstractContextManager[None]:
-        return self._retries.limited(retries)
 
     def declare(self, queue: Queue) -> None:
         started = SYSTEM.monotonic()
@@ -170,19 +124,8 @@ class AmqpPublisher:
             if queue.name not in self._pipe.ready:
                 self._declare(queue, started, started + self._options.publish_timeout)
 
-    def flush(self, timeout: float | None = None) -> None:
-        deadline = SYSTEM.monotonic() + (self._options.publish_timeout if timeout is None else timeout)
-        self._await(self._pipe.window.number, deadline)
-        with self._lock:
-            self._pipe.receipts.raise_kept()
-
-    def close(self) -> None:
-        try:
-            if self._pipe.window or self._pipe.receipts.kept:
-                self.flush()
-        finally:
-            with self._lock:
-                self._pipe.close()
+    def _disconnect(self) -> None:
+        self._pipe.close()
 
     # rendering
 
@@ -216,22 +159,22 @@ class AmqpPublisher:
             is_last: of its call; else it is only buffered, and `_write` follows.
         """
         pipe = self._pipe
-        window = pipe.window
+        window = self._window
         if pipe.is_lost or (not self._busy and started - self._wrote > _STALE_AFTER):
             self._ensure(started, deadline)
         if pipe.blocked is not None or len(window) >= self._options.window or window.bytes >= MOST_BYTES:
             self._make_room(started, deadline)
-        window.add(frames)
+        window.add(frames, len(frames))
         pipe.buffer.append(frames)
         if is_last:
             self._write(started)
-            if pipe.receipts.has_news:
-                pipe.receipts.raise_own(window.number)
+            if self._receipts.has_news:
+                self._receipts.raise_own(window.number)
 
     def _write(self, started: float) -> None:
         """Write what is buffered, and let RabbitMQ catch up."""
         pipe = self._pipe
-        number = pipe.window.number
+        number = self._window.number
         is_marked = pipe.backlog.wants_mark(number, started)
         if is_marked:
             pipe.buffer.append(MARK)
@@ -287,25 +230,9 @@ class AmqpPublisher:
         Raises:
             OperationalError: after the retries, or a little later than the connect timeout.
         """
-        if self._failed is not None and self._failed[0] >= started:
-            raise self._failed[1](self._failed[2])
+        self._failure.raise_since(started)
         deadline = min(deadline, SYSTEM.monotonic() + self._options.connect_timeout * len(self._nodes) + 0.5)
-        retries = self._retries.allowed
-        for attempt, pause in enumerate(delays(0.05, 2.0, 1.0)):
-            try:
-                self._pipe.connect(deadline)
-            except OperationalError as error:
-                if isinstance(error, AccessRefused) or attempt >= retries or SYSTEM.monotonic() + pause >= deadline:
-                    self._remember(error)
-                    raise
-                time.sleep(pause)
-            else:
-                self._failed = None
-                return
-
-    def _remember(self, error: OperationalError) -> None:
-        # Of a channel error, which is made of a code and a text, the text will do.
-        self._failed = (SYSTEM.monotonic(), OperationalError if isinstance(error, ChannelError) else type(error), str(error))
+        self._try_to_connect(lambda: self._pipe.connect(deadline), deadline)
 
     def _make_room(self, started: float, deadline: float) -> None:
         """Wait until the window has room and the broker takes messages.
@@ -325,58 +252,47 @@ class AmqpPublisher:
             if self._has_room(0.75):
                 return
             left = deadline - SYSTEM.monotonic()
-            if left <= 0 or (self._failed is not None and self._failed[0] >= started):
+            if left <= 0 or self._failure.is_since(started):
                 if self._has_room(1.0):
                     return
                 error = self._full()
-                self._remember(error)
+                self._failure.remember(error, SYSTEM.monotonic())
                 raise error
             if pipe.connection is not None and pipe.connection.readable(min(left, _LONGEST_LOOK)):
                 time.sleep(_LOOK)  # confirms come one by one: take many at a time
 
     def _has_room(self, share: float) -> bool:
-        pipe = self._pipe
-        return pipe.blocked is None and len(pipe.window) < self._options.window * share and pipe.window.bytes < MOST_BYTES * share
+        window = self._window
+        return self._pipe.blocked is None and len(window) < self._options.window * share and window.bytes < MOST_BYTES * share
 
     def _full(self) -> OperationalError:
-        waiting = len(self._pipe.window)
+        waiting = len(self._window)
         if self._pipe.blocked is not None:
             return BrokerBlocked(f"RabbitMQ takes no messages now ({self._pipe.blocked}); {waiting} are waiting to be confirmed")
         return OperationalError(f"RabbitMQ has not confirmed {waiting} messages; no more are taken until it does")
 
-    # without the lock
+    # answers
 
-    def _await(self, what: Receipt | int, deadline: float) -> None:
-        """Return when the messages of a receipt, or those up to a number, are confirmed or refused.
+    def _take_answers(self, deadline: float) -> str:
+        self._pipe.tend()
+        if self._pipe.is_lost and self._window:
+            try:
+                self._connect(SYSTEM.monotonic(), deadline)
+            except OperationalError as error:
+                return f": {error}"
+        return ""
 
-        Raises:
-            OperationalError: they are not in time.
-        """
-        cause = ""
-        while True:
-            with self._lock:
-                pipe = self._pipe
-                pipe.tend()
-                oldest = pipe.window.oldest()
-                if pipe.is_lost and oldest is not None:
-                    try:
-                        self._connect(SYSTEM.monotonic(), deadline)
-                    except OperationalError as error:
-                        cause = f": {error}"
-                waiting, connection = len(pipe.window), pipe.connection
-                is_over = what.is_settled if isinstance(what, Receipt) else oldest is None or oldest > what
-            pipe.receipts.tell()
-            if is_over:
-                return
-            left = deadline - SYSTEM.monotonic()
-            if left <= 0:
-                reason = f": {pipe.blocked}" if pipe.blocked else cause
-                kind = BrokerBlocked if pipe.blocked else OperationalError
-                raise kind(f"{waiting} messages are not confirmed by RabbitMQ{reason}")
-            if connection is None or connection.broken is not None:
-                time.sleep(min(left, _LONGEST_LOOK))
-            else:
-                connection.readable(min(left, _LONGEST_LOOK))
+    def _wait_for_answers(self, seconds: float) -> None:
+        connection = self._pipe.connection
+        if connection is None or connection.broken is not None:
+            time.sleep(min(seconds, _LONGEST_LOOK))
+        else:
+            connection.readable(min(seconds, _LONGEST_LOOK))
+
+    def _unanswered(self, cause: str) -> OperationalError:
+        blocked = self._pipe.blocked
+        kind = BrokerBlocked if blocked else OperationalError
+        return kind(f"{len(self._window)} messages are not confirmed by RabbitMQ{f': {blocked}' if blocked else cause}")
 
     # the confirm thread
 
@@ -396,22 +312,22 @@ class AmqpPublisher:
         with self._lock:
             pipe = self._pipe
             progress = pipe.tend()
-            if not pipe.window:
+            if not self._window:
                 self._busy = False
                 pause, connection = None, None
             elif pipe.is_lost:
                 pause, connection = self._reconnect(), None
             else:
-                pause = _LOOK if pipe.receipts else _LAZY_LOOK
+                pause = _LOOK if self._receipts else _LAZY_LOOK
                 connection = None if progress else pipe.connection
-        pipe.receipts.tell()
+        self._receipts.tell()
         if connection is not None:
             connection.readable(_LONGEST_LOOK)
         return pause
 
     def _reconnect(self) -> float:
         """Try once to connect again; returns how long to wait before the next try."""
-        waiting = len(self._pipe.window)
+        waiting = len(self._window)
         try:
             self._pipe.connect(SYSTEM.monotonic() + self._options.connect_timeout * len(self._nodes))
         except OperationalError as error:
@@ -421,17 +337,6 @@ class AmqpPublisher:
         self._pauses = delays(most=3.0)
         logger.info("connected to %s again; %d unconfirmed messages were published again", self._pipe.node, waiting)
         return _LOOK
-
-    def at_exit(self) -> None:
-        """Flush before the interpreter ends."""
-        if not self._pipe.window and not self._pipe.receipts.kept:
-            return
-        try:
-            self.close()
-        except OperationalError as error:
-            logger.error("messages may be lost at exit: %s", error)
-            with self._lock:
-                self._reset()  # the app closes this publisher once more, and must not wait for them as long again
 
 
 def _look_after(publisher: weakref.ref[AmqpPublisher], wake: threading.Event) -> None:

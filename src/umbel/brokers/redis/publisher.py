@@ -4,7 +4,7 @@ A message is *unconfirmed* from the moment it is written until its reply has bee
 order in which they were written, which is the order of the replies. After a lost connection they are written again, in order, by a script that
 leaves out those which can still be seen in their lists; one that a worker has already taken is doubled, with the same delivery tag.
 
-A call returns when Redis has done what it wrote, as long as the budget of waiting lasts (`umbel.brokers.waiting`); then, when not more is under
+A call returns when Redis has done what it wrote, as long as the budget of waiting lasts (`umbel.brokers.confirms.waiting`); then, when not more is under
 way than Redis reads at once (`reading.ONE_READ`). A process that ends without waiting (``os._exit``, a signal) closes its connection, and Redis, which
 does whatever it has read, gives up at the first reply that it cannot write: of what it would have read after that nothing would be left.
 """
@@ -16,21 +16,19 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable, Sequence
 
 from umbel.brokers.base import BrokerOptions
-from umbel.brokers.receipts import Receipt, Receipts, WouldBlock
-from umbel.brokers.redis.reading import ONE_READ, Pace, Reader, Unconfirmed, declare_again, refusal
+from umbel.brokers.confirmed_publisher import ConfirmedPublisher
+from umbel.brokers.confirms.receipts import WouldBlock
+from umbel.brokers.redis.reading import ONE_READ, Pace, Reader, declare_again, names_in, publish_again, refusal, settle, size_of
 from umbel.brokers.redis.rendering import Item, Renderer
 from umbel.brokers.redis.topology import Table, binding_commands
-from umbel.brokers.retries import Retries
 from umbel.brokers.topology import Destination, Queue
 from umbel.clients.redis.addresses import Address
 from umbel.clients.redis.connection_blocking import BlockingConnection, KeptConnection, wait_ready
-from umbel.errors import AccessRefused, OperationalError, PublishError
+from umbel.errors import OperationalError, PublishError
 from umbel.runtime import process_hooks
-from umbel.runtime.backoff import delays
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.message import Call, Message, Stencil
 from umbel.wire.redis.keys import Keys
@@ -46,56 +44,40 @@ _BATCH = 128
 _ROUTES_FRESH = 1.0
 
 
-class RedisPublisher:
+class RedisPublisher(ConfirmedPublisher[Item]):
     """Fulfils `umbel.brokers.base.Publisher`."""
 
     def __init__(self, options: BrokerOptions, candidates: Sequence[Address], keys: Keys) -> None:
-        self._options = options
-        self._retries = Retries(options.publish_retries)
         self._candidates = candidates
         self._keys = keys
         self._where = candidates[0].public()
         self._renderer = Renderer(keys, candidates[0].db, self._table)
         self._queues: dict[str, Queue] = {}
-        self._reset()
-        process_hooks.attach(after_fork=self.forget, before_exit=self.at_exit)
+        super().__init__(options, names_in)
 
     def forget(self) -> None:
-        """Start from nothing in a forked child: the parent's messages are the parent's business."""
         self._drop()
         self._lookups.close()
         self._renderer.new_tags()
         self._reset()
 
     def _reset(self) -> None:
-        self._lock = threading.RLock()
+        super()._reset()
         self._connection: BlockingConnection | None = None
         self._lookups = KeptConnection(self._candidates)
         self._routes: dict[str, tuple[float, Table]] = {}
         self._declared: set[str] = set()
         self._pace = Pace()
-        self._receipts = Receipts()
-        self._window = Unconfirmed(self._receipts)
         self._unread = 0
-        self._at_once = False  # the thread that holds the lock must not wait: see `receipt`
         self._reader = Reader(self._look, lambda: bool(self._window), self._hurried, self._lock)
-        #: When connecting last failed (monotonic), and how: not the exception, whose traceback would keep the caller's variables.
-        self._failed: tuple[float, type[OperationalError], str] | None = None
         self._progress = 0.0  # when the server last gave a sign of life, or had no reason to (monotonic)
 
     # publishing
 
-    def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:
-        deadline = time.monotonic() + (self._options.publish_timeout if timeout is None else timeout)
+    def _send(self, message: Message, to: Destination, started: float, deadline: float, *, is_confirmed: bool = False) -> None:  # noqa: ARG002
         if to.queue is not None:
             self._declare(to.queue, deadline)
-        if not confirm:
-            self._write(*self._renderer.render(message, to), deadline)
-            return
-        with self.receipt() as receipt:
-            self._write(*self._renderer.render(message, to), deadline, is_confirmed=True)
-        self._await(receipt, deadline)
-        receipt.raise_refusal()
+        self._write(*self._renderer.render(message, to), deadline, is_confirmed=is_confirmed)
 
     def publish_stencil(self, stencil: Stencil, call: Call) -> None:
         compiled = self._renderer.compile(stencil)
@@ -116,21 +98,15 @@ class RedisPublisher:
         deadline = deadline or began + self._options.publish_timeout
         if not lock.acquire(timeout=max(0.1, deadline - began)):
             raise OperationalError(f"{self._where} could not be reached in time: another thread is still trying")
-        if self._failed is not None and self._failed[0] >= began and self._connection is None:
-            lock.release()
-            raise self._failed[1](self._failed[2])
+        if self._connection is None:
+            try:
+                self._failure.raise_since(began)
+            except OperationalError:
+                lock.release()
+                raise
         return deadline
 
-    def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
-        with self.receipt() if confirm else nullcontext(None) as receipt:
-            count = self._write_batches(messages)
-        deadline = time.monotonic() + self._options.publish_timeout
-        if receipt is not None:
-            self._await(receipt, deadline)
-            receipt.raise_refusal()
-        return count
-
-    def _write_batches(self, messages: Iterable[tuple[Message, Destination]]) -> int:
+    def _send_many(self, messages: Iterable[tuple[Message, Destination]]) -> int:
         count = 0
         pieces: list[bytes] = []
         items: list[Item] = []
@@ -155,30 +131,15 @@ class RedisPublisher:
                 return known[1]
             if self._at_once:
                 raise WouldBlock
-            number = self._window.sent
+            number = self._window.number
         self._await(number, time.monotonic() + self._options.publish_timeout)  # bindings of ours may be under way
         with self._lock:
             table: Table = self._lookups.use(lambda connection: Table.read(connection, self._keys, exchange))
             self._routes[exchange] = (time.monotonic() + _ROUTES_FRESH, table)
         return table
 
-    @contextmanager
-    def receipt(self, *, wait: bool = True) -> Iterator[Receipt]:
-        if not wait and not self._lock.acquire(blocking=False):
-            raise WouldBlock
-        try:
-            self._at_once = not wait or self._at_once
-            with self._receipts.opened() as receipt:
-                yield receipt
-        finally:
-            if not wait:
-                self._at_once = False
-                self._lock.release()
-        if not receipt.is_settled:
-            self._reader.hurry()
-
-    def retrying(self, retries: int) -> AbstractContextManager[None]:
-        return self._retries.limited(retries)
+    def _expect_answers(self) -> None:
+        self._reader.hurry()
 
     def declare(self, queue: Queue) -> None:
         self._declare(queue, time.monotonic() + self._options.publish_timeout)
@@ -193,8 +154,7 @@ class RedisPublisher:
         commands = binding_commands(self._keys, queue)
         with self.receipt() as receipt:
             self._write(pack_all(commands), [None] * len(commands), deadline, is_confirmed=True)
-        self._await(receipt, deadline)
-        receipt.raise_refusal()
+        self._settle(receipt, deadline)
         with self._lock:
             self._declared.add(queue.name)
             self._routes.clear()
@@ -224,7 +184,8 @@ class RedisPublisher:
             if len(window) + len(items) > self._options.window and window:
                 self._make_room(len(items), deadline)
                 connection = self._connection or self._establish(deadline)
-            window.add(items)
+            for item in items:
+                window.add(item, size_of(item))
             try:
                 if self._at_once:
                     connection.send_now(data)
@@ -237,7 +198,7 @@ class RedisPublisher:
                 hit("after_write_before_confirm")
             self._look_after(may_wait=is_last and not is_confirmed and not self._at_once)
             if is_last and self._receipts.has_news:
-                self._receipts.raise_own(window.sent - len(items) + 1)
+                self._receipts.raise_own(window.number - len(items) + 1)
         finally:
             lock.release()
         if self._receipts.has_news:
@@ -301,24 +262,19 @@ class RedisPublisher:
         """Connect, make known the queues, write the window again; the lock is held."""
         process_hooks.hook_multiprocessing()
         end = deadline or time.monotonic() + self._options.publish_timeout
-        attempts = 1 + self._retries.allowed
-        for attempt, pause in enumerate(delays(0.05, most=1.0), 1):
+
+        def attempt() -> BlockingConnection:
             self._drop()
-            try:
-                return self._establish_once(end - time.monotonic())
-            except OperationalError as error:
-                if isinstance(error, AccessRefused) or attempt >= attempts or time.monotonic() + pause >= end:
-                    self._failed = (time.monotonic(), type(error), str(error))
-                    raise
-            time.sleep(pause)
-        raise AssertionError
+            return self._establish_once(end - time.monotonic())
+
+        return self._try_to_connect(attempt, end)
 
     def _establish_once(self, left: float) -> BlockingConnection:
         """Try once, in the time to connect: a server that says nothing must not use up more of the ``left`` seconds than that."""
         connection = BlockingConnection.open_any(self._candidates, max(0.1, min(left, self._options.connect_timeout)))
         try:
             refusals = declare_again(connection, self._keys, self._queues.values())
-            self._window.publish_again(connection)
+            publish_again(self._window, connection)
         except BaseException:
             connection.close()
             raise
@@ -348,39 +304,26 @@ class RedisPublisher:
         if replies:
             self._progress = time.monotonic()
             self._pace.answers = True
-        reason = self._window.settle(replies)
+        reason = settle(self._window, replies)
         if reason:
             logger.warning("%s %s; %d messages will be published again", self._where, reason, len(self._window))
             self._drop()
 
-    def _await(self, what: Receipt | int, deadline: float) -> None:
-        """Wait, without holding the lock, until the messages of a receipt, or those up to a number, are confirmed or refused."""
-        while True:
-            with self._lock:
-                if self._connection is not None:
-                    self._read_now()
-                elif self._window:
-                    self._establish(deadline)
-                is_over = what.is_settled if isinstance(what, Receipt) else self._window.confirmed >= what
-                connection = self._connection
-                left = len(self._window)
-            self._receipts.tell()
-            if is_over:
-                return
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise OperationalError(f"{self._where} has not confirmed {left} messages in time")
-            if connection is not None:
-                with contextlib.suppress(OSError, ValueError):  # another thread may close it
-                    wait_ready(connection.sock, min(remaining, 0.5))
+    def _take_answers(self, deadline: float) -> str:
+        if self._connection is not None:
+            self._read_now()
+        elif self._window:
+            self._establish(deadline)
+        return ""
 
-    def flush(self, timeout: float | None = None) -> None:
-        deadline = time.monotonic() + (self._options.publish_timeout if timeout is None else timeout)
-        with self._lock:
-            number = self._window.sent
-        self._await(number, deadline)
-        with self._lock:
-            self._receipts.raise_kept()
+    def _wait_for_answers(self, seconds: float) -> None:
+        connection = self._connection
+        if connection is not None:
+            with contextlib.suppress(OSError, ValueError):  # another thread may close it
+                wait_ready(connection.sock, min(seconds, 0.5))
+
+    def _unanswered(self, cause: str) -> OperationalError:  # noqa: ARG002 - what is lost is connected again, or raises
+        return OperationalError(f"{self._where} has not confirmed {len(self._window)} messages in time")
 
     # what the reading thread does
 
@@ -417,29 +360,16 @@ class RedisPublisher:
         except PublishError as error:
             # The server is there and says no to what we hold: nobody can be asked to wait for that.
             while self._window:
-                self._window.refuse(error)
+                self._window.refuse_next(error)
         except OperationalError as error:
             logger.warning("%d messages are unconfirmed: %s", len(self._window), error)
             return False
         return True
 
-    def close(self) -> None:
-        try:
-            self.flush()
-        finally:
-            with self._lock:
-                self._drop()
-                self._lookups.close()
-                self._declared.clear()
-                self._queues.clear()
-                self._reader.stop()
-                self._reader = Reader(self._look, lambda: bool(self._window), self._hurried, self._lock)
-
-    def at_exit(self) -> None:
-        """Flush before the interpreter ends."""
-        try:
-            self.close()
-        except OperationalError as error:
-            logger.error("messages may be lost at exit: %s", error)
-            with self._lock:
-                self._reset()  # the app closes this publisher once more, and must not wait for them as long again
+    def _disconnect(self) -> None:
+        self._drop()
+        self._lookups.close()
+        self._declared.clear()
+        self._queues.clear()
+        self._reader.stop()
+        self._reader = Reader(self._look, lambda: bool(self._window), self._hurried, self._lock)

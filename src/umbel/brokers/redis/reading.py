@@ -1,4 +1,4 @@
-"""A publisher's unconfirmed messages, and the thread that looks after them while nobody else does."""
+"""Redis' answers to a publisher: what they mean, how far it goes ahead of them, and the thread that reads them while nobody else does."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import contextlib
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
-from umbel.brokers.receipts import Receipts
+from umbel.brokers.confirms.waiting import WaitBudget
+from umbel.brokers.confirms.window import Window
 from umbel.brokers.redis.rendering import Item, names_of
 from umbel.brokers.redis.topology import binding_commands
 from umbel.brokers.topology import Queue
-from umbel.brokers.waiting import WaitBudget
 from umbel.clients.redis.connection_blocking import BlockingConnection, wait_ready
 from umbel.clients.redis.replies import is_permanent, is_transient, warn_of_eviction
 from umbel.errors import OperationalError, PublishError
@@ -39,79 +38,27 @@ _LOOK_BACK = 20_000
 _IDLE = 30.0
 
 
-class Unconfirmed:
-    """The commands that were written and not answered yet, in order. The publisher's lock is held.
+def settle(window: Window[Item], replies: Sequence[object]) -> str:
+    """Take in the next replies; returns why the connection is of no more use, or nothing."""
+    if len(replies) > len(window):
+        return "answered what nobody asked"
+    for reply in replies:
+        if not isinstance(reply, ReplyError):
+            window.confirm_next()
+        elif is_transient(reply):
+            return f"takes no messages now ({reply})"
+        else:
+            window.refuse_next(refusal(reply, window.next()))
+    return ""
 
-    Args:
-        receipts: of the publisher: who is told what became of a message.
-    """
 
-    __slots__ = ("bytes", "confirmed", "items", "receipts", "sent")
-
-    def __init__(self, receipts: Receipts) -> None:
-        self.receipts = receipts
-        self.items: deque[Item] = deque()
-        #: Commands ever put in, and ever taken out.
-        self.sent = 0
-        self.confirmed = 0
-        #: Bytes under way, nearly.
-        self.bytes = 0
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def add(self, items: Sequence[Item]) -> None:
-        """Take commands that are about to be written."""
-        receipts = self.receipts
-        if receipts.open:
-            for number in range(self.sent + 1, self.sent + len(items) + 1):
-                receipts.note(number)
-        self.items.extend(items)
-        self.sent += len(items)
-        self.bytes += sum(map(_size, items))
-
-    def take_back(self, count: int) -> None:
-        """Forget the last commands: they were not sent after all, and their caller knows."""
-        if self.sent - self.confirmed < count:
-            return
-        for _ in range(count):
-            self.bytes -= _size(self.items.pop())
-            self.receipts.confirm(self.sent)
-            self.sent -= 1
-
-    def confirm(self) -> None:
-        """The server has done the oldest command."""
-        self.bytes -= _size(self.items.popleft())
-        self.confirmed += 1
-        if self.receipts:
-            self.receipts.confirm(self.confirmed)
-
-    def refuse(self, error: PublishError) -> None:
-        """The server has refused the oldest command."""
-        item = self.items[0]
-        self.receipts.refuse(self.confirmed + 1, error, *(names_of(item[1]) if item else ("", "")))
-        self.confirm()
-
-    def settle(self, replies: Sequence[object]) -> str:
-        """Take in the next replies; returns why the connection is of no more use, or nothing."""
-        if len(replies) > len(self.items):
-            return "answered what nobody asked"
-        for reply in replies:
-            if not isinstance(reply, ReplyError):
-                self.confirm()
-            elif is_transient(reply):
-                return f"takes no messages now ({reply})"
-            else:
-                self.refuse(refusal(reply, self.items[0]))
-        return ""
-
-    def publish_again(self, connection: BlockingConnection) -> None:
-        """Write all over a new connection, and wait for the answers."""
-        while self.items:
-            batch = list(islice(self.items, _BATCH))
-            _publish_again(connection, [item for item in batch if item is not None])
-            for _ in batch:
-                self.confirm()
+def publish_again(window: Window[Item], connection: BlockingConnection) -> None:
+    """Write all that is unconfirmed over a new connection, and wait for the answers."""
+    left = window.restart()
+    while batch := list(islice(left, _BATCH)):
+        _publish_again(connection, [item for item in batch if item is not None])
+        for _ in batch:
+            window.confirm_next()
 
 
 class Pace:
@@ -148,8 +95,14 @@ class Pace:
             self._budget.spend(now - before, now)
 
 
-def _size(item: Item) -> int:
+def size_of(item: Item) -> int:
+    """Bytes that a command counts for in the window."""
     return 100 if item is None else len(item[0]) + len(item[1]) + 50
+
+
+def names_in(item: Item) -> tuple[str, str]:
+    """The task and the id of the message that a command carries, empty where there is none."""
+    return names_of(item[1]) if item else ("", "")
 
 
 def refusal(reply: ReplyError, item: Item) -> PublishError:

@@ -15,8 +15,8 @@ from itertools import islice
 from typing import Final
 
 from umbel.brokers.base import BrokerOptions
+from umbel.brokers.confirms.receipts import Receipt, Receipts, WouldBlock
 from umbel.brokers.envelope import CompiledStencil, Encoded, encode
-from umbel.brokers.receipts import Receipt, Receipts, WouldBlock
 from umbel.brokers.sqlite import topology
 from umbel.brokers.sqlite.rows import INSERT, Row
 from umbel.brokers.topology import Destination, Queue

@@ -1,5 +1,5 @@
 from umbel.brokers.amqp.backlog import Backlog
-from umbel.brokers.waiting import WaitBudget
+from umbel.brokers.confirms.waiting import WaitBudget
 
 
 def written(backlog, numbers, now=1.0):

@@ -1,4 +1,4 @@
-from umbel.brokers.waiting import WaitBudget
+from umbel.brokers.confirms.waiting import WaitBudget
 
 
 def test_a_wait_is_no_pause():

@@ -105,7 +105,8 @@ class Receipts:
     """The open receipts of one publisher. The publisher's lock is held around every call but `opened` and `tell`."""
 
     def __init__(self) -> None:
-        self._of: dict[int, Receipt] = {}
+        #: Message number → its receipt; empty while nobody asks what becomes of anything, which the hot path looks at.
+        self.watched: dict[int, Receipt] = {}
         self._local = threading.local()
         #: How many blocks are open: the hot path looks at nothing else.
         self.open = 0
@@ -115,7 +116,7 @@ class Receipts:
         self._untold: list[tuple[int, PublishError, str, str]] = []
 
     def __bool__(self) -> bool:
-        return bool(self._of)
+        return bool(self.watched)
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Receipt]:
@@ -135,7 +136,7 @@ class Receipts:
         receipt: Receipt | None = getattr(self._local, "receipt", None)
         if receipt is not None:
             receipt.add()
-            self._of[number] = receipt
+            self.watched[number] = receipt
 
     def confirm(self, number: int) -> None:
         """The broker has a message; or it was not sent after all, which its caller knows."""
@@ -152,7 +153,7 @@ class Receipts:
         self._untold.append((number, error, task, task_id))
 
     def _settle(self, number: int, error: PublishError | None) -> bool:
-        receipt = self._of.pop(number, None)
+        receipt = self.watched.pop(number, None)
         if receipt is not None and receipt.settle(error):
             self._due.append(receipt)
         return receipt is not None

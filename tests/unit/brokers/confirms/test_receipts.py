@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from umbel import hooks
-from umbel.brokers.receipts import Receipts
+from umbel.brokers.confirms.receipts import Receipts
 from umbel.errors import MessageReturned, PublishError
 
 
