@@ -19,7 +19,7 @@ from umbel.brokers.base import BrokerOptions
 from umbel.brokers.confirms.attempts import LastFailure, Retries
 from umbel.brokers.confirms.receipts import Receipt, WouldBlock
 from umbel.brokers.confirms.window import Window
-from umbel.brokers.defaults import PublisherDefaults
+from umbel.brokers.defaults.publisher import PublisherDefaults
 from umbel.brokers.topology import Destination
 from umbel.errors import AccessRefused, OperationalError
 from umbel.runtime import process_hooks

@@ -6,26 +6,27 @@ Brokers of the same name share their queues as long as one of them exists.
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, Capabilities, ConnectionState, Delivery, DeliverySink, NullSink
-from umbel.brokers.confirms.receipts import Receipt, Receipts
-from umbel.brokers.envelope import dead_headers, decode, encode
+from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, Capabilities, Delivery, DeliverySink
+from umbel.brokers.defaults.broker import BrokerDefaults
+from umbel.brokers.defaults.consumer import ConsumerDefaults
+from umbel.brokers.defaults.publisher import PublisherDefaults
+from umbel.brokers.defaults.queue_client import QueueClientDefaults
+from umbel.brokers.envelope import decode, encode
 from umbel.brokers.exchanges import Rule, matching, rules_of
 from umbel.brokers.topology import Destination, Queue
 from umbel.clients import urls
 from umbel.errors import MessageReturned
 from umbel.runtime.clock import SYSTEM
 from umbel.wire import kombu_json
-from umbel.wire.message import INSPECTION, Call, Message, MessageLimits, Stencil
+from umbel.wire.message import INSPECTION, Message, MessageLimits
 
 
 @dataclass(slots=True, order=True)
@@ -92,10 +93,11 @@ class _Hub:
                     found.append(heapq.heappop(ready))
             return found
 
-    def put_back(self, messages: Iterable[_Kept]) -> None:
+    def put_back(self, messages: Iterable[_Kept], attempts: int = 0) -> None:
         with self._lock:
             for kept in messages:
                 kept.redelivered = True
+                kept.attempts += attempts
                 heapq.heappush(self._ready.setdefault(kept.queue, []), kept)
         self.ring()
 
@@ -104,7 +106,7 @@ class _Hub:
             heapq.heappush(self._delayed, (until, kept))
         self.ring()
 
-    def bury(self, kept: _Kept, extra: str) -> None:
+    def put_dead(self, kept: _Kept, extra: str) -> None:
         with self._lock:
             kept.queue += DEAD_SUFFIX
             kept.extra = extra.encode()
@@ -125,9 +127,6 @@ class _Hub:
         with self._lock:
             self._promote()
             return sum(kept.queue == name for _, kept in self._delayed)
-
-    def release_delayed(self, name: str) -> int:  # noqa: ARG002 - the contract
-        return 0
 
     def purge(self, name: str) -> int:
         with self._lock:
@@ -153,163 +152,71 @@ def _deliver(kept: _Kept, limits: MessageLimits) -> Delivery:
     return decode(row, limits, 0)
 
 
-class MemoryPublisher:
+class MemoryPublisher(PublisherDefaults):
     """`Publisher` that is done when it returns."""
 
+    never_waits = True
+
     def __init__(self, hub: _Hub) -> None:
+        super().__init__()
         self._hub = hub
-        self._receipts = Receipts()
 
     def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:  # noqa: ARG002
         self._hub.publish(message, to)
 
-    def publish_stencil(self, stencil: Stencil, call: Call) -> None:
-        message = stencil.fill(call)
-        self._hub.publish(message, Destination(stencil.exchange, stencil.routing_key))
-
-    def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:  # noqa: ARG002
-        count = 0
-        for message, to in messages:
-            self._hub.publish(message, to)
-            count += 1
-        return count
-
-    def retrying(self, retries: int) -> AbstractContextManager[None]:  # noqa: ARG002
-        return nullcontext()
-
     def declare(self, queue: Queue) -> None:
         self._hub.declare(queue)
 
-    def flush(self, timeout: float | None = None) -> None:
-        """Nothing is ever under way."""
 
-    @contextmanager
-    def receipt(self, *, wait: bool = True) -> Iterator[Receipt]:  # noqa: ARG002 - nothing is ever waited for
-        with self._receipts.opened() as receipt:
-            yield receipt
+class MemoryConsumer(ConsumerDefaults):
+    """`Consumer` on one event loop. What it takes is in no other hand: to drop it, nothing need be done."""
 
-    def close(self) -> None:
-        """There is no connection."""
+    where = "in this process"
 
-
-class MemoryConsumer:
-    """`Consumer` on one event loop."""
-
-    def __init__(self, hub: _Hub, limits: MessageLimits, queues: Sequence[Queue], *, window: int) -> None:
+    def __init__(self, hub: _Hub, limits: MessageLimits, publisher: MemoryPublisher, queues: Sequence[Queue], *, window: int) -> None:
+        super().__init__(publisher, queues, window=window)
         self._hub = hub
         self._limits = limits
-        self._queues = {queue.name: queue for queue in queues}
-        self._sink: DeliverySink = NullSink()
-        self._window = window
-        self._unsettled: dict[Delivery, None] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._rung = threading.Event()
 
     async def start(self, sink: DeliverySink) -> None:
-        self._sink = sink
-        self._loop = asyncio.get_running_loop()
-        for queue in self._queues.values():
-            self._hub.declare(queue)
-        self._hub.bells.add(self._ring)
-        self._sink.on_connection(ConnectionState.CONNECTED, "in this process")
-        self._ring()
+        self._hub.bells.add(self.ring)
+        await super().start(sink)
 
-    def set_window(self, size: int) -> None:
-        self._window = size
-        self._ring()
+    async def take(self, queues: Sequence[str], count: int) -> list[Delivery]:
+        return [_deliver(kept, self._limits) for kept in self._hub.take(queues, count)]
 
-    def ack(self, deliveries: Iterable[Delivery]) -> None:
-        self._settle(deliveries)
-        self._ring()
+    async def drop(self, deliveries: Sequence[Delivery]) -> None:
+        """Do nothing: they are gone."""
 
-    def requeue(self, deliveries: Iterable[Delivery]) -> None:
-        self._hub.put_back(self._settle(deliveries))
+    async def put_back(self, deliveries: Sequence[Delivery], *, attempts: int = 0) -> None:
+        self._hub.put_back([delivery.tag for delivery in deliveries], attempts)
 
-    async def begin(self, delivery: Delivery) -> None:
-        """A consumer's death is that of the broker: there is nothing to count."""
-
-    async def blame(self, delivery: Delivery) -> None:
-        for kept in self._settle([delivery]):
-            kept.attempts += 1
-            self._hub.put_back([kept])
-
-    async def delay(self, moves: Sequence[tuple[Delivery, float]]) -> None:
+    async def put_delayed(self, moves: Sequence[tuple[Delivery, float]]) -> None:
         for delivery, until in moves:
-            for kept in self._settle([delivery]):
-                self._hub.delay(kept, until)
+            self._hub.delay(delivery.tag, until)
 
-    async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
-        for kept in self._settle([delivery]):
-            self._hub.bury(kept, kombu_json.dumps(dead_headers(kept.queue, reason, detail, SYSTEM.now())))
+    async def put_dead(self, delivery: Delivery, headers: dict[str, str]) -> None:
+        self._hub.put_dead(delivery.tag, kombu_json.dumps(headers))
 
-    async def flush(self) -> None:
-        """Nothing is buffered."""
-
-    async def add_queue(self, queue: Queue) -> None:
-        self._hub.declare(queue)
-        self._queues[queue.name] = queue
-        self._ring()
-
-    async def cancel_queue(self, name: str) -> None:
-        self._queues.pop(name, None)
+    def next_look(self) -> float | None:
+        due = self._hub.next_due()
+        return None if due is None else max(0.0, due - SYSTEM.now())
 
     async def aclose(self) -> None:
-        if self._loop is None:
-            return
-        self._hub.bells.discard(self._ring)
-        if self._timer is not None:
-            self._timer.cancel()
-        self._loop = None
-        self._hub.put_back(self._settle(list(self._unsettled)))
+        self._hub.bells.discard(self.ring)
+        await super().aclose()
         for queue in self._queues.values():
             if queue.exclusive or queue.auto_delete:
                 self._hub.delete(queue.name)
 
-    def _settle(self, deliveries: Iterable[Delivery]) -> list[_Kept]:
-        found = []
-        for delivery in deliveries:
-            if delivery in self._unsettled:
-                del self._unsettled[delivery]
-                found.append(delivery.tag)
-        self._ring()
-        return found
 
-    def _ring(self) -> None:
-        loop = self._loop
-        if loop is not None and not self._rung.is_set():
-            self._rung.set()
-            loop.call_soon_threadsafe(self._turn)
-
-    def _turn(self) -> None:
-        self._rung.clear()
-        if self._loop is None:
-            return
-        room = self._window - len(self._unsettled)
-        if room <= 0:
-            return
-        names = list(self._queues)
-        for name in names[:1]:  # another one comes first next time
-            self._queues[name] = self._queues.pop(name)
-        deliveries = [_deliver(kept, self._limits) for kept in self._hub.take(names, room)]
-        if self._timer is not None:
-            self._timer.cancel()
-        if (due := self._hub.next_due()) is not None:
-            self._timer = self._loop.call_later(max(0.0, due - SYSTEM.now()), self._ring)
-        if deliveries:
-            self._unsettled.update(dict.fromkeys(deliveries))
-            self._sink.on_deliveries(deliveries)
-
-
-class MemoryQueueClient:
+class MemoryQueueClient(QueueClientDefaults):
     """`QueueClient`."""
 
-    def __init__(self, hub: _Hub) -> None:
+    def __init__(self, hub: _Hub, publisher: MemoryPublisher) -> None:
+        super().__init__(publisher)
         self._hub = hub
         self._unsettled: dict[Delivery, Any] = {}
-
-    def declare(self, queue: Queue) -> None:
-        self._hub.declare(queue)
 
     def delete(self, name: str) -> None:
         self._hub.delete(name)
@@ -338,31 +245,24 @@ class MemoryQueueClient:
         self._unsettled.clear()
 
 
-class MemoryBroker:
+class MemoryBroker(BrokerDefaults[MemoryPublisher]):
     """`Broker` over the hub of one name."""
 
     capabilities = Capabilities(higher_first=True, in_process=True)
 
     def __init__(self, options: BrokerOptions, hub: _Hub, name: str) -> None:
-        self.options = options
+        super().__init__(options, MemoryPublisher(hub))
         self._hub = hub
         self._name = name
-        self._publisher = MemoryPublisher(hub)
-
-    def publisher(self) -> MemoryPublisher:
-        return self._publisher
 
     def consumer(self, queues: Sequence[Queue], *, window: int) -> MemoryConsumer:
-        return MemoryConsumer(self._hub, self.options.limits, queues, window=window)
+        return MemoryConsumer(self._hub, self.options.limits, self._publisher, queues, window=window)
 
     def queue_client(self) -> MemoryQueueClient:
-        return MemoryQueueClient(self._hub)
+        return MemoryQueueClient(self._hub, self._publisher)
 
     def public_url(self) -> str:
         return f"memory:///{self._name}" if self._name else "memory://"
-
-    def close(self) -> None:
-        """There is no connection."""
 
 
 #: One hub per name, for as long as a broker has it: in one process, a name is all that brokers have in common.

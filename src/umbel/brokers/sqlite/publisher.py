@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final
 
 from umbel.brokers.base import BrokerOptions
-from umbel.brokers.confirms.receipts import Receipt, Receipts, WouldBlock
+from umbel.brokers.defaults.publisher import PublisherDefaults
 from umbel.brokers.envelope import CompiledStencil, Encoded, encode
 from umbel.brokers.sqlite import topology
 from umbel.brokers.sqlite.rows import INSERT, Row
@@ -34,10 +33,11 @@ _MOST_STENCILS: Final = 4096
 _Addressed = tuple[Encoded, Destination]
 
 
-class SqlitePublisher:
+class SqlitePublisher(PublisherDefaults):
     """`Publisher` over one connection, shared by all threads under its lock."""
 
     def __init__(self, database: Database, options: BrokerOptions) -> None:
+        super().__init__()
         self._database = database
         self._timeout = options.publish_timeout
         self._bell = Bell(database.path, MESSAGES)
@@ -48,7 +48,6 @@ class SqlitePublisher:
         self._stencils: dict[Stencil, tuple[CompiledStencil, Destination]] = {}
         #: What each thread's next transaction takes along.
         self._carried = threading.local()
-        self._receipts = Receipts()
 
     @property
     def path(self) -> str:
@@ -81,23 +80,10 @@ class SqlitePublisher:
             count += len(chunk)
         return count
 
-    def retrying(self, retries: int) -> AbstractContextManager[None]:  # noqa: ARG002
-        return nullcontext()
-
     def declare(self, queue: Queue) -> None:
         if queue.name in self._declared and self._generation == self._database.generation:
             return
         self._database.write(lambda connection: self._declare(connection, queue), self._timeout)
-
-    def flush(self, timeout: float | None = None) -> None:
-        """Nothing is ever under way."""
-
-    @contextmanager
-    def receipt(self, *, wait: bool = True) -> Iterator[Receipt]:
-        if not wait:  # a commit is made in the caller's thread
-            raise WouldBlock
-        with self._receipts.opened() as receipt:
-            yield receipt
 
     def close(self) -> None:
         self._database.close()

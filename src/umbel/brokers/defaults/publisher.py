@@ -1,4 +1,4 @@
-"""The parts of the broker contract that follow from the others, so that a new broker only writes what is its own."""
+"""The parts of a publisher that follow from `publish` and `declare`."""
 
 from __future__ import annotations
 
