@@ -17,7 +17,7 @@ FILE_LINES_EVER = 600
 TEST_FILE_LINES = 900
 FUNCTION_LINES = 60
 CLASS_LINES = 400
-FOLDER_FILES = 14
+FOLDER_FILES = 12
 
 #: Files over `FILE_LINES`, each with why. This list only ever gets shorter.
 LONG_FILES: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """The unsettled deliveries of a consumer, and how each is settled.
 
 An *epoch* is the life of the delivery channel. When it ends, all that is unsettled goes back to the broker, and settlements that name the
-old epoch are ignored. Delivery tags are positive; those of held copies (see `umbel.brokers.amqp.holding`) are kept here as negative numbers.
+old epoch are ignored. Delivery tags are positive; those of held copies (see `umbel.brokers.amqp.moves.holding`) are kept here as negative numbers.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from pamqp import base
 
-from umbel.brokers.amqp.holding import Holding
-from umbel.brokers.amqp.moving import COUNT, DUE, HELD, Mover, blamed, cleaned, dead, delayed, portions, restored, returned
+from umbel.brokers.amqp.moves.holding import Holding
+from umbel.brokers.amqp.moves.mover import COUNT, DUE, HELD, Mover, blamed, cleaned, dead, delayed, portions, restored, returned
 from umbel.brokers.base import BrokerOptions, Delivery
 from umbel.clients.amqp.addresses import Address
 from umbel.clients.amqp.connection_async import AsyncConnection
@@ -301,7 +301,7 @@ class Acks:
         return 0 if self.holding is None else len(self.holding.apart)
 
     async def begin(self, delivery: Delivery, question: Callable[[], base.Frame]) -> None:
-        """Exchange a redelivered message for a copy that says that it ran; see `umbel.brokers.amqp.holding`."""
+        """Exchange a redelivered message for a copy that says that it ran; see `umbel.brokers.amqp.moves.holding`."""
         if not delivery.redelivered or self.connection is None or not self.owns(delivery):
             return
         holding = self._ensure_holding(self.connection)

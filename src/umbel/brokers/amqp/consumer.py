@@ -15,7 +15,7 @@ from typing import Any
 from pamqp import base, commands
 
 from umbel.brokers.amqp.acks import CHANNEL, Acks
-from umbel.brokers.amqp.holding import CHANNEL as HOLDING_CHANNEL
+from umbel.brokers.amqp.moves.holding import CHANNEL as HOLDING_CHANNEL
 from umbel.brokers.amqp.subscriptions import PER_CONSUMER, Subscriptions, needs_consumer
 from umbel.brokers.amqp.topology import counts_deliveries, dead_queue, declare_queue, limit_advice, look_at_queue
 from umbel.brokers.base import BrokerOptions, ConnectionState, Delivery, DeliverySink, NullSink

@@ -28,7 +28,7 @@ logger = logging.getLogger("umbel.brokers.amqp")
 _CHANNEL = 1
 #: Header: when a delayed message is due, seconds since the epoch. The store counts whole seconds; our consumer holds the rest.
 DUE = "x-umbel-due"
-#: Header: marks the copy of a message that has been handed out: it is held (see `umbel.brokers.amqp.holding`), or was handed back.
+#: Header: marks the copy of a message that has been handed out: it is held (see `umbel.brokers.amqp.moves.holding`), or was handed back.
 HELD = "x-umbel-held"
 #: Header: how often a message came back to its queue, connections that were lost included. Quorum queues set it.
 COUNT = "x-delivery-count"

@@ -25,7 +25,7 @@ from collections.abc import Awaitable, Callable
 
 from pamqp import commands
 
-from umbel.brokers.amqp.moving import HELD, blamed, restored
+from umbel.brokers.amqp.moves.mover import HELD, blamed, restored
 from umbel.brokers.amqp.topology import declare_queue
 from umbel.brokers.base import Delivery
 from umbel.brokers.topology import Exchange, Queue
