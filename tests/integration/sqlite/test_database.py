@@ -13,7 +13,7 @@ import pytest
 
 from contracts.kit import Kit, on_loop
 from umbel.brokers.base import ConnectionState
-from umbel.brokers.sqlite import holders
+from umbel.brokers.sqlite import leases
 from umbel.clients.sqlite.database import BUSY_TIMEOUT, SCHEMA_VERSION, Busy, Database
 from umbel.clients.sqlite.doorbell import MESSAGES, Bell, Listener, directory_of
 from umbel.errors import OperationalError
@@ -257,22 +257,22 @@ class TestUntrustedRows:
 class TestHolders:
     def test_leases(self, database):
         def work(connection):
-            first = holders.register(connection, "first", 30.0, now=100.0)
-            holders.restore_expired(connection, now=129.0)
-            assert holders.renew(connection, first, now=129.0)
-            holders.restore_expired(connection, now=158.0)
+            first = leases.register(connection, "first", 30.0, now=100.0)
+            leases.restore_expired(connection, now=129.0)
+            assert leases.renew(connection, first, now=129.0)
+            leases.restore_expired(connection, now=158.0)
             assert connection.execute("SELECT count(*) FROM umbel_holders").fetchone() == (1,)
-            holders.restore_expired(connection, now=160.0)
-            assert not holders.renew(connection, first, now=160.0)
-            assert holders.register(connection, "second", 30.0, now=160.0) > first
+            leases.restore_expired(connection, now=160.0)
+            assert not leases.renew(connection, first, now=160.0)
+            assert leases.register(connection, "second", 30.0, now=160.0) > first
 
         database.write(work)
 
     def test_a_lease_from_before_the_boot_is_over(self, database):
         def work(connection):
-            old = holders.register(connection, "old", 30.0, now=500_000.0)
-            holders.restore_expired(connection, now=12.0)
-            assert not holders.renew(connection, old, now=12.0)
+            old = leases.register(connection, "old", 30.0, now=500_000.0)
+            leases.restore_expired(connection, now=12.0)
+            assert not leases.renew(connection, old, now=12.0)
 
         database.write(work)
 
@@ -283,7 +283,7 @@ class TestHolders:
         async with kit.consuming(queue) as sink:
             held = await sink.take(1)
             database = sink.consumer._database
-            database.write(lambda connection: holders.restore_expired(connection, time.monotonic() + 100))
+            database.write(lambda connection: leases.restore_expired(connection, time.monotonic() + 100))
             again = await sink.one()
             assert sink.lost == held
             sink.consumer.ack(held)

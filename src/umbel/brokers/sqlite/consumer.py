@@ -23,7 +23,7 @@ from typing import Final
 from umbel.brokers import exchanges
 from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, ConnectionState, Delivery, DeliverySink, NullSink
 from umbel.brokers.envelope import dead_headers
-from umbel.brokers.sqlite import holders, rows, topology
+from umbel.brokers.sqlite import leases, rows, topology
 from umbel.brokers.topology import Queue
 from umbel.clients.sqlite.database import BUSY_TIMEOUT, Busy, Database
 from umbel.clients.sqlite.doorbell import MESSAGES, Bell, Listener
@@ -306,16 +306,16 @@ class SqliteConsumer:
             self._write_settled(connection)
         now = self._clock.monotonic()
         if lost or now >= self._upkeep_at:
-            lost = lost or not holders.renew(connection, holder, now)
+            lost = lost or not leases.renew(connection, holder, now)
             if lost:
-                holder = holders.register(connection, self._options.name, self._options.lease, now)
+                holder = leases.register(connection, self._options.name, self._options.lease, now)
                 for queue in self._queues.values():
                     if not queue.no_declare:
                         topology.declare(connection, queue, holder)
             if self._holder and now > self._upkeep_at + self._upkeep_every:
                 self._restore_at = now + _HOLD_OFF
             if now >= self._restore_at:
-                holders.restore_expired(connection, now)
+                leases.restore_expired(connection, now)
             connection.execute(rows.PROMOTE, (self._clock.now(),))
         room = min(BATCH, self._window if lost else self._room())
         found = rows.claim(connection, holder, self._order, room, self._options.limits) if room > 0 else []
@@ -411,7 +411,7 @@ class SqliteConsumer:
             if self._generation != self._database.generation:
                 return 0
             self._write_settled(connection)
-            return holders.release(connection, self._holder)
+            return leases.release(connection, self._holder)
 
         deadline = self._clock.monotonic() + _FAREWELL
         while True:

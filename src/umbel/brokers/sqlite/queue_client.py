@@ -6,7 +6,7 @@ import json
 import sqlite3
 
 from umbel.brokers.base import BrokerOptions, Delivery
-from umbel.brokers.sqlite import holders, rows, topology
+from umbel.brokers.sqlite import leases, rows, topology
 from umbel.brokers.topology import Queue
 from umbel.clients.sqlite.database import Database
 from umbel.clients.sqlite.doorbell import MESSAGES, Bell
@@ -59,10 +59,10 @@ class SqliteQueueClient:
     def get(self, name: str) -> Delivery | None:
         def take(connection: sqlite3.Connection) -> list[Delivery]:
             now = self._clock.monotonic()
-            holders.restore_expired(connection, now)
+            leases.restore_expired(connection, now)
             connection.execute(rows.PROMOTE, (self._clock.now(),))
-            if self._holder is None or not holders.renew(connection, self._holder, now):
-                self._holder = holders.register(connection, f"{self._options.name} client", self._options.lease, now)
+            if self._holder is None or not leases.renew(connection, self._holder, now):
+                self._holder = leases.register(connection, f"{self._options.name} client", self._options.lease, now)
             return rows.claim(connection, self._holder, [name], 1, INSPECTION)
 
         found = self._database.write(take)
@@ -70,14 +70,14 @@ class SqliteQueueClient:
 
     def ack(self, delivery: Delivery) -> bool:
         def settle(connection: sqlite3.Connection) -> bool:
-            holders.renew(connection, delivery.epoch, self._clock.monotonic())
+            leases.renew(connection, delivery.epoch, self._clock.monotonic())
             return connection.execute(rows.ACK, (json.dumps([delivery.tag]), delivery.epoch)).rowcount == 1
 
         return self._database.write(settle)
 
     def close(self) -> None:
         holder, self._holder = self._holder, None
-        if holder is not None and self._database.write(lambda connection: holders.release(connection, holder)):
+        if holder is not None and self._database.write(lambda connection: leases.release(connection, holder)):
             bell = Bell(self._database.path, MESSAGES)
             bell.ring()
             bell.close()

@@ -1,0 +1,46 @@
+"""Single operations on queues inside one process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from umbel.brokers.base import Delivery
+from umbel.brokers.defaults.queue_client import QueueClientDefaults
+from umbel.brokers.memory.hub import Hub, deliver
+from umbel.brokers.memory.publisher import MemoryPublisher
+from umbel.wire.message import INSPECTION
+
+
+class MemoryQueueClient(QueueClientDefaults):
+    """`QueueClient`."""
+
+    def __init__(self, hub: Hub, publisher: MemoryPublisher) -> None:
+        super().__init__(publisher)
+        self._hub = hub
+        self._unsettled: dict[Delivery, Any] = {}
+
+    def delete(self, name: str) -> None:
+        self._hub.delete(name)
+
+    def length(self, name: str) -> int | None:
+        return self._hub.length(name)
+
+    def delayed(self, name: str) -> int | None:
+        return self._hub.delayed(name)
+
+    def purge(self, name: str) -> int:
+        return self._hub.purge(name)
+
+    def get(self, name: str) -> Delivery | None:
+        for kept in self._hub.take([name], 1):
+            delivery = deliver(kept, INSPECTION)
+            self._unsettled[delivery] = kept
+            return delivery
+        return None
+
+    def ack(self, delivery: Delivery) -> bool:
+        return self._unsettled.pop(delivery, None) is not None
+
+    def close(self) -> None:
+        self._hub.put_back(self._unsettled.values())
+        self._unsettled.clear()
