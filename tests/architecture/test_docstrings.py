@@ -14,7 +14,19 @@ CLAUSE = re.compile(r"(?:How|If|In which|That|What|When|Where|Whether|Which|Who|
 #: The share of such first lines in the whole source; it may only fall.
 MOST_CLAUSES = 0.09
 #: Folders and files without any, in which every argument of a public function is documented, too. A package joins when it is done.
-CLEAN = ("app", "cli", "execution", "messages", "runtime", "wire", *(path.name for path in SOURCE.glob("*.py")))
+CLEAN = (
+    "app",
+    "brokers/confirmed_publisher.py",
+    "brokers/confirms",
+    "brokers/defaults",
+    "brokers/memory",
+    "cli",
+    "execution",
+    "messages",
+    "runtime",
+    "wire",
+    *(path.name for path in SOURCE.glob("*.py")),
+)
 #: Parts of those that are not done yet.
 NOT_YET: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""What publishers have in common that write ahead and are answered later.
+"""The common part of publishers that write ahead and are answered later.
 
 A message is unconfirmed from the moment it is written until its answer has been read; until then it stands in the window
 (`umbel.brokers.confirms`). A broker's own publisher renders and writes messages, reads answers, and connects; here is when a call waits for what,

@@ -1,4 +1,4 @@
-"""How often a publishing thread tries again to reach the broker, and what other threads learn from an attempt that failed. Pure."""
+"""Retries of a publishing thread that cannot reach the broker, and the memory of the last failure for other threads. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ class Retries(threading.local):
 
     @contextlib.contextmanager
     def limited(self, allowed: int) -> Iterator[None]:
-        """Allow so many inside this block."""
+        """Change the number of attempts inside this block.
+
+        Args:
+            allowed: attempts after the first.
+        """
         before, self.allowed = self.allowed, allowed
         try:
             yield
@@ -30,7 +34,7 @@ class Retries(threading.local):
 
 
 class LastFailure:
-    """When the broker could last not be reached, and how: who waited for the lock meanwhile fails with it, and does not try as long again.
+    """The last failed attempt to reach the broker: a thread that waited for the lock meanwhile fails with it, and does not try as long again.
 
     The exception itself is not kept: its traceback would keep the variables of whoever raised it.
     """
@@ -57,7 +61,7 @@ class LastFailure:
         self._at = None
 
     def is_since(self, started: float) -> bool:
-        """Whether an attempt has failed since a call began.
+        """Tell whether an attempt has failed since a call began.
 
         Args:
             started: when the call began, monotonic seconds.

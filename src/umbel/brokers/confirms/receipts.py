@@ -1,4 +1,4 @@
-"""Who is told what became of a message: its own caller, else the log.
+"""Telling what became of a message: to its own caller, else to the log.
 
 A publisher numbers its messages. A thread that wants to know what becomes of those that it publishes opens a `Receipt`; a message that is
 refused and belongs to no receipt is logged, signalled (``task_publish_failed``) and raised by the next `Publisher.flush` or ``close``.
@@ -29,7 +29,7 @@ class WouldBlock(Exception):
 
 
 class Receipt:
-    """What became of the messages that one thread published inside one block.
+    """The fate of the messages that one thread published inside one block.
 
     It is settled by whichever thread reads the broker's answers.
     """
@@ -51,7 +51,11 @@ class Receipt:
         self._pending += 1
 
     def settle(self, error: PublishError | None) -> bool:
-        """Note that one message was confirmed, or refused; returns whether `call` is due now."""
+        """Note that one message was confirmed, or refused; returns whether `call` is due now.
+
+        Args:
+            error: the refusal; ``None`` for a confirmed message.
+        """
         with self._lock:
             self._pending -= 1
             if error is not None:
@@ -65,7 +69,11 @@ class Receipt:
         self.call()
 
     def when_settled(self, callback: Callback) -> None:
-        """Call back once, from any thread, when all messages are confirmed (``None``) or refused (the first error)."""
+        """Call back once, from any thread, when all messages are confirmed or refused.
+
+        Args:
+            callback: called with ``None``, or with the first refusal.
+        """
         with self._lock:
             self._callback = callback
         self.call()
@@ -83,7 +91,7 @@ class Receipt:
 
     @property
     def is_settled(self) -> bool:
-        """Whether every message is confirmed or refused."""
+        """Tell whether every message is confirmed or refused."""
         return self._is_sealed and not self._pending
 
     def raise_refusal(self) -> None:
@@ -97,7 +105,12 @@ class Receipt:
 
 
 def raised(error: PublishError, more: int = 0) -> PublishError:
-    """A new exception of the same kind: one that was raised before would carry its old traceback along."""
+    """Make a new exception of the same kind: one that was raised before would carry its old traceback along.
+
+    Args:
+        error: the refusal that was kept.
+        more: messages that were refused besides.
+    """
     return type(error)(f"{error} (and {more} more messages)" if more else str(error), permanent=error.is_permanent)
 
 
@@ -120,7 +133,7 @@ class Receipts:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Receipt]:
-        """What this thread publishes inside the block belongs to the receipt."""
+        """Open a receipt for what this thread publishes inside the block."""
         receipt, before = Receipt(), getattr(self._local, "receipt", None)
         self._local.receipt = receipt
         self.open += 1
@@ -132,18 +145,33 @@ class Receipts:
             receipt.seal()
 
     def note(self, number: int) -> None:
-        """Have a message that is about to be written belong to this thread's receipt."""
+        """Have a message that is about to be written belong to this thread's receipt.
+
+        Args:
+            number: of the message.
+        """
         receipt: Receipt | None = getattr(self._local, "receipt", None)
         if receipt is not None:
             receipt.add()
             self.watched[number] = receipt
 
     def confirm(self, number: int) -> None:
-        """The broker has a message; or it was not sent after all, which its caller knows."""
+        """Note that the broker has a message; or that it was not sent after all, which its caller knows.
+
+        Args:
+            number: of the message.
+        """
         self._settle(number, None)
 
     def refuse(self, number: int, error: PublishError, task: str = "", task_id: str = "") -> None:
-        """The broker did not take a message."""
+        """Note that the broker did not take a message.
+
+        Args:
+            number: of the message.
+            error: how.
+            task: its task's name, where it has one.
+            task_id: its task's id, where it has one.
+        """
         if self._settle(number, error):
             return
         if len(self._kept) < _MOST_KEPT:
@@ -176,7 +204,7 @@ class Receipts:
 
     @property
     def has_news(self) -> bool:
-        """Whether `tell` has something to do."""
+        """Tell whether `tell` has something to do."""
         return bool(self._due or self._untold)
 
     def tell(self) -> None:
@@ -191,7 +219,7 @@ class Receipts:
 
     @property
     def kept(self) -> int:
-        """How many refusals nobody was raised for."""
+        """The number of refusals that were raised in no call."""
         return len(self._kept) + self._dropped
 
     def raise_kept(self) -> None:

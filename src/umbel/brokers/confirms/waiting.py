@@ -1,4 +1,4 @@
-"""How long publishing calls may wait until the broker has read what they wrote: pure.
+"""The time that publishing calls may wait until the broker has read what they wrote. Pure.
 
 Such a wait protects against the end of the publishing process: a broker gives up a connection that has ended, and what it has not read or
 routed by then is lost. A wait takes a tenth of a millisecond or two. It would cost a loop that publishes thousands of messages half of its
@@ -47,7 +47,7 @@ class WaitBudget:
         return cls(float("inf") if is_child_process() else BUDGET, calls)
 
     def allows(self, now: float) -> bool:
-        """Whether the call that begins now may wait.
+        """Tell whether the call that begins now may wait.
 
         Args:
             now: monotonic seconds.
@@ -61,11 +61,16 @@ class WaitBudget:
 
     @property
     def is_spent(self) -> bool:
-        """Whether nothing is left of it for the call that waits."""
+        """Tell whether nothing is left of it for the call that waits."""
         return self._left <= 0 and not self._is_free
 
     def spend(self, seconds: float, now: float) -> None:
-        """A call has waited so long, until now."""
+        """Note that a call has waited.
+
+        Args:
+            seconds: how long.
+            now: when it ended, monotonic seconds.
+        """
         if not self._is_free:
             self._left -= seconds
         self._seen = now

@@ -78,7 +78,12 @@ class Window(Generic[T]):
     # answers
 
     def confirm(self, tag: int, multiple: int) -> None:
-        """The broker has a message, or (``multiple``) all up to it."""
+        """Note that the broker has a message.
+
+        Args:
+            tag: of the message.
+            multiple: not 0: it has all up to this one.
+        """
         if not multiple:
             self._confirm(tag)
             return
@@ -95,14 +100,14 @@ class Window(Generic[T]):
                 self._receipts.confirm(entry[0])
 
     def confirm_next(self) -> None:
-        """The broker has the message whose turn it was."""
+        """Note that the broker has the message whose turn it was."""
         number, _, size = self._pop_next()
         self.bytes -= size
         if self._watched:
             self._receipts.confirm(number)
 
     def refuse_next(self, error: PublishError) -> None:
-        """The broker did not take the message whose turn it was.
+        """Note that the broker did not take the message whose turn it was.
 
         Args:
             error: how; its text names the message.
@@ -127,7 +132,7 @@ class Window(Generic[T]):
         return entry
 
     def refuse(self, tag: int, multiple: bool, error: PublishError) -> None:
-        """The broker did not take a message, or all up to it.
+        """Note that the broker did not take a message, or all up to it.
 
         Args:
             tag: of the message.
@@ -142,7 +147,13 @@ class Window(Generic[T]):
                 self._refused(entry[0], entry[1], error)
 
     def fail(self, number: int, item: T, error: PublishError) -> None:
-        """A message that was taken out was refused."""
+        """Note that a message that was taken out was refused.
+
+        Args:
+            number: of the message.
+            item: the message.
+            error: how; its text names the message.
+        """
         self._receipts.refuse(number, error, *self._names(item))
 
     def _refused(self, number: int, item: T, error: PublishError) -> None:
@@ -151,7 +162,12 @@ class Window(Generic[T]):
         self._receipts.refuse(number, type(error)(f"{error}: {title}", permanent=error.is_permanent) if title else error, task, task_id)
 
     def refuse_where(self, test: Callable[[T], bool], error: PublishError) -> int:
-        """Drop the messages that pass a test; returns how many."""
+        """Drop the messages that pass a test; returns how many.
+
+        Args:
+            test: looks at one message.
+            error: how the broker refused them.
+        """
         tags = [tag for tag, (_, item, _) in self._entries.items() if test(item)]
         for tag in tags:
             self.refuse(tag, False, error)
@@ -160,7 +176,11 @@ class Window(Generic[T]):
     # sending again
 
     def take_where(self, test: Callable[[T], bool]) -> tuple[int, T] | None:
-        """Take out the first message that passes a test; returns its number and itself."""
+        """Take out the first message that passes a test; returns its number and itself.
+
+        Args:
+            test: looks at one message.
+        """
         for tag, (number, item, size) in self._entries.items():
             if test(item):
                 del self._entries[tag]
@@ -202,7 +222,11 @@ class Window(Generic[T]):
         return min(number for number, _, _ in self._entries.values())
 
     def is_over(self, number: int) -> bool:
-        """Whether every message up to a number is confirmed or refused."""
+        """Tell whether every message up to a number is confirmed or refused.
+
+        Args:
+            number: of the last of them.
+        """
         oldest = self.oldest()
         return oldest is None or oldest > number
 

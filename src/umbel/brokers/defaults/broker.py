@@ -27,16 +27,13 @@ class BrokerDefaults(abc.ABC, Generic[P]):
         self._publisher = publisher
 
     @abc.abstractmethod
-    def consumer(self, queues: Sequence[Queue], *, window: int) -> Consumer:
-        """See `umbel.brokers.base.Broker.consumer`."""
+    def consumer(self, queues: Sequence[Queue], *, window: int) -> Consumer: ...
 
     @abc.abstractmethod
-    def queue_client(self) -> QueueClient:
-        """See `umbel.brokers.base.Broker.queue_client`."""
+    def queue_client(self) -> QueueClient: ...
 
     @abc.abstractmethod
-    def public_url(self) -> str:
-        """See `umbel.brokers.base.Broker.public_url`."""
+    def public_url(self) -> str: ...
 
     def publisher(self) -> P:
         return self._publisher

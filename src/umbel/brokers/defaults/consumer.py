@@ -68,7 +68,11 @@ class ConsumerDefaults(abc.ABC):
 
     @abc.abstractmethod
     async def drop(self, deliveries: Sequence[Delivery]) -> None:
-        """Forget messages that were taken: they are acknowledged."""
+        """Forget messages that were taken, for they are acknowledged.
+
+        Args:
+            deliveries: the messages.
+        """
 
     @abc.abstractmethod
     async def put_back(self, deliveries: Sequence[Delivery], *, attempts: int = 0) -> None:
@@ -81,7 +85,11 @@ class ConsumerDefaults(abc.ABC):
 
     @abc.abstractmethod
     async def put_delayed(self, moves: Sequence[tuple[Delivery, float]]) -> None:
-        """Put messages that were taken into the delayed store, each until a time, seconds since the epoch."""
+        """Put messages that were taken into the delayed store.
+
+        Args:
+            moves: each with the time until which it stays there, seconds since the epoch.
+        """
 
     @abc.abstractmethod
     async def put_dead(self, delivery: Delivery, headers: dict[str, str]) -> None:
@@ -119,7 +127,7 @@ class ConsumerDefaults(abc.ABC):
         self.ring()
 
     async def begin(self, delivery: Delivery) -> None:  # noqa: B027 - a default, not a gap
-        """Do nothing: deaths of whole workers are not counted."""
+        pass  # deaths of whole workers are not counted
 
     async def blame(self, delivery: Delivery) -> None:
         await self._step([delivery], lambda mine: self.put_back(mine, attempts=1))

@@ -25,12 +25,10 @@ class PublisherDefaults(abc.ABC):
         self._receipts = Receipts()
 
     @abc.abstractmethod
-    def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:
-        """See `umbel.brokers.base.Publisher.publish`."""
+    def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None: ...
 
     @abc.abstractmethod
-    def declare(self, queue: Queue) -> None:
-        """See `umbel.brokers.base.Publisher.declare`."""
+    def declare(self, queue: Queue) -> None: ...
 
     def publish_stencil(self, stencil: Stencil, call: Call) -> None:
         self.publish(stencil.fill(call), Destination(stencil.exchange, stencil.routing_key))
@@ -46,7 +44,7 @@ class PublisherDefaults(abc.ABC):
         return nullcontext()
 
     def flush(self, timeout: float | None = None) -> None:  # noqa: B027 - a default, not a gap
-        """Return at once: nothing is under way."""
+        pass  # nothing is under way
 
     @contextmanager
     def receipt(self, *, wait: bool = True) -> Iterator[Receipt]:
@@ -56,4 +54,4 @@ class PublisherDefaults(abc.ABC):
             yield receipt
 
     def close(self) -> None:  # noqa: B027
-        """Do nothing: there is no connection."""
+        pass  # there is no connection

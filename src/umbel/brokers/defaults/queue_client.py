@@ -21,28 +21,22 @@ class QueueClientDefaults(abc.ABC):
         self._publisher = publisher
 
     @abc.abstractmethod
-    def delete(self, name: str) -> None:
-        """See `umbel.brokers.base.QueueClient.delete`."""
+    def delete(self, name: str) -> None: ...
 
     @abc.abstractmethod
-    def length(self, name: str) -> int | None:
-        """See `umbel.brokers.base.QueueClient.length`."""
+    def length(self, name: str) -> int | None: ...
 
     @abc.abstractmethod
-    def purge(self, name: str) -> int:
-        """See `umbel.brokers.base.QueueClient.purge`."""
+    def purge(self, name: str) -> int: ...
 
     @abc.abstractmethod
-    def get(self, name: str) -> Delivery | None:
-        """See `umbel.brokers.base.QueueClient.get`."""
+    def get(self, name: str) -> Delivery | None: ...
 
     @abc.abstractmethod
-    def ack(self, delivery: Delivery) -> bool:
-        """See `umbel.brokers.base.QueueClient.ack`."""
+    def ack(self, delivery: Delivery) -> bool: ...
 
     @abc.abstractmethod
-    def close(self) -> None:
-        """See `umbel.brokers.base.QueueClient.close`."""
+    def close(self) -> None: ...
 
     def declare(self, queue: Queue) -> None:
         self._publisher.declare(queue)

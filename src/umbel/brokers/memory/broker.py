@@ -21,7 +21,13 @@ from umbel.clients import urls
 
 
 class MemoryBroker(BrokerDefaults[MemoryPublisher]):
-    """`Broker` over the hub of one name."""
+    """`Broker` over the hub of one name.
+
+    Args:
+        options: as they were given.
+        hub: its queues.
+        name: of the hub, for the URL.
+    """
 
     capabilities = Capabilities(higher_first=True, in_process=True)
 
@@ -46,7 +52,11 @@ _HUBS_LOCK = threading.Lock()
 
 
 def connect(options: BrokerOptions) -> MemoryBroker:
-    """Make the broker of the name in the URL's path."""
+    """Make the broker of the name in the URL's path.
+
+    Args:
+        options: with one URL.
+    """
     url = urls.parse(options.urls[0])
     name = url.path or url.host or ""
     with _HUBS_LOCK:

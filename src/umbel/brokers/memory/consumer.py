@@ -15,7 +15,15 @@ from umbel.wire.message import MessageLimits
 
 
 class MemoryConsumer(ConsumerDefaults):
-    """`Consumer` on one event loop. What it takes is in no other hand: to drop it, nothing need be done."""
+    """`Consumer` on one event loop.
+
+    Args:
+        hub: the queues.
+        limits: what a message may weigh.
+        publisher: declares the queues.
+        queues: to consume from.
+        window: unsettled deliveries to allow.
+    """
 
     where = "in this process"
 
@@ -32,7 +40,7 @@ class MemoryConsumer(ConsumerDefaults):
         return [deliver(kept, self._limits) for kept in self._hub.take(queues, count)]
 
     async def drop(self, deliveries: Sequence[Delivery]) -> None:
-        """Do nothing: they are gone."""
+        pass  # what was taken is in no other hand
 
     async def put_back(self, deliveries: Sequence[Delivery], *, attempts: int = 0) -> None:
         self._hub.put_back([delivery.tag for delivery in deliveries], attempts)

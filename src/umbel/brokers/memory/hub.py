@@ -135,7 +135,12 @@ class Hub:
 
 
 def deliver(kept: Kept, limits: MessageLimits) -> Delivery:
-    """Make the delivery of a message that was taken."""
+    """Make the delivery of a message that was taken.
+
+    Args:
+        kept: the message.
+        limits: what it may weigh; beyond that the delivery has a flaw.
+    """
     body = kept.body if len(kept.body) <= limits.body else None
     row = (kept, kept.queue, 0, kept.redelivered, kept.attempts, kept.extra, kept.envelope, "blob", len(kept.body), body)
     return decode(row, limits, 0)

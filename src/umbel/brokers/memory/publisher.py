@@ -9,7 +9,11 @@ from umbel.wire.message import Message
 
 
 class MemoryPublisher(PublisherDefaults):
-    """`Publisher` that is done when it returns."""
+    """`Publisher` that is done when it returns.
+
+    Args:
+        hub: the queues.
+    """
 
     never_waits = True
 

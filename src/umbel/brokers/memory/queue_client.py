@@ -12,7 +12,12 @@ from umbel.wire.message import INSPECTION
 
 
 class MemoryQueueClient(QueueClientDefaults):
-    """`QueueClient`."""
+    """`QueueClient` whose messages are in no other hand.
+
+    Args:
+        hub: the queues.
+        publisher: declares queues.
+    """
 
     def __init__(self, hub: Hub, publisher: MemoryPublisher) -> None:
         super().__init__(publisher)

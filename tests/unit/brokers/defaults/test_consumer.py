@@ -59,7 +59,7 @@ class Scripted(ConsumerDefaults):
         await self._do("delay", [delivery for delivery, _ in moves])
 
     async def put_dead(self, delivery, headers):
-        await self._do("bury", [delivery])
+        await self._do("put dead", [delivery])
 
     def next_look(self):
         return None
@@ -138,7 +138,7 @@ async def test_what_the_broker_did_not_hear_is_told_again(consumer, sink):
 @started(b"1", b"2")
 async def test_a_step_that_failed_leaves_its_delivery_unsettled(consumer, sink):
     first, second = sink.fresh
-    consumer.failures = [("delay", OperationalError("gone")), ("bury", OperationalError("gone"))]
+    consumer.failures = [("delay", OperationalError("gone")), ("put dead", OperationalError("gone"))]
     with pytest.raises(OperationalError):
         await consumer.delay([(first, 5.0), (second, 6.0)])
     with pytest.raises(OperationalError):
@@ -146,7 +146,7 @@ async def test_a_step_that_failed_leaves_its_delivery_unsettled(consumer, sink):
     await consumer.blame(first)
     await consumer.dead_letter(second, "why", "because")
     await consumer.blame(second)  # it is settled
-    assert consumer.steps == [("delay", [b"1", b"2"]), ("bury", [b"1"]), ("put back +1", [b"1"]), ("bury", [b"2"])]
+    assert consumer.steps == [("delay", [b"1", b"2"]), ("put dead", [b"1"]), ("put back +1", [b"1"]), ("put dead", [b"2"])]
 
 
 @started()
