@@ -63,21 +63,21 @@ def run(place: Place, case: Case) -> Outcome:
     marks = arena.folder / "marks"
     marks.mkdir()
     armed = {"UMBEL_FAILPOINTS": str(case), "UMBEL_FAILPOINTS_FOLDER": str(marks)}
-    buried: list[str] = []
+    dead_lettered: list[str] = []
     try:
         if case.process == "publisher":
             _publish_and_die(arena, armed)
             arena.worker("-c", str(SLOTS))
         else:
-            buried = _load(arena, case)
+            dead_lettered = _load(arena, case)
             _work_and_die(arena, case, armed)
         for _ in range(5):  # what comes after the fault runs, too
             arena.submit("mark")
         arena.flush_client()
-        arena.await_all((place.lease or 0) + FAR + 5, besides=buried)
-        if buried:
-            grave = arena.queue + DEAD_SUFFIX
-            eventually(lambda: arena.length(grave) >= MOVED, (place.lease or 0) + 10, "all dead letters")
+        arena.await_all((place.lease or 0) + FAR + 5, besides=dead_lettered)
+        if dead_lettered:
+            dead_queue = arena.queue + DEAD_SUFFIX
+            eventually(lambda: arena.length(dead_queue) >= MOVED, (place.lease or 0) + 10, "all dead letters")
         fired = sorted(path.name for path in marks.iterdir())
         arena.fault(f"failpoint {case.site}", fired=fired)
         report = arena.verdict()
@@ -105,18 +105,18 @@ def run_all(site: Site) -> Outcome:
 
 def _load(arena: Arena, case: Case) -> list[str]:
     """Publish what the worker shall fail at; returns the ids that must end as dead letters."""
-    buried = []
+    dead_lettered = []
     for _ in range(TASKS):
         arena.submit("nap", 0.05 if case.site == "during_shutdown_handback" else 0.005)
     if case.site == "before_dead_letter_settle":
         for _ in range(MOVED):
             bad = poisons.message(poisons.BODY[:-5])
-            buried.append(bad.headers["id"])
+            dead_lettered.append(bad.headers["id"])
             arena.journal.write("intent", id=bad.headers["id"])
             arena.publish(bad)
             arena.journal.write("outcome", id=bad.headers["id"], outcome="ok")
     arena.flush_client()
-    return buried
+    return dead_lettered
 
 
 def _work_and_die(arena: Arena, case: Case, armed: dict[str, str]) -> None:

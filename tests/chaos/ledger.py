@@ -245,7 +245,7 @@ def audit(
     meant.update({entry["id"]: entry["outcome"] for entry in entries if entry["kind"] == "outcome"})
     runs = executions(entries)
     finished = {task_id for task_id, each in runs.items() if any(run.end is not None for run in each)}
-    buried = set(dead)
+    dead_lettered = set(dead)
     faults = sorted((entry["t"], entry["name"]) for entry in entries if entry["kind"] == "fault")
     kills = kills_among(entries)
     accepted = [task_id for task_id, outcome in meant.items() if outcome == "ok"]
@@ -259,7 +259,7 @@ def audit(
         unknown=sum(outcome == "unknown" for outcome in meant.values()),
         refused=sum(outcome == "fail" for outcome in meant.values()),
         executed=len(finished),
-        lost=tuple(task_id for task_id in accepted if task_id not in finished and task_id not in buried),
+        lost=tuple(task_id for task_id in accepted if task_id not in finished and task_id not in dead_lettered),
         phantom=tuple(task_id for task_id in runs if meant.get(task_id, "fail") == "fail"),
         duplicates=sum(len(each) - 1 for each in runs.values()),
         repeated=sum(run.end is not None for each in runs.values() for run in each[:-1]),

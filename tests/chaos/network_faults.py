@@ -42,7 +42,7 @@ def run(site: Site, *, pause: float = 2.0, silence: float = 12.0) -> Outcome:
             report = arena.verdict()
             corrupted = proxy.fired["corrupt"]
         outcome.lines = report.lines()
-        # A byte that changes inside a message makes another message of it: it is buried or carries another id. TCP would not let it pass.
+        # A byte that changes inside a message makes another message of it: it is dead-lettered or carries another id. TCP would not let it pass.
         outcome.at_most(f"lost, of {corrupted} with a corrupted byte", len(report.lost), corrupted)
         outcome.at_most("phantom, likewise", len(report.phantom), corrupted)
         outcome.none("stuck", [f"{place} {count}" for place, count in report.stuck.items()])

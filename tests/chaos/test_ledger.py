@@ -32,7 +32,7 @@ def test_all_is_well():
 
 
 def test_accepted_and_never_finished_is_lost():
-    report = audit([*intent("never"), *intent("cut"), *run("cut", 1), *intent("buried"), *run("buried", 1)], dead=["buried"])
+    report = audit([*intent("never"), *intent("cut"), *run("cut", 1), *intent("dead"), *run("dead", 1)], dead=["dead"])
     assert report.lost == ("never", "cut")
 
 

@@ -483,7 +483,7 @@ class TestDeadLetters:
 
     @pytest.mark.parametrize("limits", [MessageLimits(body=1000), MessageLimits(header_count=5), MessageLimits(header_bytes=900)], ids=repr)
     @on_loop
-    async def test_what_passes_a_limit_has_a_flaw_and_can_be_buried(self, kit: Kit, limits):
+    async def test_what_passes_a_limit_has_a_flaw_and_can_be_dead_lettered(self, kit: Kit, limits):
         queue = kit.queue()
         broker = kit.broker(limits=limits)
         headers = {"id": "1", **{f"header {number}": "v" * 100 for number in range(10)}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import signal
@@ -21,17 +23,31 @@ def sample(page: str) -> str:
     return found[1]
 
 
-def test_worker_services(tmp_path):
-    (tmp_path / "tasks.py").write_text(sample("worker-services.md"))
+@contextlib.contextmanager
+def worker(folder: Path, page: str):
+    """A worker of a page's first sample. It is stopped after the block, and must end well."""
+    (folder / "tasks.py").write_text(sample(page))
     command = [sys.executable, "-m", "umbel", "-A", "tasks", "worker", "-c", "1"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ}) as worker:
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ}) as process:
         try:
-            eventually((tmp_path / "alive").exists, 30, "the file of a worker that is alive")
-            worker.send_signal(signal.SIGTERM)
-            _, log = worker.communicate(timeout=30)
+            yield process
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=30)
         finally:
-            worker.kill()
-    assert worker.returncode == 0, log.decode()
+            process.kill()
+    assert process.returncode == 0, log.decode()
+
+
+def umbel(folder: Path, *words: str) -> str:
+    """What ``umbel -A tasks …`` prints."""
+    done = subprocess.run([sys.executable, "-m", "umbel", "-A", "tasks", *words], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_worker_services(tmp_path):
+    with worker(tmp_path, "worker-services.md"):
+        eventually((tmp_path / "alive").exists, 30, "the file of a worker that is alive")
     assert not (tmp_path / "alive").exists()
 
 
@@ -39,3 +55,21 @@ def test_embedding(tmp_path):
     (tmp_path / "program.py").write_text(sample("embedding.md"))
     ran = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert (ran.stdout, ran.returncode) == ("72\n", 0), ran.stderr
+
+
+def test_dead_letters(tmp_path):
+    def letters():
+        return json.loads(umbel(tmp_path, "dead", "list", "--json"))
+
+    with worker(tmp_path, "dead-letters.md"):
+        task_id = umbel(tmp_path, "call", "tasks.charge", "--args", "[{}]").strip()
+        eventually(letters, 30, "a dead letter")
+        (first,) = letters()
+        assert (first["id"], first["task"], first["reason"], first["detail"]) == (
+            task_id, "tasks.charge", "rejected", "an order without a total",
+        )  # fmt: skip
+        assert task_id in umbel(tmp_path, "dead", "show", task_id)
+        umbel(tmp_path, "dead", "replay", task_id)
+        eventually(lambda: [each for each in letters() if each["at"] != first["at"]], 30, "the dead letter of its replay")
+        assert "1 dead letter" in umbel(tmp_path, "dead", "purge", "--reason", "rejected", "--yes")
+        assert not letters()

@@ -1,6 +1,6 @@
 """Dead letters for the command line: read from a queue, chosen, turned back into messages.
 
-A dead letter is in no worker's care: it rests in ``<queue>.dead`` until somebody looks. Reading takes messages and hands them back
+No worker reads ``<queue>.dead``: a dead letter stays there until somebody looks. Reading takes messages and hands them back
 in their old order, so two readers at one time may each see a part.
 """
 
@@ -25,7 +25,7 @@ class DeadLetter:
     """One message of a dead-letter queue, and its place in it."""
 
     delivery: Delivery
-    #: The queue it died in.
+    #: The queue whose dead letter it is.
     queue: str
 
     def _header(self, name: str) -> str:
@@ -102,7 +102,7 @@ def read(client: QueueClient, queue: str, *, most: int | None = None) -> Iterato
         yield DeadLetter(delivery, str(origin or queue))
 
 
-def revived(letter: DeadLetter) -> Message:
+def replayed(letter: DeadLetter) -> Message:
     """Return the message of ``letter`` as it was before: no dead-letter headers, no attempts counted."""
     delivery = letter.delivery
     ours = {DEAD_REASON, DEAD_DETAIL, DEAD_QUEUE, DEAD_AT, ATTEMPTS}

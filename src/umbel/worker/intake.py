@@ -16,8 +16,8 @@ from umbel.wire.message import Message
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.admission import NEAR, AdmissionPolicy, DeadLetter, Decision, Expire, Hold, Postpone, Run, admit
+from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import ReservedTask, run_of
-from umbel.worker.tasks.task_log import TaskLog
 from umbel.worker.tasks.waiting_room import WaitingRoom
 
 logger = logging.getLogger("umbel.worker")
@@ -40,7 +40,7 @@ class Intake:
         policy: AdmissionPolicy,
         dispatcher: Dispatcher,
         acknowledger: Acknowledger,
-        task_log: TaskLog,
+        events: TaskEvents,
         consumer: Consumer,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         *,
@@ -51,7 +51,7 @@ class Intake:
         self._policy = policy
         self._dispatcher = dispatcher
         self._acknowledger = acknowledger
-        self._task_log = task_log
+        self._events = events
         self._spawn = spawn
         self._has_limits = bool(policy.time_limit or policy.soft_time_limit)
         self._careful = careful
@@ -107,9 +107,10 @@ class Intake:
             else:
                 entry = ReservedTask(delivery, task_policy.name, headers["id"], task_policy, None, None)
             ready.append(entry)
-        if self._task_log.tells_outcomes:
+        tell = self._events.received.tell
+        if tell is not None:
             for entry in ready:
-                self._task_log.received(entry)
+                tell(entry)
         if ready:
             self._dispatcher.offer(ready)
 

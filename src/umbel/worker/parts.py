@@ -21,6 +21,7 @@ from umbel.worker.slots.seating import Seating
 from umbel.worker.slots.supervisor import Supervisor
 from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.admission import AdmissionPolicy
+from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.task_log import TaskLog
 
 
@@ -39,13 +40,15 @@ class WorkerParts:
         self, app: Umbel, settings: WorkerSettings, queues: Sequence[Queue], seating: Seating, policies: dict[str, TaskPolicy]
     ) -> None:
         broker, task_log = app.broker, TaskLog()
+        self.events = TaskEvents()
+        task_log.subscribe(self.events)
         self.seating = seating
         self.signals = SignalThread()
         self.background = BackgroundTasks()
         first = window(settings.concurrency, 0.0, multiplier=settings.prefetch_multiplier, held=0)
         self.consumer = broker.consumer(queues, window=first)
         spawn = self.background.spawn
-        self.acknowledger = Acknowledger(self.consumer, app.store, task_log, self.signals, spawn, leases=broker.capabilities.leases)
+        self.acknowledger = Acknowledger(self.consumer, app.store, self.events, self.signals, spawn, leases=broker.capabilities.leases)
         self.dispatcher = Dispatcher(
             self.acknowledger.before_run, settings.max_tasks, seating.replace, self.acknowledger.expire_waiting, spawn
         )
@@ -59,11 +62,11 @@ class WorkerParts:
             policy,
             self.dispatcher,
             self.acknowledger,
-            task_log,
+            self.events,
             self.consumer,
             spawn,
             careful=not broker.capabilities.in_process,
             upgrade=partial(protocols.upgrade, accept=content_types(app.conf.accept_content), limit=app.conf.message_max_decompressed),
         )
         self.limits = TimeLimits(self.dispatcher, task_log)
-        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, task_log, seating, settings.max_deliveries)
+        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, self.events, seating, settings.max_deliveries)

@@ -25,7 +25,7 @@ def app(module, tmp_path):
     app.close()
 
 
-def bury(app, task_id, *, task="shop.add", reason="worker_lost", body=b"[[1, 2], {}, {}]"):
+def put_dead_letter(app, task_id, *, task="shop.add", reason="worker_lost", body=b"[[1, 2], {}, {}]"):
     headers = {
         "id": task_id,
         "task": task,
@@ -220,8 +220,8 @@ def test_result_that_does_not_come(umbel, module):
 
 
 def test_dead_letters_are_listed_and_stay(umbel, module, app):
-    bury(app, "t1")
-    bury(app, "t2", task="shop\x1b[2J.sell", reason="undecodable")
+    put_dead_letter(app, "t1")
+    put_dead_letter(app, "t2", task="shop\x1b[2J.sell", reason="undecodable")
     for _ in range(2):
         ended = umbel("-A", module, "dead", "list")
         assert [line.split()[0] for line in ended.out.splitlines()] == ["ID", "t1", "t2"]
@@ -238,7 +238,7 @@ def test_no_dead_letters(umbel, module):
 
 
 def test_a_dead_letter_is_shown_whole(umbel, module, app):
-    bury(app, "t1")
+    put_dead_letter(app, "t1")
     ended = umbel("-A", module, "dead", "show", "t1")
     assert "5 children died" in ended.out
     assert "[[1, 2], {}, {}]" in ended.out
@@ -247,8 +247,8 @@ def test_a_dead_letter_is_shown_whole(umbel, module, app):
 
 
 def test_replay_revives_the_message_and_forgets_the_failure(umbel, module, app):
-    bury(app, "t1")
-    bury(app, "t2")
+    put_dead_letter(app, "t1")
+    put_dead_letter(app, "t2")
     app.store.store(
         [Record(task_id="t1", status="FAILURE", result={"exc_type": "WorkerLostError", "exc_message": ["x"], "exc_module": "m"})]
     )
@@ -266,7 +266,7 @@ def test_replay_revives_the_message_and_forgets_the_failure(umbel, module, app):
 
 
 def test_replay_wants_to_know_which(umbel, module, app):
-    bury(app, "t1")
+    put_dead_letter(app, "t1")
     assert umbel("-A", module, "dead", "replay").code == 2
     missing = umbel("-A", module, "dead", "replay", "t1", "t7")
     assert missing.code == 1
@@ -275,14 +275,14 @@ def test_replay_wants_to_know_which(umbel, module, app):
 
 def test_replay_takes_so_many(umbel, module, app):
     for number in range(4):
-        bury(app, f"t{number}")
+        put_dead_letter(app, f"t{number}")
     assert umbel("-A", module, "dead", "replay", "--all", "--limit", "3", "-Q", "celery.dead").out == "Sent again: 3 dead letters.\n"
     assert json.loads(umbel("-A", module, "queues", "--json").out) == [{"queue": "celery", "ready": 3, "delayed": 0, "dead": 1}]
 
 
 def test_dead_letters_are_dropped_after_a_yes(umbel, module, app):
-    bury(app, "t1")
-    bury(app, "t2", reason="undecodable")
+    put_dead_letter(app, "t1")
+    put_dead_letter(app, "t2", reason="undecodable")
     assert umbel("-A", module, "dead", "purge", "--all").code == 2
     assert umbel("-A", module, "dead", "purge", "--reason", "undecodable", "-f").out == "Dropped: 1 dead letter.\n"
     assert [letter["id"] for letter in json.loads(umbel("-A", module, "dead", "list", "--json").out)] == ["t1"]
@@ -303,8 +303,8 @@ def outlived(app, monkeypatch):
 
 
 def test_purge_counts_what_it_dropped_only(umbel, module, app, outlived, monkeypatch):
-    bury(app, "t1")
-    bury(app, "t2")
+    put_dead_letter(app, "t1")
+    put_dead_letter(app, "t2")
     monkeypatch.setattr(dead, "confirm", lambda *_, **__: outlived())
     ended = umbel("-A", module, "dead", "purge", "--all")
     assert (ended.code, ended.out) == (1, "Dropped: 0 dead letters.\n")
@@ -313,9 +313,9 @@ def test_purge_counts_what_it_dropped_only(umbel, module, app, outlived, monkeyp
 
 
 def test_replay_says_what_is_still_there(umbel, module, app, outlived, monkeypatch):
-    bury(app, "t1")
-    revived = dead.revived
-    monkeypatch.setattr(dead, "revived", lambda letter: (outlived(), revived(letter))[1])
+    put_dead_letter(app, "t1")
+    replayed = dead.replayed
+    monkeypatch.setattr(dead, "replayed", lambda letter: (outlived(), replayed(letter))[1])
     ended = umbel("-A", module, "dead", "replay", "t1")
     assert (ended.code, ended.out) == (1, "Sent again: 1 dead letter.\n")
     assert "1 dead letter of these is still there" in ended.err

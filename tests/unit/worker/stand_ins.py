@@ -5,8 +5,8 @@ from umbel.execution.policy import TaskPolicy
 from umbel.pools.base import Outcome
 from umbel.runtime.signal_thread import SignalThread
 from umbel.worker.tasks.acknowledging import Acknowledger
+from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import ReservedTask
-from umbel.worker.tasks.task_log import TaskLog
 
 
 class FakeSeat:
@@ -119,5 +119,5 @@ def delivery(task_id="i", name="t", *, redelivered=False, attempts=0, flaw=None,
     return Delivery(body, headers, "application/json", "utf-8", {}, task_id, 0, "q", "", "q", redelivered, attempts, flaw)
 
 
-def acknowledger(consumer, store, spawn, *, leases=False, signals=None):
-    return Acknowledger(consumer, store, TaskLog(), signals or SignalThread(), spawn, leases=leases)
+def acknowledger(consumer, store, spawn, *, leases=False, signals=None, events=None):
+    return Acknowledger(consumer, store, events or TaskEvents(), signals or SignalThread(), spawn, leases=leases)

@@ -14,7 +14,7 @@ from umbel.wire.serializers import content_types
 from umbel.worker.intake import Intake
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.admission import AdmissionPolicy
-from umbel.worker.tasks.task_log import TaskLog
+from umbel.worker.tasks.events import TaskEvents
 from unit.worker.stand_ins import FakeConsumer, FakeSeat, FakeStore, acknowledger, delivery, entry, outcome, task_policy
 
 
@@ -25,12 +25,13 @@ class Bench:
         self.tasks = set()
         self.consumer, self.store, self.seat = FakeConsumer(), FakeStore(), FakeSeat()
         self.dispatcher = Dispatcher(None, None, None, None, self.spawn)
-        self.acknowledger = acknowledger(self.consumer, self.store, self.spawn, leases=leases)
+        self.events = TaskEvents()
+        self.acknowledger = acknowledger(self.consumer, self.store, self.spawn, leases=leases, events=self.events)
         self.intake = Intake(
             AdmissionPolicy(policies={"t": task_policy("t", **options)}),
             self.dispatcher,
             self.acknowledger,
-            TaskLog(),
+            self.events,
             self.consumer,
             self.spawn,
             careful=careful,
@@ -128,7 +129,7 @@ def test_an_expired_message_is_revoked_and_acknowledged():
     asyncio.run(story())
 
 
-def test_what_cannot_run_is_buried_with_its_failure_stored():
+def test_what_cannot_run_is_dead_lettered_with_its_failure_stored():
     async def story():
         bench = Bench()
         bench.intake.on_deliveries(
@@ -183,7 +184,7 @@ def test_a_pickle_of_protocol_1_with_plain_values_runs():
     asyncio.run(story())
 
 
-def test_a_pickle_of_protocol_1_with_a_class_is_buried_unopened(tmp_path):
+def test_a_pickle_of_protocol_1_with_a_class_is_dead_lettered_unopened(tmp_path):
     async def story():
         bench, details = Bench(), []
         bench.acknowledger.dead_letter = lambda _delivery, reason, detail: details.append((reason, detail))
@@ -208,7 +209,7 @@ def test_a_body_of_protocol_1_may_become_no_larger_than_the_setting_says():
     asyncio.run(story())
 
 
-def test_a_body_without_headers_that_is_no_task_is_buried():
+def test_a_body_without_headers_that_is_no_task_is_dead_lettered():
     async def story():
         bench = Bench()
         one = delivery("x")

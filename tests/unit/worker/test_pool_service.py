@@ -63,7 +63,7 @@ class Stage(Bench):
     def __init__(self, seating=None, *, count=1, grace=None, stop=None):
         super().__init__()
         self.seating = seating or FakeSeating()
-        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, Limits(), self.acknowledger._task_log, self.seating, 5)
+        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, Limits(), self.acknowledger._events, self.seating, 5)
         self.service = PoolService(self, count, stop, grace)
 
     def receive(self, *ids):

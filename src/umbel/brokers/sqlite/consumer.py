@@ -156,11 +156,11 @@ class SqliteConsumer:
         if ARMED:
             hit("before_dead_letter_settle")
         extra = kombu_json.dumps(dead_headers(delivery.queue, reason, detail, self._clock.now()))
-        grave = delivery.queue + DEAD_SUFFIX
+        dead_queue = delivery.queue + DEAD_SUFFIX
 
         def move(connection: sqlite3.Connection, holder: int) -> None:
-            topology.declare(connection, Queue(grave))
-            connection.execute(rows.DEAD_LETTER, (grave, extra, delivery.tag, holder))
+            topology.declare(connection, Queue(dead_queue))
+            connection.execute(rows.DEAD_LETTER, (dead_queue, extra, delivery.tag, holder))
 
         await self._step(move)
 

@@ -11,7 +11,7 @@ import click
 
 from umbel.brokers.base import DEAD_DETAIL, DEAD_REASON, DEAD_SUFFIX, QueueClient
 from umbel.brokers.topology import Destination
-from umbel.cli.dead_letters import DeadLetter, Selection, read, revived
+from umbel.cli.dead_letters import DeadLetter, Selection, read, replayed
 from umbel.cli.loading import LoadedApp, load
 from umbel.cli.options import GlobalOptions, Group, Misuse, WholeNumber, json_option
 from umbel.cli.output import Output, ago, as_json, confirm, count
@@ -29,7 +29,7 @@ _OVER = "the time for which this command may hold it was over, and it went back"
 def command() -> None:
     """List dead letters, send them again or drop them.
 
-    A message becomes a dead letter when it cannot be run: its task is unknown, it cannot be decoded, or it killed its worker too often.
+    A message becomes a dead letter when it cannot be run: its task is unknown, it cannot be decoded, or the processes that ran it died too often.
     """
 
 
@@ -143,7 +143,7 @@ def replay(loaded: LoadedApp, client: QueueClient, letter: DeadLetter) -> bool:
         store.forget([letter.id])
         if loaded.app.conf.task_store_queued:
             store.store([sent(letter.id)])
-    loaded.app.publisher.publish(revived(letter), Destination.of(loaded.queue(letter.queue)), confirm=True)
+    loaded.app.publisher.publish(replayed(letter), Destination.of(loaded.queue(letter.queue)), confirm=True)
     return client.ack(letter.delivery)
 
 

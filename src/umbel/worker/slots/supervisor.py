@@ -13,8 +13,8 @@ from umbel.worker.slots.dispatching import Dispatcher, Station
 from umbel.worker.slots.limits import TimeLimits
 from umbel.worker.slots.seating import Seating
 from umbel.worker.tasks.acknowledging import Acknowledger
+from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import ReservedTask
-from umbel.worker.tasks.task_log import TaskLog
 
 logger = logging.getLogger("umbel.worker")
 
@@ -34,7 +34,7 @@ class Supervisor:
         dispatcher: Dispatcher,
         acknowledger: Acknowledger,
         limits: TimeLimits,
-        task_log: TaskLog,
+        events: TaskEvents,
         seating: Seating,
         max_deliveries: int,
     ) -> None:
@@ -45,7 +45,7 @@ class Supervisor:
         self._dispatcher = dispatcher
         self._acknowledger = acknowledger
         self._limits = limits
-        self._task_log = task_log
+        self._events = events
         self._seating = seating
         self._max_deliveries = max_deliveries
         self._failures = 0
@@ -92,7 +92,7 @@ class Supervisor:
         verdict = fate(entry, self._max_deliveries)
         error = TimeLimitExceeded(entry.hard) if entry.timed_out else WorkerLostError(f"Worker exited prematurely: {cause}.")
         if not entry.timed_out:
-            self._task_log.lost(entry, cause, verdict.value)
+            self._events.lost(entry, cause, verdict.value)
         if verdict is Fate.FAIL:
             self._acknowledger.fail(entry, error)
         elif entry.lost:

@@ -1,4 +1,4 @@
-"""How messages end: acknowledged, handed back, dead-lettered, failed. Counts and logs them.
+"""How messages end: acknowledged, handed back, dead-lettered, failed. Counts them, and tells the listeners of task events.
 
 Children store the results of what they ran. What never reached a child, or whose child died, is stored here, off the event loop, and settled
 only when it is stored.
@@ -27,8 +27,8 @@ from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.runtime.signal_thread import SignalThread
+from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import ReservedTask, run_of
-from umbel.worker.tasks.task_log import TaskLog
 
 logger = logging.getLogger("umbel.worker")
 
@@ -88,7 +88,7 @@ class Acknowledger:
     Args:
         consumer: settles the deliveries.
         store: for results of what did not run; ``None`` when there is none.
-        task_log: writes the log lines.
+        events: whose listeners are told.
         signals: calls listeners.
         spawn: runs a coroutine beside the loop's other work.
         leases: whether messages are held by leases; else by a connection, and what was on its way when it was lost may not have arrived.
@@ -98,7 +98,7 @@ class Acknowledger:
         self,
         consumer: Consumer,
         store: ResultStore | None,
-        task_log: TaskLog,
+        events: TaskEvents,
         signals: SignalThread,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         *,
@@ -106,7 +106,7 @@ class Acknowledger:
     ) -> None:
         self._consumer = consumer
         self._store = store
-        self._task_log = task_log
+        self._events = events
         self._signals = signals
         self._spawn = spawn
         self._leases = leases
@@ -139,14 +139,14 @@ class Acknowledger:
         await self._consumer.flush()
         if losses != self._losses and not self._leases:
             entry.lost = True  # nobody can say whether the acknowledgement has arrived, and it must never run twice
-            self._task_log.unsure(entry)
+            self._events.unsure(entry)
         else:
             entry.acked = True
 
     def settle(self, ended: Iterable[tuple[ReservedTask, Outcome]]) -> None:
         """What children have reported."""
         done: list[Delivery] = []
-        narrate = self._task_log.outcome if self._task_log.tells_outcomes else self._task_log.failure
+        endings = self._events.endings
         for entry, outcome in ended:
             self.completed += 1
             self.worked += outcome.runtime
@@ -157,7 +157,9 @@ class Acknowledger:
                     done.append(entry.delivery)
             elif not entry.lost:
                 self._settle_otherwise(entry, outcome)
-            narrate(entry, outcome)
+            event = endings.get(outcome.state)
+            if event is not None and event.tell is not None:
+                event.tell(entry, outcome)
         if done:
             if ARMED:
                 hit("after_report_before_ack")
@@ -201,7 +203,7 @@ class Acknowledger:
 
     def expire(self, delivery: Delivery, *, ignore_result: bool) -> None:
         """A message whose time has passed: REVOKED."""
-        self._task_log.expired(delivery)
+        self._events.expired(delivery)
         self._spawn(self._fail(delivery, TaskRevokedError("expired"), states.REVOKED, ignore=ignore_result, ack=True))
 
     def expire_waiting(self, entry: ReservedTask) -> None:
@@ -228,7 +230,7 @@ class Acknowledger:
             await self._tell(delivery, error, states.FAILURE)
 
     async def _dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
-        self._task_log.dead_lettered(delivery, reason, detail)
+        self._events.dead_lettered(delivery, reason, detail)
         await self.moved(self._consumer.dead_letter(delivery, reason, detail), [delivery])
 
     async def _fail(self, delivery: Delivery, error: BaseException, state: str, *, ignore: bool, ack: bool) -> None:
@@ -257,7 +259,9 @@ class Acknowledger:
                 return
 
     async def _tell(self, delivery: Delivery, error: BaseException, state: str) -> None:
-        """Signal the end of a task that no child can tell of."""
+        """Tell of the end of a task that no child can tell of."""
+        if state == states.FAILURE:
+            self._events.failed_unreported(delivery, error)
         signal, named = _signal(delivery, error, state)
         if not signal.receivers:
             return

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from umbel import states
 from umbel.brokers.base import Delivery
 from umbel.pools.base import Outcome, Seat
 from umbel.runtime.logs import escape
+from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import ReservedTask
 
 logger = logging.getLogger("umbel.worker")
@@ -17,34 +17,46 @@ _MOST = 2000
 
 
 class TaskLog:
-    """Writes log lines about tasks. Asks once what the log level lets through."""
+    """Writes log lines about tasks."""
 
-    def __init__(self) -> None:
-        self.tells_outcomes = logger.isEnabledFor(logging.INFO)
+    def subscribe(self, events: TaskEvents) -> None:
+        """Write about these events from now on. Asks once what the log level lets through."""
+        events.failed.listen(self.failed, never_raises=True)
+        events.dead_lettered.listen(self.dead_lettered, never_raises=True)
+        events.lost.listen(self.lost, never_raises=True)
+        events.unsure.listen(self.unsure, never_raises=True)
+        if logger.isEnabledFor(logging.INFO):
+            events.received.listen(self.received, never_raises=True)
+            events.succeeded.listen(self.succeeded, never_raises=True)
+            events.retried.listen(self.retried, never_raises=True)
+            events.ignored.listen(self.ignored, never_raises=True)
+            events.rejected.listen(self.rejected, never_raises=True)
+            events.expired.listen(self.expired, never_raises=True)
 
     def received(self, entry: ReservedTask) -> None:
         """A message was admitted."""
         logger.info("Task %s[%s] received", clean(entry.task), clean(entry.id))
 
-    def outcome(self, entry: ReservedTask, outcome: Outcome) -> None:
-        """A task has ended."""
-        name, task_id = clean(entry.task), clean(entry.id)
-        if outcome.state == states.SUCCESS:
-            logger.info("Task %s[%s] succeeded in %.6fs: %s", name, task_id, outcome.runtime, clean(outcome.detail))
-        elif outcome.state == states.RETRY:
-            logger.info("Task %s[%s] retry: %s", name, task_id, clean(outcome.detail))
-        elif outcome.state == states.IGNORED:
-            logger.info("Task %s[%s] ignored", name, task_id)
-        elif outcome.state == states.REJECTED:
-            logger.info("Task %s[%s] rejected: %s", name, task_id, clean(outcome.detail))
-        elif outcome.expected:
-            logger.info("Task %s[%s] raised expected: %s", name, task_id, clean(outcome.detail))
-        else:
-            self.failure(entry, outcome)
+    def succeeded(self, entry: ReservedTask, outcome: Outcome) -> None:
+        """A task has succeeded."""
+        logger.info("Task %s[%s] succeeded in %.6fs: %s", clean(entry.task), clean(entry.id), outcome.runtime, clean(outcome.detail))
 
-    def failure(self, entry: ReservedTask, outcome: Outcome) -> None:
-        """A task has ended; say so only if it failed."""
-        if outcome.state != states.FAILURE or outcome.expected:
+    def retried(self, entry: ReservedTask, outcome: Outcome) -> None:
+        """A task has asked to be run again."""
+        logger.info("Task %s[%s] retry: %s", clean(entry.task), clean(entry.id), clean(outcome.detail))
+
+    def ignored(self, entry: ReservedTask, outcome: Outcome) -> None:  # noqa: ARG002 - as of all that have ended
+        """A task has ended without a result."""
+        logger.info("Task %s[%s] ignored", clean(entry.task), clean(entry.id))
+
+    def rejected(self, entry: ReservedTask, outcome: Outcome) -> None:
+        """A task has rejected its message."""
+        logger.info("Task %s[%s] rejected: %s", clean(entry.task), clean(entry.id), clean(outcome.detail))
+
+    def failed(self, entry: ReservedTask, outcome: Outcome) -> None:
+        """A task has failed, as it may (`throws`) or not."""
+        if outcome.expected:
+            logger.info("Task %s[%s] raised expected: %s", clean(entry.task), clean(entry.id), clean(outcome.detail))
             return
         traceback = f"\n{outcome.traceback.rstrip()}" if outcome.traceback else ""
         logger.error("Task %s[%s] raised unexpected: %s%s", clean(entry.task), clean(entry.id), clean(outcome.detail), traceback)

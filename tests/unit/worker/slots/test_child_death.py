@@ -51,7 +51,7 @@ def test_no_limit_on_deliveries():
     assert fate(entry(attempts=1000), 0) is Fate.REDELIVER
 
 
-def test_a_passed_time_limit_fails_the_task_or_buries_it():
+def test_a_passed_time_limit_fails_the_task_or_dead_letters_it():
     late = entry()
     late.timed_out = True
     assert fate(late, 5) is Fate.FAIL

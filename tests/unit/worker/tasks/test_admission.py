@@ -43,7 +43,7 @@ def test_limits_of_the_message_outrank_those_of_the_task_and_the_worker():
     assert decide(policy=worker, timelimit=[None, 3]) == Run(7.0, 3.0)
 
 
-def test_an_unknown_task_is_buried_by_name():
+def test_an_unknown_task_is_dead_lettered_by_name():
     decision = decide(task="nope")
     assert isinstance(decision, DeadLetter)
     assert decision.reason == "unregistered"
@@ -90,7 +90,7 @@ def test_too_many_deaths():
         {"root_id": {}},
     ],
 )
-def test_wrong_types_are_buried_with_a_sentence(headers):
+def test_wrong_types_are_dead_lettered_with_a_sentence(headers):
     decision = decide(**headers)
     assert isinstance(decision, DeadLetter)
     assert decision.reason == "invalid_message"

@@ -10,7 +10,7 @@ for k = 1, #KEYS, steps + 1 do
   for i = #due, 1, -1 do
     local step, envelope = string.match(due[i], '^(%d+) (.*)$')
     local list = KEYS[k + 1]
-    envelope = envelope or due[i]  -- not ours, and no message: whoever consumes it buries it
+    envelope = envelope or due[i]  -- not ours, and no message: whoever consumes it dead-letters it
     for s = 1, steps do
       if ARGV[s + 1] == step then list = KEYS[k + s] end
     end
