@@ -81,6 +81,18 @@ def mark(self, tag=None):
         return tag
 
 
+@task(rate_limit="10/s")
+def ten_a_second(self):
+    with recorded(self):
+        pass
+
+
+@task(rate_limit="1/m")
+def one_a_minute(self):
+    with recorded(self):
+        pass
+
+
 @task()
 def nap(self, seconds):
     with recorded(self):

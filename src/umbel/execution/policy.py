@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+from umbel.errors import ImproperlyConfigured
+
+_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +31,13 @@ class TaskPolicy:
     time_limit: float | None = None
     #: Seconds.
     soft_time_limit: float | None = None
+    #: Starts a second, in one worker; ``None`` is no limit.
+    rate_limit: float | None = None
     #: Nothing about the task itself keeps its messages from the short way through admission.
     is_plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "is_plain", not self.time_limit and not self.soft_time_limit)
+        object.__setattr__(self, "is_plain", not (self.time_limit or self.soft_time_limit or self.rate_limit))
 
 
 def policy_of(task: Any, conf: Any) -> TaskPolicy:
@@ -37,6 +46,9 @@ def policy_of(task: Any, conf: Any) -> TaskPolicy:
     Args:
         task: an option that it does not have, or that is ``None``, is left to the settings.
         conf: the app's settings.
+
+    Raises:
+        ImproperlyConfigured: its rate limit is none.
     """
 
     def option(name: str, setting: str) -> Any:
@@ -58,4 +70,35 @@ def policy_of(task: Any, conf: Any) -> TaskPolicy:
         track_started=bool(option("track_started", "task_track_started")),
         time_limit=option("time_limit", "task_time_limit"),
         soft_time_limit=option("soft_time_limit", "task_soft_time_limit"),
+        rate_limit=None if conf.worker_disable_rate_limits else _rate_of(task.name, option("rate_limit", "task_default_rate_limit")),
     )
+
+
+def _rate_of(name: str, limit: Any) -> float | None:
+    """Starts a second."""
+    try:
+        return rate(limit)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"task {name}: rate_limit {error}") from None
+
+
+def rate(limit: Any) -> float | None:
+    """A rate limit as a number for a second.
+
+    Args:
+        limit: a number for a second, ``"10/s"``, ``"100/m"``, ``"3/h"``; ``None``, ``""`` and 0 are no limit.
+
+    Returns:
+        ``None`` when there is no limit.
+
+    Raises:
+        ValueError: it is nothing of that kind.
+    """
+    if limit is None or limit == "":
+        return None
+    if isinstance(limit, (int, float)) and not isinstance(limit, bool) and 0 <= limit < math.inf:
+        return float(limit) or None
+    found = _RATE.fullmatch(limit.replace(" ", "")) if isinstance(limit, str) else None
+    if found is None:
+        raise ValueError(f"must be a rate such as 10, '10/s', '100/m' or '5/h', got {limit!r}")
+    return float(found[1]) / _SECONDS[found[2] or "s"] or None

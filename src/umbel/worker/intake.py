@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -13,17 +12,15 @@ from umbel.reasons import DeadReason
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.message import Message
+from umbel.worker.gates.base import REVOKE, Answer, Asked, Gates, Later, Pass, Revoke, Wait
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.acknowledging import Acknowledger
-from umbel.worker.tasks.admission import NEAR, AdmissionPolicy, DeadLetter, Decision, Expire, Hold, Postpone, Run, admit
+from umbel.worker.tasks.admission import AdmissionPolicy, DeadLetter, Decision, Expire, Hold, Postpone, Run, admit
 from umbel.worker.tasks.events import TaskEvents
+from umbel.worker.tasks.holding import Holding
 from umbel.worker.tasks.reserved import ReservedTask, run_of
-from umbel.worker.tasks.waiting_room import WaitingRoom
 
 logger = logging.getLogger("umbel.worker")
-
-#: Messages held in memory for their time; more than that go back to the broker's delayed store however near they are due.
-MOST_HELD = 1000
 
 
 class Intake:
@@ -31,7 +28,7 @@ class Intake:
 
     Args:
         policy: what admission goes by.
-        careful: whether a redelivered message's start must be recorded (brokers that outlive this process).
+        gates: what may keep a message from running now.
         upgrade: brings a message of protocol 1 to protocol 2 (`protocols.upgrade`); its body must be opened to be understood.
     """
 
@@ -41,10 +38,10 @@ class Intake:
         dispatcher: Dispatcher,
         acknowledger: Acknowledger,
         events: TaskEvents,
+        gates: Gates,
         consumer: Consumer,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         *,
-        careful: bool,
         upgrade: Callable[[Message], Message],
     ) -> None:
         self._consumer = consumer
@@ -52,31 +49,20 @@ class Intake:
         self._dispatcher = dispatcher
         self._acknowledger = acknowledger
         self._events = events
+        self._gates = gates
         self._spawn = spawn
         self._has_limits = bool(policy.time_limit or policy.soft_time_limit)
-        self._careful = careful
         self._to_protocol_2 = upgrade
-        self._waiting = WaitingRoom()
-        self._timer: asyncio.TimerHandle | None = None
-        #: Messages that go to the broker's delayed store with the next turn of the loop, and when they are due.
-        self._far: list[tuple[Delivery, float]] = []
-        #: Messages on their way there. They need no slot, so they must not use up the window.
-        self.moving = 0
-        #: Messages whose way there has ended; those that did not arrive come again.
-        self.postponed = 0
+        self.holding = Holding(consumer, acknowledger, spawn, self._release)
         #: Runs whose delivery was lost, by (id, retries): when the message comes again, the run takes it over.
         self._adrift: dict[tuple[Any, Any], ReservedTask] = {}
-
-    @property
-    def held(self) -> int:
-        """Messages that wait in memory for their time."""
-        return len(self._waiting)
 
     # brokers.base.DeliverySink
 
     def on_deliveries(self, deliveries: list[Delivery]) -> None:
         """New unsettled deliveries. The plain case is decided right here; `admit` decides the rest."""
-        policies, has_limits, ready = self._policy.policies, self._has_limits, []
+        policies, ready = self._policy.policies, []
+        concern_all = self._has_limits or self._gates.concern_all
         now = SYSTEM.now()
         if ARMED:
             hit("after_fetch_before_register")
@@ -99,7 +85,7 @@ class Intake:
                 or type(headers.get("root_id")) is not str
                 or ((place := headers.get("group_index")) is not None and type(place) is not int)
                 or not task_policy.is_plain
-                or has_limits
+                or concern_all
             ):
                 entry = self._safely(self._admit, delivery, now)
                 if entry is None:
@@ -107,17 +93,13 @@ class Intake:
             else:
                 entry = ReservedTask(delivery, task_policy.name, headers["id"], task_policy, None, None)
             ready.append(entry)
-        tell = self._events.received.tell
-        if tell is not None:
-            for entry in ready:
-                tell(entry)
         if ready:
-            self._dispatcher.offer(ready)
+            self._offer(ready)
 
     def on_lost(self, deliveries: Sequence[Delivery]) -> None:
         """These are no longer ours."""
         lost = set(deliveries)
-        self._waiting.forget(lost)
+        self.holding.forget(lost)
         withdrawn, running = self._dispatcher.withdraw(lost), set(self._dispatcher.running())
         self._adrift = {key: entry for key, entry in self._adrift.items() if entry in running}
         for entry in withdrawn:
@@ -136,10 +118,17 @@ class Intake:
 
     # one delivery
 
-    def _safely(self, admit: Callable[[Delivery, float], ReservedTask | None], delivery: Delivery, now: float) -> ReservedTask | None:
+    def _offer(self, tasks: list[ReservedTask]) -> None:
+        tell = self._events.received.tell
+        if tell is not None:
+            for task in tasks:
+                tell(task)
+        self._dispatcher.offer(tasks)
+
+    def _safely(self, admit: Callable[..., ReservedTask | None], delivery: Delivery, *told: Any) -> ReservedTask | None:
         """Admit one delivery. What a message contains may not hurt the others or stay here unsettled: an error counts as a failed attempt."""
         try:
-            return admit(delivery, now)
+            return admit(delivery, *told)
         except Exception:
             logger.exception("a message of queue %r could not be admitted", delivery.queue)
             self._spawn(self._acknowledger.moved(self._consumer.blame(delivery), [delivery]))
@@ -157,39 +146,76 @@ class Intake:
             flaw=delivery.flaw,
             policy=self._policy,
             now=now,
-            near=NEAR if len(self._waiting) < MOST_HELD else 1.0,
+            near=self.holding.near,
         )
-        return self._act(delivery, decision)
+        return self._act(delivery, decision, now)
 
-    def _act(self, delivery: Delivery, decision: Decision) -> ReservedTask | None:
+    def _act(self, delivery: Delivery, decision: Decision, now: float, line: str | None = None) -> ReservedTask | None:
         match decision:
             case Run(hard, soft, expires):
-                headers = delivery.headers
-                entry = ReservedTask(delivery, headers["task"], headers["id"], self._policy.policies[headers["task"]], hard, soft)
-                entry.expires = expires
-                entry.careful = self._careful and delivery.redelivered
-                return entry
-            case Hold(until):
-                self._hold(delivery, until)
-            case Postpone(until):
-                if not self._far:
-                    self._spawn(self._postpone())
-                self._far.append((delivery, until))
+                task = self.reserve(delivery, hard, soft)
+                task.expires = expires
+                task.careful = self._policy.careful and delivery.redelivered
+                return self._at_gates(task, now, line)
+            case (Hold(until) | Postpone(until)) as wait:
+                if self._gates.concern_all and self._ask(task := self.reserve(delivery), line, is_due=False) is REVOKE:
+                    self._acknowledger.revoke(task)
+                elif isinstance(wait, Hold):
+                    self.holding.hold(delivery, until)
+                else:
+                    self.holding.postpone(delivery, until)
             case Expire():
                 self._acknowledger.expire(delivery, ignore_result=self._policy.policies[delivery.headers["task"]].ignore_result)
             case DeadLetter(reason, detail):
                 self._acknowledger.dead_letter(delivery, reason, detail, _error_for(delivery, reason, detail))
         return None
 
-    async def _postpone(self) -> None:
-        """Move what is far off by the time that this begins to run: all that came together."""
-        moves, self._far = self._far, []
-        self.moving += len(moves)
-        try:
-            await self._acknowledger.moved(self._consumer.delay(moves), [delivery for delivery, _ in moves])
-        finally:
-            self.moving -= len(moves)
-            self.postponed += len(moves)
+    def reserve(self, delivery: Delivery, hard: float | None = None, soft: float | None = None) -> ReservedTask:
+        """The reserved task of an admitted message.
+
+        Args:
+            delivery: its headers have been checked.
+            hard: time limit, seconds.
+            soft: soft time limit, seconds.
+        """
+        headers = delivery.headers
+        return ReservedTask(delivery, headers["task"], headers["id"], self._policy.policies[headers["task"]], hard, soft)
+
+    # gates
+
+    def _at_gates(self, task: ReservedTask, now: float, line: str | None) -> ReservedTask | None:
+        """Have the gates decide on a task that would run now.
+
+        Args:
+            line: the one whose first it was.
+        """
+        is_gated = self._gates.are_told(task.policy)
+        if not is_gated and not self._gates.concern_all:
+            return task
+        match self._ask(task, line):
+            case Wait(name, reason):
+                opens_in = self._gates.opens_in(name, SYSTEM.monotonic())
+                self.holding.line_up(task.delivery, name, reason, first=name == line, opens_in=opens_in)
+            case Later(seconds):
+                self.holding.postpone(task.delivery, now + seconds)
+            case Revoke():
+                self._acknowledger.revoke(task)
+            case Pass():
+                task.careful = task.careful or is_gated  # with nothing queued around it, it starts when it is sent
+                return task
+        return None
+
+    def _ask(self, task: ReservedTask, line: str | None, *, is_due: bool = True) -> Answer:
+        holding = self.holding
+        return self._gates.ask(
+            Asked(
+                task=task,
+                now=SYSTEM.monotonic(),
+                is_due=is_due,
+                ahead=lambda name: 0 if name == line else holding.room.ahead(name),
+                near=holding.near,
+            )
+        )
 
     def _is_known(self, delivery: Delivery) -> bool:
         """Whether a redelivered message is one that runs here, or has run here: then only its acknowledgement was lost."""
@@ -216,35 +242,30 @@ class Intake:
         delivery.content_type, delivery.content_encoding = message.content_type, message.content_encoding
         return True
 
-    # waiting for their time
+    # what has waited
 
-    def _hold(self, delivery: Delivery, until: float) -> None:
-        if self._waiting.put(delivery, until):
-            self._arm()
+    def starts(self, task: ReservedTask) -> None:
+        """A task of which gates are told is about to be sent to its slot."""
+        now = SYSTEM.monotonic()
+        self._gates.started(task, now)
+        self.holding.open_in({line: self._gates.opens_in(line, now) for line in self.holding.room.lines})
 
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        due = self._waiting.next_due
-        self._timer = None if due is None else asyncio.get_running_loop().call_later(max(0.0, due - SYSTEM.now()), self._release)
-
-    def _release(self) -> None:
+    def _release(self, waited: Sequence[tuple[str | None, Delivery]]) -> None:
+        """Admit what has waited long enough."""
         now = SYSTEM.now()
-        admitted = [self._safely(self._admit_held, delivery, now) for delivery in self._waiting.take_due(now)]
-        self._arm()
+        admitted = [self._safely(self._admit_held, delivery, now, line) for line, delivery in waited]
+        self.holding.open_in({line: self._gates.opens_in(line, SYSTEM.monotonic()) for line, _ in waited if line is not None})
         due = [task for task in admitted if task is not None]
         if due:
-            self._dispatcher.offer(due)
+            self._offer(due)
 
-    def _admit_held(self, delivery: Delivery, now: float) -> ReservedTask | None:
+    def _admit_held(self, delivery: Delivery, now: float, line: str | None) -> ReservedTask | None:
         decision = admit(delivery, attempts=delivery.attempts, flaw=None, policy=self._policy, now=now)
-        return self._act(delivery, decision)
+        return self._act(delivery, decision, now, line)
 
     def let_go(self) -> list[Delivery]:
         """Stop holding; what was held."""
-        if self._timer is not None:
-            self._timer.cancel()
-        return self._waiting.release_all()
+        return self.holding.let_go()
 
 
 def _error_for(delivery: Delivery, reason: str, detail: str) -> BaseException | None:

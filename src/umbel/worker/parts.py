@@ -12,16 +12,22 @@ from umbel.messages import protocols
 from umbel.runtime.signal_thread import SignalThread
 from umbel.wire.serializers import content_types
 from umbel.worker.background import BackgroundTasks
+from umbel.worker.gates.base import Gates
+from umbel.worker.gates.rate_limits import RateLimits
+from umbel.worker.gates.revoked import RevokedIds
 from umbel.worker.intake import Intake
+from umbel.worker.revoking import Revoking
 from umbel.worker.settings import WorkerSettings
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.slots.limits import TimeLimits
 from umbel.worker.slots.prefetch import window
 from umbel.worker.slots.seating import Seating
 from umbel.worker.slots.supervisor import Supervisor
+from umbel.worker.task_index import TaskIndex
 from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.admission import AdmissionPolicy
 from umbel.worker.tasks.events import TaskEvents
+from umbel.worker.tasks.reserved import ReservedTask
 from umbel.worker.tasks.task_log import TaskLog
 
 
@@ -49,24 +55,33 @@ class WorkerParts:
         self.consumer = broker.consumer(queues, window=first)
         spawn = self.background.spawn
         self.acknowledger = Acknowledger(self.consumer, app.store, self.events, self.signals, spawn, leases=broker.capabilities.leases)
-        self.dispatcher = Dispatcher(
-            self.acknowledger.before_run, settings.max_tasks, seating.replace, self.acknowledger.expire_waiting, spawn
-        )
+        self.dispatcher = Dispatcher(self._before_run, settings.max_tasks, seating.replace, self.acknowledger.expire_waiting, spawn)
+        self.revoked = RevokedIds(settings.revokes_max, settings.revoke_expires)
+        self.gates = Gates(self.revoked, RateLimits(self.dispatcher.holds))
         policy = AdmissionPolicy(
             policies=policies,
             max_deliveries=settings.max_deliveries,
             time_limit=settings.time_limit,
             soft_time_limit=settings.soft_time_limit,
+            careful=not broker.capabilities.in_process,
         )
         self.intake = Intake(
             policy,
             self.dispatcher,
             self.acknowledger,
             self.events,
+            self.gates,
             self.consumer,
             spawn,
-            careful=not broker.capabilities.in_process,
             upgrade=partial(protocols.upgrade, accept=content_types(app.conf.accept_content), limit=app.conf.message_max_decompressed),
         )
+        self.index = TaskIndex(self.dispatcher, self.intake.holding.room)
+        self.revoking = Revoking(self.revoked, self.index, self.dispatcher, self.intake, self.acknowledger)
         self.limits = TimeLimits(self.dispatcher, task_log)
         self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, self.events, seating, settings.max_deliveries)
+
+    async def _before_run(self, task: ReservedTask) -> None:
+        """Do what comes before a task that runs with nothing queued around it."""
+        await self.acknowledger.before_run(task)
+        if self.gates.are_told(task.policy) and not task.lost:
+            self.intake.starts(task)

@@ -38,6 +38,9 @@ class WorkerSettings:
     max_deliveries: int
     #: For how long a warm stop waits for what runs.
     grace: float | None
+    #: Ids of revoked tasks to remember, and for how long.
+    revokes_max: int
+    revoke_expires: float
 
     @classmethod
     def of(cls, app: Umbel, options: WorkerOptions) -> WorkerSettings:
@@ -68,6 +71,8 @@ class WorkerSettings:
             soft_time_limit=options.soft_time_limit or conf.task_soft_time_limit,
             max_deliveries=conf.task_max_deliveries or 0,
             grace=options.grace,
+            revokes_max=conf.worker_revokes_max,
+            revoke_expires=conf.worker_revoke_expires,
         )
 
 
@@ -81,15 +86,3 @@ def configured(app: Umbel, options: WorkerOptions, worker: Any) -> WorkerOptions
         if signal.receivers:
             logger.warning("The signal %s has listeners, but is not sent by this version.", signal.name)
     return replace(options, changes={**options.changes, **changed}) if changed else options
-
-
-def warn_of_rate_limits(app: Umbel) -> None:
-    """Warn of limits that nobody keeps."""
-    if app.conf.worker_disable_rate_limits:
-        return
-    limited = sorted(name for name, task in app.tasks.items() if task.rate_limit not in (None, ""))
-    if limited:
-        shown = ", ".join(limited[:10]) + (f" and {len(limited) - 10} more" if len(limited) > 10 else "")
-        logger.warning(
-            "Rate limits come with a later version; these tasks run without theirs (rate_limit, task_default_rate_limit): %s", shown
-        )

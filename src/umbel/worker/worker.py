@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from umbel import hooks
@@ -19,7 +19,7 @@ from umbel.worker.consuming import Consuming
 from umbel.worker.options import WorkerOptions
 from umbel.worker.parts import WorkerParts
 from umbel.worker.pool_service import NoChildStarts, PoolService
-from umbel.worker.settings import WorkerSettings, configured, warn_of_rate_limits
+from umbel.worker.settings import WorkerSettings, configured
 from umbel.worker.slots.limits import MemoryLimits
 from umbel.worker.slots.prefetch import Prefetch, Rebalancing
 from umbel.worker.slots.seating import PreforkSeating, Seating
@@ -56,13 +56,14 @@ class Worker:
         dispatcher, consumer = parts.dispatcher, parts.consumer
         self._pool = PoolService(parts, settings.concurrency, self.stopping, settings.grace)
         prefetch = Prefetch(
-            settings.concurrency, settings.prefetch_multiplier, dispatcher, consumer, parts.intake, parts.acknowledger,
+            settings.concurrency, settings.prefetch_multiplier, dispatcher, consumer, parts.intake.holding, parts.acknowledger,
             one_per_slot=settings.one_per_slot,
         )  # fmt: skip
         #: In the order of their start. They stop in reverse order: limits hold, and settlements arrive, until the pool has ended.
         self.services = ServiceGroup(
             [
                 parts.signals,
+                parts.revoking,
                 Consuming(consumer, parts.intake, self._learn_tasks),
                 parts.background,
                 parts.limits,
@@ -120,6 +121,24 @@ class Worker:
         self.parts.dispatcher.is_open = False  # what is on its way to us now must not start any more
         self.stopping.request(warm=warm)
 
+    def revoke(self, task_ids: str | Iterable[str], *, terminate: bool = False) -> None:
+        """Do not run these tasks in this worker: each becomes REVOKED when its message is here. From any thread.
+
+        Ids are remembered for a while (`worker_revoke_expires`, `worker_revokes_max`), so they may come later, and be retries.
+
+        Args:
+            task_ids: one id, or several.
+            terminate: also end those that run, by killing their child. The solo pool cannot.
+
+        Raises:
+            TypeError: an id is no text.
+        """
+        ids: set[Any] = {task_ids} if isinstance(task_ids, str) else set(task_ids)
+        wrong = [task_id for task_id in ids if not isinstance(task_id, str)]
+        if wrong:
+            raise TypeError(f"task ids are text, got {wrong[0]!r}; of a result, pass its id")
+        self.parts.revoking.revoke(ids, terminate=terminate)
+
     def _end_in_order(self) -> None:
         """A service has died. Where a stop is under way, that is no second request for one."""
         if not self.stopping.is_requested:
@@ -155,7 +174,6 @@ class Worker:
 
     def _learn_tasks(self) -> None:
         """Read the options of all tasks there are: some may have been registered since the worker was made."""
-        warn_of_rate_limits(self.app)
         self._policies.update({name: policy_of(task, self.app.conf) for name, task in self.app.tasks.items()})
 
     def _seating(self) -> Seating:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from fakes.publishing import FakeApp
-from umbel.execution.policy import TaskPolicy, policy_of
+from umbel.errors import ImproperlyConfigured
+from umbel.execution.policy import TaskPolicy, policy_of, rate
 from umbel.execution.resolved_task import resolve_task
 
 
@@ -44,7 +45,9 @@ def test_tasks_acknowledged_early_are_not_redelivered():
     assert not policy(acks_late=False).reject_on_worker_lost
 
 
-@pytest.mark.parametrize(("options", "plain"), [({}, True), ({"time_limit": 3}, False), ({"soft_time_limit": 3}, False)])
+@pytest.mark.parametrize(
+    ("options", "plain"), [({}, True), ({"time_limit": 3}, False), ({"soft_time_limit": 3}, False), ({"rate_limit": "1/s"}, False)]
+)
 def test_limits_keep_a_task_from_the_short_way(options, plain):
     assert policy(**options).is_plain is plain
 
@@ -55,3 +58,28 @@ def test_children_read_the_same():
     found, resolved = policy_of(task, app.conf), resolve_task(task)
     names = ("acks_on_failure", "acks_on_timeout", "track_started", "ignore_result", "store_errors")
     assert [getattr(resolved, name) for name in names] == [getattr(found, name) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("limit", "found"),
+    [
+        ("10/s", 10.0), ("120/m", 2.0), ("3600/h", 1.0), ("5", 5.0), (2, 2.0), (0.5, 0.5), ("0.5/s", 0.5), (" 6 / m ", 0.1),
+        (None, None), ("", None), (0, None), ("0/s", None),
+    ],
+)  # fmt: skip
+def test_rates(limit, found):
+    assert rate(limit) == found
+
+
+@pytest.mark.parametrize("limit", ["fast", "10/d", "-1/s", -1, True, float("inf"), float("nan"), ["10/s"], "1/s/s"])
+def test_what_is_no_rate_is_refused(limit):
+    with pytest.raises(ValueError, match="must be a rate such as"):
+        rate(limit)
+
+
+def test_a_tasks_own_rate_counts_more_than_the_setting():
+    assert policy({"task_default_rate_limit": "5/s"}).rate_limit == 5.0
+    assert policy({"task_default_rate_limit": "5/s"}, rate_limit="1/m").rate_limit == 1 / 60
+    assert policy({"task_default_rate_limit": "5/s", "worker_disable_rate_limits": True}, rate_limit="1/m").rate_limit is None
+    with pytest.raises(ImproperlyConfigured, match="task t: rate_limit must be a rate"):
+        policy(rate_limit="soon")

@@ -1,16 +1,21 @@
 import asyncio
 import json
 import pickle
+import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 
+from contracts.kit import on_loop
 from umbel.brokers.base import ConnectionState
 from umbel.errors import MessageTooLarge
 from umbel.messages import protocols, v1
 from umbel.messages.model import TaskMessage
 from umbel.wire.serializers import content_types
+from umbel.worker.gates.base import Gates
+from umbel.worker.gates.rate_limits import RateLimits
+from umbel.worker.gates.revoked import RevokedIds
 from umbel.worker.intake import Intake
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.admission import AdmissionPolicy
@@ -26,15 +31,17 @@ class Bench:
         self.consumer, self.store, self.seat = FakeConsumer(), FakeStore(), FakeSeat()
         self.dispatcher = Dispatcher(None, None, None, None, self.spawn)
         self.events = TaskEvents()
+        self.revoked = RevokedIds(100, 60.0)
+        self.gates = Gates(self.revoked, RateLimits(self.dispatcher.holds))
         self.acknowledger = acknowledger(self.consumer, self.store, self.spawn, leases=leases, events=self.events)
         self.intake = Intake(
-            AdmissionPolicy(policies={"t": task_policy("t", **options)}),
+            AdmissionPolicy(policies={"t": task_policy("t", **options)}, careful=careful),
             self.dispatcher,
             self.acknowledger,
             self.events,
+            self.gates,
             self.consumer,
             self.spawn,
-            careful=careful,
             upgrade=partial(protocols.upgrade, accept=content_types(["json", "pickle"]), limit=1000),
         )
 
@@ -85,11 +92,11 @@ def test_a_far_message_goes_back_to_the_broker_and_a_near_one_is_held():
         await bench.calm()
         assert [name for name, _ in bench.consumer.delayed] == ["far"]
         assert ready(bench) == ["past"]
-        assert bench.intake.held == 1
+        assert bench.intake.holding.held == 1
         while not ready(bench)[1:]:
             await asyncio.sleep(0.005)
         assert ready(bench) == ["past", "near"]
-        assert bench.intake.held == 0
+        assert bench.intake.holding.held == 0
 
     asyncio.run(story())
 
@@ -110,10 +117,10 @@ def test_far_messages_that_come_together_are_moved_together():
         bench.intake.on_deliveries([delivery("e", eta=eta)])
         await asyncio.sleep(0)
         assert calls == [["a", "c", "d"], ["e"]]
-        assert (bench.intake.moving, bench.intake.postponed) == (4, 0)
+        assert (bench.intake.holding.moving, bench.intake.holding.postponed) == (4, 0)
         until.set()
         await bench.calm()
-        assert (bench.intake.moving, bench.intake.postponed) == (0, 4)
+        assert (bench.intake.holding.moving, bench.intake.holding.postponed) == (0, 4)
 
     asyncio.run(story())
 
@@ -257,7 +264,7 @@ def test_lost_messages_that_had_not_started_are_forgotten():
         bench.intake.on_deliveries([waiting, held])
         bench.intake.on_lost([waiting, held])
         assert ready(bench) == []
-        assert bench.intake.held == 0
+        assert bench.intake.holding.held == 0
 
     asyncio.run(story())
 
@@ -314,3 +321,74 @@ def test_runs_that_lost_their_delivery_are_forgotten_when_they_have_ended():
         assert not bench.intake._adrift
 
     asyncio.run(story())
+
+
+@on_loop
+async def test_of_a_limited_task_one_at_a_time_becomes_ready_and_others_go_past():
+    bench = Bench(rate_limit=50.0)
+    bench.intake.on_deliveries([delivery("a"), delivery("b"), delivery("c")])
+    assert ready(bench) == ["a"]
+    assert bench.intake.holding.held == 2
+    first = bench.dispatcher.ready[0]
+    assert first.careful, "nothing may be queued before or behind it"
+    for expected in (["a", "b"], ["a", "b", "c"]):
+        bench.intake.starts(bench.dispatcher.ready[-1])
+        while ready(bench) != expected:
+            await asyncio.sleep(0.005)
+    assert bench.intake.holding.held == 0
+
+
+@on_loop
+async def test_what_is_limited_and_far_from_its_turn_goes_to_the_broker():
+    bench = Bench(rate_limit=0.01)
+    bench.intake.on_deliveries([delivery("a"), delivery("b"), delivery("c")])
+    bench.intake.starts(bench.dispatcher.ready[0])
+    while bench.intake.holding.held:
+        await asyncio.sleep(0.005)
+    await bench.calm()
+    assert sorted(name for name, _ in bench.consumer.delayed) == ["b", "c"]
+
+
+@on_loop
+async def test_one_that_expires_in_a_line_does_not_hold_up_the_others():
+    bench, now = Bench(rate_limit=50.0), datetime.now(UTC)
+    soon = (now + timedelta(seconds=0.01)).isoformat()
+    bench.intake.on_deliveries([delivery("a"), *(delivery(f"late{number}", expires=soon) for number in range(3)), delivery("b")])
+    await asyncio.sleep(0.02)  # the very thing under test
+    bench.intake.starts(bench.dispatcher.ready[0])
+    while ready(bench) != ["a", "b"]:
+        await asyncio.sleep(0.005)
+    await bench.calm()
+    assert sorted(bench.consumer.acked) == ["late0", "late1", "late2"]
+
+
+@on_loop
+async def test_what_is_revoked_is_acknowledged_due_or_not():
+    bench, later = Bench(), (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    bench.revoked.add(["a", "c"], time.monotonic())
+    bench.intake.on_deliveries([delivery("a"), delivery("b"), delivery("c", eta=later), delivery("d", eta=later)])
+    await bench.calm()
+    assert ready(bench) == ["b"]
+    assert bench.consumer.acked == ["a", "c"]
+    assert [name for name, _ in bench.consumer.delayed] == ["d"]
+    assert {(r.task_id, r.status, *r.result["exc_message"]) for r in bench.store.records} == {
+        ("a", "REVOKED", "revoked"), ("c", "REVOKED", "revoked"),
+    }  # fmt: skip
+
+
+@on_loop
+async def test_what_waits_at_a_gate_is_let_go_and_lost_like_others():
+    bench = Bench(rate_limit=1.0)
+    first, lost, kept = (delivery(name) for name in "abc")
+    bench.intake.on_deliveries([first, lost, kept])
+    bench.intake.on_lost([lost])
+    assert bench.intake.let_go() == [kept]
+
+
+@on_loop
+async def test_those_that_have_waited_are_told_of_too():
+    bench, told = Bench(), []
+    bench.events.received.listen(lambda task: told.append(task.id))
+    bench.intake.on_deliveries([delivery("near", eta=(datetime.now(UTC) + timedelta(seconds=0.02)).isoformat()), delivery("now")])
+    while told != ["now", "near"]:
+        await asyncio.sleep(0.005)

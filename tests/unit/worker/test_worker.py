@@ -69,7 +69,7 @@ def test_services_of_the_apps_own_come_last_and_stop_first():
             calls.append(("begin", self.worker.is_ready.is_set(), len(self.worker.parts.dispatcher.stations)))
 
         async def end(self):
-            calls.append(("end", self.worker.is_ready.is_set(), self.worker.services.services[3].started))
+            calls.append(("end", self.worker.is_ready.is_set(), self.worker.services.services[4].started))
 
     app = Umbel("proj", broker="memory://", set_as_current=False)
     app.worker_services.append(Watch)
@@ -137,22 +137,20 @@ def test_tasks_that_are_registered_after_it_was_made_are_known():
     assert "late" in made._policies
 
 
-def test_rate_limits_that_nobody_keeps_are_named_once(caplog):
+def test_a_rate_limit_that_is_none_is_refused():
     made = worker(pool="solo")
-    made.app.task(rate_limit="1/m", name="mail")(print)
-    made.app.task(name="free")(print)
-    run(made)
-    (told,) = [record.getMessage() for record in caplog.records if "Rate limits" in record.getMessage()]
-    assert told.endswith(": mail")
+    made.app.task(rate_limit="fast", name="mail")(print)
+    with pytest.raises(ImproperlyConfigured, match="task mail: rate_limit must be a rate such as 10, '10/s', '100/m' or '5/h', got 'fast'"):
+        asyncio.run(made.main())
 
 
-def test_rate_limits_that_were_switched_off_are_not_missed(caplog):
-    run(worker({"worker_disable_rate_limits": True, "task_default_rate_limit": "5/s"}, pool="solo"))
-    assert not [record for record in caplog.records if "Rate limits" in record.getMessage()]
-    told = worker({"task_default_rate_limit": "5/s"}, pool="solo")
-    told.app.task(name="mail")(print)
-    run(told)
-    assert [record for record in caplog.records if "(rate_limit, task_default_rate_limit): " in record.getMessage()]
+def test_ids_to_revoke_are_text():
+    made = worker(pool="solo")
+    made.revoke("a")
+    made.revoke(["b", "c"])
+    assert sorted(made.parts.revoked) == ["a", "b", "c"]
+    with pytest.raises(TypeError, match="task ids are text, got 3"):
+        made.revoke(["d", 3])
 
 
 def test_a_worker_without_children_is_refused():

@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from umbel.worker.slots.dispatching import Station
-from umbel.worker.tasks.reserved import ReservedTask
+from umbel.worker.tasks.reserved import EndReason, ReservedTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Fate(enum.Enum):
     REDELIVER = "it will be redelivered"
     DEAD_LETTER = "it is moved to the dead letters"
     FAIL = "it has failed"
+    REVOKE = "it is revoked"
 
 
 def sort_out(station: Station) -> Loss:
@@ -56,7 +57,9 @@ def fate(entry: ReservedTask, max_deliveries: int) -> Fate:
         entry: what was running.
         max_deliveries: deaths after which it is dead-lettered; 0 is no limit.
     """
-    if entry.timed_out:
+    if entry.end_reason is EndReason.REVOKED:
+        return Fate.REVOKE
+    if entry.end_reason is EndReason.TIME_LIMIT:
         return Fate.FAIL if entry.policy.acks_on_timeout or entry.early else Fate.DEAD_LETTER
     if entry.early or not entry.policy.reject_on_worker_lost:
         return Fate.FAIL

@@ -303,7 +303,22 @@ class Dispatcher:
                 running.append(entry)
         return running
 
+    def take(self, entry: ReservedTask) -> bool:
+        """Take back one entry that has not started; returns whether it is the caller's now."""
+        station = self.stations.get(entry.seat) if entry.seat is not None else None
+        if station is not None and station.given.get(entry.number) is entry:
+            self._reclaim(station)
+        is_ready = entry in self.ready
+        if is_ready:
+            self.ready.remove(entry)
+        self.pump()
+        return is_ready
+
     # looking
+
+    def holds(self, entry: ReservedTask) -> bool:
+        """Whether an entry is ready, or with a seat."""
+        return entry in self.ready or any(entry is other for other in self.running())
 
     def running(self) -> Iterator[ReservedTask]:
         """What has been given to seats and not ended."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from umbel.pools.base import Seat
 from umbel.runtime.service import Periodic
 from umbel.worker.slots.dispatching import Dispatcher, Station
+from umbel.worker.tasks.reserved import EndReason
 from umbel.worker.tasks.task_log import TaskLog
 
 #: Seconds between looks: what a limit may be late by.
@@ -52,11 +53,11 @@ class TimeLimits(Periodic):
                 self._look_at_idle(station)
                 continue
             entry = station.given.get(number)
-            if entry is None or entry.timed_out or (entry.hard is None and entry.soft is None):
+            if entry is None or entry.end_reason is not None or (entry.hard is None and entry.soft is None):
                 continue
             ran = now - since
             if entry.hard is not None and ran >= entry.hard:
-                entry.timed_out = True
+                entry.end_reason = EndReason.TIME_LIMIT
                 self._task_log.hard_limit(entry)
                 station.seat.kill()
             elif entry.soft is not None and ran >= entry.soft and self._warned.get(station.seat) != number:

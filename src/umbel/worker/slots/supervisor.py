@@ -14,12 +14,14 @@ from umbel.worker.slots.limits import TimeLimits
 from umbel.worker.slots.seating import Seating
 from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.events import TaskEvents
-from umbel.worker.tasks.reserved import ReservedTask
+from umbel.worker.tasks.reserved import EndReason, ReservedTask
 
 logger = logging.getLogger("umbel.worker")
 
 #: Children that may fail to load the app, one after the other, before the worker gives up.
 _HOPELESS = 3
+#: The signal that ends a child at once.
+_KILL = 9
 
 
 class Supervisor:
@@ -90,8 +92,12 @@ class Supervisor:
 
     def _end_blamed(self, entry: ReservedTask, cause: str) -> None:
         verdict = fate(entry, self._max_deliveries)
-        error = TimeLimitExceeded(entry.hard) if entry.timed_out else WorkerLostError(f"Worker exited prematurely: {cause}.")
-        if not entry.timed_out:
+        if verdict is Fate.REVOKE:
+            self._acknowledger.revoke(entry, signum=_KILL)
+            return
+        timed_out = entry.end_reason is EndReason.TIME_LIMIT
+        error = TimeLimitExceeded(entry.hard) if timed_out else WorkerLostError(f"Worker exited prematurely: {cause}.")
+        if not timed_out:
             self._events.lost(entry, cause, verdict.value)
         if verdict is Fate.FAIL:
             self._acknowledger.fail(entry, error)
@@ -101,5 +107,5 @@ class Supervisor:
             self._acknowledger.redeliver(entry)
         else:
             self._acknowledger.dead_letter(
-                entry.delivery, DeadReason.TIME_LIMIT if entry.timed_out else DeadReason.WORKER_LOST, str(error), error
+                entry.delivery, DeadReason.TIME_LIMIT if timed_out else DeadReason.WORKER_LOST, str(error), error
             )

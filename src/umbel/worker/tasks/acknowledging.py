@@ -132,7 +132,8 @@ class Acknowledger:
     async def before_run(self, entry: ReservedTask) -> None:
         """Settle what must be settled before an entry runs: it is acknowledged early, or was out before under a lease."""
         if not entry.early:
-            await self._consumer.begin(entry.delivery)
+            if entry.delivery.redelivered:
+                await self._consumer.begin(entry.delivery)
             return
         losses = self._losses
         self._consumer.ack([entry.delivery])
@@ -206,6 +207,18 @@ class Acknowledger:
         self._events.expired(delivery)
         self._spawn(self._fail(delivery, TaskRevokedError("expired"), states.REVOKED, ignore=ignore_result, ack=True))
 
+    def revoke(self, entry: ReservedTask, signum: int | None = None) -> None:
+        """A task was revoked: REVOKED.
+
+        Args:
+            entry: no slot has it.
+            signum: of the signal that ended it; ``None`` when it did not run.
+        """
+        self._events.revoked(entry.delivery, signum)
+        error = TaskRevokedError("revoked" if signum is None else "terminated")
+        ack = not entry.acked and not entry.lost
+        self._spawn(self._fail(entry.delivery, error, states.REVOKED, ignore=entry.policy.ignore_result, ack=ack, signum=signum))
+
     def expire_waiting(self, entry: ReservedTask) -> None:
         """An entry's time passed while it waited for a slot."""
         if not entry.lost:
@@ -233,12 +246,14 @@ class Acknowledger:
         self._events.dead_lettered(delivery, reason, detail)
         await self.moved(self._consumer.dead_letter(delivery, reason, detail), [delivery])
 
-    async def _fail(self, delivery: Delivery, error: BaseException, state: str, *, ignore: bool, ack: bool) -> None:
+    async def _fail(
+        self, delivery: Delivery, error: BaseException, state: str, *, ignore: bool, ack: bool, signum: int | None = None
+    ) -> None:
         if not is_ignored(delivery.headers, ignore):
             await self._keep(delivery, error, state)
         if ack:
             self._consumer.ack([delivery])
-        await self._tell(delivery, error, state)
+        await self._tell(delivery, error, state, signum)
 
     async def _keep(self, delivery: Delivery, error: BaseException, state: str) -> None:
         """Store a failure; waits out a store that cannot be reached. Where the store refuses it for good it is lost, and the log says so."""
@@ -258,11 +273,11 @@ class Acknowledger:
             else:
                 return
 
-    async def _tell(self, delivery: Delivery, error: BaseException, state: str) -> None:
+    async def _tell(self, delivery: Delivery, error: BaseException, state: str, signum: int | None = None) -> None:
         """Tell of the end of a task that no child can tell of."""
         if state == states.FAILURE:
             self._events.failed_unreported(delivery, error)
-        signal, named = _signal(delivery, error, state)
+        signal, named = _signal(delivery, error, state, signum)
         if not signal.receivers:
             return
         if signal is hooks.task_failure:
@@ -271,7 +286,7 @@ class Acknowledger:
         await self._signals.call(partial(signal.send, delivery.headers.get("task"), **named))
 
 
-def _signal(delivery: Delivery, error: BaseException, state: str) -> tuple[hooks.Signal, dict[str, Any]]:
+def _signal(delivery: Delivery, error: BaseException, state: str, signum: int | None) -> tuple[hooks.Signal, dict[str, Any]]:
     """The signal of the end of a task that no child can tell of, and what its listeners get."""
     headers = delivery.headers
     name, task_id = headers.get("task"), headers.get("id")
@@ -279,8 +294,9 @@ def _signal(delivery: Delivery, error: BaseException, state: str) -> tuple[hooks
     named: dict[str, Any] = {"task_id": task_id, "exception": error, "args": (), "kwargs": {}}
     if state == states.REVOKED:
         request = Request(None, task_id, (), {}, headers, None, delivery.properties)
-        expired = isinstance(error, TaskRevokedError)
-        signal, named = hooks.task_revoked, {"request": request, "terminated": False, "signum": None, "expired": expired}
+        expired = str(error) == "expired"
+        named = {"request": request, "terminated": signum is not None, "signum": signum, "expired": expired}
+        signal = hooks.task_revoked
     elif isinstance(error, NotRegistered):
         signal, named = hooks.task_unknown, {"message": delivery, "exc": error, "name": name, "id": task_id}
     elif isinstance(error, (MessageError, InvalidTaskError)):

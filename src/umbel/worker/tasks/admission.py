@@ -78,6 +78,8 @@ class AdmissionPolicy:
     max_deliveries: int = 5
     time_limit: float | None = None
     soft_time_limit: float | None = None
+    #: The start of a redelivered message is recorded: its broker outlives this process.
+    careful: bool = False
 
 
 def admit(

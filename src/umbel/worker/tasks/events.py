@@ -71,6 +71,8 @@ class TaskEvents:
         self.failed_unreported: Event[Delivery, BaseException] = Event()
         #: Its time passed before it could run.
         self.expired: Event[Delivery] = Event()
+        #: It was revoked; the signal that ended it, if it ran.
+        self.revoked: Event[Delivery, int | None] = Event()
         #: Its message was moved to the dead letters, for a reason, with a sentence.
         self.dead_lettered: Event[Delivery, str, str] = Event()
         #: Its child died: the cause, and what becomes of it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 from umbel.brokers.base import Delivery
@@ -14,6 +15,13 @@ def run_of(delivery: Delivery) -> tuple[str, Any]:
     return str(delivery.headers.get("id")), delivery.headers.get("retries")
 
 
+class EndReason(enum.Enum):
+    """Why a child is killed while it runs a task."""
+
+    TIME_LIMIT = "its hard time limit passed"
+    REVOKED = "it was revoked"
+
+
 class ReservedTask:
     """One admitted message."""
 
@@ -22,6 +30,7 @@ class ReservedTask:
         "careful",
         "delivery",
         "early",
+        "end_reason",
         "expires",
         "hard",
         "id",
@@ -31,7 +40,6 @@ class ReservedTask:
         "seat",
         "soft",
         "task",
-        "timed_out",
     )
 
     def __init__(
@@ -50,14 +58,15 @@ class ReservedTask:
         self.acked = False
         #: When it may not be started any more, seconds since the epoch.
         self.expires: float | None = None
-        #: It was out before under a lease: its start is recorded, and it runs with nothing queued around it.
+        #: It runs with nothing queued around it: it was out before under a lease, or a gate must know when it starts.
         self.careful = False
         #: The broker has taken the delivery back (connection or lease lost); settling it means nothing.
         self.lost = False
         #: A number for each dispatch, never used twice.
         self.number = 0
         self.seat: Seat | None = None
-        self.timed_out = False
+        #: Why its child was killed, if it was.
+        self.end_reason: EndReason | None = None
 
     def job(self) -> JobTuple:
         """What a child is sent."""

@@ -32,6 +32,7 @@ class TaskLog:
             events.ignored.listen(self.ignored, never_raises=True)
             events.rejected.listen(self.rejected, never_raises=True)
             events.expired.listen(self.expired, never_raises=True)
+            events.revoked.listen(self.revoked, never_raises=True)
 
     def received(self, entry: ReservedTask) -> None:
         """A message was admitted."""
@@ -88,6 +89,11 @@ class TaskLog:
     def expired(self, delivery: Delivery) -> None:
         """A message's time has passed."""
         logger.info("Discarding revoked task: %s[%s] (expired)", clean(delivery.headers.get("task")), clean(delivery.headers.get("id")))
+
+    def revoked(self, delivery: Delivery, signum: int | None) -> None:
+        """A task was revoked."""
+        how = "revoked" if signum is None else f"ended by signal {signum}"
+        logger.info("Discarding revoked task: %s[%s] (%s)", clean(delivery.headers.get("task")), clean(delivery.headers.get("id")), how)
 
     def dead_lettered(self, delivery: Delivery, reason: str, detail: str) -> None:
         """A message was dead-lettered."""

@@ -2,6 +2,7 @@ import pytest
 
 from umbel.worker.slots.child_death import Fate, fate, sort_out
 from umbel.worker.slots.dispatching import Station
+from umbel.worker.tasks.reserved import EndReason
 from unit.worker.stand_ins import FakeSeat, entry
 
 
@@ -53,8 +54,8 @@ def test_no_limit_on_deliveries():
 
 def test_a_passed_time_limit_fails_the_task_or_dead_letters_it():
     late = entry()
-    late.timed_out = True
+    late.end_reason = EndReason.TIME_LIMIT
     assert fate(late, 5) is Fate.FAIL
     kept = entry(acks_on_timeout=False)
-    kept.timed_out = True
+    kept.end_reason = EndReason.TIME_LIMIT
     assert fate(kept, 5) is Fate.DEAD_LETTER

@@ -128,8 +128,9 @@ TASK = (
         "task_default_rate_limit",
         None,
         RATE,
-        "Rate limit of tasks that set none. Not there yet: a worker warns.",
+        "Rate limit of tasks that set none: starts of one task in one worker, such as `10/s`, `100/m`, `3/h`, or a number for a second.",
         ("CELERY_DEFAULT_RATE_LIMIT",),
+        used=True,
     ),
     Setting(
         "task_default_priority", None, PRIORITY, "Priority of messages that get none otherwise.", ("CELERY_DEFAULT_PRIORITY",), used=True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from umbel.app.config.kinds import ANY, COUNT, FLAG, INTEGER, MAPPING, SECONDS, TEXT, TEXT_OR_NUMBER, choice
+from umbel.app.config.kinds import ANY, COUNT, DURATION, FLAG, INTEGER, MAPPING, SECONDS, TEXT, TEXT_OR_NUMBER, choice
 from umbel.app.config.setting import Setting
 
 _LOG = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
@@ -62,7 +62,7 @@ WORKER = (
         "worker_disable_rate_limits",
         False,
         FLAG,
-        "Ignore rate limits. They are not there yet: this silences the worker's warning.",
+        "Run tasks as if none had a rate limit.",
         ("CELERY_DISABLE_RATE_LIMITS",),
         used=True,
     ),
@@ -156,6 +156,8 @@ WORKER = (
         used=True,
     ),
     Setting("worker_send_task_events", False, FLAG, "Publish events of tasks (`-E`).", ("CELERY_SEND_EVENTS",)),
+    Setting("worker_revokes_max", 50_000, COUNT, "Ids of revoked tasks that a worker remembers.", used=True, own=True),
+    Setting("worker_revoke_expires", 10_800.0, DURATION, "Seconds for which a worker remembers them.", used=True, own=True),
     Setting("worker_state_db", None, TEXT, "File that keeps revoked ids.", ("CELERYD_STATE_DB",)),
     Setting(
         "worker_task_log_datefmt",

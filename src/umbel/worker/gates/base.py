@@ -1,0 +1,144 @@
+"""`Gate`: asked about an admitted message before it runs, and told when it starts. Pure: the caller has the clock and does what is answered.
+
+============ ==================================================================
+`Pass`       it may run, as far as this gate is concerned
+`Wait`       it waits here, in a line, and the first of the line is asked again
+`Later`      it waits in the broker's delayed store, and is asked when it comes back
+`Revoke`     it must not run: REVOKED, and acknowledged
+============ ==================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from umbel.execution.policy import TaskPolicy
+from umbel.worker.tasks.reserved import ReservedTask
+from umbel.worker.tasks.waiting_room import WaitReason
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """It may run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait here, behind those that wait for the same.
+
+    Args:
+        line: what it waits for; each gate has names of its own.
+        reason: the kind of wait.
+    """
+
+    line: str
+    reason: WaitReason
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Wait in the broker's delayed store, where it takes no room here.
+
+    Args:
+        seconds: from now.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """Do not run it."""
+
+
+Answer = Pass | Wait | Later | Revoke
+PASS, REVOKE = Pass(), Revoke()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One message at the gates.
+
+    Args:
+        task: nothing of it has happened yet.
+        now: monotonic seconds.
+        is_due: it would run now; else its time has yet to come, and it is asked about again then.
+        ahead: how many wait in a line.
+        near: seconds; what waits for longer than that waits in the broker.
+    """
+
+    task: ReservedTask
+    now: float
+    is_due: bool = True
+    ahead: Callable[[str], int]
+    near: float
+
+
+class Gate(Protocol):
+    """One reason for which a message may not run now."""
+
+    #: Whether it has something to say on any message, just now. Else it is asked only about tasks that it `concerns`.
+    concerns_all: bool
+
+    def concerns(self, policy: TaskPolicy) -> bool:
+        """Whether it has something to say on messages of this task, and is told when one starts. Such a task is not `TaskPolicy.is_plain`."""
+
+    def ask(self, asked: Asked) -> Answer:
+        """Decide on one message. It does not pass before all gates have said so; see `passed`."""
+
+    def passed(self, asked: Asked) -> None:
+        """It has passed all gates and is ready: what it may hold is held for it from now on."""
+
+    def started(self, task: ReservedTask, now: float) -> None:
+        """It starts now, in a slot; ``now`` is monotonic seconds."""
+
+    def opens_in(self, line: str, now: float) -> float | None:
+        """Seconds until the first of a line is to be asked again; ``None`` when the line is another gate's."""
+
+
+class Gates:
+    """All gates of a worker, as one.
+
+    Args:
+        gates: in the order in which they are asked; the first that lets a message not pass decides.
+    """
+
+    def __init__(self, *gates: Gate) -> None:
+        self.gates = gates
+
+    @property
+    def concern_all(self) -> bool:
+        """Whether every message must be asked about, just now."""
+        for gate in self.gates:  # noqa: SIM110 - asked for each batch of deliveries, and a generator takes twice as long
+            if gate.concerns_all:
+                return True
+        return False
+
+    def are_told(self, policy: TaskPolicy) -> bool:
+        """Whether a gate must be told when a message of a task starts."""
+        return any(gate.concerns(policy) for gate in self.gates)
+
+    def ask(self, asked: Asked) -> Answer:
+        """Decide on one message; where it is due and passes, the gates hold what it needs."""
+        concerned = [gate for gate in self.gates if gate.concerns_all or gate.concerns(asked.task.policy)]
+        for gate in concerned:
+            answer = gate.ask(asked)
+            if answer is not PASS:
+                return answer
+        if asked.is_due:
+            for gate in concerned:
+                gate.passed(asked)
+        return PASS
+
+    def started(self, task: ReservedTask, now: float) -> None:
+        """It starts now."""
+        for gate in self.gates:
+            if gate.concerns(task.policy):
+                gate.started(task, now)
+
+    def opens_in(self, line: str, now: float) -> float:
+        """Seconds until the first of a line is to be asked again."""
+        found = (gate.opens_in(line, now) for gate in self.gates)
+        return next((seconds for seconds in found if seconds is not None), 0.0)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from umbel.worker.gates.base import PASS, REVOKE, Asked, Gates, Later
+from unit.worker.stand_ins import entry
+
+
+class FakeGate:
+    """Answers as it is told, and remembers what it is told."""
+
+    def __init__(self, answer=PASS, *, concerns=True, concerns_all=False, opens=None):
+        self.answer, self.its, self.concerns_all, self.opens = answer, concerns, concerns_all, opens
+        self.calls = []
+
+    def concerns(self, policy):
+        return self.its
+
+    def ask(self, asked):
+        self.calls.append("ask")
+        return self.answer
+
+    def passed(self, asked):
+        self.calls.append("passed")
+
+    def started(self, task, now):
+        self.calls.append("started")
+
+    def opens_in(self, line, now):
+        return self.opens
+
+
+def asked(**fields):
+    return Asked(task=entry(), now=0.0, ahead=lambda line: 0, near=5.0, **fields)
+
+
+def test_the_first_that_does_not_let_it_pass_decides_and_nobody_holds_anything():
+    one, two, three = FakeGate(), FakeGate(Later(3.0)), FakeGate(REVOKE)
+    assert Gates(one, two, three).ask(asked()) == Later(3.0)
+    assert (one.calls, two.calls, three.calls) == (["ask"], ["ask"], [])
+
+
+def test_who_has_passed_all_is_held_for_by_all():
+    one, other, two = FakeGate(), FakeGate(concerns=False), FakeGate(concerns=False, concerns_all=True)
+    assert Gates(one, other, two).ask(asked()) is PASS
+    assert (one.calls, other.calls, two.calls) == (["ask", "passed"], [], ["ask", "passed"])
+
+
+def test_what_is_not_due_yet_has_nothing_held_for_it():
+    one = FakeGate()
+    assert Gates(one).ask(asked(is_due=False)) is PASS
+    assert one.calls == ["ask"]
+
+
+def test_gates_of_the_task_are_told_of_its_start():
+    one, other = FakeGate(), FakeGate(concerns=False, concerns_all=True)
+    gates = Gates(one, other)
+    assert gates.are_told(entry().policy)
+    assert not Gates(other).are_told(entry().policy)
+    gates.started(entry(), 1.0)
+    assert (one.calls, other.calls) == (["started"], [])
+
+
+def test_one_that_concerns_all_is_enough():
+    assert not Gates(FakeGate()).concern_all
+    assert Gates(FakeGate(), FakeGate(concerns_all=True)).concern_all
+
+
+def test_the_gate_of_a_line_says_when_it_opens():
+    assert Gates(FakeGate(opens=None), FakeGate(opens=2.0)).opens_in("x", 0.0) == 2.0
+    assert Gates().opens_in("x", 0.0) == 0.0

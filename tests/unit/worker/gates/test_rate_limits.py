@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import pytest
+
+from umbel.worker.gates.base import PASS, Asked, Later, Wait
+from umbel.worker.gates.rate_limits import LOOK, MOST_AWAY, SLACK, RateLimits
+from umbel.worker.tasks.waiting_room import WaitReason
+from unit.worker.stand_ins import entry
+
+#: Seconds that a message may wait in the worker.
+NEAR = 5.0
+
+
+class Door:
+    """One limited task, its gate, and the line before it."""
+
+    def __init__(self, rate):
+        self.rate = rate
+        self.here = set()
+        self.gate = RateLimits(lambda task: task in self.here)
+        self.ahead = 0
+
+    def asked(self, now, **fields):
+        task = entry(rate_limit=self.rate)
+        return Asked(task=task, now=now, ahead=lambda line: self.ahead if line == "t" else 0, near=NEAR, **fields)
+
+    def come(self, now):
+        """A message comes; returns what it is told, and passes when it may."""
+        asked = self.asked(now)
+        answer = self.gate.ask(asked)
+        if answer is PASS:
+            self.gate.passed(asked)
+            self.here.add(asked.task)
+            return asked.task
+        return answer
+
+    def start(self, task, now):
+        self.here.discard(task)
+        self.gate.started(task, now)
+
+
+def test_only_limited_tasks_are_its_concern():
+    gate = RateLimits(lambda task: True)
+    assert gate.concerns(entry(rate_limit=1.0).policy)
+    assert not gate.concerns(entry().policy)
+    assert not gate.concerns_all
+    assert gate.opens_in("t", 0.0) is None
+
+
+def test_one_passes_and_the_next_waits_until_it_has_started():
+    door = Door(10.0)
+    first = door.come(100.0)
+    assert door.come(100.0) == Wait("t", WaitReason.RATE)
+    assert door.gate.opens_in("t", 100.0) == LOOK, "it may be in the slot's way for long"
+    door.start(first, 100.0)
+    assert door.gate.opens_in("t", 100.0) == pytest.approx(0.1 - SLACK, abs=0.06)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.01, 0.3])
+def test_starts_are_evenly_spaced_whenever_the_first_is(late):
+    door = Door(10.0)
+    now, starts = 100.0, []
+    for _ in range(30):
+        now += door.gate.opens_in("t", now) or 0.0
+        task = door.come(now)
+        now += late
+        door.start(task, now)
+        starts.append(now)
+    assert all(start >= starts[0] + number * 0.1 - SLACK - 1e-9 for number, start in enumerate(starts))
+    if late < SLACK:
+        assert starts[-1] - starts[0] == pytest.approx(2.9, abs=SLACK + 0.02), "being late is made up for"
+
+
+def test_time_without_messages_is_not_saved_up():
+    door = Door(10.0)
+    door.start(door.come(100.0), 100.0)
+    door.start(door.come(500.0), 500.0)
+    waits = door.gate.opens_in("t", 500.0)
+    assert 0.1 - SLACK - 1e-9 <= waits <= 0.1
+
+
+def test_what_has_passed_and_is_gone_is_not_waited_for_ever():
+    door = Door(10.0)
+    lost = door.come(100.0)
+    door.here.discard(lost)
+    assert door.come(100.0 + LOOK / 2) == Wait("t", WaitReason.RATE)
+    assert door.come(100.0 + LOOK) not in (lost, Wait("t", WaitReason.RATE))
+
+
+def test_what_has_passed_and_waits_for_a_slot_is_waited_for():
+    door = Door(10.0)
+    door.come(100.0)
+    for later in (1.0, 2.0, 60.0):
+        assert door.come(100.0 + later) == Wait("t", WaitReason.RATE)
+
+
+def test_those_ahead_come_first():
+    door = Door(10.0)
+    door.ahead = 1
+    assert door.come(100.0) == Wait("t", WaitReason.RATE)
+
+
+def test_what_would_wait_for_long_goes_away_each_for_longer_than_the_one_before():
+    door = Door(1.0)
+    door.start(door.come(100.0), 100.0)
+    door.ahead = 5
+    away = [door.come(100.0) for _ in range(3)]
+    assert all(isinstance(answer, Later) for answer in away)
+    first, second, third = (answer.seconds for answer in away)
+    assert first == pytest.approx(5.95 - NEAR / 2, abs=0.1), "back a little before its turn"
+    assert (second - first, third - second) == pytest.approx((1.0, 1.0))
+
+
+def test_nobody_is_away_for_longer_than_a_minute_and_the_next_minute_is_filled_as_well():
+    door = Door(1.0)
+    door.start(door.come(100.0), 100.0)
+    door.ahead = 5
+    away = [door.come(100.0).seconds for _ in range(1000)]
+    assert max(away) == MOST_AWAY
+    assert 50 <= sum(seconds < MOST_AWAY for seconds in away) <= 60
+    door.ahead = 6
+    again = [door.come(100.0 + MOST_AWAY).seconds for _ in range(900)]
+    assert 50 <= sum(seconds < MOST_AWAY for seconds in again) <= 60
+
+
+def test_the_first_of_a_line_does_not_wait_here_for_an_hour():
+    door = Door(1 / 3600)
+    door.start(door.come(100.0), 100.0)
+    assert door.gate.opens_in("t", 100.0) == 0.0, "it is asked at once"
+    assert door.come(100.0) == Later(MOST_AWAY)
+
+
+def test_what_is_not_due_is_not_asked_for_a_token():
+    door = Door(1.0)
+    door.come(100.0)
+    assert door.gate.ask(door.asked(100.0, is_due=False)) is PASS
