@@ -32,7 +32,7 @@ def test_no_start_comes_before_its_turn(stage):
 
 def test_a_limit_holds_where_slots_are_scarce(stage):
     """What may start, and finds no slot, does not start with the others in one burst when there is one."""
-    stage.worker("-c", "1")
+    stage.worker("-c", "1", "--prefetch-multiplier", "50")
     gate = stage.gate()
     blocker = stage.send("wait_for", gate)
     stage.await_runs(blocker.id)

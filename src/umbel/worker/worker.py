@@ -23,6 +23,7 @@ from umbel.worker.settings import WorkerSettings, configured
 from umbel.worker.slots.limits import MemoryLimits
 from umbel.worker.slots.prefetch import Prefetch, Rebalancing
 from umbel.worker.slots.seating import PreforkSeating, Seating
+from umbel.worker.starts import Starts
 from umbel.worker.stopping import StopRequest
 
 logger = logging.getLogger("umbel.worker")
@@ -71,6 +72,7 @@ class Worker:
                 MemoryLimits(dispatcher, settings.max_memory),
                 prefetch,
                 Rebalancing(dispatcher, prefetch),
+                Starts(dispatcher, parts.events),
                 *[make(self) for make in app.worker_services],
             ],
             self._end_in_order,

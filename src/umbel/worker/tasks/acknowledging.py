@@ -147,7 +147,7 @@ class Acknowledger:
     def settle(self, ended: Iterable[tuple[ReservedTask, Outcome]]) -> None:
         """What children have reported."""
         done: list[Delivery] = []
-        endings = self._events.endings
+        endings, begins = self._events.endings, self._events.started.tell
         for entry, outcome in ended:
             self.completed += 1
             self.worked += outcome.runtime
@@ -158,6 +158,8 @@ class Acknowledger:
                     done.append(entry.delivery)
             elif not entry.lost:
                 self._settle_otherwise(entry, outcome)
+            if begins is not None and outcome.started and entry.number not in self._events.begun:
+                begins(entry, outcome.started)
             event = endings.get(outcome.state)
             if event is not None and event.tell is not None:
                 event.tell(entry, outcome)

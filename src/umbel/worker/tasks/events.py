@@ -61,6 +61,10 @@ class TaskEvents:
     def __init__(self) -> None:
         #: Its message was admitted.
         self.received: Event[ReservedTask] = Event()
+        #: Its code has begun: monotonic seconds. Told within a twentieth of a second, or with its end.
+        self.started: Event[ReservedTask, float] = Event()
+        #: The numbers of those that run and whose start has been told (`umbel.worker.starts`).
+        self.begun: set[int] = set()
         #: It has ended in a child.
         self.succeeded: Event[ReservedTask, Outcome] = Event()
         self.failed: Event[ReservedTask, Outcome] = Event()

@@ -25,6 +25,8 @@ class TaskLog:
         events.dead_lettered.listen(self.dead_lettered, never_raises=True)
         events.lost.listen(self.lost, never_raises=True)
         events.unsure.listen(self.unsure, never_raises=True)
+        if logger.isEnabledFor(logging.DEBUG):
+            events.started.listen(self.started, never_raises=True)
         if logger.isEnabledFor(logging.INFO):
             events.received.listen(self.received, never_raises=True)
             events.succeeded.listen(self.succeeded, never_raises=True)
@@ -37,6 +39,11 @@ class TaskLog:
     def received(self, entry: ReservedTask) -> None:
         """A message was admitted."""
         logger.info("Task %s[%s] received", clean(entry.task), clean(entry.id))
+
+    def started(self, entry: ReservedTask, at: float) -> None:  # noqa: ARG002 - the line has its own time
+        """A task's code has begun."""
+        pid = entry.seat.pid if entry.seat is not None else None
+        logger.debug("Task accepted: %s[%s] pid:%s", clean(entry.task), clean(entry.id), pid)
 
     def succeeded(self, entry: ReservedTask, outcome: Outcome) -> None:
         """A task has succeeded."""

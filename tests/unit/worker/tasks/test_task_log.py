@@ -21,10 +21,13 @@ def logged(caplog, level, happen):
 def all_of_it(events):
     task = entry("1", "t")
     events.received(task)
+    events.started(task, 7.0)
     for state in ("SUCCESS", "FAILURE", "RETRY", "IGNORED", "REJECTED"):
         events.endings[state](task, outcome(1, 0.5, state=state)._replace(detail="it\nis"))
     events.failed(task, outcome(1, state="FAILURE")._replace(detail="as it may", expected=True))
     events.expired(delivery("2"))
+    events.revoked(delivery("4"), None)
+    events.revoked(delivery("5"), 9)
     events.dead_lettered(delivery("3"), "rejected", "so")
     events.lost(task, "signal 9", "it will be redelivered")
 
@@ -51,7 +54,14 @@ def test_a_full_log_has_everything(caplog):
         ("INFO", r"Task t[1] rejected: it\nis"),
         ("INFO", "Task t[1] raised expected: as it may"),
         ("INFO", "Discarding revoked task: t[2] (expired)"),
+        ("INFO", "Discarding revoked task: t[4] (revoked)"),
+        ("INFO", "Discarding revoked task: t[5] (ended by signal 9)"),
     ]
+
+
+def test_only_a_log_of_everything_says_when_a_task_begins(caplog):
+    begins = ("DEBUG", "Task accepted: t[1] pid:None")
+    assert begins in logged(caplog, logging.DEBUG, all_of_it)
 
 
 @pytest.mark.parametrize(("level", "asked"), [(logging.WARNING, False), (logging.INFO, True)])
