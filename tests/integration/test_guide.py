@@ -73,3 +73,18 @@ def test_dead_letters(tmp_path):
         eventually(lambda: [each for each in letters() if each["at"] != first["at"]], 30, "the dead letter of its replay")
         assert "1 dead letter" in umbel(tmp_path, "dead", "purge", "--reason", "rejected", "--yes")
         assert not letters()
+
+
+def test_rate_limits(tmp_path):
+    with worker(tmp_path, "rate-limits.md"):
+        program = "from tasks import add, app, fetch; add.delay(1, 2).get(timeout=30); print(*[fetch.delay(page).id for page in range(10)])"
+        sent = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+        ids = sent.stdout.split()
+        starts = [json.loads(umbel(tmp_path, "result", task_id, "--timeout", "30", "--json"))["result"][1] for task_id in ids]
+    assert max(starts) - min(starts) >= 0.4  # 0.9, but the first may have been late
+
+
+def test_revoking(tmp_path):
+    (tmp_path / "program.py").write_text(sample("revoking.md"))
+    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "REVOKED revoked\n", done.stderr
