@@ -18,8 +18,9 @@ def starts(stage, results):
     return sorted(stage.runs(result.id)[0]["t"] for result in results)
 
 
-def test_no_start_comes_before_its_turn(stage):
-    stage.worker("-c", "4")
+@pytest.mark.parametrize(("pool", "late"), [(("-c", "4"), True), (("-c", "4"), False), (("-P", "solo"), True)])
+def test_no_start_comes_before_its_turn(stage, pool, late):
+    stage.worker(*pool, settings={"task_acks_late": late})
     sent = time.time()
     results = [stage.send("ten_a_second") for _ in range(30)]
     for result in results:

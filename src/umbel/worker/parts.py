@@ -76,7 +76,7 @@ class WorkerParts:
             upgrade=partial(protocols.upgrade, accept=content_types(app.conf.accept_content), limit=app.conf.message_max_decompressed),
         )
         self.index = TaskIndex(self.dispatcher, self.intake.holding.room)
-        self.revoking = Revoking(self.revoked, self.index, self.dispatcher, self.intake, self.acknowledger)
+        self.revoking = Revoking(self.revoked, self.gates, self.index, self.dispatcher, self.intake, self.acknowledger)
         self.limits = TimeLimits(self.dispatcher, task_log)
         self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, self.events, seating, settings.max_deliveries)
 

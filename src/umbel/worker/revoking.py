@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.service import Service
+from umbel.worker.gates.base import Gates
 from umbel.worker.gates.revoked import RevokedIds
 from umbel.worker.intake import Intake
 from umbel.worker.slots.dispatching import Dispatcher
@@ -23,14 +24,18 @@ class Revoking(Service):
 
     Args:
         revoked: remembers ids, for messages that are to come.
+        gates: it is one of them.
         index: finds what is here.
         dispatcher, intake: have it.
         acknowledger: ends it.
     """
 
-    def __init__(self, revoked: RevokedIds, index: TaskIndex, dispatcher: Dispatcher, intake: Intake, acknowledger: Acknowledger) -> None:
+    def __init__(
+        self, revoked: RevokedIds, gates: Gates, index: TaskIndex, dispatcher: Dispatcher, intake: Intake, acknowledger: Acknowledger
+    ) -> None:
         super().__init__()
         self._revoked = revoked
+        self._gates = gates
         self._index = index
         self._dispatcher = dispatcher
         self._intake = intake
@@ -52,13 +57,17 @@ class Revoking(Service):
         """
         loop = self._loop
         if loop is None:  # nothing is here yet
-            self._revoked.add(task_ids, SYSTEM.monotonic())
+            self._remember(task_ids)
             return
         with contextlib.suppress(RuntimeError):  # the loop has just closed: nothing is here any more
             loop.call_soon_threadsafe(self._revoke, task_ids, terminate)
 
-    def _revoke(self, task_ids: Collection[str], terminate: bool) -> None:
+    def _remember(self, task_ids: Collection[str]) -> None:
         self._revoked.add(task_ids, SYSTEM.monotonic())
+        self._gates.update()
+
+    def _revoke(self, task_ids: Collection[str], terminate: bool) -> None:
+        self._remember(task_ids)
         for found in list(self._index.find_all(task_ids)):
             if isinstance(found, Waiting):
                 self._intake.holding.forget({found.delivery})

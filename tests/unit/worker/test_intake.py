@@ -366,6 +366,7 @@ async def test_one_that_expires_in_a_line_does_not_hold_up_the_others():
 async def test_what_is_revoked_is_acknowledged_due_or_not():
     bench, later = Bench(), (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     bench.revoked.add(["a", "c"], time.monotonic())
+    bench.gates.update()
     bench.intake.on_deliveries([delivery("a"), delivery("b"), delivery("c", eta=later), delivery("d", eta=later)])
     await bench.calm()
     assert ready(bench) == ["b"]

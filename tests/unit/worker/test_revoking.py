@@ -17,7 +17,7 @@ class Stage(Bench):
     def __init__(self, **options):
         super().__init__(**options)
         index = TaskIndex(self.dispatcher, self.intake.holding.room)
-        self.service = Revoking(self.revoked, index, self.dispatcher, self.intake, self.acknowledger)
+        self.service = Revoking(self.revoked, self.gates, index, self.dispatcher, self.intake, self.acknowledger)
         self.signals = []
         self.events.revoked.listen(lambda delivery, signum: self.signals.append((delivery.headers["id"], signum)))
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from math import inf
 from typing import Any
 
+from umbel.execution.policy import rate
+
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0", ""})
-_RATE = re.compile(r"\d+(\.\d+)?(/[smh])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +112,8 @@ def _flag_or_mapping(value: Any) -> Any:
 
 
 def _rate(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise TypeError
-    if isinstance(value, (int, float)) or (isinstance(value, str) and _RATE.fullmatch(value.replace(" ", ""))):
-        return value
-    raise ValueError
+    rate(value)
+    return value
 
 
 def choice(*allowed: Any) -> Kind:

@@ -107,14 +107,13 @@ class Gates:
 
     def __init__(self, *gates: Gate) -> None:
         self.gates = gates
+        #: Whether every message must be asked about, just now. Kept, because it is looked at for each batch of deliveries; see `update`.
+        self.concern_all = False
+        self.update()
 
-    @property
-    def concern_all(self) -> bool:
-        """Whether every message must be asked about, just now."""
-        for gate in self.gates:  # noqa: SIM110 - asked for each batch of deliveries, and a generator takes twice as long
-            if gate.concerns_all:
-                return True
-        return False
+    def update(self) -> None:
+        """Look whether a gate concerns all messages now. To be called by whoever has told a gate something."""
+        self.concern_all = any(gate.concerns_all for gate in self.gates)
 
     def are_told(self, policy: TaskPolicy) -> bool:
         """Whether a gate must be told when a message of a task starts."""
@@ -123,14 +122,13 @@ class Gates:
     def ask(self, asked: Asked) -> Answer:
         """Decide on one message; where it is due and passes, the gates hold what it needs."""
         concerned = [gate for gate in self.gates if gate.concerns_all or gate.concerns(asked.task.policy)]
-        for gate in concerned:
-            answer = gate.ask(asked)
-            if answer is not PASS:
-                return answer
-        if asked.is_due:
+        answer = next((answer for gate in concerned if (answer := gate.ask(asked)) is not PASS), PASS)
+        if answer is PASS and asked.is_due:
             for gate in concerned:
                 gate.passed(asked)
-        return PASS
+        if self.concern_all:
+            self.update()  # it may have forgotten its last id
+        return answer
 
     def started(self, task: ReservedTask, now: float) -> None:
         """It starts now."""

@@ -3,8 +3,8 @@
 A token bucket for each limited task, of one token: starts are evenly spaced. Starts and not admissions count, so a limit holds where slots are scarce, too:
 one message at a time is let through to the slots, and the next follows when that one has started. Others of the queue go past those that wait.
 
-What would wait for longer than some seconds goes to the broker's delayed store, spread over the time in which its turn comes, for a minute at most: another
-worker may have room for it before.
+What would wait for longer than some seconds goes to the broker's delayed store until its turn is near. What is over a minute from its turn comes back from then
+on, some at a time: more than this worker can run, for another one may have room, and few enough that moving them does not become the work.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ from umbel.worker.tasks.waiting_room import WaitReason
 SLACK = 0.05
 #: Seconds after which what has passed and has not started is looked for.
 LOOK = 1.0
-#: Seconds for which a message goes to the delayed store: at most, since another worker may come; at least, since moving it costs something.
-MOST_AWAY, LEAST_AWAY = 60.0, 1.0
+#: Seconds from its turn above which a message does not wait for its turn in the delayed store, but comes back to be asked again.
+FAR = 60.0
+#: Seconds between two of those that come back, at most.
+RETURN = 0.01
+#: Seconds for which a message goes to the delayed store, at least.
+LEAST_AWAY = 1.0
 
 
 class _Bucket:
     """The rate of one task."""
 
-    __slots__ = ("interval", "last_away", "looked_at", "open_at", "passed")
+    __slots__ = ("interval", "last_far", "last_turn", "looked_at", "open_at", "passed")
 
     def __init__(self) -> None:
         #: Seconds between two starts.
@@ -38,8 +42,10 @@ class _Bucket:
         #: It may start, and has not; and when it passed, or was last looked for.
         self.passed: ReservedTask | None = None
         self.looked_at = 0.0
-        #: When the last of those in the delayed store has its turn, as far as that can be foreseen.
-        self.last_away = 0.0
+        #: When the last of those that wait for their turn in the delayed store has it, as far as that can be foreseen.
+        self.last_turn = 0.0
+        #: When the last of those that are far from it comes back.
+        self.last_far = 0.0
 
 
 class RateLimits:
@@ -71,13 +77,13 @@ class RateLimits:
         return Wait(asked.task.task, WaitReason.RATE) if turn <= asked.near else self._later(bucket, turn, asked)
 
     def _later(self, bucket: _Bucket, turn: float, asked: Asked) -> Later:
-        """Send it away until shortly before its turn, behind those that were sent away before."""
-        turn = max(asked.now + turn, bucket.last_away + bucket.interval)
-        seconds = turn - asked.now - asked.near / 2
-        if seconds > MOST_AWAY:
-            return Later(MOST_AWAY)
-        bucket.last_away = turn
-        return Later(max(LEAST_AWAY, seconds))
+        """Send it away, behind those that were sent away before."""
+        turn = max(asked.now + turn, bucket.last_turn + bucket.interval)
+        if turn - asked.now <= FAR:
+            bucket.last_turn = turn
+            return Later(max(LEAST_AWAY, turn - asked.now - asked.near / 2))
+        bucket.last_far = max(asked.now + FAR, bucket.last_far + min(RETURN, bucket.interval / 2))
+        return Later(bucket.last_far - asked.now)
 
     def passed(self, asked: Asked) -> None:
         if asked.task.policy.rate_limit is not None:

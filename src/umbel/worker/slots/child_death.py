@@ -41,7 +41,7 @@ def sort_out(station: Station) -> Loss:
     unreported: list[ReservedTask] = []
     waiting: list[ReservedTask] = []
     for number, entry in station.given.items():
-        if number == current:
+        if number == current or entry.end_reason is EndReason.REVOKED:  # it ended just before the kill, and must not run again
             blamed.append(entry)
         elif number <= started:
             (unreported if current else blamed).append(entry)

@@ -64,6 +64,17 @@ def test_one_that_concerns_all_is_enough():
     assert Gates(FakeGate(), FakeGate(concerns_all=True)).concern_all
 
 
+def test_that_is_looked_at_when_a_gate_was_told_something_and_when_all_are_asked():
+    gate = FakeGate(concerns=False)
+    gates = Gates(gate)
+    gate.concerns_all = True
+    gates.update()
+    assert gates.concern_all
+    gate.concerns_all = False
+    gates.ask(asked())
+    assert not gates.concern_all
+
+
 def test_the_gate_of_a_line_says_when_it_opens():
     assert Gates(FakeGate(opens=None), FakeGate(opens=2.0)).opens_in("x", 0.0) == 2.0
     assert Gates().opens_in("x", 0.0) == 0.0

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import heapq
+import itertools
+import math
+from collections import deque
+
 import pytest
 
 from umbel.worker.gates.base import PASS, Asked, Later, Wait
-from umbel.worker.gates.rate_limits import LOOK, MOST_AWAY, SLACK, RateLimits
+from umbel.worker.gates.rate_limits import FAR, LOOK, RETURN, SLACK, RateLimits
 from umbel.worker.tasks.waiting_room import WaitReason
 from unit.worker.stand_ins import entry
 
@@ -111,23 +116,61 @@ def test_what_would_wait_for_long_goes_away_each_for_longer_than_the_one_before(
     assert (second - first, third - second) == pytest.approx((1.0, 1.0))
 
 
-def test_nobody_is_away_for_longer_than_a_minute_and_the_next_minute_is_filled_as_well():
+def drain(rate, count, seconds):
+    """Let messages come at once, and again when they come back; returns when they started, and how often one was moved."""
+    door, starts, moves, order = Door(rate), [], 0, itertools.count()
+    line, away = deque(), [(100.0, next(order)) for _ in range(count)]
+    now = 100.0
+    while now < 100.0 + seconds and len(starts) < count:
+        while away and away[0][0] <= now:
+            heapq.heappop(away)
+            door.ahead = len(line)
+            answer = door.come(now)
+            if isinstance(answer, Later):
+                moves += 1
+                heapq.heappush(away, (now + answer.seconds, next(order)))
+            elif isinstance(answer, Wait):
+                line.append(answer)
+            else:
+                door.start(answer, now)
+                starts.append(now)
+        door.ahead = 0
+        while line and not door.gate.opens_in("t", now):
+            door.start(door.come(now), now)
+            starts.append(now)
+            line.popleft()
+        opens = now + door.gate.opens_in("t", now) if line else math.inf
+        now = min(opens, away[0][0] if away else math.inf)
+    return starts, moves
+
+
+@pytest.mark.parametrize(("rate", "count"), [(1.0, 300), (20.0, 3000), (1000.0, 70_000)])
+def test_a_backlog_is_drained_without_a_gap(rate, count):
+    starts, _ = drain(rate, count, math.inf)
+    assert len(starts) == count
+    assert max(later - earlier for earlier, later in itertools.pairwise(starts)) <= 1 / rate + SLACK
+    assert starts[-1] - starts[0] <= count / rate * 1.02
+
+
+def test_a_large_backlog_is_moved_a_hundred_times_a_second_and_not_more():
+    _, moves = drain(1.0, 20_000, 300.0)
+    assert moves <= 20_000 + 100 * (300 - FAR) * 1.1
+
+
+def test_what_is_far_from_its_turn_comes_back_more_often_than_this_worker_needs():
     door = Door(1.0)
     door.start(door.come(100.0), 100.0)
     door.ahead = 5
     away = [door.come(100.0).seconds for _ in range(1000)]
-    assert max(away) == MOST_AWAY
-    assert 50 <= sum(seconds < MOST_AWAY for seconds in away) <= 60
-    door.ahead = 6
-    again = [door.come(100.0 + MOST_AWAY).seconds for _ in range(900)]
-    assert 50 <= sum(seconds < MOST_AWAY for seconds in again) <= 60
+    assert sum(seconds < FAR for seconds in away) == pytest.approx(55, abs=3)
+    assert max(away) == pytest.approx(FAR + 945 * RETURN, abs=0.1)
 
 
 def test_the_first_of_a_line_does_not_wait_here_for_an_hour():
     door = Door(1 / 3600)
     door.start(door.come(100.0), 100.0)
     assert door.gate.opens_in("t", 100.0) == 0.0, "it is asked at once"
-    assert door.come(100.0) == Later(MOST_AWAY)
+    assert door.come(100.0) == Later(FAR)
 
 
 def test_what_is_not_due_is_not_asked_for_a_token():

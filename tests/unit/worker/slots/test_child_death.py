@@ -59,3 +59,11 @@ def test_a_passed_time_limit_fails_the_task_or_dead_letters_it():
     kept = entry(acks_on_timeout=False)
     kept.end_reason = EndReason.TIME_LIMIT
     assert fate(kept, 5) is Fate.DEAD_LETTER
+
+
+def test_a_revoked_task_that_ended_just_before_the_kill_does_not_run_again():
+    one = station(3, current=2, started=2)
+    one.given[1].end_reason = EndReason.REVOKED
+    loss = sort_out(one)
+    assert (ids(loss.blamed), ids(loss.unreported), ids(loss.waiting)) == (["1", "2"], [], ["3"])
+    assert [fate(each, 5) for each in loss.blamed] == [Fate.REVOKE, Fate.REDELIVER]

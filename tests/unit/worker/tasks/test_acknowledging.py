@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from contracts.kit import on_loop
 from umbel import hooks
 from umbel.brokers.base import Delivery
 from umbel.errors import OperationalError, PublishError, WorkerLostError
 from umbel.runtime.signal_thread import SignalThread
-from unit.worker.stand_ins import FakeConsumer, FakeStore
+from umbel.worker.tasks.events import TaskEvents
+from unit.worker.stand_ins import FakeConsumer, FakeStore, delivery, entry
 from unit.worker.stand_ins import acknowledger as make_acknowledger
 
 
@@ -186,3 +188,28 @@ def test_a_listener_that_takes_long_holds_neither_its_message_nor_others():
     finally:
         hooks.task_failure.disconnect(listen)
     assert sorted(heard, key=int) == [str(number) for number in range(50)]
+
+
+@on_loop
+async def test_a_failure_that_no_child_reports_is_told_of_after_it_is_stored():
+    events, chores, store = TaskEvents(), [], FakeStore()
+    told = []
+    events.failed_unreported.listen(lambda delivery, error: told.append((delivery.headers["id"], str(error), len(store.records))))
+    acknowledger = make_acknowledger(FakeConsumer(), store, lambda chore: chores.append(asyncio.ensure_future(chore)), events=events)
+    acknowledger.fail(entry("a"), WorkerLostError("signal 9"))
+    acknowledger.dead_letter(delivery("b"), "unregistered", "", WorkerLostError("nobody knows it"))
+    acknowledger.expire(delivery("c"), ignore_result=True)
+    await asyncio.gather(*chores)
+    assert sorted((task_id, text) for task_id, text, _ in told) == [("a", "signal 9"), ("b", "nobody knows it")]
+    assert all(stored for *_, stored in told)
+
+
+@on_loop
+async def test_the_start_of_a_task_is_recorded_only_where_it_was_out_before():
+    consumer = FakeConsumer()
+    acknowledger = make_acknowledger(consumer, None, None)
+    for task_id, redelivered in (("new", False), ("again", True)):
+        task = entry(task_id)
+        task.delivery.redelivered = redelivered
+        await acknowledger.before_run(task)
+    assert consumer.begun == ["again"]
