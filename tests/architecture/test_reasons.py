@@ -31,6 +31,12 @@ def test_no_reason_is_written_as_a_literal():
 
 
 def test_dead_letters_have_one_word():
+    """The glossary may say which words not to use."""
     other = re.compile(r"\b(bury|buries|buried|grave|graveyard|morgue|revive[sd]?)\b", re.IGNORECASE)
-    pages = [path for folder in ("src", "docs") for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".lua", ".sql", ".md"}]
+    pages = [
+        path
+        for folder in ("src", "docs")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in {".py", ".lua", ".sql", ".md"} and path.name != "glossary.md"
+    ]
     assert not [f"{path.relative_to(ROOT)}: {word[0]}" for path in pages for word in other.finditer(path.read_text(encoding="utf-8"))]

@@ -156,7 +156,7 @@ WORKER = (
         used=True,
     ),
     Setting("worker_send_task_events", False, FLAG, "Publish events of tasks (`-E`).", ("CELERY_SEND_EVENTS",)),
-    Setting("worker_revokes_max", 50_000, COUNT, "Ids of revoked tasks that a worker remembers.", used=True, own=True),
+    Setting("worker_revokes_max", 50_000, COUNT, "Most ids of revoked tasks that a worker remembers.", used=True, own=True),
     Setting("worker_revoke_expires", 10_800.0, DURATION, "Seconds for which a worker remembers them.", used=True, own=True),
     Setting("worker_state_db", None, TEXT, "File that keeps revoked ids.", ("CELERYD_STATE_DB",)),
     Setting(
