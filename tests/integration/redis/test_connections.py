@@ -272,7 +272,8 @@ async def test_a_server_that_stands_still(own_kit, private):
         os.kill(private.process.pid, signal.SIGSTOP)
         try:
             publisher.publish(Message(b"1", {}), Destination.of(queue))
-            with pytest.raises(OperationalError, match="has not confirmed 1 messages in time"):
+            # On a busy machine the connection has been given up by then.
+            with pytest.raises(OperationalError, match=r"has not confirmed 1 messages in time|does not answer"):
                 publisher.flush(0.2)
             await asyncio.sleep(1.0)
         finally:
