@@ -18,11 +18,16 @@ import uuid
 from collections.abc import Callable, Generator, Iterator
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 
 import tiers
 
 pytest.register_assert_rewrite("contracts.broker_contract", "contracts.store_contract")
+
+# How long an example takes depends on who else uses the machine.
+hypothesis.settings.register_profile("umbel", deadline=None)
+hypothesis.settings.load_profile("umbel")
 
 RABBITMQ = os.environ.get("UMBEL_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672").rstrip("/")
 REDIS = os.environ.get("UMBEL_TEST_REDIS", "redis://127.0.0.1:6379").rstrip("/")
