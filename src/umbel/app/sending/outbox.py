@@ -234,11 +234,12 @@ class Outbox:
                 self._expect([handle.id for handle, _, _ in rendered])
             for outgoing in rendered:
                 yield outgoing
-                handle, plan, content = outgoing
-                if listeners:
-                    announcing.after(cast("Message", content), plan.to)
-                if parent is not None and plan.options.add_to_parent:
-                    parent.children.append([[handle.id, None], None])
+                if listeners or parent is not None:
+                    handle, plan, content = outgoing
+                    if listeners:
+                        announcing.after(cast("Message", content), plan.to)
+                    if parent is not None and plan.options.add_to_parent:
+                        parent.children.append([[handle.id, None], None])
 
     def _render(
         self,
