@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
+import selectors
 import socket
 import sys
 import time
@@ -55,3 +57,42 @@ def _look(sock: socket.socket, timeout: float, *, read: bool, write: bool) -> tu
         if found != (False, False) or left <= 0:
             return found
         time.sleep(min(_LOOK, left))
+
+
+class Interrupt:
+    """Waiting for a socket in a thread that another thread can wake."""
+
+    def __init__(self) -> None:
+        #: Made when somebody waits.
+        self._pair: tuple[socket.socket, socket.socket] | None = None
+        self._is_set = False
+
+    def set(self) -> None:
+        """End this wait and every later one."""
+        self._is_set = True
+        if self._pair is not None:
+            with contextlib.suppress(OSError):
+                self._pair[1].send(b"x")
+
+    def wait(self, sock: Any, timeout: float | None) -> None:
+        """Return when a socket can be read, when it is closed, after a timeout, or when `set` was called.
+
+        Args:
+            sock: what has a file descriptor, or ``None`` to wait for `set` alone.
+            timeout: seconds; ``None`` is for ever.
+        """
+        if self._pair is None and not self._is_set:
+            self._pair = socket.socketpair()
+        if self._pair is None or self._is_set:  # `set` says first that it is, and then looks whom to wake
+            return
+        with selectors.DefaultSelector() as selector, contextlib.suppress(OSError, ValueError, KeyError):
+            selector.register(self._pair[0], selectors.EVENT_READ)
+            if sock is not None:
+                selector.register(sock, selectors.EVENT_READ)
+            selector.select(timeout)
+
+    def close(self) -> None:
+        """Close the sockets; in a forked child, its copies."""
+        pair, self._pair = self._pair, None
+        for each in pair or ():
+            each.close()

@@ -2,10 +2,11 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
-from umbel.runtime.readiness import wait
+from umbel.runtime.readiness import Interrupt, wait
 
 
 @pytest.fixture
@@ -61,3 +62,24 @@ def test_two_greenlets_of_eventlet_wait_for_one_socket():
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout.strip()) == (0, str([(True, False)] * 3)), done.stderr
+
+
+def test_an_interrupt_ends_a_wait(pair):
+    ours, theirs = pair
+    interrupt = Interrupt()
+    try:
+        interrupt.wait(ours, 0.01)
+        theirs.send(b"x")
+        interrupt.wait(ours, None)
+        ours.recv(1)
+        thread = threading.Thread(target=interrupt.wait, args=(ours, None))
+        thread.start()
+        interrupt.set()
+        thread.join(5)
+        assert not thread.is_alive()
+        interrupt.wait(None, None)  # and every later one
+        ours.close()
+        interrupt.wait(ours, None)
+    finally:
+        interrupt.close()
+    interrupt.set()
