@@ -80,6 +80,16 @@ class Keys:
         """Name the set of those bindings that keep the table of ``exchange`` from being swept."""
         return f"{self.prefix}_kombu.binding_permanent.{exchange}"
 
+    @property
+    def binding_deadlines(self) -> str:
+        """Sorted set of exchanges whose bindings kombu may sweep, each at a time in milliseconds."""
+        return f"{self.prefix}_kombu.binding_deadlines"
+
+    @property
+    def inboxes(self) -> str:
+        """Sorted set of Umbel's reply inboxes, each with the time, in milliseconds, after which its client is taken for dead."""
+        return f"{self.prefix}umbel:inboxes"
+
     def member(self, routing_key: str, pattern: str, queue: str) -> str:
         """Render one binding as it stands in the set: ``routing_key``, ``pattern`` (of a topic), ``queue``."""
         return self.separator.join((routing_key, pattern, queue))
