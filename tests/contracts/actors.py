@@ -13,7 +13,7 @@ from pathlib import Path
 
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.registry import connect
-from umbel.brokers.topology import Destination, Queue
+from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.wire.message import Message
 
 
@@ -91,6 +91,14 @@ def publish(setup):
             number += 1
         publisher.flush(10)
         say(confirmed=number)
+
+
+def broadcast(setup):
+    broker, _ = broker_of(setup)
+    exchange = Exchange(setup["exchange"], "fanout", durable=False, auto_delete=True)
+    for number in range(setup["count"]):
+        broker.broadcaster().broadcast(exchange, Message(b"%d" % number, {}))
+    broker.close()
 
 
 def store_fork(setup):

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import inspect
 import json
+import sqlite3
 import subprocess
 import sys
 import time
@@ -160,6 +161,21 @@ class Kit:
     def length(self, queue: Queue | str) -> int | None:
         with self.client() as client:
             return client.length(queue if isinstance(queue, str) else queue.name)
+
+    def leftovers(self) -> list[str]:
+        """What subscribers and reply inboxes left in the broker."""
+        if self.name == "redis":
+            import redis
+
+            with redis.Redis.from_url(self.url) as client:
+                return [key.decode() for key in client.scan_iter(self.transport["global_keyprefix"] + "*")]
+        if self.name == "sqlite":
+            with contextlib.closing(sqlite3.connect(self.url.removeprefix("sqlite:///"))) as connection:
+                names = "name IN ('umbel_messages', 'umbel_queues', 'umbel_bindings', 'umbel_holders')"
+                tables = [name for (name,) in connection.execute(f"SELECT name FROM sqlite_master WHERE {names}")]
+                return [f"{row} in {table}" for table in tables for row in connection.execute(f"SELECT * FROM {table}")]
+        with self.client() as client:
+            return [name for name in self.queues if client.length(name) is not None]
 
     def wait_length(self, queue: Queue | str, expected: int | None) -> None:
         """Quorum queues count a moment later."""

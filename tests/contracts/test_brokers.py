@@ -17,9 +17,21 @@ from contracts.broker_contract import (
     TestSettling,
     TestWindow,
 )
+from contracts.fanout_contract import (
+    TestBlockingSubscriber,
+    TestBroadcast,
+    TestBroadcastBetweenProcesses,
+    TestBroadcastBuffer,
+    TestReplyInbox,
+    TestReplyInboxBetweenProcesses,
+)
 from contracts.kit import Kit
 
 __all__ = [
+    "TestBlockingSubscriber",
+    "TestBroadcast",
+    "TestBroadcastBetweenProcesses",
+    "TestBroadcastBuffer",
     "TestDeadLetters",
     "TestDelay",
     "TestExchanges",
@@ -28,6 +40,8 @@ __all__ = [
     "TestProcesses",
     "TestPublishing",
     "TestQueues",
+    "TestReplyInbox",
+    "TestReplyInboxBetweenProcesses",
     "TestRoundtrip",
     "TestSettling",
     "TestWindow",
@@ -35,10 +49,10 @@ __all__ = [
 
 #: Each broker, and what `needs` it answers.
 BROKERS = {
-    "memory": {"priorities", "rules"},
-    "sqlite": {"priorities", "processes", "leases", "rules"},
-    "redis": {"priorities", "processes", "leases", "rules"},
-    "rabbitmq-classic": {"priorities", "processes"},
+    "memory": {"priorities", "rules", "fanout"},
+    "sqlite": {"priorities", "processes", "leases", "rules", "fanout"},
+    "redis": {"priorities", "processes", "leases", "rules", "fanout"},
+    "rabbitmq-classic": {"priorities", "processes", "fanout"},
     "rabbitmq-quorum": {"processes"},
 }
 
@@ -47,7 +61,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kit" in metafunc.fixturenames:
         need = getattr(metafunc.cls, "needs", None)
         marks = {"redis": pytest.mark.redis, "rabbitmq-classic": pytest.mark.rabbitmq, "rabbitmq-quorum": pytest.mark.rabbitmq}
-        names = [name for name, offers in BROKERS.items() if need is None or need in offers]
+        names = [name for name, offers in BROKERS.items() if need is None or offers.issuperset(need.split())]
         metafunc.parametrize("kit", [pytest.param(name, marks=marks.get(name, ())) for name in names], indirect=True)
 
 

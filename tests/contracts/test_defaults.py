@@ -22,6 +22,7 @@ from umbel.brokers.defaults.broker import BrokerDefaults
 from umbel.brokers.defaults.consumer import ConsumerDefaults
 from umbel.brokers.defaults.publisher import PublisherDefaults
 from umbel.brokers.defaults.queue_client import QueueClientDefaults
+from umbel.errors import ImproperlyConfigured
 
 __all__ = ["TestDeadLetters", "TestDelay", "TestPublishing", "TestQueues", "TestRoundtrip", "TestSettling", "TestWindow"]
 
@@ -66,3 +67,9 @@ def test_the_defaults_and_what_is_written_are_the_whole_contract(protocol, defau
 
 def test_a_broker_writes_few_methods():
     assert sum(len(defaults.__abstractmethods__) for _, defaults, _ in SIDES) <= MOST_METHODS
+
+
+def test_a_broker_without_broadcasts_says_so(kit):
+    for ask in (kit.main.broadcaster, lambda: kit.main.subscriber(kit.queue()), lambda: kit.main.reply_inbox(kit.queue())):
+        with pytest.raises(ImproperlyConfigured, match="carries tasks alone"):
+            ask()

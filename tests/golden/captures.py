@@ -1,4 +1,4 @@
-"""Load the captures: ``published("redis")``, ``published("rabbitmq")``, ``foreign(…)``, ``failures()``."""
+"""Load the captures: ``published("redis")``, ``published("rabbitmq")``, ``foreign(…)``, ``failures()``, ``fanout(…)``."""
 
 from __future__ import annotations
 
@@ -69,6 +69,11 @@ def foreign(broker: str) -> tuple[Captured, ...]:
 def failures() -> list[dict[str, Any]]:
     """Stored exceptions."""
     return _load("failures.json")
+
+
+def fanout(broker: str) -> dict[str, Any]:
+    """One remote control request and its answer, some events, and what is declared or subscribed to for them."""
+    return _load(f"fanout_{broker}.json")
 
 
 def _load(name: str) -> Any:

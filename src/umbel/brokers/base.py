@@ -1,13 +1,19 @@
 """The contract between Umbel and a broker. Every broker passes ``tests/contracts/broker_contract.py``.
 
-Three sides:
+Three sides move tasks:
 
 - `Publisher`: blocking, thread-safe, used by clients and by the children of a worker. Confirms are on and pipelined.
 - `Consumer`: asyncio, used by a worker's consumer process. Pushes batches of deliveries into a `DeliverySink`; a delivery is *unsettled*
   until it is acknowledged, requeued, dead-lettered, delayed or blamed. It reconnects by itself and renews its leases by itself.
 - `QueueClient`: blocking, one operation at a time, for the command line: lengths, purging, dead letters.
 
-What must hold: a message is in the broker, or unsettled under a live lease, or settled. A step that moves a message (delay, dead-letter,
+Three move what may be lost, for remote control, events and replies (`umbel.brokers.fanout.base`):
+
+- `Broadcaster`: blocking, thread-safe: to whoever listens now, at most once. `umbel.brokers.fanout.buffer.BroadcastBuffer` is its form for an event loop.
+- `Subscriber`: asyncio: hands on what is broadcast; nothing is settled.
+- `ReplyInbox`: blocking: a private address, and what comes to it.
+
+What must hold of tasks: a message is in the broker, or unsettled under a live lease, or settled. A step that moves a message (delay, dead-letter,
 blame) first has it in the new place and then settles the old one, atomically where the broker can; a crash between the two
 may double it, never lose it.
 """
@@ -20,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from umbel.brokers.confirms.receipts import Receipt
+from umbel.brokers.fanout.base import REPLY_TTL, Broadcaster, ReplyInbox, Subscriber, SubscriberSink
 from umbel.brokers.topology import Destination, Queue
 from umbel.clients.base import ConnectionOptions, ConnectionState
 from umbel.wire.attempts import ATTEMPTS
@@ -33,6 +40,8 @@ __all__ = [
     "DEAD_QUEUE",
     "DEAD_REASON",
     "DEAD_SUFFIX",
+    "REPLY_TTL",
+    "Broadcaster",
     "Broker",
     "BrokerFactory",
     "BrokerOptions",
@@ -44,6 +53,9 @@ __all__ = [
     "NullSink",
     "Publisher",
     "QueueClient",
+    "ReplyInbox",
+    "Subscriber",
+    "SubscriberSink",
 ]
 
 #: Appended to a queue's name: where its dead letters rest.
@@ -262,11 +274,28 @@ class Broker(Protocol):
     def queue_client(self) -> QueueClient:
         """A new client for single operations."""
 
+    def broadcaster(self) -> Broadcaster:
+        """The broadcaster of this process (the same object at each call)."""
+
+    def subscriber(self, queue: Queue) -> Subscriber:
+        """Make a subscriber that is not connected.
+
+        Args:
+            queue: of its own, exclusive and bound to one fanout or topic exchange by patterns; see `umbel.brokers.fanout.private_queues`.
+        """
+
+    def reply_inbox(self, queue: Queue) -> ReplyInbox:
+        """Make an inbox that is not open.
+
+        Args:
+            queue: of its own, bound to one direct exchange or to none; ``x-expires`` says how long it outlives a client that died.
+        """
+
     def public_url(self) -> str:
         """Where this is, without the password."""
 
     def close(self) -> None:
-        """Close the publisher."""
+        """Close the publisher and the broadcaster."""
 
 
 #: Makes a broker; registered per URL scheme (entry point group ``umbel.brokers``).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +100,22 @@ class Destination:
         if queue.exchange.type == "direct":
             return cls("", queue.name, queue)
         return cls(queue.exchange.name, queue.routing_key, queue)
+
+
+class ReplyAddress(NamedTuple):
+    """The place for a reply: the exchange ``""`` and the name of a queue, or an exchange and the routing key by which it knows one queue."""
+
+    exchange: str
+    routing_key: str
+
+    @classmethod
+    def of(cls, queue: Queue) -> ReplyAddress:
+        """The address of a reply inbox.
+
+        Args:
+            queue: which it reads.
+        """
+        queue = queue.resolved()
+        assert queue.exchange is not None
+        assert queue.routing_key is not None
+        return cls(queue.exchange.name, queue.routing_key if queue.exchange.name else queue.name)

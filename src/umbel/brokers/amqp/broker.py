@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from umbel.brokers.base import Broker, BrokerOptions, Capabilities, Consumer, Publisher, QueueClient
+from umbel.brokers.base import (
+    Broadcaster,
+    Broker,
+    BrokerOptions,
+    Capabilities,
+    Consumer,
+    Publisher,
+    QueueClient,
+    ReplyInbox,
+    Subscriber,
+)
 from umbel.brokers.topology import Queue
 
 
@@ -18,6 +28,7 @@ class AmqpBroker:
         self.capabilities = Capabilities(higher_first=True)
         self._clients = addresses(options, heartbeat=0)
         self._publisher: Publisher | None = None
+        self._broadcaster: Broadcaster | None = None
 
     def publisher(self) -> Publisher:
         from umbel.brokers.amqp.publisher import AmqpPublisher
@@ -37,12 +48,31 @@ class AmqpBroker:
 
         return AmqpQueueClient(self._clients, self.options)
 
+    def broadcaster(self) -> Broadcaster:
+        from umbel.brokers.amqp.fanout.broadcaster import AmqpBroadcaster
+
+        if self._broadcaster is None:
+            self._broadcaster = AmqpBroadcaster(self._clients, self.options)
+        return self._broadcaster
+
+    def subscriber(self, queue: Queue) -> Subscriber:
+        from umbel.brokers.amqp.fanout.subscriber import AmqpSubscriber
+        from umbel.clients.amqp.addresses import addresses
+
+        return AmqpSubscriber(addresses(self.options, heartbeat=self.options.heartbeat), self.options, queue)
+
+    def reply_inbox(self, queue: Queue) -> ReplyInbox:
+        from umbel.brokers.amqp.fanout.inbox import AmqpReplyInbox
+
+        return AmqpReplyInbox(self._clients, self.options, queue)
+
     def public_url(self) -> str:
         return self._clients[0].public
 
     def close(self) -> None:
-        if self._publisher is not None:
-            self._publisher.close()
+        for each in (self._publisher, self._broadcaster):
+            if each is not None:
+                each.close()
 
 
 def connect(options: BrokerOptions) -> Broker:

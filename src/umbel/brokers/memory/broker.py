@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from umbel.brokers.base import BrokerOptions, Capabilities
 from umbel.brokers.defaults.broker import BrokerDefaults
 from umbel.brokers.memory.consumer import MemoryConsumer
+from umbel.brokers.memory.fanout import MemoryBroadcaster, MemoryReplyInbox, MemorySubscriber
 from umbel.brokers.memory.hub import Hub
 from umbel.brokers.memory.publisher import MemoryPublisher
 from umbel.brokers.memory.queue_client import MemoryQueueClient
@@ -35,12 +36,22 @@ class MemoryBroker(BrokerDefaults[MemoryPublisher]):
         super().__init__(options, MemoryPublisher(hub))
         self._hub = hub
         self._name = name
+        self._broadcaster = MemoryBroadcaster(hub)
 
     def consumer(self, queues: Sequence[Queue], *, window: int) -> MemoryConsumer:
         return MemoryConsumer(self._hub, self.options.limits, self._publisher, queues, window=window)
 
     def queue_client(self) -> MemoryQueueClient:
         return MemoryQueueClient(self._hub, self._publisher)
+
+    def broadcaster(self) -> MemoryBroadcaster:
+        return self._broadcaster
+
+    def subscriber(self, queue: Queue) -> MemorySubscriber:
+        return MemorySubscriber(self._hub, self.options.limits, queue)
+
+    def reply_inbox(self, queue: Queue) -> MemoryReplyInbox:
+        return MemoryReplyInbox(self._hub, self.options.limits, queue)
 
     def public_url(self) -> str:
         return f"memory:///{self._name}" if self._name else "memory://"

@@ -102,6 +102,30 @@ class Hub:
             heapq.heappush(self._ready.setdefault(kept.queue, []), kept)
         self.ring()
 
+    def drop_oldest(self, name: str, most: int) -> int:
+        """Drop all but the newest messages of a queue; returns how many were dropped.
+
+        Args:
+            name: of the queue.
+            most: messages to keep.
+        """
+        with self._lock:
+            ready = self._ready.get(name, [])
+            excess = max(0, len(ready) - most)
+            for _ in range(excess):
+                heapq.heappop(ready)
+            return excess
+
+    def bound(self, exchange: str, routing_key: str) -> list[str]:
+        """The queues that a message reaches.
+
+        Args:
+            exchange: its name; not the default exchange.
+            routing_key: of the message.
+        """
+        with self._lock:
+            return matching((rule for rule in self._rules if rule[0] == exchange), routing_key)
+
     def next_due(self) -> float | None:
         with self._lock:
             return self._delayed[0][0] if self._delayed else None

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from umbel.brokers.base import BrokerOptions, Capabilities
 from umbel.brokers.redis.consumer import RedisConsumer
+from umbel.brokers.redis.fanout.broadcaster import RedisBroadcaster
+from umbel.brokers.redis.fanout.inbox import RedisReplyInbox
+from umbel.brokers.redis.fanout.subscriber import RedisSubscriber
 from umbel.brokers.redis.publisher import RedisPublisher
 from umbel.brokers.redis.queue_client import RedisQueueClient
 from umbel.brokers.topology import Queue
@@ -28,6 +31,7 @@ class RedisBroker:
             options.urls, tls=options.ssl, transport=options.transport, connect_timeout=options.connect_timeout, client_name=options.name
         )
         self._publisher: RedisPublisher | None = None
+        self._broadcaster: RedisBroadcaster | None = None
 
     def publisher(self) -> RedisPublisher:
         if self._publisher is None:
@@ -40,12 +44,24 @@ class RedisBroker:
     def queue_client(self) -> RedisQueueClient:
         return RedisQueueClient(self._candidates, self._keys)
 
+    def broadcaster(self) -> RedisBroadcaster:
+        if self._broadcaster is None:
+            self._broadcaster = RedisBroadcaster(self.options, self._candidates, self._keys)
+        return self._broadcaster
+
+    def subscriber(self, queue: Queue) -> RedisSubscriber:
+        return RedisSubscriber(self.options, self._candidates, queue)
+
+    def reply_inbox(self, queue: Queue) -> RedisReplyInbox:
+        return RedisReplyInbox(self.options, self._candidates, self._keys, queue)
+
     def public_url(self) -> str:
         return ";".join(address.public() for address in self._candidates)
 
     def close(self) -> None:
-        if self._publisher is not None:
-            self._publisher.close()
+        for each in (self._publisher, self._broadcaster):
+            if each is not None:
+                each.close()
 
 
 def connect(options: BrokerOptions) -> RedisBroker:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from umbel.brokers.base import BrokerOptions, Capabilities
 from umbel.brokers.sqlite.consumer import SqliteConsumer
+from umbel.brokers.sqlite.fanout.broadcaster import SqliteBroadcaster
+from umbel.brokers.sqlite.fanout.inbox import SqliteReplyInbox
+from umbel.brokers.sqlite.fanout.subscriber import SqliteSubscriber
 from umbel.brokers.sqlite.publisher import SqlitePublisher
 from umbel.brokers.sqlite.queue_client import SqliteQueueClient
 from umbel.brokers.topology import Queue
@@ -25,6 +28,7 @@ class SqliteBroker:
         self.path = locate(options.urls[0])
         self._synchronous = synchronous_of(options.urls[0], options.transport)
         self._publisher = SqlitePublisher(self._database(), options)
+        self._broadcaster = SqliteBroadcaster(self._database(), options)
 
     def publisher(self) -> SqlitePublisher:
         return self._publisher
@@ -35,11 +39,21 @@ class SqliteBroker:
     def queue_client(self) -> SqliteQueueClient:
         return SqliteQueueClient(self._database(), self.options)
 
+    def broadcaster(self) -> SqliteBroadcaster:
+        return self._broadcaster
+
+    def subscriber(self, queue: Queue) -> SqliteSubscriber:
+        return SqliteSubscriber(self._database(), self.options, queue)
+
+    def reply_inbox(self, queue: Queue) -> SqliteReplyInbox:
+        return SqliteReplyInbox(self._database(), self.options, queue)
+
     def public_url(self) -> str:
         return f"sqlite:///{self.path}"
 
     def close(self) -> None:
         self._publisher.close()
+        self._broadcaster.close()
 
     def _database(self, *, autocheckpoint: bool = True) -> Database:
         return Database(self.path, synchronous=self._synchronous, autocheckpoint=autocheckpoint)

@@ -26,6 +26,12 @@ CLAIM: Final = f"""
         SELECT id FROM umbel_messages WHERE holder = 0 AND queue = :queue ORDER BY priority DESC, id LIMIT :count
     ) RETURNING {_COLUMNS}"""  # noqa: S608 - a constant
 
+#: Messages of a queue whose only reader settles nothing.
+TAKE: Final = f"""
+    DELETE FROM umbel_messages WHERE id IN (
+        SELECT id FROM umbel_messages WHERE holder = 0 AND queue = :queue ORDER BY priority DESC, id LIMIT :count
+    ) RETURNING {_COLUMNS}"""  # noqa: S608 - a constant
+
 #: What the holder is done with; ids as a JSON list.
 ACK: Final = "DELETE FROM umbel_messages WHERE id IN (SELECT value FROM json_each(?)) AND holder = ?"
 #: Back to their queues as they were.
@@ -64,6 +70,13 @@ def claim(connection: sqlite3.Connection, holder: int, queues: Sequence[str], co
         found += [decode(row, limits, holder) for row in rows]
         empty = 0 if rows else empty + 1
     return found
+
+
+def take(connection: sqlite3.Connection, queue: str, count: int, limits: MessageLimits) -> list[Delivery]:
+    """Remove up to ``count`` messages of a queue: the highest priority first, then the oldest."""
+    found = connection.execute(TAKE, {"queue": queue, "count": count, "limit": limits.body}).fetchall()
+    found.sort(key=_order)
+    return [decode(row, limits, 0) for row in found]
 
 
 def _order(row: Sequence[Any]) -> tuple[int, int]:

@@ -1,0 +1,1 @@
+"""Broadcasts, subscribers and reply inboxes on RabbitMQ."""
