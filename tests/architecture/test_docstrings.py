@@ -16,13 +16,18 @@ MOST_CLAUSES = 0.09
 #: Folders and files without any, in which every argument of a public function is documented, too. A package joins when it is done.
 CLEAN = (
     "app",
+    "brokers/amqp/fanout",
     "brokers/confirmed_publisher.py",
     "brokers/confirms",
     "brokers/defaults",
+    "brokers/fanout",
     "brokers/memory",
+    "brokers/redis/fanout",
+    "brokers/sqlite/fanout",
     "cli",
     "execution",
     "messages",
+    "results/rpc",
     "runtime",
     "wire",
     *(path.name for path in SOURCE.glob("*.py")),

@@ -7,6 +7,7 @@ import pytest
 from contracts.group_contract import TestClaims, TestCounting, TestTrees
 from contracts.store_contract import StoreKit, TestProcesses, TestRecords, TestShared, TestWaiting
 from contracts.stores import store_of
+from umbel.brokers.base import BrokerOptions
 
 __all__ = ["TestClaims", "TestCounting", "TestProcesses", "TestRecords", "TestShared", "TestTrees", "TestWaiting"]
 
@@ -16,13 +17,16 @@ STORES = {
     "sqlite": {"shared", "processes", "groups"},
     "redis": {"shared", "processes", "groups"},
     "rpc": set(),
+    "rpc-redis": set(),
+    "rpc-sqlite": set(),
+    "rpc-memory": set(),
 }
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kit" in metafunc.fixturenames:
         need = getattr(metafunc.cls, "needs", None)
-        marks = {"redis": pytest.mark.redis, "rpc": pytest.mark.rabbitmq}
+        marks = {"redis": pytest.mark.redis, "rpc": pytest.mark.rabbitmq, "rpc-redis": pytest.mark.redis}
         names = [name for name, offers in STORES.items() if need is None or need in offers]
         metafunc.parametrize("kit", [pytest.param(name, marks=marks.get(name, ())) for name in names], indirect=True)
 
@@ -38,6 +42,12 @@ def kit(request, tmp_path, unique):
     elif name == "redis":
         url = request.getfixturevalue("redis_store_url")
         options = {"expires": 60.0, "transport": {"global_keyprefix": unique("contract") + ":"}}
+    elif name.startswith("rpc-"):
+        url = "rpc://"
+        brokers = {"rpc-sqlite": f"sqlite:///{tmp_path}/umbel.db", "rpc-memory": f"memory:///{tmp_path.name}"}
+        broker = brokers.get(name) or request.getfixturevalue("redis_url")
+        prefix = {"global_keyprefix": unique("contract") + ":"} if name == "rpc-redis" else {}
+        options = {"expires": 60.0, "transport": {"broker": BrokerOptions(urls=(broker,), transport=prefix)}}
     else:
         url = request.getfixturevalue("rabbitmq_url").replace("amqp://", "rpc://")
     made = StoreKit(store_of, name, url, options)

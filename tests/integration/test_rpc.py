@@ -15,10 +15,10 @@ from umbel.brokers.amqp import connect as connect_broker
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.errors import ImproperlyConfigured, OperationalError
-from umbel.results import rpc
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record
-from umbel.results.rpc import connect
+from umbel.results.rpc import connect, received
+from umbel.results.rpc.received import Received
 from umbel.wire.message import Message
 
 pytestmark = pytest.mark.rabbitmq
@@ -178,7 +178,7 @@ def test_a_result_that_waits_for_its_reader(make):
 
 
 def test_what_was_read_makes_room_for_what_was_not(make, monkeypatch, caplog):
-    monkeypatch.setattr(rpc, "_MOST_KEPT", 5)
+    monkeypatch.setattr(received, "_MOST_KEPT", 5)
     reader, writer = make(), make()
     writer.store([record("unread", reader, "kept")])
     for number in range(10):
@@ -190,8 +190,8 @@ def test_what_was_read_makes_room_for_what_was_not(make, monkeypatch, caplog):
 
 
 def test_what_was_read_is_kept_in_bounds_of_bytes(monkeypatch):
-    monkeypatch.setattr(rpc, "_MOST_READ_BYTES", 2500)
-    inbox = rpc._Inbox()
+    monkeypatch.setattr(received, "_MOST_READ_BYTES", 2500)
+    inbox = Received()
     for number in range(10):
         inbox.put(Record(task_id=str(number), status="SUCCESS"), 1000)
         assert inbox.find([str(number)])
@@ -201,8 +201,8 @@ def test_what_was_read_is_kept_in_bounds_of_bytes(monkeypatch):
 
 
 def test_what_was_not_read_is_kept_in_bounds_of_bytes(monkeypatch, caplog):
-    monkeypatch.setattr(rpc, "_MOST_BYTES", 2500)
-    inbox = rpc._Inbox()
+    monkeypatch.setattr(received, "_MOST_BYTES", 2500)
+    inbox = Received()
     for number in range(4):
         inbox.put(Record(task_id=str(number), status="STARTED"), 10)
         inbox.put(Record(task_id=str(number), status="SUCCESS"), 1000)
@@ -211,8 +211,8 @@ def test_what_was_not_read_is_kept_in_bounds_of_bytes(monkeypatch, caplog):
 
 
 def test_when_nothing_was_read_the_oldest_is_dropped(monkeypatch, caplog):
-    monkeypatch.setattr(rpc, "_MOST_KEPT", 5)
-    inbox, names = rpc._Inbox(), [str(number) for number in range(7)]
+    monkeypatch.setattr(received, "_MOST_KEPT", 5)
+    inbox, names = Received(), [str(number) for number in range(7)]
     for name in names:
         inbox.put(Record(task_id=name, status="STARTED"))
         inbox.put(Record(task_id=name, status="SUCCESS"))
@@ -244,8 +244,8 @@ def test_no_broker(make):
 
 
 def test_which_broker():
-    for url, transport in (("rpc://", {}), ("rpc://", {"broker_url": "redis://localhost"})):
-        with pytest.raises(ImproperlyConfigured, match="RabbitMQ"):
-            connect(StoreOptions(url=url, transport=transport))
+    with pytest.raises(ImproperlyConfigured, match="none is named"):
+        connect(StoreOptions(url="rpc://"))
     assert connect(StoreOptions(url="rpc://u:p@h/v")).public_url() == "rpc://u:**@h/v"
     assert connect(StoreOptions(url="rpc://", transport={"broker_url": "amqp://h//;amqp://i//"})).public_url() == "rpc://h/"
+    assert connect(StoreOptions(url="rpc://", transport={"broker_url": "redis://u:p@h/1"})).public_url() == "rpc+redis://u:**@h:6379/1"
