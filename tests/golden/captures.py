@@ -1,4 +1,4 @@
-"""Load the captures: ``published("redis")``, ``published("rabbitmq")``, ``foreign(…)``, ``failures()``, ``fanout(…)``."""
+"""Load the captures: ``published("redis")``, ``published("rabbitmq")``, ``foreign(…)``, ``fanout(…)``, ``flows()``, ``failures()``."""
 
 from __future__ import annotations
 
@@ -64,6 +64,11 @@ def foreign(broker: str) -> tuple[Captured, ...]:
     """Messages of clients in other languages."""
     read = _redis if broker == "redis" else _rabbitmq
     return tuple(read(entry) for entry in _load(f"foreign_{broker}.json"))
+
+
+def flows() -> dict[str, list[dict[str, Any]]]:
+    """The task messages of workflows that ran, by clients and workers, in the order in which they were published; by name."""
+    return _load("flows_redis.json")
 
 
 def failures() -> list[dict[str, Any]]:

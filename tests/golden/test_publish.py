@@ -95,7 +95,7 @@ V1 = ("basic", "kwargs", "countdown_10", "eta_utc", "expires_60", "priority_5", 
 V1 += ("custom_headers", "serializer_pickle", "compression_zlib", "queue_other")
 CALLS |= {f"proto1_{name}": CALLS[name] for name in V1}
 
-#: Made of several tasks, so that ids and options come from the canvas; they are parsed below, not rendered.
+#: Made of several tasks, so that ids and options come from the canvas; `test_canvas` renders them.
 CANVAS = {
     *(
         "chain_3",

@@ -40,10 +40,7 @@ def combine(left: Shape, right: Shape) -> Draft:
         body = shapes.body(chord)
         chord["kwargs"]["body"] = right if body is None else combine(body, _unrolled(right))
         return chord
-    steps = [left] if form == TASK else open_chain(left)
-    if not steps:
-        return shapes.chain_of(flat(right))
-    return shapes.chain_of([*steps[:-1], *flat(steps[-1], _unrolled(right))])
+    return _continued(left, [_unrolled(right)])
 
 
 def compose(workflows: Iterable[Shape]) -> Draft:
@@ -54,7 +51,13 @@ def compose(workflows: Iterable[Shape]) -> Draft:
     first, second, *rest = parts
     if MAKES[shapes.kind(first)] == CHORD:
         return combine(first, second if not rest else compose((second, *rest)))
-    return shapes.chain_of(flat(first, *map(_unrolled, (second, *rest))))
+    return _continued(first, [*map(_unrolled, (second, *rest))])
+
+
+def _continued(left: Shape, following: list[Any]) -> Draft:
+    """A task or chain, and more. Of a chain only the last step is looked at: the others are as they should be."""
+    steps = [left] if shapes.kind(left) == TASK else open_chain(left)
+    return shapes.chain_of([*steps[:-1], *flat(*steps[-1:], *following)])
 
 
 def _unrolled(right: Shape) -> Any:

@@ -73,6 +73,7 @@ class Stamping:
 
     def stamp(self, sig: Any, headers: Mapping[str, Any]) -> None:
         """Stamp a signature and its parts, in place."""
+        self.stamp_links(sig, headers)
         form = shapes.kind(sig)
         if form == CHAIN:
             self._parts(sig, sig["kwargs"], "tasks", headers, "chain")
@@ -81,7 +82,6 @@ class Stamping:
         elif form == CHORD:
             self._chord(sig, headers)
         else:
-            self.stamp_links(sig, headers)
             self._mark(sig, _more(headers, self._asked("on_signature", sig, headers)))
 
     def stamp_links(self, sig: Any, headers: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ _MAX_NAME: Final = 255
 #: Characters of a preview that are kept: Celery's own pass its limit by the brackets it closes.
 _MAX_PREVIEW: Final = 2 * LIMIT
 #: Links of one chain.
-_MAX_CHAIN: Final = 5_000
+_MAX_CHAIN: Final = 20_000
 #: Signatures of one message, and how deep they may be nested.
 _MAX_SIGNATURES: Final = 100_000
 _MAX_DEPTH: Final = 500

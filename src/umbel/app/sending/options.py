@@ -147,7 +147,7 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
         if name in given:
             fixed[name] = tuple(_signature(name, each) for each in _listed(given[name]))
     if "chain" in given:
-        fixed["chain"] = tuple(_signature("chain", each) for each in _listed(given["chain"])) or None
+        fixed["chain"] = tuple(_signature("chain", each) for each in _listed(given["chain"]))
     if "chord" in given:
         fixed["chord"] = _signature("chord", given["chord"])
     fixed.update(_times(given))
