@@ -24,37 +24,21 @@ def counted(prefix: str = "id", **named: Any) -> Naming:
     return Naming(lambda: f"{prefix}{next(numbers)}", **named)
 
 
-class Many(list):
-    """The results of a group: a chord's body gets them one by one, and not as a list in its list."""
-
-
 def meaning(workflow: Any, given: tuple[Any, ...] = ()) -> Any:
     """The value of a workflow, by its structure."""
     form = shapes.kind(workflow)
     if form == shapes.CHAIN:
         value: Any = None
         for place, step in enumerate(open_chain(workflow)):
-            value = meaning(step, given if place == 0 else (plain(value),))
+            value = meaning(step, given if place == 0 else (value,))
         return value
     if form == shapes.GROUP:
-        return Many(meaning(member, given) for member in open_group(workflow))
+        return [meaning(member, given) for member in open_group(workflow)]
     if form == shapes.CHORD:
         members, body = open_chord(workflow)
-        return meaning(body, (spliced(Many(meaning(member, given) for member in members)),))
+        return meaning(body, ([meaning(member, given) for member in members],))
     own = shapes.merged(workflow, given)
     return [own["task"], *own["args"]]
-
-
-def plain(value: Any) -> Any:
-    return spliced(value) if isinstance(value, Many) else value
-
-
-def spliced(value: Any) -> list[Any]:
-    """Results, those of groups among them one by one."""
-    found: list[Any] = []
-    for each in value:
-        found.extend(spliced(each) if isinstance(each, Many) else [each])
-    return found
 
 
 class Workers:
@@ -67,6 +51,7 @@ class Workers:
         self.results: dict[str, Any] = {}
         self.ran: list[dict[str, Any]] = []
         self.sizes: dict[str, int] = {}
+        self.headers: dict[str, Any] = {}
         self.counted: dict[str, dict[int, Any]] = {}
         self.messages: list[str] = []
 
@@ -75,6 +60,7 @@ class Workers:
             assert record.group_id not in self.sizes
             self.sizes[record.group_id] = record.size
             self.counted[record.group_id] = {}
+            self.headers[record.group_id] = json.loads(json.dumps(record.header))
         self.waiting += planned.calls
 
     def run(self) -> None:
@@ -105,12 +91,18 @@ class Workers:
         found[ended.group_index] = value
         if len(found) == self.sizes[ended.group]:
             assert sorted(found) == list(range(len(found)))
-            self.take(start_body(ended.chord, [found[index] for index in sorted(found)], ended, self.naming))
+            header = self.headers[ended.group]
+            values = [found[index] for index in sorted(found)] if header is None else self.arranged(header[1])
+            self.take(start_body(ended.chord, values, ended, self.naming))
+
+    def arranged(self, members: list[Any]) -> list[Any]:
+        """The results in a tree."""
+        return [self.results[own_id] if inner is None else self.arranged(inner) for (own_id, _), inner in members]
 
     def value(self, handle: Handle) -> Any:
         """What a caller reads of a result."""
         if handle.is_group:
-            return Many(self.value(child) for child in handle.children)
+            return [self.value(child) for child in handle.children]
         return self.results[handle.id]
 
 

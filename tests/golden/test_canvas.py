@@ -15,9 +15,9 @@ from golden import captures, test_publish
 from umbel import Umbel
 from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.publishing import Calling, Prepared, Sender, prepare
-from umbel.canvas import Signature, StampingVisitor, chain, chord, chunks, group, xmap, xstarmap
 from umbel.canvas.freezing import Naming
 from umbel.canvas.planning import Plan, PlannedCall, plan
+from umbel.canvas.signatures import Signature, StampingVisitor, chain, chord, chunks, group, xmap, xstarmap
 from umbel.canvas.successors import Ended, replace, start_body, successors
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

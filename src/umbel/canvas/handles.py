@@ -40,6 +40,20 @@ class Handle:
                 yield found
 
     @property
+    def holds_groups(self) -> bool:
+        """One of the results in it is that of a group: its value is not a row of tasks' values."""
+        return any(child.is_group for child in self.children)
+
+    def as_tuple(self) -> list[Any]:
+        """Its form in records and messages: ``[[id, parent], members]``."""
+        found: list[Any] | None = None
+        for each in (*reversed(list(self.parents)), self):
+            members = [child.as_tuple() for child in each.children] if each.is_group else None
+            found = [[each.id, found], members]
+        assert found is not None
+        return found
+
+    @property
     def parents(self) -> Iterator[Handle]:
         """The results before it, the nearest first."""
         node = self.parent

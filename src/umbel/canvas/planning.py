@@ -64,6 +64,8 @@ class ChordStart:
     size: int
     #: Frozen.
     body: Shape
+    #: The tree of its header's results (`Handle.as_tuple`) where it holds groups: the body gets their results as lists. ``None``: a row of results.
+    header: list[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,8 @@ def _start_chord(starting: _Starting, node: Shape, args: tuple[Any, ...], rest: 
     members = joined(shapes.header(node), group_id, body)
     size = sum(1 for member in members for _ in leaves(member))
     if size:
-        starting.records.append(ChordStart(group_id, size, body))
+        header = Handle(group_id, None, None, tuple(members))
+        starting.records.append(ChordStart(group_id, size, body, header.as_tuple() if header.holds_groups else None))
     else:
         starting.pending.append((body, ([],), None))
     starting.pending.extend((member, args, None) for member in reversed(members))

@@ -87,6 +87,8 @@ class OpenChord(NamedTuple):
     group_id: str
     #: Members of its header.
     size: int
+    #: The tree of its header's results, where it holds groups.
+    header: Any = None
 
 
 class CountChord(NamedTuple):

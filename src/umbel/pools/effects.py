@@ -121,7 +121,7 @@ class AppEffects:
 
     def open_chord(self, chord: OpenChord) -> None:
         """Begin to count a chord, before its header is published; wait out a store that cannot be reached."""
-        self._with_groups(lambda groups: groups.open(chord.group_id, chord.size))
+        self._with_groups(lambda groups: groups.open(chord.group_id, chord.size, chord.header))
 
     def count(self, parts: list[ChordPart]) -> list[ChordClaim | None]:
         """Count members of chords. A claim that somebody else has is waited for: its holder closes the chord, or has died."""

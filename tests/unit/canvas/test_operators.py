@@ -2,9 +2,9 @@
 
 import pytest
 
-from umbel.canvas import Signature, chain, chord, group
 from umbel.canvas.operators import MAKES
 from umbel.canvas.shapes import kind
+from umbel.canvas.signatures import Signature, chain, chord, group
 
 
 def s(name):

@@ -3,10 +3,10 @@
 import pytest
 
 from fakes import workflows as model
-from umbel.canvas import Signature, chain, chord, group
 from umbel.canvas.freezing import Naming, freeze, result_id
 from umbel.canvas.handles import handle_of
 from umbel.canvas.planning import Lineage, plan, start
+from umbel.canvas.signatures import Signature, chain, chord, group
 
 
 def s(name, *args, **options):

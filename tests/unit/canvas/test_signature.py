@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from umbel.canvas import Signature, chain, chord, chunks, group, maybe_signature, signature, subtask, xmap, xstarmap
+from umbel.canvas.signatures import Signature, chain, chord, chunks, group, maybe_signature, signature, subtask, xmap, xstarmap
 from umbel.current import forget_app, set_current_app
 
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from fakes import workflows as model
-from umbel.canvas import Signature, chain, chord, group
 from umbel.canvas.freezing import freeze
 from umbel.canvas.planning import plan
+from umbel.canvas.signatures import Signature, chain, chord, group
 from umbel.messages.checks import check_embed
 
 

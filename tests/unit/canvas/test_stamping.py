@@ -2,7 +2,7 @@
 
 import pytest
 
-from umbel.canvas import Signature, StampingVisitor, chain, chord, group
+from umbel.canvas.signatures import Signature, StampingVisitor, chain, chord, group
 
 
 def s(name="a"):

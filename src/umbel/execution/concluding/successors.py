@@ -8,7 +8,6 @@ from typing import Any
 
 from umbel.canvas import successors
 from umbel.canvas.freezing import Naming
-from umbel.canvas.handles import Handle
 from umbel.canvas.planning import Plan
 from umbel.canvas.successors import Ended
 from umbel.execution import retrying
@@ -131,7 +130,7 @@ class Successors:
         Raises:
             Exception: a call cannot be rendered.
         """
-        found: list[Effect] = [OpenChord(record.group_id, record.size) for record in plan.records]
+        found: list[Effect] = [OpenChord(record.group_id, record.size, record.header) for record in plan.records]
         for call in plan.calls:
             options = {name: value for name, value in call.options.items() if value is not None}
             if request.reply_to:  # whoever waits for this task may wait for what follows it, too
@@ -139,24 +138,5 @@ class Successors:
             _, message, to = self._env.prepare(call.task, call.args, call.kwargs, options)
             found.append(Publish(message, to))
         if children and plan.handle is not None:
-            request.children.append(tuple_of(plan.handle))
+            request.children.append(plan.handle.as_tuple())
         return found
-
-
-def tuple_of(handle: Handle) -> list[Any]:
-    """Write the handle of what was sent as results write their children: ``[[id, parent], members]``.
-
-    Args:
-        handle: of a frozen workflow.
-    """
-    node: Handle | None = handle
-    chain: list[Handle] = []
-    while node is not None:
-        chain.append(node)
-        node = node.parent
-    found: list[Any] | None = None
-    for each in reversed(chain):
-        members = [tuple_of(child) for child in each.children] if each.is_group else None
-        found = [[each.id, found], members]
-    assert found is not None
-    return found
