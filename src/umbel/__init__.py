@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from umbel.app.shared import shared_task
     from umbel.app.task.task import Task
     from umbel.brokers.topology import Binding, Exchange, Queue
+    from umbel.canvas.signatures import Signature, chain, chord, chunks, group, maybe_signature, signature, subtask, xmap, xstarmap
     from umbel.current import allow_join_result
     from umbel.results.handles import AsyncResult, EagerResult
     from umbel.runtime.logs import get_task_logger
@@ -33,14 +34,24 @@ _WHERE = {
     "Periodic": "umbel.runtime.service",
     "Queue": "umbel.brokers.topology",
     "Service": "umbel.runtime.service",
+    "Signature": "umbel.canvas.signatures",
     "Task": "umbel.app.task.task",
     "Umbel": "umbel.app.app",
     "allow_join_result": "umbel.current",
+    "chain": "umbel.canvas.signatures",
+    "chord": "umbel.canvas.signatures",
+    "chunks": "umbel.canvas.signatures",
     "current_app": "umbel.app.proxies",
     "current_task": "umbel.app.proxies",
     "get_task_logger": "umbel.runtime.logs",
+    "group": "umbel.canvas.signatures",
+    "maybe_signature": "umbel.canvas.signatures",
     "shared_task": "umbel.app.shared",
+    "signature": "umbel.canvas.signatures",
+    "subtask": "umbel.canvas.signatures",
     "uuid": "umbel.app.proxies:new_id",
+    "xmap": "umbel.canvas.signatures",
+    "xstarmap": "umbel.canvas.signatures",
 }
 
 __all__ = [
@@ -52,17 +63,27 @@ __all__ = [
     "Periodic",
     "Queue",
     "Service",
+    "Signature",
     "Task",
     "Umbel",
     "__version__",
     "allow_join_result",
+    "chain",
+    "chord",
+    "chunks",
     "current_app",
     "current_task",
     "errors",
     "get_task_logger",
+    "group",
+    "maybe_signature",
     "shared_task",
+    "signature",
     "states",
+    "subtask",
     "uuid",
+    "xmap",
+    "xstarmap",
 ]
 
 

@@ -11,15 +11,12 @@ _PERIODIC: Final = "periodic tasks"
 _EVENTS: Final = "events"
 
 #: Names in the package itself.
-PACKAGE: Final = dict.fromkeys(
-    ("chain", "chord", "chunks", "group", "maybe_signature", "signature", "Signature", "subtask", "xmap", "xstarmap"), _CANVAS
-)
+PACKAGE: Final = dict.fromkeys(("beat", "schedules"), _PERIODIC)
 #: … of a task.
 TASK: Final = {
     **dict.fromkeys(
         (
-            "add_to_chord", "chunks", "map", "on_replace", "replace", "s", "si", "signature", "signature_from_request", "starmap", "subtask",
-            "subtask_from_request",
+            "add_to_chord", "on_replace", "replace", "signature_from_request", "subtask_from_request",
         ),
         _CANVAS,
     ),
@@ -27,7 +24,6 @@ TASK: Final = {
 }  # fmt: skip
 #: … of an app.
 APP: Final = {
-    "signature": _CANVAS,
     **dict.fromkeys(("Beat", "add_periodic_task"), _PERIODIC),
     "events": _EVENTS,
     "setup_security": "signing messages",

@@ -24,6 +24,7 @@ CLEAN = (
     "brokers/memory",
     "brokers/redis/fanout",
     "brokers/sqlite/fanout",
+    "canvas",
     "cli",
     "execution",
     "messages",

@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 
+from fakes.clock import FakeClock
 from golden import captures, test_publish
 from umbel import Umbel
 from umbel.app.sending.options import PublishOptions
-from umbel.app.sending.publishing import Calling, Prepared, Sender, prepare
+from umbel.brokers.topology import Destination
 from umbel.canvas.freezing import Naming
 from umbel.canvas.planning import Plan, PlannedCall, plan
 from umbel.canvas.signatures import Signature, StampingVisitor, chain, chord, chunks, group, xmap, xstarmap
 from umbel.canvas.successors import Ended, replace, start_body, successors
+from umbel.wire.message import Message
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -80,18 +82,16 @@ PUBLISHED |= {f"proto1_{name}": PUBLISHED[name] for name in ("chain_3", "chord_2
 
 @pytest.fixture(scope="module")
 def app():
-    with Umbel("golden", broker="memory://", set_as_current=False) as app:
+    with Umbel("golden", broker="memory://", set_as_current=False, clock=FakeClock(captures.NOW)) as app:
         for name in ("tasks.add", "tasks.mul", "tasks.xsum", "tasks.fail", "tasks.slow", "tasks.replaceme", "celery.map", "celery.starmap"):
             app.task(lambda: None, name=name)
         yield app
 
 
-def rendered(app: Umbel, call: PlannedCall, reply_to: str, protocol: int = 2) -> Prepared:
-    sender: Sender = dataclasses.replace(app.outbox.sender, origin=captures.ORIGIN, reply_to=reply_to, protocol=protocol)
-    task = app.tasks[call.task]
-    options = PublishOptions.parse(call.options)
-    calling = Calling(name=call.task, args=call.args, kwargs=call.kwargs, options=options, task=task, attributes={}, now=captures.NOW)
-    return prepare(sender, calling)
+def rendered(app: Umbel, call: PlannedCall, reply_to: str, protocol: int = 2) -> tuple[Message, Destination]:
+    app.outbox._sender = dataclasses.replace(app.outbox.sender, origin=captures.ORIGIN, reply_to=reply_to, protocol=protocol)
+    _, message, to = app.outbox.prepare(call.task, call.args, call.kwargs, PublishOptions.parse(call.options))
+    return message, to
 
 
 def renamed(messages: list[Any]) -> Any:
@@ -115,9 +115,9 @@ def test_a_client_publishes_celerys_messages(app, broker, name):
     naming = dataclasses.replace(ids(), reply_to=reply_to)
     calls = plan(workflow, naming, options=options).calls
     found = [rendered(app, call, reply_to, 1 if name.startswith("proto1_") else 2) for call in calls]
-    assert renamed([parts(each.message) for each in found]) == renamed([parts(each.message) for each in expected])
+    assert renamed([parts(message) for message, _ in found]) == renamed([parts(each.message) for each in expected])
     if broker == "rabbitmq":
-        assert [each.to.routing_key for each in found] == [each.queue for each in expected]
+        assert [to.routing_key for _, to in found] == [each.queue for each in expected]
 
 
 def parts(message: Any) -> Any:
@@ -164,7 +164,7 @@ class Worker:
     def publish(self, planned: Plan) -> None:
         self.sizes |= {record.group_id: record.size for record in planned.records}
         for call in planned.calls:
-            message = rendered(self.app, call, self.naming.reply_to or "").message
+            message = rendered(self.app, call, self.naming.reply_to or "")[0]
             self.messages.append(message)
             self.waiting.append(message)
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from system.processes import eventually
 
@@ -21,6 +22,14 @@ def sample(page: str) -> str:
     found = re.search(r"```python\n(.*?)```", (GUIDE / page).read_text(encoding="utf-8"), re.DOTALL)
     assert found is not None
     return found[1]
+
+
+def test_workflows():
+    names: dict[str, Any] = {}
+    exec(sample("workflows.md"), names)
+    found = {name: names[name].apply().get() for name in ("one", "steps", "prices", "order", "whole")}
+    names["app"].close()
+    assert found == {"one": 12, "steps": "Ada pays 20", "prices": [12, 2], "order": 20, "whole": "Grace pays 19"}
 
 
 @contextlib.contextmanager

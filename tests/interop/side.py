@@ -1,6 +1,6 @@
 """One side of a conversation, in either library's interpreter: ``python -m interop.side`` reads a script from standard input.
 
-The script is JSON: ``{"calls": [{"task", "args", "kwargs", "options"}], "timeout": seconds}``. Each call is published, then each result is awaited; the
+The script is JSON: ``{"calls": [{"task", "args", "kwargs", "options"} or {"workflow": tree}], "timeout": seconds}``. Each call is published, then each result is awaited; the
 answer is one JSON object per line on standard output: state, value or ``{"error": [module, name, args]}``. Values that JSON lacks go through `plain`.
 The app is `system.workload`, so that both sides know the same tasks.
 """
@@ -46,19 +46,35 @@ def rich(value):
     return [rich(each) for each in value] if isinstance(value, list) else value
 
 
+def workflow(app, tree):
+    """The workflow of a tree: ``["task", name, args, options]``, or ``["chain" or "group", parts]``, or ``["chord", parts, body]``."""
+    import importlib
+
+    library = importlib.import_module("umbel" if type(app).__module__.startswith("umbel") else "celery")
+    kind, *rest = tree
+    if kind == "task":
+        name, args, options = [*rest, [], {}][:3] if len(rest) < 3 else rest
+        return app.signature(name, args, **options)
+    parts = [workflow(app, part) for part in rest[0]]
+    return library.chord(parts, workflow(app, rest[1])) if kind == "chord" else getattr(library, kind)(parts)
+
+
 def main():
     from system.workload import app
 
     script = json.load(sys.stdin)
     results = []
     for call in script["calls"]:
+        if "workflow" in call:
+            results.append(workflow(app, call["workflow"]).apply_async())
+            continue
         options = rich(call.get("options", {}))
         results.append(app.tasks[call["task"]].apply_async(rich(call.get("args", [])), rich(call.get("kwargs", {})), **options))
     for result in results:
         answer = {"id": result.id}
         try:
             value = result.get(timeout=script.get("timeout", 60), propagate=False)
-            answer["state"] = result.state
+            answer["state"] = getattr(result, "state", None)  # a group has none
             if isinstance(value, BaseException):
                 answer["error"] = [type(value).__module__, type(value).__name__, plain(value.args)]
                 answer["traceback"] = result.traceback

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_type
 
-from umbel import AsyncResult, EagerResult, Task, Umbel, shared_task
+from umbel import AsyncResult, EagerResult, Signature, Task, Umbel, chain, chord, group, shared_task
 
 app = Umbel("typed")
 
@@ -69,3 +69,14 @@ bound.delay(1)  # error: arg-type
 fetch.delay(1)  # error: arg-type
 shared.delay("x")  # error: arg-type
 shared_bound.delay("x")  # error: arg-type
+
+
+def workflows() -> None:
+    assert_type(add.s(1), Signature[int])
+    assert_type(add.s(1) | scale.s(), Signature[str])
+    assert_type(chain(add.s(1), scale.s()), chain[str])
+    assert_type(chain(add.s(1), add.si(2), scale.s()).delay(), AsyncResult[str])
+    assert_type(group(add.s(1), add.s(2)) | scale.s(), Signature[str])
+    assert_type(chord([add.s(1)], scale.s()).apply_async().get(), str)
+    assert_type(add.s(1).clone().set(queue="q").on_error(scale.s()), Signature[int])
+    chain(add.s(1), add)  # error: call-overload

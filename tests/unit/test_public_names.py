@@ -9,6 +9,7 @@ import umbel
 ALLOWED = {
     "AsyncResult", "Binding", "Celery", "EagerResult", "Exchange", "Periodic", "Queue", "Service", "Task", "Umbel", "__version__", "allow_join_result", "current_app",
     "current_task", "errors", "get_task_logger", "shared_task", "states", "uuid",
+    "Signature", "chain", "chord", "chunks", "group", "maybe_signature", "signature", "subtask", "xmap", "xstarmap",
 }  # fmt: skip
 HEAVY = {"redis", "hiredis", "sqlalchemy", "msgpack", "yaml", "pamqp", "click", "rich", "kombu", "celery", "sqlite3", "asyncio"}
 

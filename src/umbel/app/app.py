@@ -21,6 +21,7 @@ from umbel.app.sending.queues import Queues, queue_defaults
 from umbel.app.sending.routing import Router, compile_routes
 from umbel.app.task.registering import TaskApp
 from umbel.app.task.registry import TaskRegistry
+from umbel.app.workflows.publishing import Workflows
 from umbel.brokers.base import Broker, Publisher
 from umbel.control.client import Control
 from umbel.hooks import Signal
@@ -30,6 +31,7 @@ from umbel.runtime import process_hooks
 from umbel.runtime.clock import SYSTEM, Clock
 
 if TYPE_CHECKING:
+    from umbel.canvas.signatures import Signature
     from umbel.execution.execute import TaskRunner
 
 T = TypeVar("T", bound=type)
@@ -101,6 +103,8 @@ class Umbel(AppSettings, TaskApp, Handles):
         self.connections = AppConnections(self.conf)
         #: Renders and publishes this app's messages.
         self.outbox = Outbox(self)
+        #: Plans and publishes this app's workflows.
+        self.workflows = Workflows(self)
         self._forget_process()
         process_hooks.attach(after_fork=self._after_fork, before_exit=self.close)
         if set_as_current:
@@ -161,6 +165,17 @@ class Umbel(AppSettings, TaskApp, Handles):
             eager.warn_ignored(name)
         given = {**options, "countdown": countdown, "eta": eta, "task_id": task_id}
         return self.outbox.publish_one(name, *arguments(args, kwargs), given)
+
+    def signature(self, *args: Any, **kwargs: Any) -> Signature[Any]:
+        """Make a signature of this app.
+
+        Args:
+            args: those of `umbel.Signature`.
+            kwargs: those of `umbel.Signature`.
+        """
+        from umbel.canvas.signatures import signature
+
+        return signature(*args, app=self, **kwargs)
 
     @property
     def queues(self) -> Queues:

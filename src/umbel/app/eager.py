@@ -132,10 +132,7 @@ class _Effects:
 
 def _callbacks(app: Any, request: Request, links: Any) -> None:
     for signature in links if isinstance(links, (list, tuple)) else [links] if links else []:
-        args = tuple(signature.get("args") or ())
-        if not signature.get("immutable"):
-            args = (request.result, *args)
-        app.tasks[signature["task"]].apply(args, signature.get("kwargs"), parent_id=request.id, root_id=request.root_id)
+        app.workflows.run(signature, (request.result,), {}, {"parent_id": request.id, "root_id": request.root_id})
 
 
 def warn_ignored(name: str) -> None:

@@ -7,7 +7,7 @@ chains are flat, and what follows a chord's body inside it stands in the body's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from umbel.canvas.shapes import CHAIN, CHORD, GROUP, Draft, Shape
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How a workflow is frozen.
+    """The way in which a workflow is frozen.
 
     Args:
         new_id: makes an id.
@@ -68,13 +68,12 @@ def freeze(workflow: Shape, naming: Naming) -> Draft:
     return root
 
 
-def freeze_each(signatures: Iterable[Shape], naming: Naming) -> list[Draft]:
-    """Frozen copies."""
-    return [freeze(each, naming) for each in signatures]
-
-
 def result_id(workflow: Shape) -> str | None:
-    """The id that a frozen workflow's result has: its last task's, or its last group's."""
+    """The id that a frozen workflow's result has: its last task's, or its last group's.
+
+    Args:
+        workflow: frozen.
+    """
     node: Any = workflow
     while True:
         form = shapes.kind(node)
@@ -93,7 +92,11 @@ def result_id(workflow: Shape) -> str | None:
 
 
 def leaves(workflow: Shape) -> Iterator[Any]:
-    """The tasks whose results are a workflow's result, in order: those that a chord counts."""
+    """The tasks whose results are a workflow's result, in order: those that a chord counts.
+
+    Args:
+        workflow: frozen, or any other.
+    """
     pending: list[Any] = [workflow]
     while pending:
         node = pending.pop()
@@ -108,6 +111,25 @@ def leaves(workflow: Shape) -> Iterator[Any]:
             pending.append(node["options"]["chain"][0])
         else:
             yield node
+
+
+def task_ids(workflow: Shape) -> Iterator[str]:
+    """The ids of all tasks of a frozen workflow, and of what follows them in it.
+
+    Args:
+        workflow: frozen.
+    """
+    pending: list[Any] = [workflow]
+    while pending:
+        node = pending.pop()
+        form = shapes.kind(node)
+        if form in (CHAIN, GROUP):
+            pending.extend(reversed(shapes.tasks(node)))
+        elif form == CHORD:
+            pending.extend((shapes.body(node), *reversed(shapes.header(node))))
+        else:
+            yield node["options"]["task_id"]
+            pending.extend(node["options"].get("chain") or ())
 
 
 def _chain(node: Draft, naming: Naming) -> list[Draft]:

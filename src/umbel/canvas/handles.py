@@ -1,4 +1,4 @@
-"""What a caller holds of a frozen workflow: ids, and how they hang together. An app makes result objects of it."""
+"""Handles of frozen workflows: ids, and how they hang together. An app makes result objects of them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class Handle:
         name: of the task; ``None`` for a group.
         parent: the result before it.
         members: frozen signatures, for a group.
+        ignore_result: what the call says of it; ``None``: nothing.
     """
 
     id: str
     name: str | None
     parent: Handle | None = field(repr=False)
     members: tuple[Any, ...] | None = field(default=None, repr=False)
+    ignore_result: bool | None = None
 
     @property
     def is_group(self) -> bool:
@@ -81,6 +83,6 @@ def handle_of(frozen: Shape, parent: Handle | None = None) -> Handle | None:
             parent = Handle(node["options"]["task_id"], None, parent, tuple(shapes.header(node)))
             pending.append(shapes.body(node))
         else:
-            parent = Handle(node["options"]["task_id"], node["task"], parent)
+            parent = Handle(node["options"]["task_id"], node["task"], parent, None, node["options"].get("ignore_result"))
             pending.extend(node["options"].get("chain") or ())
     return parent

@@ -13,7 +13,11 @@ from umbel.canvas.shapes import CHAIN, CHORD, GROUP, Draft, Shape
 
 
 def members_of(group: Shape) -> list[Any]:
-    """The members of a group that is started, joined to it, or to the one that it is itself a member of."""
+    """The members of a group that is started, joined to it, or to the one that it is itself a member of.
+
+    Args:
+        group: frozen.
+    """
     options = group["options"]
     if options.get("group_id") is None:
         return joined(shapes.tasks(group), options["task_id"])
@@ -46,7 +50,12 @@ def joined(members: Sequence[Any], group_id: str, body: Shape | None = None) -> 
 
 
 def with_body(member: Shape, body: Shape) -> Draft:
-    """A member whose end carries the chord's body: its last task; or its last group, which hands it to its tasks when it is started."""
+    """A member whose end carries the chord's body: its last task; or its last group, which hands it to its tasks when it is started.
+
+    Args:
+        member: frozen; it is not changed.
+        body: the chord's.
+    """
     root = node = shapes.draft(member)
     while shapes.kind(node) != GROUP and (inner := _towards_the_end(node)) is not None:
         if not inner:

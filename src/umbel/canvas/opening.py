@@ -33,7 +33,11 @@ _KIN: Final = frozenset({"root_id", "parent_id"})
 
 
 def open_chain(chain: Shape) -> list[Any]:
-    """The steps of a chain."""
+    """The steps of a chain.
+
+    Args:
+        chain: any.
+    """
     steps = shapes.tasks(chain)
     args, kwargs, options = _own(chain)
     if steps and chain.get("immutable"):
@@ -53,6 +57,9 @@ def open_chain(chain: Shape) -> list[Any]:
 
 def open_group(group: Shape) -> list[Any]:
     """The members of a group, those of groups in it included.
+
+    Args:
+        group: any.
 
     Raises:
         TypeError: it has a callback: there is no one result to call it with.
@@ -126,18 +133,26 @@ def open_into_chord(chord_or_group: Shape, body: Any = None, *, errbacks_in_head
 
 
 def is_frozen(chord: Shape) -> bool:
-    """Whether a chord's ``task_id`` is that of its header's group, as in messages, and not what its caller wants the body to have."""
+    """Say that a chord's ``task_id`` is its header's, as in messages, and not what its caller wants the body to have.
+
+    Args:
+        chord: any.
+    """
     return shapes.option(header_group(chord), "task_id") is not None
 
 
 def header_group(chord: Shape) -> Shape:
-    """A chord's header as a group."""
+    """A chord's header as a group.
+
+    Args:
+        chord: any.
+    """
     header = (chord.get("kwargs") or {}).get("header") or ()
     return header if isinstance(header, Mapping) else shapes.group_of(list(header))
 
 
 def flat(*workflows: Shape, errbacks_in_header: bool = False) -> list[Any]:
-    """What follows one another, as steps none of which is a chain.
+    """Workflows that follow one another, as steps none of which is a chain.
 
     A group that something follows becomes a chord with it for a body. A chord's body is one step; what follows it there follows the chord.
     So a workflow of any length is a list, and not a tree as deep as it is long.

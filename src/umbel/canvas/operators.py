@@ -44,7 +44,11 @@ def combine(left: Shape, right: Shape) -> Draft:
 
 
 def compose(workflows: Iterable[Shape]) -> Draft:
-    """``a | b | …`` of any number, in time that grows with their number alone; of one, a chain of it."""
+    """``a | b | …`` of any number, in time that grows with their number alone; of one, a chain of it.
+
+    Args:
+        workflows: one after the other.
+    """
     parts = list(workflows)
     if len(parts) < 2:
         return shapes.chain_of(parts if not parts or shapes.kind(parts[0]) != CHAIN else flat(*parts))

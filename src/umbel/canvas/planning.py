@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from umbel.canvas import shapes
-from umbel.canvas.freezing import Naming, freeze, leaves
+from umbel.canvas.freezing import Naming, freeze, leaves, task_ids
 from umbel.canvas.handles import Handle, handle_of
 from umbel.canvas.membership import joined, members_of
 from umbel.canvas.opening import open_into_chord
@@ -70,12 +70,14 @@ class ChordStart:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What starts a workflow."""
+    """The start of a workflow: calls, and what to record before them."""
 
     calls: tuple[PlannedCall, ...]
     records: tuple[ChordStart, ...] = ()
     #: Of the workflow's result.
     handle: Handle | None = None
+    #: The tasks that come later, by their ids.
+    later: tuple[str, ...] = ()
 
 
 def plan(
@@ -87,7 +89,7 @@ def plan(
     options: Shape | None = None,
     lineage: Lineage | None = None,
 ) -> Plan:
-    """What ``workflow.apply_async(args, kwargs, **options)`` publishes.
+    """Plan ``workflow.apply_async(args, kwargs, **options)``.
 
     Args:
         workflow: any signature.
@@ -101,7 +103,9 @@ def plan(
         TypeError: a group has a callback, or a chord no body.
     """
     frozen = freeze(shapes.merged(workflow, args, kwargs, options), naming)
-    return Plan(*start(frozen, lineage=lineage or Lineage()), handle_of(frozen))
+    calls, records = start(frozen, lineage=lineage or Lineage())
+    at_once = {call.id for call in calls}
+    return Plan(calls, records, handle_of(frozen), tuple(each for each in task_ids(frozen) if each not in at_once))
 
 
 @dataclass(slots=True)

@@ -26,13 +26,21 @@ _GROWING: Final = frozenset({"link", "link_error", "stamped_headers"})
 
 
 def kind(shape: Shape) -> str:
-    """Chain, group or chord; everything else is a task."""
+    """Chain, group or chord; everything else is a task.
+
+    Args:
+        shape: any signature.
+    """
     found = shape.get("subtask_type")
     return found if found in _COMPOUND else TASK
 
 
 def draft(shape: Shape) -> Draft:
-    """A copy whose fields can be changed; what is in ``args``, and its parts, are shared."""
+    """A copy whose fields can be changed; what is in ``args``, and its parts, are shared.
+
+    Args:
+        shape: any signature.
+    """
     return {
         **shape,
         "args": tuple(shape.get("args") or ()),
@@ -44,7 +52,14 @@ def draft(shape: Shape) -> Draft:
 
 
 def compound(form: str, kwargs: dict[str, Any], options: dict[str, Any] | None = None, *, immutable: bool = False) -> Draft:
-    """A new chain, group or chord."""
+    """A new chain, group or chord.
+
+    Args:
+        form: `CHAIN`, `GROUP` or `CHORD`.
+        kwargs: its parts.
+        options: calling options.
+        immutable: it takes no result of what is before it.
+    """
     return {
         "task": f"celery.{form}",
         "args": (),
@@ -56,12 +71,21 @@ def compound(form: str, kwargs: dict[str, Any], options: dict[str, Any] | None =
 
 
 def chain_of(steps: list[Any]) -> Draft:
-    """A chain of these steps."""
+    """A chain of these steps.
+
+    Args:
+        steps: signatures.
+    """
     return compound(CHAIN, {"tasks": steps})
 
 
 def group_of(members: list[Any], options: dict[str, Any] | None = None) -> Draft:
-    """A group of these members."""
+    """A group of these members.
+
+    Args:
+        members: signatures.
+        options: calling options.
+    """
     return compound(GROUP, {"tasks": members}, options)
 
 
@@ -77,34 +101,59 @@ def chord_of(header: Any, body: Any, options: dict[str, Any] | None = None) -> D
 
 
 def tasks(shape: Shape) -> list[Any]:
-    """The steps of a chain, the members of a group."""
+    """The steps of a chain, the members of a group.
+
+    Args:
+        shape: a chain or a group.
+    """
     return list((shape.get("kwargs") or {}).get("tasks") or ())
 
 
 def header(chord: Shape) -> list[Any]:
-    """The members of a chord's header."""
+    """The members of a chord's header.
+
+    Args:
+        chord: any.
+    """
     found = (chord.get("kwargs") or {}).get("header") or ()
     return tasks(found) if isinstance(found, Mapping) else list(found)
 
 
 def body(chord: Shape) -> Any:
-    """The body of a chord, or ``None``."""
+    """The body of a chord, or ``None``.
+
+    Args:
+        chord: any.
+    """
     return (chord.get("kwargs") or {}).get("body")
 
 
 def is_empty(shape: Shape) -> bool:
-    """A chain without steps."""
+    """A chain without steps.
+
+    Args:
+        shape: any signature.
+    """
     return kind(shape) == CHAIN and not tasks(shape)
 
 
 def own_kwargs(shape: Shape) -> dict[str, Any]:
-    """Keyword arguments of a compound that its parts are to get."""
+    """Keyword arguments of a compound that its parts are to get.
+
+    Args:
+        shape: a chain, group or chord.
+    """
     found = shape.get("kwargs") or {}
     return {**(found.get("kwargs") or {}), **{name: value for name, value in found.items() if name not in _PARTS}}
 
 
 def option(shape: Shape, name: str) -> Any:
-    """One of its options, or ``None``."""
+    """One of its options, or ``None``.
+
+    Args:
+        shape: any signature.
+        name: of the option.
+    """
     return (shape.get("options") or {}).get(name)
 
 
@@ -112,6 +161,12 @@ def merged(shape: Shape, args: Iterable[Any] = (), kwargs: Shape | None = None, 
     """A copy with arguments in front of its own, keyword arguments and options over its own. Callbacks and error callbacks are added.
 
     An immutable signature takes options only.
+
+    Args:
+        shape: any signature.
+        args: in front of its own.
+        kwargs: over its own.
+        options: over its own.
     """
     new = draft(shape)
     if not new["immutable"]:
@@ -124,7 +179,12 @@ def merged(shape: Shape, args: Iterable[Any] = (), kwargs: Shape | None = None, 
 
 
 def merged_options(own: Shape, more: Shape) -> dict[str, Any]:
-    """Options over others; lists of them grow."""
+    """Options over others; lists of them grow.
+
+    Args:
+        own: the weaker ones.
+        more: the stronger ones.
+    """
     new = {**own, **more}
     for name in _GROWING & own.keys() & more.keys():
         new[name] = union(listed(own[name]), listed(more[name]))
@@ -134,21 +194,34 @@ def merged_options(own: Shape, more: Shape) -> dict[str, Any]:
 
 
 def union(first: Iterable[Any], second: Iterable[Any]) -> list[Any]:
-    """Both, in their order, nothing twice."""
+    """Both, in their order, nothing twice.
+
+    Args:
+        first: any values.
+        second: any values.
+    """
     found = list(first)
     found.extend(each for each in second if each not in found)
     return found
 
 
 def listed(value: Any) -> Sequence[Any]:
-    """A list of one, where a value is none."""
+    """A list of one, where a value is none.
+
+    Args:
+        value: a list, a tuple, ``None`` for none, or one value.
+    """
     if value is None:
         return ()
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
 def copied(shape: Shape) -> Draft:
-    """A copy down to its last part and callback, as plain dicts."""
+    """A copy down to its last part and callback, as plain dicts.
+
+    Args:
+        shape: any signature.
+    """
     root = draft(shape)
     pending = [root]
     while pending:
@@ -170,6 +243,10 @@ def copied(shape: Shape) -> Draft:
 def checked(owner: str, value: Any) -> Any:
     """A signature, or an error that says how to write one.
 
+    Args:
+        owner: who takes it, for the text of the error.
+        value: anything.
+
     Raises:
         TypeError: it is something else.
     """
@@ -182,6 +259,10 @@ def checked(owner: str, value: Any) -> Any:
 
 def iterated(owner: str, value: Any) -> Iterable[Any]:
     """A list of signatures that was given as one argument.
+
+    Args:
+        owner: who takes it, for the text of the error.
+        value: anything.
 
     Raises:
         TypeError: it is none.

@@ -26,35 +26,85 @@ class StampingVisitor(ABC):
 
     @abstractmethod
     def on_signature(self, sig: Any, **headers: Any) -> dict[str, Any] | None:
-        """A task, wherever it stands."""
+        """A task, wherever it stands.
+
+        Args:
+            sig: the signature.
+            headers: the stamps that it has from around it.
+        """
 
     def on_group_start(self, group: Any, **headers: Any) -> dict[str, Any] | None:
-        """A group, before its members; for them all."""
+        """A group, before its members; for them all.
+
+        Args:
+            group: the signature.
+            headers: the stamps that it has from around it.
+        """
 
     def on_group_end(self, group: Any, **headers: Any) -> None:
-        """A group, after its members."""
+        """A group, after its members.
+
+        Args:
+            group: the signature.
+            headers: the stamps that it has from around it.
+        """
 
     def on_chain_start(self, chain: Any, **headers: Any) -> dict[str, Any] | None:
-        """A chain, before its steps; for them all."""
+        """A chain, before its steps; for them all.
+
+        Args:
+            chain: the signature.
+            headers: the stamps that it has from around it.
+        """
 
     def on_chain_end(self, chain: Any, **headers: Any) -> None:
-        """A chain, after its steps."""
+        """A chain, after its steps.
+
+        Args:
+            chain: the signature.
+            headers: the stamps that it has from around it.
+        """
 
     def on_chord_header_start(self, chord: Any, **headers: Any) -> dict[str, Any] | None:
-        """A chord, before its header's members; for them and the body. As for a group, unless you say otherwise."""
+        """A chord, before its header's members; for them and the body. As for a group, unless you say otherwise.
+
+        Args:
+            chord: the signature.
+            headers: the stamps that it has from around it.
+        """
         return self.on_group_start(chord.tasks, **headers)
 
     def on_chord_header_end(self, chord: Any, **headers: Any) -> None:
-        """A chord, after its header's members."""
+        """A chord, after its header's members.
+
+        Args:
+            chord: the signature.
+            headers: the stamps that it has from around it.
+        """
 
     def on_chord_body(self, chord: Any, **headers: Any) -> dict[str, Any] | None:
-        """A chord, before its body; for that."""
+        """A chord, before its body; for that.
+
+        Args:
+            chord: the signature.
+            headers: the stamps that it has from around it.
+        """
 
     def on_callback(self, callback: Any, **headers: Any) -> dict[str, Any] | None:
-        """A callback, before it is stamped as a signature."""
+        """A callback, before it is stamped as a signature.
+
+        Args:
+            callback: the signature.
+            headers: the stamps that it has from around it.
+        """
 
     def on_errback(self, errback: Any, **headers: Any) -> dict[str, Any] | None:
-        """An error callback, before it is stamped as a signature."""
+        """An error callback, before it is stamped as a signature.
+
+        Args:
+            errback: the signature.
+            headers: the stamps that it has from around it.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +122,12 @@ class Stamping:
     append: bool = False
 
     def stamp(self, sig: Any, headers: Mapping[str, Any]) -> None:
-        """Stamp a signature and its parts, in place."""
+        """Stamp a signature and its parts, in place.
+
+        Args:
+            sig: a signature object.
+            headers: the stamps that it has from around it.
+        """
         self.stamp_links(sig, headers)
         form = shapes.kind(sig)
         if form == CHAIN:
@@ -85,7 +140,12 @@ class Stamping:
             self._mark(sig, _more(headers, self._asked("on_signature", sig, headers)))
 
     def stamp_links(self, sig: Any, headers: Mapping[str, Any]) -> None:
-        """Stamp the callbacks and error callbacks of a signature alone."""
+        """Stamp the callbacks and error callbacks of a signature alone.
+
+        Args:
+            sig: a signature object.
+            headers: the stamps that it has from around it.
+        """
         for option, method in (("link", "on_callback"), ("link_error", "on_errback")):
             if not sig["options"].get(option):
                 continue
@@ -115,7 +175,7 @@ class Stamping:
             self.stamp(body, _more(within, visitor.on_chord_body(sig, **within)))
 
     def _asked(self, method: str, sig: Any, headers: Mapping[str, Any]) -> Any:
-        """What a visitor's method returns; ``None`` without a visitor."""
+        """Ask the visitor; ``None`` without one."""
         return None if self.visitor is None else getattr(self.visitor, method)(sig, **headers)
 
     def _wrapped(self, holder: dict[str, Any], name: str) -> list[Any]:
@@ -138,7 +198,11 @@ class Stamping:
 
 
 def stamps_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Stamps with the list of their names: all of them, unless it is there."""
+    """Stamps with the list of their names: all of them, unless it is there.
+
+    Args:
+        given: by name.
+    """
     if not given:
         return {}
     named = given.get("stamped_headers")

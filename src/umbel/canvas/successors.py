@@ -1,19 +1,19 @@
-"""What follows a task that has ended: its callbacks, the next link of its chain, the body of its chord, what it is replaced by.
+"""Successors of a task that has ended: its callbacks, the next link of its chain, the body of its chord, what it is replaced by.
 
 Each may be a task, a chain, a group or a chord. What was frozen keeps its ids; callbacks get theirs here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from umbel.canvas import shapes
 from umbel.canvas.freezing import Naming, freeze
-from umbel.canvas.handles import Handle, handle_of
+from umbel.canvas.handles import handle_of
 from umbel.canvas.opening import flat
-from umbel.canvas.planning import ChordStart, Lineage, Plan, PlannedCall, start
+from umbel.canvas.planning import Lineage, Plan, start
 from umbel.canvas.shapes import GROUP, Draft, Shape
 
 #: The task that hands on the results of a group that replaces a task.
@@ -50,12 +50,12 @@ class Ended:
 
     @property
     def lineage(self) -> Lineage:
-        """That of what it is followed by."""
+        """The lineage of what follows it."""
         return Lineage(root_id=self.root_id, parent_id=self.id, priority=self.priority)
 
 
 def successors(ended: Ended, value: Any, naming: Naming) -> tuple[Plan, ...]:
-    """What follows a success: a plan for each callback, then one for the next link.
+    """Plan what follows a success: each callback, then the next link.
 
     Args:
         ended: the task.
@@ -85,7 +85,7 @@ def start_body(body: Shape, values: Sequence[Any], last: Ended, naming: Naming) 
 
 
 def replace(ended: Ended, replacement: Shape, naming: Naming) -> Plan:
-    """What a task is replaced by. Its last task takes over the id, so that the result is found where it was promised, and all that follows.
+    """Plan what a task is replaced by. The last task takes over the id, so that the result is found where it was promised, and all that follows.
 
     The results of a group are handed on as one, by `ACCUMULATE`.
 
@@ -131,13 +131,3 @@ def _follow(signature: Shape, args: tuple[Any, ...], rest: Sequence[Any] | None,
 
 def _plan(frozen: Draft, args: tuple[Any, ...], rest: Sequence[Any] | None, lineage: Lineage) -> Plan:
     return Plan(*start(frozen, args, rest, lineage=lineage), handle_of(frozen))
-
-
-def joined_plans(plans: Iterable[Plan]) -> tuple[tuple[PlannedCall, ...], tuple[ChordStart, ...], tuple[Handle, ...]]:
-    """All calls, all records and the handles of several plans."""
-    found = tuple(plans)
-    return (
-        tuple(call for each in found for call in each.calls),
-        tuple(record for each in found for record in each.records),
-        tuple(each.handle for each in found if each.handle is not None),
-    )

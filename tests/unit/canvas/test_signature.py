@@ -3,11 +3,13 @@
 import copy
 import json
 import pickle
+from types import SimpleNamespace
 
 import pytest
 
+from umbel import current
+from umbel.canvas.freezing import Naming
 from umbel.canvas.signatures import Signature, chain, chord, chunks, group, maybe_signature, signature, subtask, xmap, xstarmap
-from umbel.current import forget_app, set_current_app
 
 
 def s(name="a", *args, **kwargs):
@@ -45,17 +47,19 @@ def test_of_a_task_it_has_the_task_and_its_app():
         chain(task, task)
 
 
-def test_the_app_is_the_current_one_when_it_is_needed():
+@pytest.fixture
+def no_app(monkeypatch):
+    monkeypatch.setattr(current, "find_app", lambda: None)
+
+
+def test_the_app_is_the_current_one_when_it_is_needed(no_app, monkeypatch):
     found = s()
     with pytest.raises(RuntimeError, match="a belongs to no app"):
         _ = found.app
     app = Task()
-    set_current_app(app)
-    try:
-        assert found.app is app
-        assert Signature("a", app="mine").app == "mine"
-    finally:
-        forget_app(app)
+    monkeypatch.setattr(current, "find_app", lambda: app)
+    assert found.app is app
+    assert Signature("a", app="mine").app == "mine"
 
 
 def test_arguments_go_in_front_and_options_over():
@@ -117,12 +121,16 @@ def test_what_a_group_does_with_links():
         group().link(s("x"))
 
 
-def test_what_a_chord_does_with_links():
+def test_what_a_chord_does_with_links(no_app):
     found = chord([s("a")], s("b"))
     found.link(s("done"))
     found.link_error(s("failed"))
     assert found.body.options == {"link": [s("done")], "link_error": [s("failed")]}
     assert found.tasks[0].options == {}
+    app = SimpleNamespace(workflows=SimpleNamespace(naming=lambda: Naming(str, errbacks_in_header=True)))
+    found = chord([s("a")], s("b"), app=app)
+    found.link_error(s("failed"))
+    assert found.body.options == found.tasks[0].options == {"link_error": [s("failed")]}
 
 
 def test_forms_of_dicts():

@@ -8,7 +8,7 @@ from fakes import workflows as model
 from umbel.canvas.freezing import freeze
 from umbel.canvas.planning import plan
 from umbel.canvas.signatures import Signature, chain, chord, group
-from umbel.messages.checks import check_embed
+from umbel.messages.validation import check_embed
 
 
 def s(name="add", *args):

@@ -3,10 +3,10 @@
 import pytest
 
 from fakes import workflows as model
-from umbel.canvas.freezing import freeze, freeze_each
+from umbel.canvas.freezing import freeze
 from umbel.canvas.planning import plan
 from umbel.canvas.signatures import Signature, chain, chord, group
-from umbel.canvas.successors import ACCUMULATE, Ended, joined_plans, replace, start_body, successors
+from umbel.canvas.successors import ACCUMULATE, Ended, replace, start_body, successors
 
 
 def s(name, *args, **options):
@@ -14,7 +14,16 @@ def s(name, *args, **options):
 
 
 def followers(value=5, **ended):
-    return joined_plans(successors(Ended(id="me", root_id="root", **ended), value, model.counted()))
+    found = successors(Ended(id="me", root_id="root", **ended), value, model.counted())
+    return (
+        tuple(call for each in found for call in each.calls),
+        tuple(record for each in found for record in each.records),
+        tuple(each.handle for each in found),
+    )
+
+
+def freeze_each(signatures, naming):
+    return [freeze(each, naming) for each in signatures]
 
 
 @pytest.mark.parametrize(

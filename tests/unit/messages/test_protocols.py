@@ -230,7 +230,7 @@ def test_priorities_of_the_wrong_type(value):
         [[], {}, {"errbacks": [SIGNATURE | {"options": "x"}]}],
         [[], {}, {"chord": "x"}],
         [[], {}, {"chord": [SIGNATURE]}],
-        [[], {}, {"chain": [SIGNATURE] * 10_000}],
+        [[], {}, {"chain": [SIGNATURE] * 30_000}],
         [[], {}, {"callbacks": [SIGNATURE | {"options": {"link": [{"task": 1}]}}]}],
         [[], {}, {"callbacks": [SIGNATURE | {"subtask_type": "group", "kwargs": {"tasks": [1]}}]}],
         [[], {}, {"callbacks": [SIGNATURE | {"subtask_type": "chord", "kwargs": {"header": [SIGNATURE], "body": 1}}]}],

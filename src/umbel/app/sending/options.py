@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from umbel.app.argument_check import nearly, warn_of_typing_errors
+from umbel.canvas.shapes import copied
 from umbel.errors import ImproperlyConfigured
 
 #: AMQP properties that may be given by name.
@@ -217,7 +218,7 @@ def _listed(value: Any) -> Sequence[Any]:
 
 def _signature(option: str, value: Any) -> Mapping[str, Any]:
     if isinstance(value, Mapping) and isinstance(value.get("task"), str):
-        return value
+        return value if type(value) is dict else copied(value)
     raise ImproperlyConfigured(f"{option} takes signatures (dicts with at least 'task'), got {type(value).__name__}")
 
 

@@ -193,6 +193,17 @@ class Outbox:
                     self._connections.publisher.publish(cast("Message", content), plan.to, confirm=said.confirm, timeout=said.timeout)
         return handle
 
+    def expect(self, task_ids: Sequence[str]) -> None:
+        """Tell the result store of tasks that others will send.
+
+        Args:
+            task_ids: of tasks that come later in a workflow.
+        """
+        self.refresh()
+        if self._expect is not None:
+            for start in range(0, len(task_ids), _BATCH):
+                self._expect(task_ids[start : start + _BATCH])
+
     def prepare(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: PublishOptions
     ) -> tuple[str, Message, Destination]:

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, Literal, overload
 from umbel.app.annotations import annotate
 from umbel.app.config import sources
 from umbel.app.config.settings import Settings
+from umbel.app.task import builtin_tasks
 from umbel.app.task.making import make_task
 from umbel.app.task.registry import SHARED, TaskRegistry
 from umbel.app.task.task import Task
@@ -186,6 +187,7 @@ class TaskApp:
             first, self.finalized = not self.finalized, True
             self._shared_seen = SHARED.count
             SHARED.add_to(self, self._tasks)
+            builtin_tasks.add_to(self, self._tasks)
             annotate(self._tasks.values(), self.conf.task_annotations)
         if first:
             self.on_after_finalize.send(self)

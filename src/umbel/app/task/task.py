@@ -17,6 +17,9 @@ from umbel.execution.request import Request
 from umbel.results.handles import AsyncResult, EagerResult
 from umbel.typing import P, R
 
+if TYPE_CHECKING:
+    from umbel.canvas.signatures import Signature, chunks, xmap, xstarmap
+
 
 class Task(RunningTask, TaskHandlers, Generic[P, R]):
     """A function that can be sent to a worker.
@@ -238,6 +241,83 @@ class Task(RunningTask, TaskHandlers, Generic[P, R]):
         """
         handle: AsyncResult[R] = self.app.handle(task_id, self.name)
         return handle
+
+    # as a value
+
+    def s(self, *args: Any, **kwargs: Any) -> Signature[R]:
+        """Make a signature: the call with these arguments as a value, to be sent later, passed on, or made part of a workflow.
+
+        Args:
+            *args: positional arguments; those that come later go in front of them.
+            **kwargs: keyword arguments.
+        """
+        return self.signature(args, kwargs)
+
+    def si(self, *args: Any, **kwargs: Any) -> Signature[R]:
+        """Make an immutable signature: as `s`, but it does not take the result of the task before it.
+
+        Args:
+            *args: positional arguments.
+            **kwargs: keyword arguments.
+        """
+        return self.signature(args, kwargs, immutable=True)
+
+    def signature(
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Signature[R]:
+        """Make a signature.
+
+        Args:
+            args: positional arguments.
+            kwargs: keyword arguments.
+            options: calling options, see `apply_async`.
+            **more: calling options by name, and ``immutable``.
+        """
+        from umbel.canvas.signatures import Signature
+
+        return Signature(self, args, kwargs, options, app=self.app, **more)
+
+    subtask = signature
+
+    def map(self, it: Iterable[Any]) -> xmap:
+        """Make a signature of one message that calls it with each item.
+
+        Args:
+            it: the items.
+        """
+        from umbel.canvas.signatures import xmap
+
+        return xmap(self.s(), it, app=self.app)
+
+    def starmap(self, it: Iterable[Any]) -> xstarmap:
+        """Make a signature of one message that calls it with each list of arguments.
+
+        Args:
+            it: lists of arguments.
+        """
+        from umbel.canvas.signatures import xstarmap
+
+        return xstarmap(self.s(), it, app=self.app)
+
+    def chunks(self, it: Iterable[Any], n: int) -> chunks:
+        """Make a signature of several messages, each of which calls it with some of the lists of arguments.
+
+        Args:
+            it: lists of arguments.
+            n: how many go into one message.
+        """
+        from umbel.canvas.signatures import chunks
+
+        return chunks(self.s(), it, n, app=self.app)
+
+    @property
+    def sends_in_its_own_way(self) -> bool:
+        """Its class overrides `apply_async`, so that its calls must go through that."""
+        return self._has_own_apply_async
 
     # machinery
 

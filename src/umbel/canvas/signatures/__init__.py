@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from umbel.canvas.signatures.chain import chain
-from umbel.canvas.signatures.chord import chord
-from umbel.canvas.signatures.chunks import chunks, xmap, xstarmap
-from umbel.canvas.signatures.group import group
-from umbel.canvas.signatures.signature import Signature, maybe_signature, signature, subtask
+from umbel.canvas.signatures.base import Signature, maybe_signature, signature, subtask
+from umbel.canvas.signatures.chains import chain
+from umbel.canvas.signatures.chords import chord
+from umbel.canvas.signatures.chunking import chunks, xmap, xstarmap
+from umbel.canvas.signatures.groups import group
 from umbel.canvas.stamping import StampingVisitor
 
 __all__ = [

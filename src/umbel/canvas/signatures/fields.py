@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from umbel import current
+from umbel.canvas import shapes
 
 
 class Fields(dict[str, Any]):
@@ -98,8 +99,19 @@ class Fields(dict[str, Any]):
 
     @property
     def app_or_none(self) -> Any:
-        """The app that it was made for, if it was made for one."""
-        return self._app
+        """The app that it, or the first of its parts that has one, was made for."""
+        pending: list[Any] = [self]
+        while pending:
+            node = pending.pop()
+            found = getattr(node, "_app", None)
+            if found is not None:
+                return found
+            if shapes.kind(node) == shapes.CHORD:
+                pending.append(shapes.body(node) or {})
+                pending.extend(reversed(shapes.header(node)))
+            elif shapes.kind(node) != shapes.TASK:
+                pending.extend(reversed(shapes.tasks(node)))
+        return None
 
     @property
     def app(self) -> Any:
@@ -108,7 +120,7 @@ class Fields(dict[str, Any]):
         Raises:
             RuntimeError: there is none.
         """
-        found = self._app if self._app is not None else current.find_app()
+        found = self.app_or_none or current.find_app()
         if found is None:
             raise RuntimeError(f"{self.task} belongs to no app: make one (app = Umbel(…)), or write app.signature({self.task!r})")
         return found

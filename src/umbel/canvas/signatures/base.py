@@ -26,19 +26,37 @@ Kind = TypeVar("Kind", bound="type[Signature[Any]]")
 
 
 class Workflows(Protocol):
-    """What signatures need of an app: its ``workflows``."""
+    """The part of an app that signatures need: its ``workflows``."""
 
     def naming(self) -> Naming:
-        """How a workflow gets its ids."""
+        """Make the names for a workflow."""
 
     def publish(self, workflow: Signature[Any], args: Iterable[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        """Send a workflow; returns its result's handle."""
+        """Send a workflow; returns its result's handle.
+
+        Args:
+            workflow: any signature.
+            args: in front of its own.
+            kwargs: over its own.
+            options: calling options.
+        """
 
     def run(self, workflow: Signature[Any], args: Iterable[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-        """Run a workflow here and now; returns its result."""
+        """Run a workflow here and now; returns its result.
+
+        Args:
+            workflow: any signature.
+            args: in front of its own.
+            kwargs: over its own.
+            options: calling options.
+        """
 
     def result(self, handle: Handle) -> Any:
-        """The result object of a handle."""
+        """The result object of a handle.
+
+        Args:
+            handle: of a frozen workflow.
+        """
 
 
 class Signature(Fields, Generic[R]):
@@ -186,7 +204,11 @@ class Signature(Fields, Generic[R]):
         return self
 
     def set_immutable(self, immutable: bool) -> None:
-        """Let it take the result of the task before it, or not."""
+        """Let it take the result of the task before it, or not.
+
+        Args:
+            immutable: do not let it.
+        """
         self.immutable = immutable
 
     def append_to_list_option(self, key: str, value: T) -> T:
@@ -254,7 +276,13 @@ class Signature(Fields, Generic[R]):
         Stamping(maybe_signature, visitor, append_stamps).stamp(self, stamps_of(headers))
 
     def stamp_links(self, visitor: StampingVisitor | None = None, append_stamps: bool = False, **headers: Any) -> None:
-        """Mark its callbacks and error callbacks alone; the arguments are those of `stamp`."""
+        """Mark its callbacks and error callbacks alone; the arguments are those of `stamp`.
+
+        Args:
+            visitor: as in `stamp`.
+            append_stamps: as in `stamp`.
+            headers: stamps by name.
+        """
         Stamping(maybe_signature, visitor, append_stamps).stamp_links(self, stamps_of(headers))
 
     def freeze(
@@ -316,6 +344,10 @@ class Signature(Fields, Generic[R]):
     def delay(self, *partial_args: Any, **partial_kwargs: Any) -> AsyncResult[R]:
         """Send it; the arguments as in `clone`.
 
+        Args:
+            partial_args: in front of its own.
+            partial_kwargs: over its own.
+
         Raises:
             OperationalError: the broker cannot be reached.
         """
@@ -337,14 +369,24 @@ class Signature(Fields, Generic[R]):
         return handle
 
     def apply(self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any) -> EagerResult[R]:
-        """Run it here and now, as a worker would; the arguments are those of `apply_async`."""
+        """Run it here and now, as a worker would; the arguments are those of `apply_async`.
+
+        Args:
+            args: in front of its own.
+            kwargs: over its own.
+            options: calling options, and ``throw``: raise what the task raises.
+        """
         result: EagerResult[R] = self.app.workflows.run(self, args or (), kwargs or {}, options)
         return result
 
     # looks
 
     def reprcall(self, *args: Any) -> str:
-        """How its call reads, with these arguments in front of its own."""
+        """Write its call as Python.
+
+        Args:
+            args: in front of its own.
+        """
         own = shapes.merged(self, args)
         shown = [*map(repr, own["args"]), *(f"{name}={value!r}" for name, value in own["kwargs"].items())]
         return f"{self.task}({', '.join(shown)})"

@@ -9,8 +9,8 @@ from umbel import current
 from umbel.canvas import shapes
 from umbel.canvas.freezing import leaves
 from umbel.canvas.opening import header_group
-from umbel.canvas.signatures.group import group
-from umbel.canvas.signatures.signature import Signature, maybe_signature
+from umbel.canvas.signatures.base import Signature, maybe_signature
+from umbel.canvas.signatures.groups import group
 from umbel.typing import R
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class chord(Signature[R]):  # noqa: N801 - Celery's name
 
     @property
     def body(self) -> Any:
-        """What gets the results, or ``None``."""
+        """The signature that gets the results, or ``None``."""
         found = self.kwargs["body"] = maybe_signature(self.kwargs.get("body"), self._app)
         return found
 
@@ -126,14 +126,18 @@ class chord(Signature[R]):  # noqa: N801 - Celery's name
         """
         if self.body is None:
             return super().link_error(errback)
-        app = current.find_app() if self._app is None else self._app
+        app = self.app_or_none or current.find_app()
         if app is not None and app.workflows.naming().errbacks_in_header:
             for member in self._members():
                 member.link_error(maybe_signature(errback, clone=True))
         return self.body.link_error(errback)
 
     def set_immutable(self, immutable: bool) -> None:
-        """Let its header take the result of the task before it, or not."""
+        """Let its header take the result of the task before it, or not.
+
+        Args:
+            immutable: do not let it.
+        """
         for member in self._members():
             member.set_immutable(immutable)
 
@@ -142,7 +146,7 @@ class chord(Signature[R]):  # noqa: N801 - Celery's name
         return list(header.tasks) if isinstance(header, group) else header
 
     def __length_hint__(self) -> int:
-        """How many results its body waits for."""
+        """The number of results that its body waits for."""
         return sum(1 for _ in leaves(header_group(self)))
 
     def __repr__(self) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from umbel.canvas import shapes
-from umbel.canvas.signatures.group import group
-from umbel.canvas.signatures.signature import Signature, maybe_signature
+from umbel.canvas.signatures.base import Signature, maybe_signature
+from umbel.canvas.signatures.groups import group
 
 _SHOWN = 5
 
@@ -20,6 +20,7 @@ class _Over(Signature[list[Any]]):
 
     def __init__(self, task: Any, it: Iterable[Any], app: Any = None, **options: Any) -> None:
         own = options.pop("own", {})
+        app = task.app_or_none if app is None and isinstance(task, Signature) else app
         super().__init__(
             self._task,
             (),
@@ -92,8 +93,24 @@ class chunks(_Over):  # noqa: N801 - Celery's name
         return group([xstarmap(task, part, self._app, **self.options) for part in parts], app=self._app)
 
     def apply_async(self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        """Send its messages; the arguments are those of `group.apply_async`."""
+        """Send its messages; the arguments are those of `group.apply_async`.
+
+        Args:
+            args: not used by its messages.
+            kwargs: not used by its messages.
+            options: calling options of each message.
+        """
         return self.group().apply_async(args, kwargs, **options)
+
+    def apply(self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """Run it here and now; the arguments are those of `group.apply_async`.
+
+        Args:
+            args: not used.
+            kwargs: not used.
+            options: as for `group.apply`.
+        """
+        return self.group().apply(args, kwargs, **options)
 
     def __call__(self, **options: Any) -> Any:
         """Send its messages."""
@@ -101,7 +118,14 @@ class chunks(_Over):  # noqa: N801 - Celery's name
 
     @classmethod
     def apply_chunks(cls, task: Any, it: Iterable[Any], n: int, app: Any = None) -> Any:
-        """Send the messages of chunks; the arguments are those of the class."""
+        """Send the messages of chunks; the arguments are those of the class.
+
+        Args:
+            task: the signature of the task.
+            it: lists of arguments.
+            n: how many go into one message.
+            app: whose it is.
+        """
         return cls(task, it, n, app=app)()
 
     def __repr__(self) -> str:

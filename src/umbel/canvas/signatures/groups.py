@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from umbel.canvas import shapes
-from umbel.canvas.signatures.signature import Signature, maybe_signature
+from umbel.canvas.signatures.base import Signature, maybe_signature
 from umbel.typing import R
 
 _SHOWN = 20
@@ -92,7 +92,11 @@ class group(Signature[list[R]]):  # noqa: N801 - Celery's name
         return errback
 
     def set_immutable(self, immutable: bool) -> None:
-        """Let its tasks take the result of the task before it, or not."""
+        """Let its tasks take the result of the task before it, or not.
+
+        Args:
+            immutable: do not let them.
+        """
         for member in self.tasks:
             member.set_immutable(immutable)
 

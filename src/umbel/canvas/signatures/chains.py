@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from umbel.canvas import shapes
 from umbel.canvas.operators import compose
-from umbel.canvas.signatures.signature import Signature, maybe_signature
+from umbel.canvas.signatures.base import Signature, maybe_signature
 from umbel.typing import R
 
 if TYPE_CHECKING:
@@ -24,15 +24,11 @@ class chain(Signature[R]):  # noqa: N801 - Celery's name
 
     Args:
         tasks: signatures, or one list or generator of them.
+        app: whose it is.
         options: calling options of the first task; ``link`` is the last one's, ``link_error`` that of all.
     """
 
-    @overload
-    def __new__(cls, *tasks: *tuple[*tuple[Signature[Any], ...], Signature[R]], **options: Any) -> chain[R]: ...
-    @overload
-    def __new__(cls, tasks: Iterable[Signature[Any]] = (), /, **options: Any) -> chain[Any]: ...
-    def __new__(cls, *tasks: Any, **options: Any) -> Any:  # type: ignore[misc]  # mypy 1: an unpacked tuple is no `*tasks: Any` to it
-        app = options.pop("app", None)
+    def __new__(cls, *tasks: Any, app: Any = None, **options: Any) -> Any:
         if not tasks and not options:
             return super().__new__(cls)
         parts = tasks[0] if len(tasks) == 1 and not isinstance(tasks[0], Mapping) else tasks
@@ -40,7 +36,31 @@ class chain(Signature[R]):  # noqa: N801 - Celery's name
         made: Any = Signature.from_dict(found, app)
         return made.set(**options) if options else made
 
-    def __init__(self, *tasks: Any, app: Any = None, **options: Any) -> None:  # noqa: ARG002 - __new__ has made it
+    @overload
+    def __init__(self, first: Signature[R], /, *, app: Any = None, **options: Any) -> None: ...
+    @overload
+    def __init__(self, first: Signature[Any], second: Signature[R], /, *, app: Any = None, **options: Any) -> None: ...
+    @overload
+    def __init__(
+        self, first: Signature[Any], second: Signature[Any], third: Signature[R], /, *, app: Any = None, **options: Any
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        first: Signature[Any],
+        second: Signature[Any],
+        third: Signature[Any],
+        fourth: Signature[R],
+        /,
+        *,
+        app: Any = None,
+        **options: Any,
+    ) -> None: ...
+    @overload
+    def __init__(self: chain[Any], *tasks: Signature[Any], app: Any = None, **options: Any) -> None: ...
+    @overload
+    def __init__(self: chain[Any], tasks: Iterable[Signature[Any]], /, *, app: Any = None, **options: Any) -> None: ...
+    def __init__(self, *tasks: Any, app: Any = None, **options: Any) -> None:  # type: ignore[misc]  # noqa: ARG002 - `__new__` has made it
         if not self:
             self.update(shapes.chain_of([]))
             self._app = app
@@ -71,7 +91,13 @@ class chain(Signature[R]):  # noqa: N801 - Celery's name
         return self.apply_async(args, kwargs) if self.kwargs.get("tasks") else None
 
     def apply_async(self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any) -> AsyncResult[R]:
-        """Send it; an empty one sends nothing, and returns ``None``."""
+        """Send it; an empty one sends nothing, and returns ``None``.
+
+        Args:
+            args: in front of the first step's own.
+            kwargs: over the first step's own.
+            options: calling options.
+        """
         return super().apply_async(args, kwargs, **options) if self.kwargs.get("tasks") else None  # type: ignore[return-value]
 
     run = apply_async

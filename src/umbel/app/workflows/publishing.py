@@ -1,0 +1,162 @@
+"""`Workflows`: plans an app's workflows, records their chords, publishes their calls, and makes result objects of their handles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from umbel import current
+from umbel.app.sending.calls import TaskCall
+from umbel.app.sending.options import PublishOptions
+from umbel.app.sending.plans import plans_of
+from umbel.canvas import shapes
+from umbel.canvas.freezing import Naming
+from umbel.canvas.handles import Handle
+from umbel.canvas.planning import Lineage, Plan, plan
+from umbel.errors import ImproperlyConfigured
+from umbel.messages.ids import uuid7
+from umbel.results.handles import GroupResult
+
+#: Options of a call that a plain task does not have: with one of them it is planned like a workflow.
+_PLANNED = frozenset({"chain", "chord"})
+
+
+class Workflows:
+    """The workflows of one app.
+
+    Args:
+        app: renders and publishes.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def naming(self) -> Naming:
+        """Make the names for workflows that are sent from here."""
+        app = self._app
+        return Naming(
+            new_id=lambda: uuid7(app.clock.now()),
+            reply_to=app.outbox.sender.reply_to,
+            errbacks_in_header=bool(app.conf.task_allow_error_cb_on_chord_header),
+        )
+
+    def publish(self, workflow: shapes.Shape, args: Iterable[Any], kwargs: shapes.Shape, options: Mapping[str, Any]) -> Any:
+        """Send a workflow.
+
+        Args:
+            workflow: any signature.
+            args: in front of its first tasks' own.
+            kwargs: over its first tasks' own.
+            options: calling options.
+
+        Returns:
+            Its result: an `AsyncResult`, a `GroupResult`; ``None`` for an empty chain.
+
+        Raises:
+            ImproperlyConfigured: there is a chord in it, and no result store that counts its members.
+            OperationalError: the broker or the store cannot be reached.
+            TypeError: a task takes other arguments, or there is no such option, or a part cannot be started (see `plan`).
+        """
+        if shapes.kind(workflow) == shapes.TASK and not _PLANNED & (workflow.get("options") or {}).keys():
+            own = shapes.merged(workflow, args, kwargs, options)
+            return self._send_one(own["task"], own["args"], own["kwargs"], own["options"])
+        if self._app.conf.task_always_eager:
+            return self.run(workflow, args, kwargs, options, as_sent=True)
+        planned = plan(workflow, self.naming(), args=args, kwargs=kwargs, options=options, lineage=_lineage(self._app))
+        calls = [
+            TaskCall(call.task, call.args, dict(call.kwargs), {**call.options, "add_to_parent": False}, self._app.tasks.get(call.task))
+            for call in planned.calls
+        ]
+        self._open_chords(planned, calls)
+        self._app.outbox.expect(planned.later)  # whoever waits for a later task may do so from now on
+        self._send(calls)
+        if planned.handle is None:
+            return None
+        self._remember(planned.handle, options)
+        return self.result(planned.handle)
+
+    def run(
+        self, workflow: shapes.Shape, args: Iterable[Any], kwargs: shapes.Shape, options: Mapping[str, Any], *, as_sent: bool = False
+    ) -> Any:
+        """Run a workflow here and now.
+
+        Args:
+            workflow: any signature.
+            args: in front of its first tasks' own.
+            kwargs: over its first tasks' own.
+            options: calling options, and ``throw``: raise what a task raises.
+            as_sent: it stands for messages (``task_always_eager``).
+        """
+        from umbel.app.workflows.eager import EagerRun
+
+        return EagerRun(self._app, self.naming(), as_sent=as_sent).run(workflow, args, kwargs, options)
+
+    def result(self, handle: Handle) -> Any:
+        """The result object of a handle, with those of what is before it.
+
+        Args:
+            handle: of a frozen workflow.
+        """
+        app = self._app
+        found: Any = None
+        for each in (*reversed(list(handle.parents)), handle):
+            if each.is_group:
+                found = GroupResult(each.id, [self.result(child) for child in each.children], found, app)
+            else:
+                found = app.AsyncResult(each.id, None, each.name, found)
+                found.ignored = self._is_ignored(each)
+        return found
+
+    def _is_ignored(self, handle: Handle) -> bool:
+        if handle.ignore_result is not None:
+            return bool(handle.ignore_result)
+        task = self._app.tasks.get(handle.name)
+        return task is not None and bool(task.ignore_result)
+
+    def _open_chords(self, planned: Plan, calls: list[TaskCall]) -> None:
+        """Record the chords of a plan. What cannot be sent is told before: nobody would close them."""
+        if not planned.records:
+            return
+        for _, args, kwargs, options, task in calls:
+            PublishOptions.parse(options)
+            if task is not None and (check := plans_of(task).check) is not None:
+                check(args, kwargs)
+        store = self._app.store
+        if store is None or store.groups is None:
+            raise ImproperlyConfigured(
+                "a chord needs a result store that counts its header's tasks: set result_backend to redis://, sqlite:// or another shared store"
+            )
+        for record in planned.records:
+            store.groups.open(record.group_id, record.size, record.header)
+
+    def _send(self, calls: list[TaskCall]) -> None:
+        """Publish calls: together, unless one of their tasks has a way of its own to send them."""
+        if any(call.task is not None and call.task.sends_in_its_own_way for call in calls):
+            for call in calls:
+                self._send_one(call.name, call.args, call.kwargs, dict(call.options))
+        elif len(calls) == 1:
+            self._app.outbox.publish_one(*calls[0])
+        else:
+            self._app.outbox.publish(calls)
+
+    def _send_one(self, name: str, args: Any, kwargs: Any, options: dict[str, Any]) -> Any:
+        task = self._app.tasks.get(name)
+        if task is None:
+            return self._app.send_task(name, args, kwargs, **options)
+        return task.apply_async(args, kwargs, **options)
+
+    @staticmethod
+    def _remember(handle: Handle, options: Mapping[str, Any]) -> None:
+        """Note in the running task that it has sent this workflow."""
+        parent = current.request.get()
+        if parent is not None and parent.id is not None and options.get("add_to_parent", True):
+            parent.children.append(handle.as_tuple())
+
+
+def _lineage(app: Any) -> Lineage:
+    """Find out whom the workflows come from that are sent from here."""
+    parent = current.request.get()
+    if parent is None or parent.id is None:
+        return Lineage()
+    priority = (parent.properties or {}).get("priority") if app.conf.task_inherit_parent_priority else None
+    return Lineage(root_id=parent.root_id, parent_id=parent.id, priority=priority)

@@ -1,0 +1,65 @@
+"""Workflows run on real workers, whatever they are made of."""
+
+from __future__ import annotations
+
+import pytest
+
+from umbel.canvas.signatures import chain, chord, group
+from umbel.errors import ChordError
+
+
+@pytest.fixture
+def tasks(stage):
+    stage.worker("-c", "2")
+    return stage.app.tasks
+
+
+def test_workflows_of_every_kind(tasks):
+    add, echo = tasks["add"], tasks["echo"]
+    assert add.s(1).delay(2).get(timeout=10) == 3
+    assert chain(add.s(1, 2), add.s(3), add.s(4)).apply_async().get(timeout=10) == 10
+    assert chain(add.s(1, 2), echo.si("alone")).apply_async().get(timeout=10) == ["alone"]
+    assert group(add.s(place, 1) for place in range(20)).apply_async().get(timeout=10) == list(range(1, 21))
+    assert (group(add.s(1, 1), add.s(2, 2)) | echo.s()).apply_async().get(timeout=10) == [[2, 4]]
+    assert (add.s(1, 1) | group(add.s(2), add.s(3)) | echo.s("end") | echo.s()).apply_async().get(timeout=10) == [[[4, 5], "end"]]
+    assert chord([], echo.s()).apply_async().get(timeout=10) == [[]]
+    assert chain(group(add.s(1, 1)), group(echo.s("a"), echo.s("b")), echo.s()).apply_async().get(timeout=10) == [[[[2], "a"], [[2], "b"]]]
+    assert add.starmap([(1, 2), (3, 4)]).apply_async().get(timeout=10) == [3, 7]
+    assert echo.map(["a", "b"]).apply_async().get(timeout=10) == [["a"], ["b"]]
+    assert add.chunks([(place, place) for place in range(5)], 2).apply_async().get(timeout=10) == [[0, 2], [4, 6], [8]]
+
+
+def test_a_chord_of_chains_groups_and_chords(tasks):
+    add, echo = tasks["add"], tasks["echo"]
+    header = [
+        chain(add.s(1, 1), add.s(1)),
+        add.s(0, 1) | group(add.s(1), add.s(2)),
+        chord([add.s(1, 1), add.s(2, 2)], echo.s()),
+        add.s(5, 5),
+    ]
+    result = chord(header, echo.s()).apply_async()
+    assert result.get(timeout=20) == [[3, [2, 3], [[2, 4]], 10]]
+    assert result.parent.get(timeout=10) == [3, [2, 3], [[2, 4]], 10]
+
+
+def test_callbacks_of_every_kind(stage, tasks):
+    add, echo = tasks["add"], tasks["echo"]
+    first = add.s(1, 2)
+    first.link(add.s(1) | echo.s())
+    first.link(group(echo.s("a"), echo.s("b")) | echo.s())
+    result = first.apply_async()
+    assert result.get(timeout=10) == 3
+    ended = sorted(str(found.get(timeout=10)) for found in result.children)
+    assert ended == ["[4]", "[[[3, 'a'], [3, 'b']]]"]
+
+
+def test_a_failure_ends_the_rest(tasks):
+    add, fail, echo = tasks["add"], tasks["fail"], tasks["echo"]
+    result = chain(add.s(1, 2), fail.si("value", "no"), add.s(3)).apply_async()
+    with pytest.raises(ValueError, match="no"):
+        result.get(timeout=10)
+    assert result.parent.parent.get(timeout=10) == 3
+    for body in (echo.s(), chain(echo.s(), echo.s())):
+        broken = chord([add.s(1, 2), fail.si("value", "no")], body).apply_async()
+        with pytest.raises(ChordError):
+            broken.get(timeout=10)
