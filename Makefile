@@ -1,11 +1,12 @@
-# make demo    watch a worker at work (installs what it needs first)
-# make test    lint, types, layers, tests; starts RabbitMQ and Redis if none answer
-# make check   the same without the tests
-# make format  format the code
-# make bench   the benchmarks
-# make chaos   kill and cut for a few minutes, then print the ledger
-# make docs    write the generated pages
-# make clean   remove what make has made
+# make demo      watch a worker at work (installs what it needs first)
+# make test      lint, types, layers, tests; starts RabbitMQ and Redis if none answer
+# make test-all  the tests on every Python that is claimed and here, each in an environment of its own
+# make check     the same without the tests
+# make format    format the code
+# make bench     the benchmarks
+# make chaos     kill and cut for a few minutes, then print the ledger
+# make docs      write the generated pages
+# make clean     remove what make has made
 
 PYTHON ?=
 VENV   ?= .venv
@@ -14,7 +15,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.umbel-$(EXTRAS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench chaos docs clean
+.PHONY: help install demo test test-all check format bench chaos docs clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -32,6 +33,9 @@ demo: $(firstword $(wildcard $(VENV)/.umbel-dev) $(VENV)/.umbel-demo)
 
 test: $(READY)
 	@$(BIN)/python scripts/check.py $(if $(ARGS),-- $(ARGS))
+
+test-all: $(READY)
+	@$(BIN)/python scripts/versions.py $(if $(ONLY),--only $(ONLY)) $(if $(ARGS),-- $(ARGS))
 
 check: $(READY)
 	@$(BIN)/python scripts/check.py --static

@@ -2,7 +2,8 @@
 
 check.py             all of it
 check.py --static    without the tests
-check.py -- ARGS     arguments for pytest, which then runs in one process
+check.py --tests     the tests alone
+check.py -- ARGS     arguments for pytest, which then runs in one process; --tests may stand before them
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
     # A cancelled CI run ends by SIGTERM: leave by the door, so that private servers are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    only_static = arguments[:1] == ["--static"]
+    only_static, only_tests = arguments[:1] == ["--static"], arguments[:1] == ["--tests"]
+    arguments = arguments[1:] if only_tests else arguments
     with contextlib.nullcontext() if only_static else celery() as celery_made:
-        failed = [name for name, command in STATIC if not passes(name, command)]
+        failed = [name for name, command in STATIC if not only_tests and not passes(name, command)]
         if failed:
             print(f"Not clean: {', '.join(failed)}.", flush=True)
             return 1
