@@ -137,12 +137,14 @@ class TestBusy:
     def test_a_long_wait_is_told_once(self, path, monkeypatch, caplog, new):
         monkeypatch.setattr("umbel.clients.sqlite.database._SILENCE", 0.05)
         if not new:
-            count(Database(str(path)))
+            with contextlib.closing(Database(str(path))) as before:
+                count(before)
         theirs = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         theirs.execute("BEGIN EXCLUSIVE")
         timer = threading.Timer(0.3, theirs.execute, ["COMMIT"])
         timer.start()
-        assert Database(str(path)).write(lambda connection: "done") == "done"
+        with contextlib.closing(Database(str(path))) as database:
+            assert database.write(lambda connection: "done") == "done"
         timer.join()
         theirs.close()
         (told,) = caplog.messages

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from umbel import current
+from umbel.brokers.sqlite import database
 from umbel.cli.main import run
 
 _numbers = itertools.count()
@@ -44,12 +46,17 @@ def _alone(tmp_path, monkeypatch):
     ):
         monkeypatch.delenv(name, raising=False)
     yield
-    from umbel import current
+    close_apps()
 
+
+def close_apps():
+    """Close what a command has left to the end of its process."""
     for name in ("default", "latest"):
         app = getattr(current._fallback, name)
         if app is not None:
             app.close()
+    for opened in list(database._OPEN):  # of apps that modules hold
+        opened.close()
 
 
 @pytest.fixture
@@ -61,6 +68,8 @@ def umbel(capsys):
             code = run(arguments)
         except SystemExit as left:  # click's completion leaves this way
             code = left.code
+        finally:
+            close_apps()
         captured = capsys.readouterr()
         return Ended(code, captured.out, captured.err)
 

@@ -32,7 +32,7 @@ def renew(connection: sqlite3.Connection, holder: int, now: float) -> bool:
 
 def restore_expired(connection: sqlite3.Connection, now: float) -> None:
     """Give up the holders whose lease is over, and put their messages back."""
-    over = connection.execute("SELECT id FROM umbel_holders WHERE until < ?1 OR until - lease > ?1 + 1", (now,)).fetchall()
+    over = connection.execute("SELECT id FROM umbel_holders WHERE until < ? OR until - lease > ? + 1", (now, now)).fetchall()
     for (holder,) in over:
         connection.execute(_RESTORE, (holder,))
         _forget(connection, holder)
