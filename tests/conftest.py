@@ -23,7 +23,8 @@ import pytest
 
 import tiers
 
-pytest.register_assert_rewrite("contracts.broker_contract", "contracts.store_contract")
+pytest_plugins = ["umbel.testing.plugin"]
+pytest.register_assert_rewrite("contracts.fanout_contract")
 
 # How long an example takes depends on who else uses the machine.
 hypothesis.settings.register_profile("umbel", deadline=None)

@@ -14,7 +14,6 @@ import uuid
 
 import pytest
 
-from contracts.kit import SOON, Kit, on_loop
 from umbel.brokers.base import ConnectionState
 from umbel.brokers.fanout import private_queues
 from umbel.brokers.fanout.blocking import BlockingSubscriber
@@ -22,6 +21,8 @@ from umbel.brokers.fanout.buffer import BroadcastBuffer
 from umbel.brokers.fanout.defaults import MOST_WAITING
 from umbel.brokers.topology import Binding, Exchange, Queue
 from umbel.errors import EncodeError, MessageTooLarge, OperationalError
+from umbel.testing.brokers import SOON, BrokerKit
+from umbel.testing.coroutines import on_loop
 from umbel.wire.message import Message, MessageLimits
 
 HEADERS = {"clock": 3, "expires": 1795204334.5, "hostname": "w1@golden ☃", "none": None, "list": [1, "two"], "table": {"a": {"b": 1}}}
@@ -62,7 +63,7 @@ class Received:
 
 
 @contextlib.asynccontextmanager
-async def listening(kit: Kit, exchange: Exchange, *patterns: str, broker=None, sink: Received | None = None):
+async def listening(kit: BrokerKit, exchange: Exchange, *patterns: str, broker=None, sink: Received | None = None):
     """A started subscriber's sink."""
     sink = sink or Received()
     first, *others = patterns or ("",)
@@ -85,11 +86,11 @@ async def listening(kit: Kit, exchange: Exchange, *patterns: str, broker=None, s
         await subscriber.aclose()
 
 
-def fanout(kit: Kit) -> Exchange:
+def fanout(kit: BrokerKit) -> Exchange:
     return Exchange(f"contract-{kit.mark}.pidbox", "fanout", durable=False, auto_delete=True)
 
 
-def topic(kit: Kit) -> Exchange:
+def topic(kit: BrokerKit) -> Exchange:
     return Exchange(f"contract-{kit.mark}-ev", "topic", durable=False, auto_delete=True)
 
 
@@ -97,7 +98,7 @@ class TestBroadcast:
     needs = "fanout"
 
     @on_loop
-    async def test_all_of_a_message_reaches_every_subscriber(self, kit: Kit):
+    async def test_all_of_a_message_reaches_every_subscriber(self, kit: BrokerKit):
         exchange = fanout(kit)
         async with listening(kit, exchange) as one, listening(kit, exchange, broker=kit.broker()) as two:
             assert one.states == two.states == [ConnectionState.CONNECTED]
@@ -113,7 +114,7 @@ class TestBroadcast:
                 assert (got.exchange, got.routing_key) == (exchange.name, "")
 
     @on_loop
-    async def test_what_nobody_listens_to_is_lost_and_leaves_nothing(self, kit: Kit):
+    async def test_what_nobody_listens_to_is_lost_and_leaves_nothing(self, kit: BrokerKit):
         exchange = topic(kit)
         kit.main.broadcaster().broadcast(exchange, Message(b"before", {}), "task.received")
         async with listening(kit, exchange, "#") as sink:
@@ -123,7 +124,7 @@ class TestBroadcast:
         assert kit.leftovers() == []
 
     @on_loop
-    async def test_routing_keys_are_chosen_by_patterns(self, kit: Kit):
+    async def test_routing_keys_are_chosen_by_patterns(self, kit: BrokerKit):
         exchange = topic(kit)
         keys = ["task", "task.received", "task.a.b", "worker.online", "worker.heartbeat", ""]
         wanted = {
@@ -147,7 +148,7 @@ class TestBroadcast:
                 assert (patterns, found) == (patterns, expected)
 
     @on_loop
-    async def test_exchanges_are_apart(self, kit: Kit):
+    async def test_exchanges_are_apart(self, kit: BrokerKit):
         one, two = fanout(kit), Exchange(f"contract-{kit.mark}.pidbox2", "fanout", durable=False, auto_delete=True)
         async with listening(kit, one) as ones, listening(kit, two) as twos:
             kit.main.broadcaster().broadcast(two, Message(b"2", {}))
@@ -156,7 +157,7 @@ class TestBroadcast:
             assert await twos.bodies(1) == [b"2"]
 
     @on_loop
-    async def test_a_flood_comes_in_order(self, kit: Kit):
+    async def test_a_flood_comes_in_order(self, kit: BrokerKit):
         exchange = topic(kit)
         sent = [b"%d" % number for number in range(3000)]
         async with listening(kit, exchange, "#") as sink:
@@ -165,7 +166,7 @@ class TestBroadcast:
             assert await sink.bodies(3000) == sent
 
     @on_loop
-    async def test_a_message_over_the_limits_is_told_and_the_next_one_comes(self, kit: Kit):
+    async def test_a_message_over_the_limits_is_told_and_the_next_one_comes(self, kit: BrokerKit):
         exchange = fanout(kit)
         small = kit.broker(limits=MessageLimits(body=1000, header_bytes=2000, header_count=10))
         async with listening(kit, exchange, broker=small) as sink:
@@ -179,7 +180,7 @@ class TestBroadcast:
         assert (good.body, good.flaw) == (b"good", None)
 
     @on_loop
-    async def test_of_a_batch_with_a_message_that_cannot_be_carried_nothing_is_sent(self, kit: Kit):
+    async def test_of_a_batch_with_a_message_that_cannot_be_carried_nothing_is_sent(self, kit: BrokerKit):
         exchange = fanout(kit)
         async with listening(kit, exchange) as sink:
             broadcaster = kit.main.broadcaster()
@@ -189,7 +190,7 @@ class TestBroadcast:
             assert await sink.bodies(1) == [b"next"]
 
     @on_loop
-    async def test_a_sink_that_fails_is_logged_and_told_of_the_next(self, kit: Kit, caplog):
+    async def test_a_sink_that_fails_is_logged_and_told_of_the_next(self, kit: BrokerKit, caplog):
         class Failing(Received):
             def on_messages(self, messages) -> None:
                 super().on_messages(messages)
@@ -206,7 +207,7 @@ class TestBroadcast:
         assert sink.states == [ConnectionState.CONNECTED]
 
     @on_loop
-    async def test_a_subscriber_may_be_closed_at_any_time(self, kit: Kit):
+    async def test_a_subscriber_may_be_closed_at_any_time(self, kit: BrokerKit):
         exchange = fanout(kit)
         never = kit.main.subscriber(private_queues.control_queue(f"never-{kit.mark}"))
         await never.aclose()
@@ -222,7 +223,7 @@ class TestBroadcast:
         assert kit.leftovers() == []
 
     @on_loop
-    async def test_many_threads_share_a_broadcaster(self, kit: Kit):
+    async def test_many_threads_share_a_broadcaster(self, kit: BrokerKit):
         exchange = fanout(kit)
         async with listening(kit, exchange) as sink:
             broadcaster = kit.main.broadcaster()
@@ -231,7 +232,7 @@ class TestBroadcast:
             assert sorted(await sink.bodies(50)) == sorted(b"%d" % number for number in range(50))
 
     @on_loop
-    async def test_a_broadcaster_closed_is_used_again(self, kit: Kit):
+    async def test_a_broadcaster_closed_is_used_again(self, kit: BrokerKit):
         exchange = fanout(kit)
         async with listening(kit, exchange) as sink:
             for body in (b"1", b"2"):
@@ -241,7 +242,7 @@ class TestBroadcast:
             assert await sink.bodies(2) == [b"1", b"2"]
 
     @on_loop
-    async def test_what_waits_for_a_slow_sink_is_bounded(self, kit: Kit):
+    async def test_what_waits_for_a_slow_sink_is_bounded(self, kit: BrokerKit):
         if kit.name not in ("memory", "sqlite"):
             return  # there it waits in the server, which has bounds of its own
         exchange = topic(kit)
@@ -258,7 +259,7 @@ class TestBroadcastBetweenProcesses:
     needs = "fanout processes"
 
     @on_loop
-    async def test_from_another_process(self, kit: Kit):
+    async def test_from_another_process(self, kit: BrokerKit):
         exchange = fanout(kit)
         async with listening(kit, exchange) as sink:
             with kit.program("broadcast", exchange=exchange.name, count=3) as program:
@@ -266,7 +267,7 @@ class TestBroadcastBetweenProcesses:
             assert program.returncode == 0
 
     @on_loop
-    async def test_after_a_fork(self, kit: Kit):
+    async def test_after_a_fork(self, kit: BrokerKit):
         exchange = fanout(kit)
         async with listening(kit, exchange) as sink:
             broadcaster = kit.main.broadcaster()
@@ -289,7 +290,7 @@ class TestBroadcastBuffer:
     needs = "fanout"
 
     @on_loop
-    async def test_what_is_buffered_is_sent_in_order(self, kit: Kit):
+    async def test_what_is_buffered_is_sent_in_order(self, kit: BrokerKit):
         exchange, other = topic(kit), fanout(kit)
         async with listening(kit, exchange, "#") as sink, listening(kit, other) as others:
             buffer = BroadcastBuffer(kit.main.broadcaster())
@@ -307,16 +308,16 @@ class TestBroadcastBuffer:
 class TestBlockingSubscriber:
     needs = "fanout"
 
-    def subscriber(self, kit: Kit, size: int = MOST_WAITING) -> BlockingSubscriber:
+    def subscriber(self, kit: BrokerKit, size: int = MOST_WAITING) -> BlockingSubscriber:
         queue = private_queues.event_queue(str(uuid.uuid4()), ["task.#"], exchange=f"contract-{kit.mark}-ev")
         kit.queues.append(queue.name)
         return BlockingSubscriber(kit.main.subscriber(queue), size)
 
-    def tell(self, kit: Kit, *bodies: bytes) -> None:
+    def tell(self, kit: BrokerKit, *bodies: bytes) -> None:
         exchange = private_queues.event_exchange(f"contract-{kit.mark}-ev")
         kit.main.broadcaster().broadcast_many(exchange, [(Message(body, {}), "task.sent") for body in bodies])
 
-    def test_messages_are_received(self, kit: Kit):
+    def test_messages_are_received(self, kit: BrokerKit):
         with self.subscriber(kit) as subscriber:
             assert subscriber.receive(0.01) == []
             self.tell(kit, b"1", b"2", b"3")
@@ -324,7 +325,7 @@ class TestBlockingSubscriber:
         assert subscriber.receive() == []
         assert kit.leftovers() == []
 
-    def test_a_close_ends_a_receive(self, kit: Kit):
+    def test_a_close_ends_a_receive(self, kit: BrokerKit):
         subscriber, answers = self.subscriber(kit), []
         subscriber.open()
         thread = threading.Thread(target=lambda: answers.append(subscriber.receive()))
@@ -334,7 +335,7 @@ class TestBlockingSubscriber:
         thread.join(SOON)
         assert answers == [[]]
 
-    def test_a_forked_child_leaves_it_to_the_parent(self, kit: Kit):
+    def test_a_forked_child_leaves_it_to_the_parent(self, kit: BrokerKit):
         with self.subscriber(kit) as subscriber:
             child = os.fork()
             if child == 0:
@@ -350,13 +351,13 @@ class TestBlockingSubscriber:
             self.tell(kit, b"1")
             assert receive(subscriber, 1) == [b"1"]
 
-    def test_it_is_opened_once(self, kit: Kit):
+    def test_it_is_opened_once(self, kit: BrokerKit):
         subscriber = self.subscriber(kit)
         subscriber.close()
         with pytest.raises(OperationalError, match="opened once"):
             subscriber.open()
 
-    def test_what_waits_is_bounded(self, kit: Kit):
+    def test_what_waits_is_bounded(self, kit: BrokerKit):
         with self.subscriber(kit, size=3) as subscriber:
             self.tell(kit, *(b"%d" % number for number in range(10)))
             deadline = time.monotonic() + SOON
@@ -365,13 +366,13 @@ class TestBlockingSubscriber:
             assert [message.body for message in subscriber.receive(SOON)] == [b"7", b"8", b"9"]
 
 
-def reply_queue(kit: Kit, expires: float = 60.0) -> Queue:
+def reply_queue(kit: BrokerKit, expires: float = 60.0) -> Queue:
     queue = private_queues.control_reply_queue(str(uuid.uuid4()), f"contract-{kit.mark}", expires=expires)
     kit.queues.append(queue.name)
     return queue
 
 
-def send(kit: Kit, address, *bodies: bytes) -> None:
+def send(kit: BrokerKit, address, *bodies: bytes) -> None:
     kit.main.broadcaster().broadcast_many(
         Exchange(address.exchange, durable=False), [(Message(body, {}), address.routing_key) for body in bodies]
     )
@@ -389,7 +390,7 @@ class TestReplyInbox:
     needs = "fanout"
 
     @pytest.fixture(params=["exchange", "by name"])
-    def inbox(self, request, kit: Kit):
+    def inbox(self, request, kit: BrokerKit):
         queue = reply_queue(kit) if request.param == "exchange" else private_queues.result_queue(str(uuid.uuid4()), 60.0)
         if queue.name not in kit.queues:
             kit.queues.append(queue.name)
@@ -398,7 +399,7 @@ class TestReplyInbox:
         inbox.close()
         assert kit.leftovers() == []
 
-    def test_all_of_a_reply_arrives(self, kit: Kit, inbox):
+    def test_all_of_a_reply_arrives(self, kit: BrokerKit, inbox):
         inbox.open()
         message = Message(b'{"w1": {"ok": "pong"}}', HEADERS, "application/json", "utf-8", {"delivery_mode": 1, "correlation_id": "c"})
         kit.main.broadcaster().broadcast(Exchange(inbox.address.exchange, durable=False), message, inbox.address.routing_key)
@@ -407,14 +408,14 @@ class TestReplyInbox:
         assert {name: got.headers.get(name, "absent") for name in HEADERS} == HEADERS
         assert {name: got.properties.get(name) for name in message.properties} == message.properties
 
-    def test_replies_come_in_order_and_once(self, kit: Kit, inbox):
+    def test_replies_come_in_order_and_once(self, kit: BrokerKit, inbox):
         inbox.open()
         sent = [b"%d" % number for number in range(1500)]
         send(kit, inbox.address, *sent)
         assert receive(inbox, 1500) == sent
         assert inbox.receive(0.1) == []
 
-    def test_what_came_before_a_receive_is_not_lost(self, kit: Kit, inbox):
+    def test_what_came_before_a_receive_is_not_lost(self, kit: BrokerKit, inbox):
         inbox.open()
         assert inbox.receive(0) == []
         send(kit, inbox.address, b"1")
@@ -422,7 +423,7 @@ class TestReplyInbox:
         send(kit, inbox.address, b"2", b"3")
         assert receive(inbox, 2) == [b"2", b"3"]
 
-    def test_a_close_ends_a_receive(self, kit: Kit, inbox):
+    def test_a_close_ends_a_receive(self, kit: BrokerKit, inbox):
         inbox.open()
         answers, began = [], threading.Event()
 
@@ -439,13 +440,13 @@ class TestReplyInbox:
         assert answers == [[]]
         assert inbox.receive(SOON) == []
 
-    def test_it_may_be_closed_at_any_time(self, kit: Kit, inbox):
+    def test_it_may_be_closed_at_any_time(self, kit: BrokerKit, inbox):
         inbox.close()
         inbox.close()
         with pytest.raises(OperationalError, match="is closed"):
             inbox.open()
 
-    def test_a_reply_to_nobody_leaves_nothing(self, kit: Kit):
+    def test_a_reply_to_nobody_leaves_nothing(self, kit: BrokerKit):
         inbox = kit.main.reply_inbox(reply_queue(kit))
         inbox.open()
         send(kit, inbox.address, b"unread")
@@ -453,7 +454,7 @@ class TestReplyInbox:
         send(kit, inbox.address, b"late")
         assert kit.leftovers() == []
 
-    def test_many_requests_leave_nothing(self, kit: Kit):
+    def test_many_requests_leave_nothing(self, kit: BrokerKit):
         count = 0
         for _ in range(20):
             inbox = kit.main.reply_inbox(reply_queue(kit))
@@ -464,7 +465,7 @@ class TestReplyInbox:
         assert count == 10_000
         assert kit.leftovers() == []
 
-    def test_inboxes_are_apart(self, kit: Kit):
+    def test_inboxes_are_apart(self, kit: BrokerKit):
         one, two = (kit.main.reply_inbox(reply_queue(kit)) for _ in range(2))
         try:
             one.open()
@@ -480,7 +481,7 @@ class TestReplyInbox:
 class TestReplyInboxBetweenProcesses:
     needs = "fanout processes"
 
-    def test_a_forked_child_leaves_it_to_the_parent(self, kit: Kit):
+    def test_a_forked_child_leaves_it_to_the_parent(self, kit: BrokerKit):
         inbox = kit.main.reply_inbox(reply_queue(kit))
         inbox.open()
         child = os.fork()

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.broker_contract import (
+from contracts.fanout_contract import (
+    TestBlockingSubscriber,
+    TestBroadcast,
+    TestBroadcastBetweenProcesses,
+    TestBroadcastBuffer,
+    TestReplyInbox,
+    TestReplyInboxBetweenProcesses,
+)
+from contracts.own_kit import OwnKit
+from umbel.brokers.topology import Exchange
+from umbel.errors import ImproperlyConfigured
+from umbel.testing.brokers import (
     TestDeadLetters,
     TestDelay,
     TestExchanges,
@@ -17,15 +28,7 @@ from contracts.broker_contract import (
     TestSettling,
     TestWindow,
 )
-from contracts.fanout_contract import (
-    TestBlockingSubscriber,
-    TestBroadcast,
-    TestBroadcastBetweenProcesses,
-    TestBroadcastBuffer,
-    TestReplyInbox,
-    TestReplyInboxBetweenProcesses,
-)
-from contracts.kit import Kit
+from umbel.testing.coroutines import on_loop
 
 __all__ = [
     "TestBlockingSubscriber",
@@ -65,22 +68,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("kit", [pytest.param(name, marks=marks.get(name, ())) for name in names], indirect=True)
 
 
+#: A consumer that looks by itself hardly ever, so that it is seen to be woken.
+RARELY = {"umbel.brokers.redis.consumer._SAFETY_POLL": 60.0, "umbel.brokers.sqlite.consumer._UPKEEP": 60.0}
+
+
 @pytest.fixture
 def kit(request, tmp_path):
     name = request.param
     if name == "memory":
-        made = Kit(name, f"memory:///{tmp_path.name}")
+        made = OwnKit(name, f"memory:///{tmp_path.name}")
     elif name == "sqlite":
-        made = Kit(name, f"sqlite:///{tmp_path}/umbel.db")
+        made = OwnKit(name, f"sqlite:///{tmp_path}/umbel.db", without_polling=RARELY)
     elif name == "redis":
-        made = Kit(name, request.getfixturevalue("redis_url"))
+        made = OwnKit(name, request.getfixturevalue("redis_url"), without_polling=RARELY)
         made.transport = {"global_keyprefix": f"contract-{made.mark}:"}
     elif name == "rabbitmq-classic":
-        made = Kit(name, request.getfixturevalue("rabbitmq_url"), priority_arguments={"x-max-priority": 10})
+        made = OwnKit(name, request.getfixturevalue("rabbitmq_url"), priority_arguments={"x-max-priority": 10})
     else:
-        made = Kit(name, request.getfixturevalue("rabbitmq_url"), arguments={"x-queue-type": "quorum"}, requeues_first=False)
-    yield made
-    made.close()
+        made = OwnKit(name, request.getfixturevalue("rabbitmq_url"), arguments={"x-queue-type": "quorum"}, requeues_first=False)
+    with made:
+        yield made
     if name == "redis":
         forget_prefix(made.url, made.transport["global_keyprefix"])
 
@@ -91,3 +98,16 @@ def forget_prefix(url: str, prefix: str) -> None:
     with redis.Redis.from_url(url) as client:
         for key in client.scan_iter(prefix + "*", count=1000):
             client.delete(key)
+
+
+class TestRefusedQueues:
+    needs = "rules"
+
+    @on_loop
+    async def test_a_refused_queue_is_not_asked_for_again(self, kit):
+        """The next connection declares what the consumer knows of."""
+        foreign = kit.queue("foreign", exchange=Exchange(f"contract-{kit.mark}", "headers"))
+        async with kit.consuming(kit.queue()) as sink:
+            with pytest.raises(ImproperlyConfigured, match="headers"):
+                await sink.consumer.add_queue(foreign)
+            assert foreign.name not in sink.consumer._queues

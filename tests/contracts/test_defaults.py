@@ -7,7 +7,14 @@ import inspect
 import pytest
 
 from contracts import minimal_broker
-from contracts.broker_contract import (
+from umbel.brokers import base
+from umbel.brokers.defaults.broker import BrokerDefaults
+from umbel.brokers.defaults.consumer import ConsumerDefaults
+from umbel.brokers.defaults.publisher import PublisherDefaults
+from umbel.brokers.defaults.queue_client import QueueClientDefaults
+from umbel.errors import ImproperlyConfigured
+from umbel.testing.brokers import (
+    BrokerKit,
     TestDeadLetters,
     TestDelay,
     TestPublishing,
@@ -16,13 +23,6 @@ from contracts.broker_contract import (
     TestSettling,
     TestWindow,
 )
-from contracts.kit import Kit
-from umbel.brokers import base
-from umbel.brokers.defaults.broker import BrokerDefaults
-from umbel.brokers.defaults.consumer import ConsumerDefaults
-from umbel.brokers.defaults.publisher import PublisherDefaults
-from umbel.brokers.defaults.queue_client import QueueClientDefaults
-from umbel.errors import ImproperlyConfigured
 
 __all__ = ["TestDeadLetters", "TestDelay", "TestPublishing", "TestQueues", "TestRoundtrip", "TestSettling", "TestWindow"]
 
@@ -36,7 +36,7 @@ SIDES = [
 MOST_METHODS = 16
 
 
-class MinimalKit(Kit):
+class MinimalKit(BrokerKit):
     def broker(self, **options):
         made = minimal_broker.MinimalBroker(base.BrokerOptions(urls=(self.url,), **options), self.table)
         self.brokers.append(made)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.group_contract import TestClaims, TestCounting, TestTrees
-from contracts.store_contract import StoreKit, TestProcesses, TestRecords, TestShared, TestWaiting
-from contracts.stores import store_of
 from umbel.brokers.base import BrokerOptions
+from umbel.testing.result_stores import StoreKit, TestClaims, TestCounting, TestProcesses, TestRecords, TestShared, TestTrees, TestWaiting
 
 __all__ = ["TestClaims", "TestCounting", "TestProcesses", "TestRecords", "TestShared", "TestTrees", "TestWaiting"]
 
@@ -50,6 +48,5 @@ def kit(request, tmp_path, unique):
         options = {"expires": 60.0, "transport": {"broker": BrokerOptions(urls=(broker,), transport=prefix)}}
     else:
         url = request.getfixturevalue("rabbitmq_url").replace("amqp://", "rpc://")
-    made = StoreKit(store_of, name, url, options)
-    yield made
-    made.close()
+    with StoreKit(name, url, options) as made:
+        yield made

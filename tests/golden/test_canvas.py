@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from fakes.clock import FakeClock
 from golden import captures, test_publish
 from umbel import Umbel
 from umbel.app.sending.options import PublishOptions
@@ -20,6 +19,7 @@ from umbel.canvas.freezing import Naming
 from umbel.canvas.planning import Plan, PlannedCall, plan
 from umbel.canvas.signatures import Signature, StampingVisitor, chain, chord, chunks, group, xmap, xstarmap
 from umbel.canvas.successors import Ended, replace, start_body, successors
+from umbel.testing.clock import FakeClock
 from umbel.wire.message import Message
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

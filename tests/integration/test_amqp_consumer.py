@@ -9,13 +9,14 @@ import time
 import pytest
 from pamqp import commands
 
-from contracts.kit import Sink, on_loop
 from umbel.brokers.amqp import connect
 from umbel.brokers.amqp import consumer as consuming
 from umbel.brokers.amqp.topology import DELIVERY_EXCHANGE, level_name
 from umbel.brokers.base import DEAD_SUFFIX, BrokerOptions, ConnectionState
 from umbel.brokers.topology import Destination, Exchange, Queue
 from umbel.errors import AccessRefused, EncodeError, OperationalError
+from umbel.testing.brokers import Sink
+from umbel.testing.coroutines import on_loop
 from umbel.wire.amqp import events
 from umbel.wire.amqp.methods import method
 from umbel.wire.message import Message

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from contracts.kit import on_loop
 from integration.test_amqp_consumer import Bench
 from umbel.brokers.base import DEAD_SUFFIX
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import MessageTooLarge
+from umbel.testing.coroutines import on_loop
 from umbel.wire.amqp import events
 from umbel.wire.message import Message, MessageLimits
 

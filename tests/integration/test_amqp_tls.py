@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from contracts.kit import Sink
 from umbel.brokers.amqp import connect
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.topology import Destination, Queue
 from umbel.errors import OperationalError
+from umbel.testing.brokers import Sink
 from umbel.wire.message import Message
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")]

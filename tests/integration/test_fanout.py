@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from contracts.fanout_contract import Received, receive
-from contracts.kit import SOON, on_loop
 from umbel.brokers.amqp import connect
 from umbel.brokers.base import BrokerOptions, ConnectionState
 from umbel.brokers.fanout import private_queues
 from umbel.brokers.fanout.blocking import BlockingSubscriber
 from umbel.brokers.topology import Exchange, Queue
 from umbel.errors import AccessRefused, OperationalError
+from umbel.testing.brokers import SOON
+from umbel.testing.coroutines import on_loop
 from umbel.wire.message import Message
 
 pytestmark = pytest.mark.rabbitmq

@@ -32,6 +32,28 @@ def test_workflows():
     assert found == {"one": 12, "steps": "Ada pays 20", "prices": [12, 2], "order": 20, "whole": "Grace pays 19"}
 
 
+def write_files(page: str, folder: Path, *names: str) -> None:
+    """The Python blocks of a page that begin with a file's name."""
+    blocks = re.findall(r"```python\n# (\S+\.py)\n(.*?)```", (GUIDE / page).read_text(encoding="utf-8"), re.DOTALL)
+    for name in names:
+        (folder / name).write_text(dict(blocks)[name])
+
+
+def test_testing(tmp_path):
+    write_files("testing.md", tmp_path, "tasks.py", "test_tasks.py", "conftest.py")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_testing_a_broker(tmp_path):
+    write_files("testing.md", tmp_path, "test_contract.py", "conftest.py")
+    (tmp_path / "my_broker.py").write_text("from umbel.brokers.memory import connect\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-k", "Roundtrip or Window"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    assert re.search(r"^\d+ passed", done.stdout, re.MULTILINE), done.stdout + done.stderr
+
+
 @contextlib.contextmanager
 def worker(folder: Path, page: str):
     """A worker of a page's first sample. It is stopped after the block, and must end well."""

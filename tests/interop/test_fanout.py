@@ -12,7 +12,6 @@ import uuid
 import pytest
 
 from contracts.fanout_contract import Received
-from contracts.kit import on_loop
 from interop.pairing import celery_python
 from system.conftest import database
 from system.processes import TESTS
@@ -20,6 +19,7 @@ from umbel.brokers.base import BrokerOptions
 from umbel.brokers.fanout import private_queues
 from umbel.brokers.registry import connect
 from umbel.brokers.topology import Exchange
+from umbel.testing.coroutines import on_loop
 from umbel.wire.message import Message
 
 SOON = 30.0

@@ -42,4 +42,5 @@ def test_importing_is_light():
     ran = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     imported, with_app = json.loads(ran.stdout)
     assert not HEAVY & set(imported)
+    assert not [name for name in (*imported, *with_app) if name.startswith(("umbel.testing", "pytest"))]
     assert not (HEAVY - {"asyncio"}) & set(with_app)

@@ -1,4 +1,4 @@
-"""The contract between Umbel and a broker. Every broker passes ``tests/contracts/broker_contract.py``.
+"""The contract between Umbel and a broker. Every broker passes the tests of `umbel.testing.brokers`.
 
 Three sides move tasks:
 

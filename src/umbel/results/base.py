@@ -1,4 +1,4 @@
-"""The contract of a result store. Every store passes ``tests/contracts/store_contract.py``.
+"""The contract of a result store. Every store passes the tests of `umbel.testing.result_stores`.
 
 Blocking and thread-safe; a store forgets its connections after a fork. `wait_async` is the one coroutine: for ``await result.aget()``.
 """

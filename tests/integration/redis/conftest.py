@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from chaos.servers import PrivateRedis
-from contracts.kit import Kit, Sink
 from integration.broken_line import Line
+from umbel.testing.brokers import BrokerKit, Sink
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def private():
 @pytest.fixture
 def own_kit(private):
     """A kit on the private server."""
-    kit = Kit("redis", private.url())
+    kit = BrokerKit("redis", private.url())
     yield kit
     kit.close()
 
@@ -42,7 +42,7 @@ def line(private):
 @pytest.fixture
 def kit(redis_url, unique):
     """A kit on the shared server."""
-    kit = Kit("redis", redis_url, transport={"global_keyprefix": unique("it") + ":"})
+    kit = BrokerKit("redis", redis_url, transport={"global_keyprefix": unique("it") + ":"})
     yield kit
     kit.close()
     with redis.Redis.from_url(redis_url) as client:

@@ -10,12 +10,13 @@ from queue import SimpleQueue
 import pytest
 import redis
 
-from contracts.kit import Kit, on_loop
 from system.processes import eventually
 from umbel.brokers.base import ConnectionState
 from umbel.brokers.topology import Destination
 from umbel.clients.redis import replies
 from umbel.errors import AccessRefused, OperationalError, PublishError
+from umbel.testing.brokers import BrokerKit
+from umbel.testing.coroutines import on_loop
 from umbel.wire.message import Message
 from umbel.wire.redis.resp import ReplyError
 
@@ -165,7 +166,7 @@ async def test_without_client_tracking_it_polls(own_kit, private):
     queue = own_kit.queue()
     with private.client() as client:
         client.acl_setuser("plain", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all", "-client|tracking"], channels=["*"])
-    polling = Kit("redis", private.url().replace("redis://", "redis://plain:pw@"))
+    polling = BrokerKit("redis", private.url().replace("redis://", "redis://plain:pw@"))
     async with own_kit.consuming(queue, broker=polling.main) as sink:
         assert not sink.consumer.link.connection.pushes
         for _ in range(3):
@@ -179,7 +180,7 @@ async def test_without_client_tracking_it_polls(own_kit, private):
 async def test_who_is_not_let_in(own_kit, private):
     with private.client() as client:
         client.acl_setuser("someone", enabled=True, passwords=["+right"], keys=["*"], commands=["+@all"])
-    wrong = Kit("redis", private.url().replace("redis://", "redis://someone:wrong@"))
+    wrong = BrokerKit("redis", private.url().replace("redis://", "redis://someone:wrong@"))
     queue = own_kit.queue()
     with pytest.raises(AccessRefused) as caught:
         async with own_kit.consuming(queue, broker=wrong.main):
@@ -286,7 +287,7 @@ async def test_a_server_that_stands_still(own_kit, private):
 
 
 def test_a_server_that_is_away(unique):
-    away = Kit("redis", "redis://127.0.0.1:1/0")
+    away = BrokerKit("redis", "redis://127.0.0.1:1/0")
     begun = time.monotonic()
     broker = away.broker(publish_retries=1)
     with pytest.raises(OperationalError, match=r"127\.0\.0\.1:1"):

@@ -10,11 +10,12 @@ import pytest
 import redis
 
 from contracts.fanout_contract import Received, receive
-from contracts.kit import SOON, Kit, on_loop
 from umbel.brokers.base import ConnectionState
 from umbel.brokers.fanout import private_queues
 from umbel.brokers.topology import Exchange
 from umbel.errors import AccessRefused, DecodeError, OperationalError
+from umbel.testing.brokers import SOON, BrokerKit
+from umbel.testing.coroutines import on_loop
 from umbel.wire.message import Message
 
 pytestmark = pytest.mark.redis
@@ -156,7 +157,7 @@ def test_a_cut_line_loses_no_replies(own_kit, line):
     inbox.close()
 
 
-def test_the_inbox_of_a_dead_client_is_removed_when_another_is_opened(kit: Kit, client):
+def test_the_inbox_of_a_dead_client_is_removed_when_another_is_opened(kit: BrokerKit, client):
     dead = inbox_of(kit.main, expires=0.05)
     dead.open()
     send(kit, dead, b"unread")

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from contracts.kit import on_loop
 from integration.redis.conftest import die, doomed
 from umbel.brokers.base import ATTEMPTS, BrokerOptions
 from umbel.brokers.redis.consumer import lease_of
 from umbel.errors import OperationalError
+from umbel.testing.coroutines import on_loop
 
 pytestmark = pytest.mark.redis
 

@@ -8,9 +8,9 @@ import time
 import pytest
 import redis
 
-from contracts.kit import Kit
 from umbel.brokers.topology import Destination
 from umbel.errors import OperationalError, PublishError
+from umbel.testing.brokers import BrokerKit
 from umbel.wire.message import Call, Message, Stencil
 
 pytestmark = pytest.mark.redis
@@ -63,7 +63,7 @@ def test_a_declaration_that_is_refused_fails_its_own_call(kit):
 
 
 def test_threads_that_wait_for_one_that_cannot_connect_fail_with_it(unique):
-    away = Kit("redis", "redis://127.0.0.1:1/0")
+    away = BrokerKit("redis", "redis://127.0.0.1:1/0")
     publisher = away.broker(publish_timeout=1.0, publish_retries=10).publisher()
     stencil = Stencil({"task": "t", "id": None}, {}, "application/json", "utf-8", "", unique("q"))
     taken, ready = [], threading.Barrier(5)
@@ -89,7 +89,7 @@ class TestReader:
 
     @pytest.fixture
     def kit(self, line):
-        made = Kit("redis", line.url)
+        made = BrokerKit("redis", line.url)
         yield made
         line.refusing = line.deaf = False
         made.close()
@@ -150,7 +150,7 @@ class TestReader:
         with private.client() as client:
             client.acl_setuser("vault", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all"])
         provider = Provider()
-        kit = Kit("redis", line.url, transport={"credential_provider": provider})
+        kit = BrokerKit("redis", line.url, transport={"credential_provider": provider})
         queue = kit.queue()
         kit.publisher.declare(queue)
         kit.publisher.flush()

@@ -2,15 +2,16 @@ import asyncio
 
 import pytest
 
-from contracts.kit import Kit, Sink, on_loop
 from umbel.brokers.base import ConnectionState
 from umbel.brokers.sqlite.consumer import SqliteConsumer
 from umbel.errors import OperationalError
+from umbel.testing.brokers import BrokerKit, Sink
+from umbel.testing.coroutines import on_loop
 
 
 @pytest.fixture
 def kit(tmp_path):
-    made = Kit("sqlite", f"sqlite:///{tmp_path / 'umbel.db'}")
+    made = BrokerKit("sqlite", f"sqlite:///{tmp_path / 'umbel.db'}")
     yield made
     made.close()
 

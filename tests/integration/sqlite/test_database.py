@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from contracts.kit import Kit, on_loop
 from umbel.brokers.base import ConnectionState
 from umbel.brokers.sqlite import leases
 from umbel.clients.sqlite.database import BUSY_TIMEOUT, SCHEMA_VERSION, Busy, Database
 from umbel.clients.sqlite.doorbell import MESSAGES, Bell, Listener, directory_of
 from umbel.errors import OperationalError
+from umbel.testing.brokers import BrokerKit
+from umbel.testing.coroutines import on_loop
 
 
 @pytest.fixture
 def kit(tmp_path):
-    made = Kit("sqlite", f"sqlite:///{tmp_path}/umbel.db")
+    made = BrokerKit("sqlite", f"sqlite:///{tmp_path}/umbel.db")
     yield made
     made.close()
 

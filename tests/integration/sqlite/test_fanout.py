@@ -10,13 +10,14 @@ import uuid
 import pytest
 
 from contracts.fanout_contract import Received
-from contracts.kit import SOON, on_loop
 from umbel.brokers.base import BrokerOptions, ConnectionState
 from umbel.brokers.fanout import private_queues
 from umbel.brokers.sqlite import connect
 from umbel.brokers.topology import Exchange
 from umbel.clients.sqlite.doorbell import Listener
 from umbel.errors import OperationalError
+from umbel.testing.brokers import SOON
+from umbel.testing.coroutines import on_loop
 from umbel.wire.message import Message
 
 EVENTS = private_queues.event_exchange()

@@ -6,7 +6,6 @@ import threading
 
 import pytest
 
-from fakes.clock import FakeClock
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.registry import connect as connect_broker
 from umbel.brokers.topology import Destination, Queue
@@ -15,6 +14,7 @@ from umbel.results.base import StoreOptions
 from umbel.results.model import Record
 from umbel.results.sqlite import SqliteStore
 from umbel.runtime.clock import SYSTEM
+from umbel.testing.clock import FakeClock
 from umbel.wire.message import Message
 
 

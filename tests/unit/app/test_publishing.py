@@ -5,11 +5,11 @@ import zlib
 
 import pytest
 
-from fakes.publishing import FakeApp
 from umbel import Exchange, Queue, hooks
 from umbel.app.connections import broker_options
 from umbel.errors import EncodeError, ImproperlyConfigured, OperationalError, PublishError, QueueNotFound
 from umbel.messages.ids import begins_at
+from umbel.testing.fakes import FakeApp
 
 SIGNATURE = {"task": "proj.mul", "args": [10], "kwargs": {}, "options": {}, "subtask_type": None, "immutable": False}
 

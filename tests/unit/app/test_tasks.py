@@ -4,10 +4,10 @@ import types
 
 import pytest
 
-from fakes.publishing import FakeApp
 from umbel import Task, Umbel, current, shared_task
 from umbel.app.proxies import current_app, current_task
 from umbel.errors import AlreadyRegistered, EncodeError, ImproperlyConfigured, MaxRetriesExceededError, NotRegistered, Retry
+from umbel.testing.fakes import FakeApp
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from umbel import current
-from umbel.brokers.sqlite import database
 from umbel.cli.main import run
+from umbel.clients.sqlite import database
 
 _numbers = itertools.count()
 

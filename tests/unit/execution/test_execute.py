@@ -6,10 +6,10 @@ import weakref
 
 import pytest
 
-from fakes.publishing import FakeApp
 from umbel import Task, hooks, states
 from umbel.errors import Ignore, Reject, Retry, SoftTimeLimitExceeded
 from umbel.execution.model import Store, Verdict
+from umbel.testing.fakes import FakeApp
 
 SIGNATURE = {"task": "proj.next", "args": [10], "kwargs": {"k": 1}, "options": {"queue": "q"}, "immutable": False}
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from fakes.publishing import FakeApp
 from umbel.errors import ImproperlyConfigured
 from umbel.execution.policy import TaskPolicy, policy_of, rate
 from umbel.execution.resolved_task import resolve_task
+from umbel.testing.fakes import FakeApp
 
 
 def policy(conf=(), **options):

@@ -8,13 +8,13 @@ from dataclasses import astuple
 
 import pytest
 
-from fakes.publishing import FakeApp
 from umbel import Task, hooks
 from umbel.errors import SoftTimeLimitExceeded
 from umbel.pools.board import Board, private
 from umbel.pools.child import watch_soft_limit
 from umbel.pools.effects import AppEffects
 from umbel.pools.executor import Executor
+from umbel.testing.fakes import FakeApp
 
 
 class Unhurried(Executor):

@@ -2,7 +2,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from fakes.publishing import FakePublisher, FakeStore
 from umbel.brokers.topology import Destination
 from umbel.errors import AccessRefused, BrokerBlocked, EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.execution import model
@@ -10,6 +9,7 @@ from umbel.execution.model import Execution, Publish, Verdict
 from umbel.pools import effects
 from umbel.pools.effects import AppEffects
 from umbel.results.model import Record
+from umbel.testing.fakes import FakePublisher, FakeStore
 from umbel.wire.message import Message
 
 

@@ -4,13 +4,13 @@ from dataclasses import astuple
 
 import pytest
 
-from fakes.publishing import FakeApp
 from umbel import Task
 from umbel.errors import EncodeError
 from umbel.execution.model import Execution, Job, Publish, RunHandlers, Store, Verdict
 from umbel.pools.board import Board, private
 from umbel.pools.executor import Executor, outcome_of
 from umbel.results.model import Record
+from umbel.testing.fakes import FakeApp
 from umbel.wire import failures
 
 

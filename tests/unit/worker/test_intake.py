@@ -7,11 +7,11 @@ from functools import partial
 
 import pytest
 
-from contracts.kit import on_loop
 from umbel.brokers.base import ConnectionState
 from umbel.errors import MessageTooLarge
 from umbel.messages import protocols, v1
 from umbel.messages.model import TaskMessage
+from umbel.testing.coroutines import on_loop
 from umbel.wire.serializers import content_types
 from umbel.worker.gates.base import Gates
 from umbel.worker.gates.rate_limits import RateLimits

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from contracts.kit import on_loop
+from umbel.testing.coroutines import on_loop
 from umbel.worker.revoking import Revoking
 from umbel.worker.slots.supervisor import Supervisor
 from umbel.worker.task_index import TaskIndex

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from contracts.kit import on_loop
+from umbel.testing.coroutines import on_loop
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.starts import Starts
 from umbel.worker.tasks.events import TaskEvents

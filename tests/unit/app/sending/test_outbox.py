@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from fakes.publishing import FakeApp
 from umbel import current, hooks
 from umbel.app.sending.calls import TaskCall
 from umbel.errors import EncodeError, OperationalError
 from umbel.execution.request import Request
+from umbel.testing.fakes import FakeApp
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from fakes.publishing import FakeApp
 from umbel import states
 from umbel.execution.concluding.chords import tasks_of, values_of
 from umbel.execution.model import CountChord, Verdict
 from umbel.results.group_store import ChordClaim, ChordPart
+from umbel.testing.fakes import FakeApp
 
 
 def body_of(name: str = "proj.body", task_id: str = "body", **options: Any) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from contracts.kit import on_loop
 from umbel import hooks
 from umbel.brokers.base import Delivery
 from umbel.errors import OperationalError, PublishError, WorkerLostError
 from umbel.runtime.signal_thread import SignalThread
+from umbel.testing.coroutines import on_loop
 from umbel.worker.tasks.events import TaskEvents
 from unit.worker.stand_ins import FakeConsumer, FakeStore, delivery, entry
 from unit.worker.stand_ins import acknowledger as make_acknowledger

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from fakes.clock import FakeClock
-from umbel import Umbel
+from umbel.app.app import Umbel
+from umbel.brokers.base import Publisher
 from umbel.brokers.confirms.receipts import Receipt, Receipts, WouldBlock
 from umbel.brokers.topology import Destination, Queue
-from umbel.errors import PublishError
+from umbel.errors import PublishError, TimeoutError
 from umbel.execution.committing import Committer
 from umbel.execution.model import Execution, Job, OpenChord
 from umbel.results.base import StoreOptions
 from umbel.results.group_store import ChordClaim, ChordPart
 from umbel.results.groups.memory import MemoryGroups
 from umbel.results.model import Record, sent
+from umbel.states import READY_STATES
+from umbel.testing.clock import FakeClock
 from umbel.wire.message import Call, Message, Stencil
 
 
 class FakePublisher:
-    """Keeps what is published; fails when told to."""
+    """Keeps what is published in ``sent``, with its destinations; raises ``error`` when there is one."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[Message, Destination]] = []
@@ -34,7 +36,7 @@ class FakePublisher:
         self.blocking = False
         self.receipts = Receipts()
 
-    def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:
+    def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:  # noqa: ARG002
         if self.error:
             raise self.error
         self.sent.append((message, to))
@@ -75,27 +77,57 @@ class FakePublisher:
 
 
 class FakeStore:
-    """Keeps records."""
+    """Keeps every record that was ever stored, in order. The last one of a task counts; nobody waits for one that is not there."""
 
     shared = True
-    reply_to = None
+    reply_to: str | None = None
 
     def __init__(self) -> None:
+        self.options = StoreOptions(url="fake://")
         self.records: list[Record] = []
         self.groups = MemoryGroups(StoreOptions(url="memory://"))
 
-    def announce(self, task_ids: Sequence[str], publisher: Any) -> None:
+    def expect(self, task_id: str) -> None: ...
+
+    def announce(self, task_ids: Sequence[str], publisher: Publisher) -> None:  # noqa: ARG002
         self.store([sent(task_id) for task_id in task_ids])
 
     def store(self, records: Sequence[Record]) -> None:
         self.records.extend(records)
 
-    def close(self) -> None:
-        pass
+    def fetch(self, task_ids: Sequence[str]) -> dict[str, Record]:
+        return {record.task_id: record for record in self.records if record.task_id in task_ids}
+
+    def wait(self, task_id: str, timeout: float | None = None, on_record: Callable[[Record], None] | None = None) -> Record:
+        record = self.fetch([task_id]).get(task_id)
+        if record is not None and record.status in READY_STATES:
+            return record
+        if record is not None and on_record is not None:
+            on_record(record)
+        raise TimeoutError(f"task {task_id} has no result within {timeout} s: the fake store has none")
+
+    async def wait_async(self, task_id: str, timeout: float | None = None) -> Record:
+        return self.wait(task_id, timeout)
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        self.records = [record for record in self.records if record.task_id not in task_ids]
+
+    def cleanup(self) -> int:
+        return 0
+
+    def public_url(self) -> str:
+        return self.options.url
+
+    def close(self) -> None: ...
 
 
 class FakeApp(Umbel):
-    """An app without servers: what it publishes is in ``publisher.sent``, its time stands still."""
+    """An app without servers: what it publishes is in ``fake.sent``, what it stores in ``records.records``, and its time stands still.
+
+    Args:
+        main: the app's name.
+        options: of `Umbel`; ``clock`` is a `FakeClock` unless given.
+    """
 
     def __init__(self, main: str = "proj", **options: Any) -> None:
         options.setdefault("broker", "memory://")

@@ -1,0 +1,36 @@
+"""What every broker does, by the contract in `umbel.brokers.base`, as classes of tests for pytest.
+
+A package that brings a broker imports into a test file the classes that hold for it, and gives them a fixture ``kit``: a `BrokerKit`.
+For the assertions to say what differs, ``umbel.testing.plugin`` stands among ``pytest_plugins`` in its conftest.
+
+Four classes ask what not every broker can do, and have an attribute ``needs``: `TestPriorities`, `TestExchanges` (``rules``: a type of exchange
+that is unknown is refused), `TestProcesses` (messages leave the process) and `TestLeases`.
+"""
+
+from __future__ import annotations
+
+from umbel.testing.brokers.dead_letters import TestDeadLetters
+from umbel.testing.brokers.delaying import TestDelay
+from umbel.testing.brokers.kit import SOON, BrokerKit, Sink
+from umbel.testing.brokers.processes import TestLeases, TestProcesses
+from umbel.testing.brokers.publishing import TestPublishing
+from umbel.testing.brokers.queues import TestExchanges, TestPriorities, TestQueues
+from umbel.testing.brokers.roundtrip import TestRoundtrip
+from umbel.testing.brokers.settling import TestSettling, TestWindow
+
+__all__ = [
+    "SOON",
+    "BrokerKit",
+    "Sink",
+    "TestDeadLetters",
+    "TestDelay",
+    "TestExchanges",
+    "TestLeases",
+    "TestPriorities",
+    "TestProcesses",
+    "TestPublishing",
+    "TestQueues",
+    "TestRoundtrip",
+    "TestSettling",
+    "TestWindow",
+]
