@@ -7,7 +7,7 @@ import contextlib
 import pytest
 import redis
 
-from system.conftest import LEASE
+from system.conftest import LEASE, ONE_BROKER
 from system.processes import eventually, open_gate
 
 LATE = {"task_acks_late": True}
@@ -67,31 +67,28 @@ def test_a_slow_task_outlives_its_lease_and_runs_once(stage):
     assert [len(stage.runs(result.id)) for result in results] == [1, 1, 1]
 
 
-def test_a_failing_late_task_is_done_with(stage):
-    stage.settings.update(LATE)
-    worker = stage.worker("-c", "1")
-    result = stage.send("fail", "own", 5, "five")
+def test_a_failing_late_task_is_done_with(shared_stage):
+    """That nothing of it is left in the queue shows at the end of the shared worker."""
+    result = shared_stage.send("fail", "own", 5, "five")
     result.get(timeout=10, propagate=False)
     assert result.state == "FAILURE"
-    assert worker.stop() == 0
-    assert stage.length() == 0
-    assert len(stage.runs(result.id)) == 1
+    assert shared_stage.send("mark", "next").get(timeout=10) == "next"
+    assert len(shared_stage.runs(result.id)) == 1
 
 
-def test_ignore_and_reject(stage):
-    stage.settings.update(LATE)
-    stage.worker("-c", "1")
-    ignored = stage.send("give_up", "ignore")
-    rejected = stage.send("give_up", "reject")
-    stage.await_runs(ignored.id)
-    stage.await_runs(rejected.id)
-    assert stage.send("mark", "next").get(timeout=10) == "next"
-    (dead,) = stage.dead()
+def test_ignore_and_reject(shared_stage):
+    ignored = shared_stage.send("give_up", "ignore")
+    rejected = shared_stage.send("give_up", "reject")
+    shared_stage.await_runs(ignored.id)
+    shared_stage.await_runs(rejected.id)
+    assert shared_stage.send("mark", "next").get(timeout=10) == "next"
+    (dead,) = shared_stage.dead()
     assert dead.headers["id"] == rejected.id
     assert dead.headers["x-umbel-dead-reason"] == "rejected"
-    assert (len(stage.runs(ignored.id)), len(stage.runs(rejected.id))) == (1, 1)
+    assert (len(shared_stage.runs(ignored.id)), len(shared_stage.runs(rejected.id))) == (1, 1)
 
 
+@ONE_BROKER
 def test_reject_with_requeue_comes_again(stage):
     stage.settings.update(LATE)
     stage.worker("-c", "1")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from system.conftest import ONE_BROKER
 from system.processes import eventually, open_gate
 from umbel.errors import WorkerLostError
 
@@ -26,6 +27,7 @@ def pool_is(stage, size):
     return len(set(starts)) == size
 
 
+@ONE_BROKER
 @pytest.mark.parametrize(
     ("how", "words"),
     [("sigkill", "SIGKILL"), ("segfault", "SIGSEGV"), ("abort", "SIGABRT"), ("os._exit", "7"), ("sys.exit", "3"), ("overflow", "SIGSEGV")],
@@ -113,6 +115,7 @@ def test_the_defaults_lose_nothing_when_a_child_dies(stage, tmp_path):
     assert len(stage.runs(result.id)) == 2
 
 
+@ONE_BROKER
 def test_an_idle_child_that_dies_is_replaced(stage):
     worker = stage.worker("-c", "2")
     pids = {stage.send("whoami").get(timeout=10)["pid"] for _ in range(4)}
@@ -136,6 +139,7 @@ def test_when_the_main_process_is_killed_its_children_go(stage):
         raise AssertionError(f"still there after 2 s: {left}") from None
 
 
+@ONE_BROKER
 def test_children_are_recycled(stage):
     worker = stage.worker("-c", "2", "--max-tasks-per-child", "5")
     results = [stage.send("whoami") for _ in range(40)]

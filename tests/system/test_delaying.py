@@ -7,28 +7,28 @@ import time
 
 import pytest
 
+from system.conftest import ONE_BROKER
+from system.processes import eventually, open_gate
 from umbel.errors import TaskRevokedError
 
 
-def test_countdown_is_kept(stage):
-    stage.worker("-c", "2")
+def test_countdown_is_kept(shared_stage):
     now = time.time()
-    results = [stage.send("mark", index, countdown=1 + index / 10) for index in range(20)]
+    results = [shared_stage.send("mark", index, countdown=1 + index / 10) for index in range(20)]
     for index, result in enumerate(results):
         assert result.get(timeout=15) == index
-        start = stage.runs(result.id)[0]["t"]
+        start = shared_stage.runs(result.id)[0]["t"]
         assert start >= now + 1 + index / 10 - 0.02, "early"
         assert start <= now + 1 + index / 10 + 1.0, f"late by {start - now - 1 - index / 10:.2f} s"
 
 
-def test_eta_is_kept_and_others_do_not_wait(stage):
-    stage.worker("-c", "1")
+def test_eta_is_kept_and_others_do_not_wait(shared_stage):
     eta = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=2)
-    delayed = stage.send("mark", "later", eta=eta)
-    assert stage.send("mark", "now").get(timeout=1.5) == "now"
-    assert not stage.runs(delayed.id)
+    delayed = shared_stage.send("mark", "later", eta=eta)
+    assert shared_stage.send("mark", "now").get(timeout=1.5) == "now"
+    assert not shared_stage.runs(delayed.id)
     assert delayed.get(timeout=10) == "later"
-    assert 0 <= stage.runs(delayed.id)[0]["t"] - eta.timestamp() <= 0.5
+    assert 0 <= shared_stage.runs(delayed.id)[0]["t"] - eta.timestamp() <= 0.5
 
 
 def test_far_delays_do_not_fill_the_window(stage):
@@ -53,34 +53,38 @@ def test_a_delay_survives_the_worker(stage):
     assert len(stage.runs(results[0].id)) == 1
 
 
-def test_eta_in_the_past_runs_now(stage):
-    stage.worker("-c", "1")
+def test_eta_in_the_past_runs_now(shared_stage):
     eta = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
-    assert stage.send("mark", 1, eta=eta).get(timeout=5) == 1
-    assert stage.send("mark", 2, countdown=-5).get(timeout=5) == 2
+    assert shared_stage.send("mark", 1, eta=eta).get(timeout=5) == 1
+    assert shared_stage.send("mark", 2, countdown=-5).get(timeout=5) == 2
 
 
-def test_expired_is_revoked(stage):
-    expired = stage.send("mark", 1, expires=0.2)
-    kept = stage.send("mark", 2, expires=60)
-    time.sleep(0.4)  # the very thing under test
-    stage.worker("-c", "1")
+def test_expired_is_revoked(shared_stage):
+    """The message waits behind a task until it has expired."""
+    gate = shared_stage.gate()
+    before = shared_stage.send("wait_for", gate)
+    shared_stage.await_runs(before.id)
+    expires = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=0.2)
+    expired = shared_stage.send("mark", 1, expires=expires)
+    kept = shared_stage.send("mark", 2, expires=60)
+    eventually(lambda: dt.datetime.now(dt.UTC) > expires, what="the time of expiry")
+    open_gate(gate)
     assert kept.get(timeout=10) == 2
     with pytest.raises(TaskRevokedError, match="expired"):
         expired.get(timeout=5)
     assert expired.state == "REVOKED"
-    assert not stage.runs(expired.id)
+    assert not shared_stage.runs(expired.id)
 
 
-def test_expires_while_waiting_for_its_eta(stage):
-    stage.worker("-c", "1")
-    result = stage.send("mark", 1, countdown=2, expires=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1))
-    after = stage.send("mark", 2, countdown=3)
+def test_expires_while_waiting_for_its_eta(shared_stage):
+    result = shared_stage.send("mark", 1, countdown=2, expires=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1))
+    after = shared_stage.send("mark", 2, countdown=3)
     assert after.get(timeout=10) == 2
-    assert not stage.runs(result.id)
+    assert not shared_stage.runs(result.id)
     assert isinstance(result.get(timeout=10, propagate=False), TaskRevokedError)
 
 
+@ONE_BROKER
 def test_expires_behind_a_long_task(stage):
     stage.worker("-c", "1", "--prefetch-multiplier", "4")
     first = stage.send("nap", 2)

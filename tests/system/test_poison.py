@@ -46,44 +46,40 @@ def test_every_row_is_quarantined(stage, tmp_path):
     assert stage.length() == 0
 
 
-def test_what_must_run_runs(stage):
+def test_what_must_run_runs(shared_stage):
     """Rows without a reason are odd, but valid."""
-    stage.worker("-c", "1")
     for name, odd, reason in poisons.rows("/nowhere"):
         if reason is None:
-            stage.publish(odd)
+            shared_stage.publish(odd)
             task_id = odd.headers.get("id") or odd.properties["correlation_id"]
-            assert stage.await_runs(task_id), name
+            assert shared_stage.await_runs(task_id), name
 
 
-def test_unknown_task_is_a_failure_that_is_stored(stage):  # P1
-    stage.worker("-c", "1")
-    result = stage.app.send_task("no.such.task", (1,))
+def test_unknown_task_is_a_failure_that_is_stored(shared_stage):  # P1
+    result = shared_stage.app.send_task("no.such.task", (1,))
     with pytest.raises(NotRegistered, match=r"no\.such\.task"):
         result.get(timeout=10)
     assert result.state == "FAILURE"
-    (dead,) = stage.dead()
+    (dead,) = shared_stage.dead()
     assert (dead.headers["id"], dead.headers["x-umbel-dead-reason"]) == (result.id, "unregistered")
     assert "no.such.task" in dead.headers["x-umbel-dead-detail"]
 
 
-def test_a_forged_id_does_not_overwrite_a_result(stage):  # P13
-    stage.worker("-c", "1")
-    first = stage.send("add", 1, 2)
+def test_a_forged_id_does_not_overwrite_a_result(shared_stage):  # P13
+    first = shared_stage.send("add", 1, 2)
     assert first.get(timeout=10) == 3
-    stage.publish(poisons.message(poisons.arguments("1, 99"), task="add", id=first.id))
-    stage.publish(poisons.message(task="no.such.task", id=first.id))
-    stage.dead()
-    assert stage.send("mark", 1).get(timeout=10) == 1
-    assert (stage.app.AsyncResult(first.id).state, stage.app.AsyncResult(first.id).result) == ("SUCCESS", 3)
+    shared_stage.publish(poisons.message(poisons.arguments("1, 99"), task="add", id=first.id))
+    shared_stage.publish(poisons.message(task="no.such.task", id=first.id))
+    shared_stage.dead()
+    assert shared_stage.send("mark", 1).get(timeout=10) == 1
+    assert (shared_stage.app.AsyncResult(first.id).state, shared_stage.app.AsyncResult(first.id).result) == ("SUCCESS", 3)
 
 
-def test_a_body_at_the_limit_runs(stage):  # P7
-    stage.worker("-c", "1")
+def test_a_body_at_the_limit_runs(shared_stage):  # P7
     size = MessageLimits().body
     padded = poisons.message(poisons.BODY + b" " * (size - len(poisons.BODY)))
-    stage.publish(padded)
-    assert stage.await_runs(padded.headers["id"], timeout=20)
+    shared_stage.publish(padded)
+    assert shared_stage.await_runs(padded.headers["id"], timeout=20)
 
 
 @pytest.mark.redis

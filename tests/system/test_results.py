@@ -5,31 +5,29 @@ from __future__ import annotations
 import pytest
 import redis
 
+from system.conftest import ONE_BROKER
 from system.processes import eventually, open_gate
-from system.stage import Place, Stage
+from system.stage import Place
 from system.workload import Refused
 
 
-def test_values_and_errors_come_back(stage):
-    stage.worker("-c", "2")
-    assert stage.send("add", 30, 42).get(timeout=10) == 72
-    assert stage.send("echo", "é\0", None, 1.5, [1, {"a": True}]).get(timeout=10) == ["é\0", None, 1.5, [1, {"a": True}]]
+def test_values_and_errors_come_back(shared_stage):
+    assert shared_stage.send("add", 30, 42).get(timeout=10) == 72
+    assert shared_stage.send("echo", "é\0", None, 1.5, [1, {"a": True}]).get(timeout=10) == ["é\0", None, 1.5, [1, {"a": True}]]
     with pytest.raises(Refused) as caught:
-        stage.send("fail", "own", 5, "five").get(timeout=10)
+        shared_stage.send("fail", "own", 5, "five").get(timeout=10)
     assert caught.value.args == (5, "five")
     with pytest.raises(KeyError, match="k"):
-        stage.send("fail", "key", "k").get(timeout=10)
-    failed = stage.send("fail", "value", "no")
+        shared_stage.send("fail", "key", "k").get(timeout=10)
+    failed = shared_stage.send("fail", "value", "no")
     assert isinstance(failed.get(timeout=10, propagate=False), ValueError)
     assert failed.traceback.rstrip().endswith("ValueError: no")
     assert "workload.py" in failed.traceback
 
 
-def test_custom_state_and_progress(stage):
-    gate = stage.gate()
-    result = stage.send("progress", 3, gate)
-    assert result.state == "PENDING"
-    stage.worker("-c", "1")
+def test_custom_state_and_progress(shared_stage):
+    gate = shared_stage.gate()
+    result = shared_stage.send("progress", 3, gate)
     eventually(lambda: result.info == {"current": 3, "total": 3})
     assert result.state == "PROGRESS"
     assert not result.ready()
@@ -38,6 +36,7 @@ def test_custom_state_and_progress(stage):
     assert result.state == "SUCCESS"
 
 
+@ONE_BROKER
 def test_started_is_tracked_when_asked(stage):
     stage.settings["task_track_started"] = True
     stage.worker("-c", "1")
@@ -50,52 +49,44 @@ def test_started_is_tracked_when_asked(stage):
     assert result.get(timeout=10) == start["pid"]
 
 
-def test_ignore_result_stores_nothing(stage):
-    stage.worker("-c", "1")
-    ignored = [stage.send("quiet", 1), stage.send("mark", 2, ignore_result=True)]
+def test_ignore_result_stores_nothing(shared_stage):
+    ignored = [shared_stage.send("quiet", 1), shared_stage.send("mark", 2, ignore_result=True)]
     for result in ignored:
-        stage.await_runs(result.id, kind="end")
-    assert stage.send("mark", 3).get(timeout=10) == 3
+        shared_stage.await_runs(result.id, kind="end")
+    assert shared_stage.send("mark", 3).get(timeout=10) == 3
     assert [result.state for result in ignored] == ["PENDING", "PENDING"]
 
 
-def test_a_failure_that_is_ignored_stores_nothing(stage):
-    stage.worker("-c", "1")
-    result = stage.send("fail", "value", "x", ignore_result=True)
-    stage.await_runs(result.id)
-    assert stage.send("mark", 3).get(timeout=10) == 3
+def test_a_failure_that_is_ignored_stores_nothing(shared_stage):
+    result = shared_stage.send("fail", "value", "x", ignore_result=True)
+    shared_stage.await_runs(result.id)
+    assert shared_stage.send("mark", 3).get(timeout=10) == 3
     assert result.state == "PENDING"
 
 
-def test_what_cannot_be_stored_is_a_failure(stage):
-    worker = stage.worker("-c", "1")
-    result = stage.send("unserializable")
+def test_what_cannot_be_stored_is_a_failure(shared_stage):
+    result = shared_stage.send("unserializable")
     error = result.get(timeout=10, propagate=False)
     assert result.state == "FAILURE"
     assert type(error).__name__ == "EncodeError"
-    assert stage.send("mark", 1).get(timeout=10) == 1
-    assert worker.stop() == 0
-    assert stage.length() == 0
+    assert shared_stage.send("mark", 1).get(timeout=10) == 1
 
 
-def test_a_large_result(stage):
-    stage.worker("-c", "1")
-    assert len(stage.send("big", 3_000_000).get(timeout=20)) == 3_000_000
+def test_a_large_result(shared_stage):
+    assert len(shared_stage.send("big", 3_000_000).get(timeout=20)) == 3_000_000
 
 
-def test_retrieved_by_id_alone(stage):
-    stage.worker("-c", "1")
-    result = stage.send("add", 1, 2)
+def test_retrieved_by_id_alone(shared_stage):
+    result = shared_stage.send("add", 1, 2)
     assert result.get(timeout=10) == 3
-    again = stage.app.AsyncResult(result.id)
+    again = shared_stage.app.AsyncResult(result.id)
     assert (again.state, again.result, again.ready(), again.successful()) == ("SUCCESS", 3, True, True)
     again.forget()
-    assert stage.app.AsyncResult(result.id).state == "PENDING"
+    assert shared_stage.app.AsyncResult(result.id).state == "PENDING"
 
 
-def test_request_knows_itself(stage):
-    stage.worker("-c", "1")
-    result = stage.send("about")
+def test_request_knows_itself(shared_stage):
+    result = shared_stage.send("about")
     told = result.get(timeout=10)
     assert told == {
         "id": result.id,
@@ -108,6 +99,7 @@ def test_request_knows_itself(stage):
     }
 
 
+@ONE_BROKER
 def test_eager(stage):
     stage.settings["task_always_eager"] = True
     assert stage.send("add", 1, 2).get() == 3
@@ -124,13 +116,10 @@ class TestReplies:
     """rpc://: results travel as messages to the client that asked."""
 
     @pytest.fixture
-    def stage(self, rabbitmq_url, unique):
-        stage = Stage(Place(name="rabbitmq", broker=rabbitmq_url, backend="rpc://"), unique("system"))
-        yield stage
-        stage.close()
+    def stage(self, rabbitmq_url, shared_stages):
+        return shared_stages.get(lambda _: Place(name="rabbitmq", broker=rabbitmq_url, backend="rpc://"), "rpc")
 
     def test_values_errors_and_order(self, stage):
-        stage.worker("-c", "2")
         results = [stage.send("add", number, 1) for number in range(100)]
         failed = stage.send("fail", "own", 5, "five")
         assert [result.get(timeout=20) for result in reversed(results)] == list(range(100, 0, -1))
@@ -139,7 +128,6 @@ class TestReplies:
         assert results[0].get(timeout=1) == 1
 
     def test_polling_leaves_no_messages(self, stage):
-        stage.worker("-c", "1")
         gate = stage.gate()
         result = stage.send("progress", 5, gate)
         stage.await_runs(result.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from system.conftest import ONE_BROKER
 from umbel.brokers.topology import Queue
 
 
@@ -17,6 +18,7 @@ def queues(stage):
     client.close()
 
 
+@ONE_BROKER
 def test_a_worker_serves_its_queues_only(stage, queues):
     a, b, c = queues
     one = stage.worker("-c", "1", "-Q", f"{a},{b}", "-n", "one@here")
@@ -32,6 +34,7 @@ def test_a_worker_serves_its_queues_only(stage, queues):
     assert (one.stop(), two.stop()) == (0, 0)
 
 
+@ONE_BROKER
 def test_all_queues_get_their_turn(stage, queues):
     results = [stage.send("nap", 0.01, queue=queue) for queue in queues for _ in range(40)]
     stage.worker("-c", "1", "-Q", ",".join(queues), "--prefetch-multiplier", "1")
@@ -41,6 +44,7 @@ def test_all_queues_get_their_turn(stage, queues):
     assert set(order[:30]) == set(queues), "one queue was served to its end before another began"
 
 
+@ONE_BROKER
 def test_first_in_first_out(stage):
     results = [stage.send("mark", index) for index in range(200)]
     stage.worker("-c", "1")

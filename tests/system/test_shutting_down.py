@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from system.conftest import ONE_BROKER
 from system.processes import eventually, open_gate
 from umbel.brokers.topology import Queue
 
@@ -105,6 +106,7 @@ def test_cold_hands_back_what_is_reserved(stage):
     assert not any(stage.runs(result.id) for result in results)
 
 
+@ONE_BROKER
 def test_many_signals_are_one(stage):
     worker = stage.worker("-c", "1")
     result = stage.send("nap", 2)

@@ -6,25 +6,24 @@ import time
 
 import pytest
 
+from system.conftest import ONE_BROKER
 from umbel.errors import SoftTimeLimitExceeded, TimeLimitExceeded
 
 
-def test_soft_limit_reaches_the_task(stage):
-    stage.worker("-c", "1")
-    result = stage.send("soft", 20, soft_time_limit=1)
+def test_soft_limit_reaches_the_task(shared_stage):
+    result = shared_stage.send("soft", 20, soft_time_limit=1)
     assert result.get(timeout=10) == "soft"
-    (start,), (end,) = stage.runs(result.id), stage.runs(result.id, "end")
+    (start,), (end,) = shared_stage.runs(result.id), shared_stage.runs(result.id, "end")
     assert 0.9 <= end["t"] - start["t"] <= 2
 
 
-def test_soft_limit_uncaught_is_a_failure(stage):
-    stage.worker("-c", "1")
-    result = stage.send("soft", 20, False, soft_time_limit=1)
+def test_soft_limit_uncaught_is_a_failure(shared_stage):
+    result = shared_stage.send("soft", 20, False, soft_time_limit=1)
     with pytest.raises(SoftTimeLimitExceeded):
         result.get(timeout=10)
     assert result.state == "FAILURE"
-    pid = stage.runs(result.id)[0]["pid"]
-    assert stage.send("whoami").get(timeout=10)["pid"] == pid  # the child lives on
+    pid = shared_stage.runs(result.id)[0]["pid"]
+    assert shared_stage.send("whoami").get(timeout=10)["pid"] == pid  # the child lives on
 
 
 def test_hard_limit_ends_the_child(stage):
@@ -42,6 +41,7 @@ def test_hard_limit_ends_the_child(stage):
     assert len(stage.runs(result.id)) == 1
 
 
+@ONE_BROKER
 @pytest.mark.parametrize("task", ["stubborn", "deaf"])
 def test_hard_limit_needs_no_consent(stage, task):
     stage.worker("-c", "1")
@@ -66,12 +66,14 @@ def test_hard_limit_is_the_end_of_the_task_not_a_redelivery(stage, late):
     assert all(len(stage.runs(other.id)) == 1 for other in others)
 
 
+@ONE_BROKER
 def test_limits_of_the_worker(stage):
     stage.worker("-c", "1", "--soft-time-limit", "1", "--time-limit", "30")
     assert stage.send("soft", 20).get(timeout=10) == "soft"
     assert stage.send("soft", 2, soft_time_limit=5).get(timeout=10) == "whole"
 
 
+@ONE_BROKER
 def test_a_limit_never_hits_the_next_task(stage):
     stage.worker("-c", "1", "--soft-time-limit", "1")
     naps = [stage.send("nap", 0.8) for _ in range(4)]
