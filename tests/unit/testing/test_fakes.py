@@ -7,15 +7,8 @@ import pytest
 from umbel.brokers.topology import Destination
 from umbel.errors import PublishError, TimeoutError
 from umbel.results.model import Record
-from umbel.testing import FakeApp, FakeClock, FakePublisher, FakeStore
+from umbel.testing import FakeApp, FakePublisher, FakeStore
 from umbel.wire.message import Message
-
-
-def test_a_clock_moves_when_it_is_told():
-    clock = FakeClock()
-    before = (clock.now(), clock.monotonic())
-    clock.advance(1.5)
-    assert (clock.now() - before[0], clock.monotonic() - before[1]) == (1.5, 1.5)
 
 
 def test_a_publisher_keeps_what_it_gets_and_fails_when_told():
