@@ -38,8 +38,8 @@ def test_a_worker_waits_for_its_broker(tmp_path):
     worker = WorkerProcess(environment(url, None, tmp_path / "ledger", {}), "-c", "1")
     server = None
     try:
-        worker.wait_log(r"127\.0\.0\.1")  # it says what it tries
-        time.sleep(1)  # long enough for a second attempt
+        first = worker.wait_log(r"127\.0\.0\.1.*again")  # it says what it tries
+        worker.wait_log(r"127\.0\.0\.1.*again", since=worker.log.index(first) + 1)
         assert worker.alive
         server = PrivateRedis(port)
         worker.wait_ready(15)
