@@ -36,7 +36,7 @@ def test_tasks_run_within_the_block_and_see_what_is_patched(app):
     ((x, thread),) = seen
     assert x == 1
     assert thread.startswith("umbel-worker test-")
-    assert not [each.name for each in threading.enumerate() if each.name.startswith("umbel")]
+    assert not [each.name for each in threading.enumerate() if each.name.startswith(("umbel-worker", "umbel-consumer"))]
 
 
 def test_one_worker_after_another(app):

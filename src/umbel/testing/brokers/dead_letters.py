@@ -8,6 +8,7 @@ import pytest
 
 from umbel.brokers.base import DEAD_AT, DEAD_DETAIL, DEAD_QUEUE, DEAD_REASON, DEAD_SUFFIX
 from umbel.errors import MessageTooLarge
+from umbel.reasons import DeadReason
 from umbel.testing.brokers.kit import BrokerKit
 from umbel.testing.coroutines import on_loop
 from umbel.wire.message import MessageLimits
@@ -19,7 +20,7 @@ class TestDeadLetters:
         queue = kit.queue()
         kit.publish(queue, b"bad", headers={"id": "1", "nested": {"a": [1]}})
         async with kit.consuming(queue) as sink:
-            await sink.consumer.dead_letter(await sink.one(), "undecodable", "not JSON: ☃")
+            await sink.consumer.dead_letter(await sink.one(), DeadReason.UNDECODABLE, "not JSON: ☃")
         kit.wait_length(queue, 0)
         kit.wait_length(queue.name + DEAD_SUFFIX, 1)
         with kit.client() as client:
@@ -27,7 +28,7 @@ class TestDeadLetters:
         assert dead is not None
         assert (dead.body, dead.headers["id"], dead.headers["nested"]) == (b"bad", "1", {"a": [1]})
         assert (dead.headers[DEAD_REASON], dead.headers[DEAD_DETAIL], dead.headers[DEAD_QUEUE]) == (
-            "undecodable",
+            DeadReason.UNDECODABLE,
             "not JSON: ☃",
             queue.name,
         )
@@ -55,7 +56,13 @@ class TestDeadLetters:
             dead = client.get(queue.name + DEAD_SUFFIX)
         assert dead is not None
         assert (dead.flaw, dead.body) == (None, b"x" * 1001)
-        assert dead.headers == {**dead.headers, **headers, DEAD_REASON: "too_large", DEAD_DETAIL: str(flawed.flaw), DEAD_QUEUE: queue.name}
+        assert dead.headers == {
+            **dead.headers,
+            **headers,
+            DEAD_REASON: DeadReason.TOO_LARGE,
+            DEAD_DETAIL: str(flawed.flaw),
+            DEAD_QUEUE: queue.name,
+        }
 
     def test_who_looks_at_single_messages_is_not_limited(self, kit: BrokerKit) -> None:
         queue = kit.queue()
