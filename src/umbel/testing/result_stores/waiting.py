@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from umbel import errors
+from umbel.results.model import Record
 from umbel.testing.coroutines import on_loop
 from umbel.testing.result_stores.kit import StoreKit
 
@@ -48,16 +50,23 @@ class TestWaiting:
             assert kit.reader.wait(task_id, 0).result == 1
 
     def test_states_on_the_way(self, kit: StoreKit) -> None:
-        task_id, seen = kit.new(), []
+        """Each is written when the one before has been seen: of two in one moment the later may hide the earlier."""
+        task_id, told = kit.new(), threading.Event()
+        seen: list[tuple[str, Any]] = []
+
+        def note(record: Record) -> None:
+            seen.append((record.status, record.result))
+            told.set()
 
         def work() -> None:
             for step in range(3):
+                told.clear()
                 kit.write(task_id, "PROGRESS", {"step": step})
-                time.sleep(0.05)
+                told.wait(5)
             kit.write(task_id, result="done")
 
         timer = kit.later(0.05, work)
-        record = kit.reader.wait(task_id, 5, lambda record: seen.append((record.status, record.result)))
+        record = kit.reader.wait(task_id, 20, note)
         timer.join()
         assert record.result == "done"
         assert seen == [("PROGRESS", {"step": step}) for step in range(3)]
