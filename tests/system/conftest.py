@@ -72,10 +72,13 @@ class SharedStages:
 
     def close(self) -> None:
         """End the workers, which leave nothing behind."""
-        ended = [(stage, stage.workers[0].stop() if stage.workers else 0, stage.length()) for stage in self._stages.values()]
-        told = [stage.logs() for stage, code, left in ended if (code, left) != (0, 0)]
+        told = []
         for stage in self._stages.values():
-            stage.close()
+            try:
+                if any(worker.stop() for worker in stage.workers) or stage.length():
+                    told.append(stage.logs())
+            finally:
+                stage.close()
         assert not told, "a shared worker left messages, or did not stop:\n" + "\n".join(told)
 
 
