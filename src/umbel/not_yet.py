@@ -13,15 +13,7 @@ _EVENTS: Final = "events"
 #: Names in the package itself.
 PACKAGE: Final = dict.fromkeys(("beat", "schedules"), _PERIODIC)
 #: … of a task.
-TASK: Final = {
-    **dict.fromkeys(
-        (
-            "add_to_chord", "on_replace", "replace", "signature_from_request", "subtask_from_request",
-        ),
-        _CANVAS,
-    ),
-    "send_event": _EVENTS,
-}  # fmt: skip
+TASK: Final = {"send_event": _EVENTS}
 #: … of an app.
 APP: Final = {
     **dict.fromkeys(("Beat", "add_periodic_task"), _PERIODIC),

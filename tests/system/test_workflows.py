@@ -63,3 +63,27 @@ def test_a_failure_ends_the_rest(tasks):
         broken = chord([add.s(1, 2), fail.si("value", "no")], body).apply_async()
         with pytest.raises(ChordError):
             broken.get(timeout=10)
+
+
+def test_a_member_that_is_ended_from_outside_fails_its_chord(stage):
+    stage.worker("-c", "2")
+    tasks = stage.app.tasks
+    mark, echo, nap = tasks["mark"], tasks["echo"], tasks["nap"]
+    header = [mark.s(1), nap.s(60).set(time_limit=1), mark.s(2)]
+    result = chord(header, echo.s().on_error(mark.s())).apply_async()
+    with pytest.raises(ChordError, match="TimeLimitExceeded"):
+        result.get(timeout=20)
+    expired = chord([mark.s(3), mark.s(4).set(expires=-1)], echo.s()).apply_async()
+    with pytest.raises(ChordError, match="TaskRevokedError"):
+        expired.get(timeout=20)
+    killed = chord([mark.s(5), tasks["die"].s().set(headers={})], echo.s() | echo.s()).apply_async()
+    with pytest.raises(ChordError, match="WorkerLostError"):
+        killed.get(timeout=60)
+    assert killed.parent.state == "FAILURE"
+
+
+def test_a_task_that_is_replaced(tasks):
+    add, replaced = tasks["add"], tasks["replaced"]
+    assert replaced.s(1).apply_async().get(timeout=10) == 2
+    assert (replaced.s(1) | add.s(10)).apply_async().get(timeout=10) == 12
+    assert chord([replaced.s(1), add.s(1, 1)], tasks["echo"].s()).apply_async().get(timeout=10) == [[2, 2]]

@@ -75,6 +75,11 @@ def echo(self, *args, **kwargs):
     return {"args": list(args), "kwargs": kwargs} if kwargs else list(args)
 
 
+@task()
+def replaced(self, x):
+    return self.replace(self.app.tasks["add"].s(x, 1))
+
+
 @task(serializer="json")
 def mark(self, tag=None):
     with recorded(self):

@@ -35,6 +35,17 @@ class TaskRunner:
         prepared = self._preparation.prepare(job)
         return prepared if isinstance(prepared, Execution) else self._run(prepared)
 
+    def conclude_unexecuted(self, job: Job, error: BaseException, status: str) -> Execution | None:
+        """Conclude a job that will not run; ``None`` when nothing follows it, or that cannot be told.
+
+        Args:
+            job: as the worker got it.
+            error: what ended it.
+            status: FAILURE or REVOKED.
+        """
+        request = self._preparation.read(job)
+        return self._conclusion.unexecuted(request, error, status) if request is not None and request.embed else None
+
     def run_eagerly(self, request: Request) -> Execution:
         """Run the task of ``request`` in its caller; what it returned or raised is ``request.result``.
 

@@ -92,6 +92,8 @@ class Request:
         self.children = []
         #: Retries that the task asked for (see `Task.retry`).
         self.planned_retry: Any = None
+        #: The plan of the workflow that takes its place (see `Task.replace`).
+        self.planned_replacement: Any = None
         #: It published messages.
         self.has_sent = False
         #: What the task returned or raised.

@@ -120,6 +120,15 @@ def body(args: Sequence[Any], kwargs: Mapping[str, Any], embed: Embed = _NO_EMBE
     return serializers.dumps((args, kwargs, embed_dict(embed)), serializer)
 
 
+def nothing_follows(body: bytes) -> bool:
+    """Report whether a body says, without being decoded, that nothing follows its task: as JSON, without compression. Else nobody can tell.
+
+    Args:
+        body: of a message.
+    """
+    return body.endswith(_EMPTY_TAIL)
+
+
 def embed_dict(embed: Embed) -> dict[str, Any]:
     """Render ``embed`` as the third element of a body."""
     return {"callbacks": embed.callbacks, "errbacks": embed.errbacks, "chain": embed.chain, "chord": embed.chord}

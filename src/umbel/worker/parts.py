@@ -27,6 +27,7 @@ from umbel.worker.task_index import TaskIndex
 from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.admission import AdmissionPolicy
 from umbel.worker.tasks.events import TaskEvents
+from umbel.worker.tasks.following import Following
 from umbel.worker.tasks.reserved import ReservedTask
 from umbel.worker.tasks.task_log import TaskLog
 
@@ -54,7 +55,10 @@ class WorkerParts:
         first = window(settings.concurrency, 0.0, multiplier=settings.prefetch_multiplier, held=0)
         self.consumer = broker.consumer(queues, window=first)
         spawn = self.background.spawn
-        self.acknowledger = Acknowledger(self.consumer, app.store, self.events, self.signals, spawn, leases=broker.capabilities.leases)
+        follow = Following(app, settings.hostname).follow
+        self.acknowledger = Acknowledger(
+            self.consumer, app.store, follow, self.events, self.signals, spawn, leases=broker.capabilities.leases
+        )
         self.dispatcher = Dispatcher(self._before_run, settings.max_tasks, seating.replace, self.acknowledger.expire_waiting, spawn)
         self.revoked = RevokedIds(settings.revokes_max, settings.revoke_expires)
         self.gates = Gates(self.revoked, RateLimits(self.dispatcher.holds))

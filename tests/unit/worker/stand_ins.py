@@ -119,5 +119,9 @@ def delivery(task_id="i", name="t", *, redelivered=False, attempts=0, flaw=None,
     return Delivery(body, headers, "application/json", "utf-8", {}, task_id, 0, "q", "", "q", redelivered, attempts, flaw)
 
 
-def acknowledger(consumer, store, spawn, *, leases=False, signals=None, events=None):
-    return Acknowledger(consumer, store, events or TaskEvents(), signals or SignalThread(), spawn, leases=leases)
+async def _nothing_follows(_delivery, _error, _status):
+    pass
+
+
+def acknowledger(consumer, store, spawn, *, leases=False, signals=None, events=None, follow=_nothing_follows):
+    return Acknowledger(consumer, store, follow, events or TaskEvents(), signals or SignalThread(), spawn, leases=leases)

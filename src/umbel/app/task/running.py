@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from umbel import current, states
+from umbel.app.task import joining_workflows
 from umbel.app.task.options import TaskOptions
 from umbel.app.task.retry import ask_for
 from umbel.errors import Retry
@@ -59,6 +60,68 @@ class RunningTask(TaskOptions):
         if throw:
             raise signal
         return signal
+
+    def replace(self, sig: Any) -> Any:
+        """Let a workflow take this task's place: write ``return self.replace(…)`` or ``raise self.replace(…)``. What follows it is not reached.
+
+        The last task of the workflow takes over this task's id, so that its result is found where it was promised, and the callbacks, the rest of the chain
+        and the chord of this one.
+
+        Args:
+            sig: a signature: a task's, a chain, a group, a chord.
+
+        Returns:
+            The value of the workflow, where this task runs in its caller (`umbel.Task.apply`, ``task_always_eager``, or called as a function).
+
+        Raises:
+            Ignore: in a worker, always.
+            TypeError: it is no signature, or an empty chain.
+        """
+        return self.on_replace(sig)
+
+    def on_replace(self, sig: Any) -> Any:
+        """Do what `replace` does; may be overridden, to change the signature first. Return what this returns.
+
+        Args:
+            sig: a signature.
+        """
+        return joining_workflows.replace(self, sig)
+
+    def add_to_chord(self, sig: Any, lazy: bool = False) -> Any:
+        """Add a member to the chord that this task is a member of: its body waits for it, too, and gets its result last.
+
+        Args:
+            sig: a signature of one task.
+            lazy: return the signature, for the caller to send.
+
+        Returns:
+            The member's `AsyncResult`.
+
+        Raises:
+            ValueError: this task is in no chord.
+        """
+        return joining_workflows.add_to_chord(self, sig, lazy=lazy)
+
+    def signature_from_request(
+        self,
+        request: Any = None,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        queue: str | None = None,
+        **extra_options: Any,
+    ) -> Any:
+        """Make a signature of the call that runs here, with its id, its options and all that follows it.
+
+        Args:
+            request: of another call of this task.
+            args: positional arguments in place of its own.
+            kwargs: keyword arguments in place of its own.
+            queue: name of the queue in place of where it came from.
+            **extra_options: more calling options.
+        """
+        return joining_workflows.signature_from_request(self, request, args, kwargs, queue, extra_options)
+
+    subtask_from_request = signature_from_request
 
     def update_state(self, task_id: str | None = None, state: str | None = None, meta: Any = None, **extra: Any) -> None:  # noqa: ARG002
         """Store a state of your own, with a value that clients see as ``result.info``; an exception is stored as a failure is.

@@ -81,7 +81,10 @@ class Conclusion:
         _, request, resolved = prepared
         error = request.result = self._autoretried(request, resolved, error)
         if isinstance(error, Ignore):
-            return self._ignored(prepared, error, started, runtime)
+            try:
+                return self._ignored(prepared, error, started, runtime)
+            except Exception as broken:  # what takes its place cannot be rendered
+                error = request.result = _while_handling(error, broken)
         if isinstance(error, Reject):
             return self._rejected(prepared, error, started, runtime)
         if isinstance(error, Retry):
@@ -131,6 +134,31 @@ class Conclusion:
             expected,
         )
 
+    def unexecuted(self, request: Request, error: BaseException, status: str) -> Execution:
+        """Conclude a task that has not run, or whose child has died: its chord, its error callbacks and the rest of its chain go by what ended it.
+
+        Its own record is stored already. Error callbacks that take the exception are the user's code, and there is no child to call them in.
+
+        Args:
+            request: of the task.
+            error: what ended it.
+            status: FAILURE or REVOKED.
+        """
+        effects: list[Effect] = []
+        if self._env.stores:
+            effects += [Store(record) for record in completion.abandoned_records(request, error, None, self._env.clock.now())]
+        if self._env.counts_chords:
+            effects += self._chords.count(request, status, failures.render(error))
+        if status == states.FAILURE:
+            published, inline = self._successors.errbacks(request)
+            effects += published
+            for signature in inline:
+                logger.warning(
+                    "Task %s[%s]: its error callback %s takes the exception and is not called: the task has ended outside of a child",
+                    request.task, request.id, signature["task"],
+                )  # fmt: skip
+        return Execution(0, request.id or "", request.task, status, Verdict.ACK, effects=tuple(effects))
+
     def _autoretried(self, request: Request, resolved: ResolvedTask, error: Exception) -> Exception:
         """Return the error, or the Retry that takes its place when the task is to be tried again for it."""
         if not resolved.autoretry_for or isinstance(error, (Ignore, Reject, Retry)):
@@ -145,7 +173,8 @@ class Conclusion:
 
     def _ignored(self, prepared: Prepared, error: Ignore, started: float, runtime: float) -> Execution:
         number, request, resolved = prepared
-        effects = self._other_effects(request, resolved, error, states.IGNORED)
+        replacement = self._successors.replacement(request)
+        effects = (*replacement, *self._other_effects(request, resolved, error, states.IGNORED))
         return Execution(number, request.id or "", resolved.name, states.IGNORED, Verdict.ACK, started, runtime, effects, detail=str(error))
 
     def _rejected(self, prepared: Prepared, error: Reject, started: float, runtime: float) -> Execution:

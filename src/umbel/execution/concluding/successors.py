@@ -47,6 +47,18 @@ class Successors:
         request.planned_retry = attempt
         return [Publish(message, to)]
 
+    def replacement(self, request: Request) -> list[Effect]:
+        """Render what takes the task's place, when it asked for that.
+
+        Args:
+            request: of the task.
+
+        Raises:
+            Exception: a part cannot be rendered.
+        """
+        plan = request.planned_replacement
+        return [] if plan is None else self.effects(plan, request, children=False)
+
     def after_success(self, request: Request, value: Any) -> list[Effect]:
         """Render the successors of a task that succeeded.
 

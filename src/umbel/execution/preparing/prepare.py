@@ -17,7 +17,10 @@ from umbel.execution.request import Request
 from umbel.execution.resolved_task import ResolvedTask, resolve_task
 from umbel.reasons import DeadReason
 from umbel.results.model import Record
+from umbel.wire import serializers
 
+#: Serializers that read data and run no code of anybody's.
+_DATA = serializers.content_types(frozenset({"json", "yaml", "msgpack"}))
 #: A call that can be run: the number of its job, its request, and what its task is like. A plain tuple: one is made for each task.
 Prepared = tuple[int, Request, ResolvedTask]
 
@@ -51,6 +54,21 @@ class Preparation:
             resolved.task, call.task_id, call.args, call.kwargs, call.fields, call.embed, job.properties, address, env.hostname
         )
         return job.number, request, resolved
+
+    def read(self, job: Job) -> Request | None:
+        """Read a job that will not run; ``None`` where it cannot be read without running code.
+
+        Args:
+            job: as the worker got it.
+        """
+        env = self._env
+        try:
+            call = decode(job, env.accept & _DATA, env.max_decompressed)
+        except MessageError:
+            return None
+        address = (job.exchange, job.routing_key, job.redelivered)
+        task = env.tasks.get(call.name)
+        return Request(task, call.task_id, call.args, call.kwargs, call.fields, call.embed, job.properties, address, env.hostname)
 
     def prepare_eager(self, request: Request) -> Prepared:
         """Prepare the call ``request`` in its caller: nothing is decoded."""

@@ -88,6 +88,7 @@ class Acknowledger:
     Args:
         consumer: settles the deliveries.
         store: for results of what did not run; ``None`` when there is none.
+        follow: does what follows a task that no child can conclude; see `worker.tasks.following`.
         events: whose listeners are told.
         signals: calls listeners.
         spawn: runs a coroutine beside the loop's other work.
@@ -98,6 +99,7 @@ class Acknowledger:
         self,
         consumer: Consumer,
         store: ResultStore | None,
+        follow: Callable[[Delivery, BaseException, str], Awaitable[None]],
         events: TaskEvents,
         signals: SignalThread,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
@@ -106,6 +108,7 @@ class Acknowledger:
     ) -> None:
         self._consumer = consumer
         self._store = store
+        self._follow = follow
         self._events = events
         self._signals = signals
         self._spawn = spawn
@@ -240,6 +243,7 @@ class Acknowledger:
     async def _fail_and_dead_letter(self, delivery: Delivery, reason: str, detail: str, error: BaseException | None) -> None:
         if error is not None:
             await self._keep(delivery, error, states.FAILURE)
+            await self._follow(delivery, error, states.FAILURE)
         await self._dead_letter(delivery, reason, detail)
         if error is not None:
             await self._tell(delivery, error, states.FAILURE)
@@ -253,6 +257,7 @@ class Acknowledger:
     ) -> None:
         if not is_ignored(delivery.headers, ignore):
             await self._keep(delivery, error, state)
+        await self._follow(delivery, error, state)
         if ack:
             self._consumer.ack([delivery])
         await self._tell(delivery, error, state, signum)
