@@ -29,6 +29,7 @@ from chaos import (
     failpoint_cases,
     fair_slots,
     frozen_workers,
+    killed_chords,
     killed_starts,
     long_leases,
     network_faults,
@@ -65,6 +66,7 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
     "children": (ALL, lambda site, given: process_kills.children(site, kills=30 if given.full else 8)),
     "ends": (ALL, lambda site, given: process_ends.run(site, processes=100 if given.full else 20)),
     "leaving": (("sqlite",), lambda site, given: killed_starts.run(site, seed=given.seed, kills=200 if given.full else 10)),
+    "chords": (ALL, lambda site, given: killed_chords.run(site, seed=given.seed, **({} if given.full else {"chords": 200, "kills": 6}))),
     "loop": (SERVERS, lambda site, _: event_loops.run(site)),
     "failpoints": (ALL, lambda site, _: failpoint_cases.run_all(site)),
 }

@@ -39,6 +39,7 @@ def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
         stores=stores,
         records_sent=stores and conf.task_store_queued and not app.answers_by_message,
         counts_chords=stores and app.store.groups is not None,
+        begins_body=app.store.groups.begin_body if stores and app.store.groups is not None else None,
         errbacks_in_header=bool(conf.task_allow_error_cb_on_chord_header),
         inherit_priority=bool(conf.task_inherit_parent_priority),
         prepare=app.prepare,

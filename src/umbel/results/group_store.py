@@ -10,10 +10,14 @@ chord. A claim whose holder dies ends by itself, and the redelivery of that memb
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 #: Seconds that a claim is held unless it is extended, and for which a closed chord is remembered, so that late duplicates do not open it anew.
 CLAIM, CLOSED = 6.0, 300.0
+
+
+#: Header of a body's message: the token of the claim under which it was sent.
+CHORD_CLAIM: Final = "x-umbel-chord-claim"
 
 
 class ChordPart(NamedTuple):
@@ -119,6 +123,20 @@ class GroupStore(Protocol):
 
         Returns:
             Whether it is still this caller's; the body must not be started otherwise.
+        """
+
+    def begin_body(self, task_id: str, token: str) -> bool:
+        """Report whether a task of a chord's body is to run, which is about to.
+
+        A body was sent twice when whoever sent it died before it could close the chord. The message that comes first runs, however often it is delivered; one
+        that was sent under another claim does not.
+
+        Args:
+            task_id: of the task.
+            token: of the claim under which this message was sent (`CHORD_CLAIM`).
+
+        Raises:
+            OperationalError: the store cannot be reached after its retries.
         """
 
     def close(self, claim: ChordClaim) -> bool:

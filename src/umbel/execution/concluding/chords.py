@@ -62,7 +62,7 @@ class Chords:
             return (*self._fail(body, request, error), close)
         try:
             plan = start_body(body, values_of(claim), self._successors.ended(request, callbacks=()), self._successors.naming)
-            return (*self._successors.effects(plan, request, children=False), close)
+            return (*self._successors.effects(plan, request, children=False, claim=claim.token), close)
         except Exception as error:
             logger.exception("Chord %s: its body %s cannot be started", claim.group_id, body.get("task"))
             return (*self._fail(body, request, ChordError(f"Callback error: {error!r}")), close)

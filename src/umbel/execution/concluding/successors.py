@@ -15,6 +15,7 @@ from umbel.execution.environment import Environment
 from umbel.execution.model import Effect, OpenChord, Publish
 from umbel.execution.request import Request
 from umbel.messages.ids import uuid7
+from umbel.results.group_store import CHORD_CLAIM
 
 logger = logging.getLogger("umbel.execution")
 
@@ -131,13 +132,14 @@ class Successors:
             priority=(request.properties or {}).get("priority") if self._env.inherit_priority else None,
         )
 
-    def effects(self, plan: Plan, request: Request, *, children: bool = True) -> list[Effect]:
+    def effects(self, plan: Plan, request: Request, *, children: bool = True, claim: str = "") -> list[Effect]:
         """Render what starts a workflow.
 
         Args:
             plan: of the workflow.
             request: of the task that it follows.
             children: note in the request that it has sent it.
+            claim: token of the claim on the chord whose body it is.
 
         Raises:
             Exception: a call cannot be rendered.
@@ -148,6 +150,8 @@ class Successors:
             if request.reply_to:  # whoever waits for this task may wait for what follows it, too
                 options.setdefault("reply_to", request.reply_to)
             _, message, to = self._env.prepare(call.task, call.args, call.kwargs, options)
+            if claim:
+                message.headers[CHORD_CLAIM] = claim
             found.append(Publish(message, to))
         if children and plan.handle is not None:
             request.children.append(plan.handle.as_tuple())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from umbel import hooks, states
-from umbel.errors import MessageError, NotRegistered
+from umbel.errors import MessageError, NotRegistered, OperationalError
 from umbel.execution import completion
 from umbel.execution.environment import Environment
 from umbel.execution.model import Execution, Job, Store, Verdict
@@ -16,8 +17,11 @@ from umbel.execution.preparing.decoding import DecodedCall, decode, reason_of, t
 from umbel.execution.request import Request
 from umbel.execution.resolved_task import ResolvedTask, resolve_task
 from umbel.reasons import DeadReason
+from umbel.results.group_store import CHORD_CLAIM
 from umbel.results.model import Record
 from umbel.wire import serializers
+
+logger = logging.getLogger("umbel.execution")
 
 #: Serializers that read data and run no code of anybody's.
 _DATA = serializers.content_types(frozenset({"json", "yaml", "msgpack"}))
@@ -49,6 +53,8 @@ class Preparation:
             resolved = self._find(call.name)
         if resolved is None:
             return self._unregistered(job, call)
+        if CHORD_CLAIM in job.headers and not self._begins(call, job.headers[CHORD_CLAIM]):
+            return self._second_body(job, call)
         address = (job.exchange, job.routing_key, job.redelivered)
         request = Request(
             resolved.task, call.task_id, call.args, call.kwargs, call.fields, call.embed, job.properties, address, env.hostname
@@ -87,6 +93,23 @@ class Preparation:
         if completion.is_ignored(request.fields, resolved.ignore_result):
             return None
         return completion.record_of(request, states.STARTED, {"pid": os.getpid(), "hostname": self._env.hostname})
+
+    def _begins(self, call: DecodedCall, token: Any) -> bool:
+        begins = self._env.begins_body
+        if begins is None or not isinstance(token, str):
+            return True
+        try:
+            return begins(call.task_id, token)
+        except OperationalError as error:
+            logger.error(
+                "Task %s[%s] runs, although nobody can tell whether its chord has sent it twice: %s", call.name, call.task_id, error
+            )
+            return True
+
+    @staticmethod
+    def _second_body(job: Job, call: DecodedCall) -> Execution:
+        logger.warning("Task %s[%s]: its chord has sent it twice, and the other message runs; this one is dropped", call.name, call.task_id)
+        return Execution(job.number, call.task_id, call.name, states.IGNORED, Verdict.ACK, detail="its chord has sent it twice")
 
     def _find(self, name: str) -> ResolvedTask | None:
         task = self._env.tasks.get(name)

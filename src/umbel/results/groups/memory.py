@@ -43,6 +43,8 @@ class MemoryGroups:
         self._codec = PartCodec(options.serializer, serializers.content_types(options.accept))
         self._clock = clock
         self._chords: dict[str, _Chord] = {}
+        #: Tokens by the ids of bodies, and when they expire.
+        self._bodies: dict[str, tuple[str, float]] = {}
         #: Trees, and when they expire.
         self._trees: dict[str, tuple[bytes, float]] = {}
         self._lock = threading.Lock()
@@ -99,6 +101,15 @@ class MemoryGroups:
             chord.token, chord.claimed_until = claim.token, now + seconds
             return True
 
+    def begin_body(self, task_id: str, token: str) -> bool:
+        with self._lock:
+            now = self._clock.now()
+            first, expires = self._bodies.get(task_id, (token, math.inf))
+            if first != token and expires > now:
+                return False
+            self._bodies[task_id] = token, now + self._keep
+            return True
+
     def close(self, claim: ChordClaim) -> bool:
         with self._lock:
             chord = self._find(claim.group_id)
@@ -112,6 +123,7 @@ class MemoryGroups:
         with self._lock:
             now = self._clock.now()
             self._chords = {group_id: chord for group_id, chord in self._chords.items() if chord.expires > now}
+            self._bodies = {task_id: body for task_id, body in self._bodies.items() if body[1] > now}
             self._trees = {group_id: tree for group_id, tree in self._trees.items() if tree[1] > now}
 
     def _find(self, group_id: str) -> _Chord:

@@ -126,6 +126,16 @@ class RedisGroups:
         arguments = (claim.token, str(max(1, round(seconds))))
         return bool(self._run("chord_extend", (names[5], names[3]), arguments))
 
+    def begin_body(self, task_id: str, token: str) -> bool:
+        key = keys.chord_body(self._prefix, task_id)
+        keep = ("EX", str(self._keep)) if self._keep else ()
+
+        def work(connection: BlockingConnection) -> bool:
+            set_, held = _checked(connection.pipeline([("SET", key, token, "NX", *keep), ("GET", key)]))
+            return set_ is not None or held == token.encode()
+
+        return bool(self._connections.use(work, _PATIENCE))
+
     def close(self, claim: ChordClaim) -> bool:
         parts, growth, size, counted, _, key = self._keys(claim.group_id)
         return bool(self._run("chord_close", (key, parts, growth, size, counted), (claim.token, str(int(CLOSED)))))

@@ -43,6 +43,12 @@ _TABLES: Final = (
         part     BLOB NOT NULL,
         PRIMARY KEY (group_id, place, task_id)
     ) WITHOUT ROWID""",
+    """
+    CREATE TABLE IF NOT EXISTS umbel_chord_bodies (
+        task_id TEXT PRIMARY KEY,
+        token   TEXT NOT NULL,                      -- of the claim under which it was sent
+        expires REAL                                -- seconds since the epoch
+    ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS umbel_groups_expires ON umbel_groups (expires) WHERE expires IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS umbel_chords_expires ON umbel_chords (expires) WHERE expires IS NOT NULL",
 )
@@ -53,6 +59,11 @@ _FIND: Final = (
     "SELECT size, growth, counted, claimed_until, closed FROM umbel_chords WHERE group_id = ? AND (expires IS NULL OR expires > ?)"
 )
 _DROP: Final = ("DELETE FROM umbel_chord_parts WHERE group_id = ?", "DELETE FROM umbel_chords WHERE group_id = ?")
+_BEGIN_BODY: Final = (
+    "INSERT INTO umbel_chord_bodies VALUES (?, ?, ?) ON CONFLICT (task_id) DO UPDATE SET token = excluded.token, expires = excluded.expires "
+    "WHERE umbel_chord_bodies.expires <= ?"
+)
+_CLEAN_BODIES: Final = "DELETE FROM umbel_chord_bodies WHERE task_id IN (SELECT task_id FROM umbel_chord_bodies WHERE expires <= ? LIMIT ?)"
 _SAVE: Final = (
     "INSERT INTO umbel_groups VALUES (?, ?, ?) ON CONFLICT (group_id) DO UPDATE SET tree = excluded.tree, expires = excluded.expires"
 )
@@ -64,7 +75,7 @@ _CLEAN_COUNT: Final = 1000
 
 def _exist(connection: sqlite3.Connection) -> bool:
     """Tell whether this file has the tables."""
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'umbel_chords'").fetchone() is not None
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'umbel_chord_bodies'").fetchone() is not None
 
 
 class SqliteGroups:
@@ -163,6 +174,14 @@ class SqliteGroups:
 
         return self._write(work)
 
+    def begin_body(self, task_id: str, token: str) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute(_BEGIN_BODY, (task_id, token, self._until(), self._clock.now()))
+            (held,) = connection.execute("SELECT token FROM umbel_chord_bodies WHERE task_id = ?", (task_id,)).fetchone()
+            return bool(held == token)
+
+        return self._write(work)
+
     def close(self, claim: ChordClaim) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
             changed = connection.execute(
@@ -187,6 +206,7 @@ class SqliteGroups:
             for statement in _DROP:
                 connection.executemany(statement, found)
             connection.execute(_CLEAN_TREES, (self._clock.now(), _CLEAN_COUNT))
+            connection.execute(_CLEAN_BODIES, (self._clock.now(), _CLEAN_COUNT))
 
         self._write(work)
 

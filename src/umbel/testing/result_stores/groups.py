@@ -188,3 +188,10 @@ class TestClaims:
         assert chords.count([part(group, 0, "new")]) == [None]
         again = claim_of(chords.count([part(group, 1, "too")])[0])
         assert [each.result for each in again.parts] == ["new", "too"]
+
+    def test_the_message_that_comes_first_runs(self, kit: StoreKit) -> None:
+        groups, body = groups_of(kit), str(uuid.uuid4())
+        assert groups.begin_body(body, "first")
+        assert not groups.begin_body(body, "second")
+        assert groups.begin_body(body, "first"), "it is delivered again"
+        assert groups.begin_body(str(uuid.uuid4()), "second")

@@ -129,3 +129,13 @@ def task_meta(prefix: str, task_id: str) -> str:
 def taskset_meta(prefix: str, group_id: str) -> str:
     """Name the key of the saved results of the group ``group_id`` under ``prefix``. What is counted of its chord has a suffix."""
     return f"{prefix}celery-taskset-meta-{group_id}"
+
+
+def chord_body(prefix: str, task_id: str) -> str:
+    """Build the key that says under which claim the body of a chord runs.
+
+    Args:
+        prefix: of the result keys.
+        task_id: of the body.
+    """
+    return f"{prefix}umbel:chord-body:{task_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -179,3 +180,16 @@ class TestTrees:
         chain = {"task": "celery.chain", "subtask_type": "chain", "kwargs": {"tasks": [body_of(task_id="a"), body_of(task_id="b")]}}
         assert [task["options"]["task_id"] for task in tasks_of(chain)] == ["a", "b"]
         assert [task["options"]["task_id"] for task in tasks_of(body_of(chain=[body_of(task_id="c")]))] == ["body", "c"]
+
+
+def test_a_body_that_was_sent_twice_runs_once(app):
+    app.groups.open("g", 1)
+    send(app, 0, body_of())
+    app.run(app.job(*app.fake.sent.pop()))
+    message, to = app.fake.sent.pop()
+    assert not app.job(message, to).headers["x-umbel-chord-claim"].startswith("second")
+    second = dataclasses.replace(app.job(message, to), headers={**message.headers, "x-umbel-chord-claim": "second"})
+    assert app.run(app.job(message, to)).state == states.SUCCESS
+    execution = app.run(second)
+    assert (execution.state, execution.verdict, execution.detail) == (states.IGNORED, Verdict.ACK, "its chord has sent it twice")
+    assert app.run(app.job(message, to)).state == states.SUCCESS, "it is delivered again: whoever ran it has died"
