@@ -1,14 +1,13 @@
-"""What a worker asks of a pool: seats.
-
-A *seat* is one place where jobs run, one after the other: a child process, or the main thread (`solo`). The parent gives jobs to a seat,
-takes back what has not started, and hears of outcomes and deaths through a `SeatListener`.
-"""
+"""The contract of pools: children with slots that come and go, and a listener that hears of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
+
+from umbel.app.app import Umbel
+from umbel.pools.slot import Child
 
 
 class Outcome(NamedTuple):
@@ -29,6 +28,8 @@ class Outcome(NamedTuple):
     expected: bool
     #: Monotonic seconds at which the task's own code began; 0 when it did not.
     started: float = 0.0
+    #: The place of the slot that ran it, in its child.
+    slot: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,56 +47,86 @@ class ChildOptions:
     initializer: tuple[str, tuple[Any, ...]] | None = None
     #: Its place among the worker's children, from 1.
     index: int = 1
+    #: Jobs that it runs at a time.
+    slots: int = 1
 
 
-#: A job as it crosses: the fields of `execution.model.Job`, in order.
-JobTuple = tuple[int, dict[str, Any], bytes, str, str, dict[str, Any], str, str, bool]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolOptions:
+    """What a pool is made with."""
+
+    app: Umbel
+    #: ``module:attribute`` of the app, as after ``-A``; empty: the app knows it itself, or has none.
+    app_path: str
+    hostname: str
+    #: Jobs at a time.
+    slots: int
+    #: Settings given on the command line.
+    changes: Mapping[str, Any]
+    #: As in `ChildOptions`.
+    initializer: tuple[str, tuple[Any, ...]] | None
+    #: Called when tasks run in this process and their thread fails: stops the worker.
+    on_failure: Callable[[], None]
 
 
-class SeatListener(Protocol):
-    """Whom a seat tells; called on the event loop."""
+class PoolListener(Protocol):
+    """Whom a pool's children tell; called on the event loop."""
 
-    def on_ready(self, seat: Seat) -> None:
+    def on_ready(self, child: Child) -> None:
         """It takes jobs now."""
 
-    def on_outcomes(self, seat: Seat, outcomes: list[Outcome]) -> None:
-        """Jobs have ended."""
+    def on_outcomes(self, child: Child, outcomes: list[Outcome]) -> None:
+        """Jobs of its slots have ended."""
 
-    def on_death(self, seat: Seat, cause: str) -> None:
-        """It is gone; its board still says what it was doing. ``cause`` is a phrase for a log line."""
+    def on_death(self, child: Child, cause: str) -> None:
+        """It is gone; its board still says what it was doing. ``cause`` is a phrase for a log line. `Pool.replace` follows."""
 
 
-class Seat(Protocol):
-    """One place where jobs run, one at a time."""
+class Pool(Protocol):
+    """Keeps as many slots as are wanted. Everything but `run` is called on the event loop."""
 
-    #: Small number, shown in logs: 1, 2, ….
-    index: int
-    is_ready: bool
+    #: Jobs at a time, when all children are there.
+    slots: int
 
-    @property
-    def pid(self) -> int | None:
-        """Its process id."""
+    def run(self, main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+        """Run a worker's life on an event loop; returns its exit code.
 
-    def send(self, jobs: Sequence[JobTuple]) -> None:
-        """Give it jobs; never blocks."""
+        Args:
+            main: the worker's life.
 
-    def current(self) -> tuple[int, float]:
-        """(job number, monotonic start) of what runs now; number 0 when idle."""
+        Raises:
+            ImproperlyConfigured: children could not find the app.
+        """
 
-    def started(self) -> int:
-        """The highest job number that it has started."""
+    def open(self, listener: PoolListener) -> None:
+        """Start the children; the listener hears of them."""
 
-    def take_back(self, last: int) -> int | None:
-        """Take back every job up to ``last`` that has not started; see `board.Board.take_back`."""
+    def resize(self, slots: int) -> None:
+        """Have another number of slots: more at once, fewer as soon as the jobs of those that go are done. Nothing happens while closing.
 
-    def interrupt(self, number: int) -> None:
-        """Raise SoftTimeLimitExceeded in this job, if it still runs."""
+        Args:
+            slots: jobs at a time.
 
-    def kill(self) -> None:
-        """End it at once, with what it runs. `SeatListener.on_death` follows."""
+        Raises:
+            ValueError: fewer than one.
+        """
 
-    def quit(self) -> None:
-        """Let it end when its jobs are done. `SeatListener.on_death` follows."""
+    def recycle(self, child: Child) -> None:
+        """Give a child no more jobs, and let it end when those that it has are done; another one follows. Call it again when they are."""
+
+    def replace(self, child: Child) -> None:
+        """A child has died: free what it held and start another in its place, unless it was one too many or the pool is closing."""
 
     def close(self) -> None:
-        """Free what it holds, after its death."""
+        """Let every child end when its jobs are done; start none any more."""
+
+    def kill(self) -> None:
+        """End every child at once; start none any more."""
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether children are let go and not replaced."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no child is left."""

@@ -1,10 +1,10 @@
-"""The slot board: what a child is doing, in memory that its parent reads without asking.
+"""The slot board: what each slot of a child is doing, in memory that its parent reads without asking.
 
-One page is mapped by a child and its parent. The child stamps the job that it starts; the parent reads the stamp when it needs to
-know: for time limits, for what is active, and above all after a death, when exactly the stamped job is to blame.
+A few pages are mapped by a child and its parent. For each slot there is a row. The child stamps there the job that the slot starts; the parent
+reads the stamp when it needs to know: for time limits, for what is active, and above all after a death, when exactly the stamped jobs are to blame.
 
-The same memory takes back work. A child runs its jobs in the order of their numbers, and a number is never used twice. So one number, the
-*barrier*, says which waiting jobs the parent has taken back: the child starts a job only if its number is above the barrier. Both sides look and
+The same memory takes back work. A slot runs its jobs in the order of their numbers, and a number is never used twice. So one number, the
+*barrier*, says which of its waiting jobs the parent has taken back: the slot starts a job only if its number is above the barrier. Both sides look and
 write under one lock, which is held for less than a microsecond.
 
 ======== ======= =========== ==========================================
@@ -29,26 +29,27 @@ from typing import Any
 from umbel.runtime.clock import SYSTEM
 
 _CURRENT, _STARTED, _SINCE, _BARRIER, _SOFT = range(5)
-#: The cells; behind them, from `LOCK` on, is room for the lock.
-_CELLS = 64
-LOCK = 64
-_SIZE = 128
+#: Bytes of a row: a line of a processor's cache, so that slots on two processors do not wait for each other.
+_ROW = 64
+#: Where the lock is. The rows follow it.
+LOCK = 0
 #: Seconds to wait for the lock of a child that may have died holding it.
-_PATIENCE = 0.05
+_LOCK_TIMEOUT = 0.05
 
 
-class Board:
-    """One child's cells.
+class BoardRow:
+    """The cells of one slot.
 
     Args:
-        memory: at least 64 writable bytes that both sides share; whoever made it frees it.
+        memory: writable, and shared by both sides; whoever made it frees it.
         lock: shared by both sides.
+        offset: where its 64 bytes begin.
     """
 
     __slots__ = ("_lock", "_numbers", "_times")
 
-    def __init__(self, memory: mmap.mmap | bytearray, lock: Any) -> None:
-        cells = memoryview(memory)[:_CELLS]
+    def __init__(self, memory: mmap.mmap | bytearray, lock: Any, offset: int = 0) -> None:
+        cells = memoryview(memory)[offset : offset + _ROW]
         self._numbers = cells.cast("Q")
         self._times = cells.cast("d")
         self._lock = lock
@@ -106,7 +107,7 @@ class Board:
         Returns:
             The highest started number: jobs above it are the parent's again. ``None`` when the lock could not be had (the child is dying).
         """
-        if not self._lock.acquire(timeout=_PATIENCE):
+        if not self._lock.acquire(timeout=_LOCK_TIMEOUT):
             return None
         try:
             self._numbers[_BARRIER] = last
@@ -124,21 +125,42 @@ class Board:
         self._times.release()
 
 
+class Board:
+    """A child's rows, one for each of its slots.
+
+    Args:
+        memory: made for so many slots.
+        lock: shared by both sides.
+        slots: how many.
+    """
+
+    def __init__(self, memory: mmap.mmap | bytearray, lock: Any, slots: int = 1) -> None:
+        self.rows = tuple(BoardRow(memory, lock, _ROW * number) for number in range(1, slots + 1))
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        for row in self.rows:
+            row.close()
+
+
 class Memory:
-    """A page that a child and its parent share. It has no name anywhere, so the kernel frees it with those who have it, however they end.
+    """Pages that a child and its parent share. They have no name anywhere, so the kernel frees them with those who have them, however they end.
 
     It can be passed to a child as it starts; call `seal` then.
 
     Args:
+        slots: how many rows it has room for, and the lock.
         descriptor: of one that was passed; a new one is made without it.
     """
 
-    def __init__(self, descriptor: int | None = None) -> None:
-        self._descriptor = _create() if descriptor is None else descriptor
-        self.map = mmap.mmap(self._descriptor, _SIZE)
+    def __init__(self, slots: int = 1, descriptor: int | None = None) -> None:
+        self._slots = slots
+        size = _ROW * (slots + 1)
+        self._descriptor = _create(size) if descriptor is None else descriptor
+        self.map = mmap.mmap(self._descriptor, size)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _attach, (reduction.DupFd(self._descriptor),)
+        return _attach, (self._slots, reduction.DupFd(self._descriptor))
 
     def seal(self) -> None:
         """Nobody else will have it. Safe twice."""
@@ -152,7 +174,7 @@ class Memory:
         self.map.close()
 
 
-def _create() -> int:
+def _create(size: int) -> int:
     """A descriptor of an empty file of the right size, that has no name any more."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("umbel-board")
@@ -161,22 +183,22 @@ def _create() -> int:
         os.unlink(path)  # noqa: PTH108
     try:
         if hasattr(os, "posix_fallocate"):  # a page that is not there when it is first written to would end the process (SIGBUS)
-            os.posix_fallocate(descriptor, 0, _SIZE)
+            os.posix_fallocate(descriptor, 0, size)
         else:
-            os.ftruncate(descriptor, _SIZE)
+            os.ftruncate(descriptor, size)
     except OSError:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _attach(passed: Any) -> Memory:
+def _attach(slots: int, passed: Any) -> Memory:
     """The child's side of a memory."""
-    memory = Memory(passed.detach())
+    memory = Memory(slots, passed.detach())
     memory.seal()  # the mapping goes on
     return memory
 
 
 def private() -> bytearray:
-    """Memory for a board inside one process."""
-    return bytearray(_CELLS)
+    """Memory for a row inside one process."""
+    return bytearray(_ROW)

@@ -23,10 +23,11 @@ from umbel.errors import SoftTimeLimitExceeded
 from umbel.execution.model import SoftLimit
 from umbel.hooks import worker_process_init, worker_process_shutdown
 from umbel.pools import framing
-from umbel.pools.base import ChildOptions, JobTuple, Outcome
-from umbel.pools.board import Board, Memory
+from umbel.pools.base import ChildOptions, Outcome
+from umbel.pools.board import Board, BoardRow, Memory
 from umbel.pools.effects import AppEffects
 from umbel.pools.executor import Executor
+from umbel.pools.slot import JobTuple
 from umbel.runtime import child_import
 
 logger = logging.getLogger("umbel.child")
@@ -36,7 +37,7 @@ _CHUNK = 1 << 18
 
 
 class SocketChannel:
-    """The child's end of the socket to its parent."""
+    """The end of the socket to the parent, in a child with one slot."""
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
@@ -57,7 +58,7 @@ class SocketChannel:
                 return None
             for kind, payload in self._buffer.feed(data):
                 if kind == framing.JOBS:
-                    jobs.extend(payload)
+                    jobs.extend(payload[1])
                 elif kind == framing.QUIT:
                     self._quitting = True
             if jobs:
@@ -70,7 +71,7 @@ class SocketChannel:
 
 
 def main(line: socket.socket, memory: Memory, lock: Any, options: ChildOptions) -> None:
-    """What a child process runs.
+    """Run the jobs of a child process with one slot.
 
     Args:
         line: the child's end of the socket pair.
@@ -80,10 +81,10 @@ def main(line: socket.socket, memory: Memory, lock: Any, options: ChildOptions) 
     """
     die_with_parent()
     child_import.begin_for_child()
-    board = Board(memory.map, lock)
+    row = Board(memory.map, lock).rows[0]
     leave_signals_to_parent()
     limit = SoftLimit()
-    watch_soft_limit(board, limit)
+    watch_soft_limit(row, limit)
     try:
         app = load(options)
         child_import.end_for_child()
@@ -97,7 +98,7 @@ def main(line: socket.socket, memory: Memory, lock: Any, options: ChildOptions) 
     worker_process_init.send(sender=None)
     line.sendall(framing.render(framing.READY, os.getpid()))
     try:
-        Executor(runner, board, SocketChannel(line), AppEffects(app)).run()
+        Executor(runner, row, SocketChannel(line), AppEffects(app)).run()
     except (BrokenPipeError, ConnectionResetError):
         pass  # the parent is gone: its messages come back by themselves
     finally:
@@ -137,14 +138,14 @@ def leave_signals_to_parent() -> None:
             signal.signal(getattr(signal, name), nothing)
 
 
-def watch_soft_limit(board: Board, limit: SoftLimit) -> None:
+def watch_soft_limit(row: BoardRow, limit: SoftLimit) -> None:
     """Turn SIGUSR1 into SoftTimeLimitExceeded in the code of the job that the board names."""
 
     def soft_limit(_number: int, frame: FrameType | None) -> None:
-        target = board.soft_target
-        if not target or target != board.current:
+        target = row.soft_target
+        if not target or target != row.current:
             return
-        board.pass_soft_limit(0)
+        row.pass_soft_limit(0)
         if not limit.may_raise:
             limit.due = target
             return

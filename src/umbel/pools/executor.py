@@ -18,8 +18,9 @@ from typing import NoReturn, Protocol
 
 from umbel.execution.committing import Committer, EffectSink
 from umbel.execution.model import Execution, Job, RunHandlers, Runner
-from umbel.pools.base import JobTuple, Outcome
-from umbel.pools.board import Board
+from umbel.pools.base import Outcome
+from umbel.pools.board import BoardRow
+from umbel.pools.slot import JobTuple
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 
@@ -48,14 +49,14 @@ class Executor:
 
     Args:
         runner: executes one job.
-        board: where the current job is stamped.
+        row: of the slot board, where the current job is stamped.
         channel: where jobs come from and outcomes go to.
         sink: store and publish.
     """
 
-    def __init__(self, runner: Runner, board: Board, channel: Channel, sink: EffectSink) -> None:
+    def __init__(self, runner: Runner, row: BoardRow, channel: Channel, sink: EffectSink) -> None:
         self._runner = runner
-        self._board = board
+        self._row = row
         self._channel = channel
         self._sink = sink
         self._committer = Committer(sink, self._call)
@@ -92,21 +93,21 @@ class Executor:
         return True
 
     def _drain(self) -> None:
-        inbox, board, usual, runner, monotonic = self._inbox, self._board, self._usual, self._runner, SYSTEM.monotonic
+        inbox, row, usual, runner, monotonic = self._inbox, self._row, self._usual, self._runner, SYSTEM.monotonic
         execute, pid, getpid = runner.execute, os.getpid(), os.getpid
         while inbox:
             fields = inbox.popleft()
             name = str(fields[1].get("task"))
             if self._pending and usual.get(name, 1.0) > BRIEF:
                 self._commit()
-            if not board.claim(fields[0]):
+            if not row.claim(fields[0]):
                 continue
             job = Job(*fields)
             started = runner.started_record(job)
             if started is not None:
-                board.clear()  # it does not run yet: no time limit counts the time that a store is away
+                row.clear()  # it does not run yet: no time limit counts the time that a store is away
                 self._sink.store([started])
-                board.resume(fields[0])
+                row.resume(fields[0])
             if ARMED:
                 hit("before_exec")
             try:
@@ -116,7 +117,7 @@ class Executor:
                     _end_copy()
             if ARMED:
                 hit("after_exec_before_commit")
-            board.clear()
+            row.clear()
             self._learn(execution)
             now = monotonic()
             with self._lock:
@@ -155,11 +156,11 @@ class Executor:
 
     def _call(self, execution: Execution, function: Callable[[], None]) -> None:
         """Run a task's handlers. They are user code and have its time limit, counted anew: what was stored and published took time of its own."""
-        self._board.resume(execution.number)
+        self._row.resume(execution.number)
         try:
             function()
         finally:
-            self._board.clear()
+            self._row.clear()
 
     def _rescue(self) -> None:
         """Commit what waits behind a task that turned out to be slow. Handlers are user code and stay in the main thread."""

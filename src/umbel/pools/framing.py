@@ -16,7 +16,7 @@ _HEAD = struct.Struct(">IB")
 #: Payload encodings, the high bit of the kind.
 _PICKLED = 0x80
 
-#: parent → child: a list of jobs, each the fields of `execution.model.Job` as a tuple.
+#: parent → child: the place of a slot, and a list of jobs for it, each the fields of `execution.model.Job` as a tuple.
 JOBS = 1
 #: parent → child: finish what you have, then end. No payload.
 QUIT = 2

@@ -1,221 +1,182 @@
-"""The parent's side of a child process: a socket, a board, and the news of its death."""
+"""The pool of child processes: as many as wanted, a new one for each that ends, not faster than they can be loaded."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
-import socket
+import logging
+import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from umbel.pools import framing
-from umbel.pools.base import ChildOptions, JobTuple, Outcome, SeatListener
-from umbel.pools.board import Board, Memory
-from umbel.pools.child import main
-from umbel.pools.lock import SharedLock
+from umbel.errors import ImproperlyConfigured
+from umbel.pools.base import ChildOptions, PoolListener, PoolOptions
+from umbel.pools.child_process import ChildProcess
+from umbel.pools.kinds import PoolKind
+from umbel.pools.slot import Child
+from umbel.pools.template import context, starting, warm_up
+from umbel.runtime import plugins
+from umbel.runtime.allocation import return_large_blocks
+from umbel.runtime.clock import SYSTEM
 
-_CHUNK = 1 << 18
-#: Seconds between two looks whether a child that is ending has ended.
-_REAP = 0.005
-#: Seconds that a child may take to end once it has said that it takes no more jobs; threads of its tasks may keep it from ending for ever.
-_LEAVE = 5.0
+logger = logging.getLogger("umbel.worker")
+
+#: Deaths within a second after which new children wait.
+_BURST = 5
+#: Seconds that they wait then.
+_PENALTY = 1.0
 
 
-class ChildSeat:
-    """A seat that is a child process.
+class PreforkPool:
+    """Keeps child processes with so many slots together.
+
+    Where a kind has all its slots in one child, `resize` starts another child of the new size at once, and lets the old one end.
 
     Args:
-        context: how processes are made.
-        options: what the child loads.
-        listener: told of readiness, outcomes and death, on the running loop.
+        kind: how many slots a child has, and what it runs.
+        options: of the pool.
     """
 
-    def __init__(self, context: BaseContext, options: ChildOptions, listener: SeatListener) -> None:
-        self.index = options.index
-        self.is_ready = False
+    def __init__(self, kind: PoolKind, options: PoolOptions) -> None:
+        self.slots = options.slots
+        self.is_closing = False
+        self._options = options
+        self._app_path = options.app_path or options.app.import_path
+        self._slots_per_child = kind.slots_per_child
+        self._target: Callable[..., None] = plugins.load(kind.child_main, f"the pool {kind.name}")
+        self._context: BaseContext = context()
+        self._listener: PoolListener
+        self._children: set[Child] = set()
+        #: Children that are one too many: nothing takes their place.
+        self._surplus: set[Child] = set()
+        #: The numbers of children that are to be started when a moment has passed.
+        self._delayed: dict[int, asyncio.TimerHandle] = {}
+        self._deaths: deque[float] = deque(maxlen=_BURST)
+
+    def run(self, main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+        """Run the loop in this thread, and load the app for the children meanwhile."""
+        if not self._app_path:
+            raise ImproperlyConfigured(
+                "children cannot find the app: bind it to a name in a module that can be imported, or use the pool solo"
+            )
+        warm_up(self._app_path)
+        return_large_blocks()
+        return asyncio.run(main())
+
+    def open(self, listener: PoolListener) -> None:
+        """Start the children."""
         self._listener = listener
-        self._loop = asyncio.get_running_loop()
-        self._buffer = framing.FrameBuffer()
-        self._backlog: deque[memoryview] = deque()
-        self._failure = ""
-        self._farewell: asyncio.TimerHandle | None = None
-        with contextlib.ExitStack() as undo:
-            self._ours, theirs = socket.socketpair()
-            undo.callback(self._ours.close)
-            with theirs:
-                self._ours.setblocking(False)
-                for line in (self._ours, theirs):
-                    line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-                self._memory = Memory()
-                undo.callback(self._memory.close)
-                self._lock = SharedLock(self._memory)
-                undo.callback(self._lock.close)
-                self._board = Board(self._memory.map, self._lock)
-                undo.callback(self._board.close)
-                # BaseContext does not declare what all its children have.
-                self._process: Any = context.Process(  # type: ignore[attr-defined]
-                    target=main, args=(theirs, self._memory, self._lock, options), name=f"umbel-child-{self.index}", daemon=True
-                )
-                self._process.start()
-                self._memory.seal()
-            undo.pop_all()
-        self._loop.add_reader(self._ours.fileno(), self._on_readable)
-        self._loop.add_reader(self._process.sentinel, self._on_exit)
+        self._grow(self.slots)
 
-    @property
-    def pid(self) -> int | None:
-        """The process id."""
-        pid: int | None = self._process.pid
-        return pid
+    def resize(self, slots: int) -> None:
+        """Start what is missing; let those with the highest numbers go when there are too many."""
+        if slots < 1:
+            raise ValueError(f"a pool has at least 1 slot, got {slots}")
+        if self.is_closing or slots == self.slots:
+            return
+        self.slots = slots
+        if self._slots_per_child is None:
+            for child in list(self._children):
+                self._let_go(child)
+            self._drop_delayed(0)
+            self._grow(slots)
+            return
+        wanted = -(-slots // self._slots_per_child)
+        self._drop_delayed(wanted)
+        staying = sorted(self._children - self._surplus, key=lambda child: child.index)
+        for child in staying[wanted:]:
+            self._let_go(child)
+        self._grow(slots)
 
-    # what the parent does
+    def _grow(self, slots: int) -> None:
+        """Start as many children as are missing, under the lowest numbers that are free."""
+        wanted = 1 if self._slots_per_child is None else -(-slots // self._slots_per_child)
+        missing = wanted - len(self._children - self._surplus) - len(self._delayed)
+        taken = {child.index for child in self._children} | self._delayed.keys()
+        index = 0
+        for _ in range(missing):
+            index += 1
+            while index in taken:
+                index += 1
+            self._start(index)
 
-    def send(self, jobs: Sequence[JobTuple]) -> None:
-        """Give it jobs; never blocks."""
-        self._write(framing.render(framing.JOBS, list(jobs)))
+    def _let_go(self, child: Child) -> None:
+        self._surplus.add(child)
+        child.is_spent = True
+        if not child.is_ready or child.is_idle:
+            child.quit()  # one that loads the app gets no job when it has done so, and ends then
 
-    def current(self) -> tuple[int, float]:
-        """(job number, monotonic start) of what runs now; number 0 when idle."""
-        return self._board.current, self._board.since
+    def _drop_delayed(self, keep: int) -> None:
+        """Start no more than so many children later."""
+        while self._delayed and len(self._delayed) + len(self._children - self._surplus) > keep:
+            self._delayed.popitem()[1].cancel()
 
-    def started(self) -> int:
-        """The highest job number that it has started."""
-        return self._board.started
+    def _start(self, index: int) -> None:
+        self._delayed.pop(index, None)
+        if self.is_closing:
+            return
+        options = ChildOptions(
+            app_path=self._app_path,
+            hostname=self._options.hostname,
+            path=tuple(sys.path),
+            changes=dict(self._options.changes),
+            initializer=self._options.initializer,
+            index=index,
+            slots=self._slots_per_child or self.slots,
+        )
+        try:
+            with starting(self._app_path):
+                self._children.add(ChildProcess(self._context, options, self._listener, self._target))
+        except (OSError, EOFError) as error:  # no descriptors, no memory, no processes: for now
+            logger.error("A child cannot be started; trying again in %g s: %s", _PENALTY, error)
+            self._start_later(index)
 
-    def take_back(self, last: int) -> int | None:
-        """Take back every job up to ``last`` that has not started."""
-        return self._board.take_back(last)
+    def _start_later(self, index: int) -> None:
+        self._delayed[index] = asyncio.get_running_loop().call_later(_PENALTY, self._start, index)
 
-    def interrupt(self, number: int) -> None:
-        """Raise SoftTimeLimitExceeded in this job, if it still runs."""
-        self._board.pass_soft_limit(number)
-        with contextlib.suppress(ProcessLookupError):  # it has just died
-            if self._process.is_alive():
-                os.kill(self._process.pid, signal.SIGUSR1)
+    def recycle(self, child: Child) -> None:
+        """Give a child no more jobs; it is told to end as soon as it is idle."""
+        child.is_spent = True
+        if child.is_ready and child.is_idle:
+            child.quit()
 
-    def kill(self) -> None:
-        """End it at once."""
-        self._process.kill()
-
-    def quit(self) -> None:
-        """Let it end when its jobs are done."""
-        self.is_ready = False
-        self._write(framing.render(framing.QUIT, None))
+    def replace(self, child: Child) -> None:
+        """Start a new child in a dead one's place; wait a little when they die in a burst."""
+        self._children.discard(child)
+        child.close()
+        if child in self._surplus:
+            self._surplus.remove(child)
+            return
+        if self.is_closing:
+            return
+        now = SYSTEM.monotonic()
+        in_burst = len(self._deaths) == _BURST and now - self._deaths[0] < 1.0
+        self._deaths.append(now)
+        if in_burst:
+            self._start_later(child.index)
+        else:
+            self._start(child.index)
 
     def close(self) -> None:
-        """Free what it holds."""
-        self._detach()
-        self._ours.close()
-        self._board.close()
-        self._lock.close()
-        self._memory.close()
-        with contextlib.suppress(ValueError):
-            self._process.close()
+        """Let every child end when its jobs are done."""
+        self._end()
+        for child in self._children:
+            child.quit()
 
-    # what the child does
+    def kill(self) -> None:
+        """End every child at once."""
+        self._end()
+        for child in self._children:
+            child.kill()
 
-    def _on_readable(self) -> None:
-        try:
-            data = self._ours.recv(_CHUNK)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._loop.remove_reader(self._ours.fileno())
-            self.is_ready = False
-            self._farewell = self._loop.call_later(_LEAVE, self.kill)
-            return
-        self._take(data)
+    def _end(self) -> None:
+        self.is_closing = True
+        for timer in self._delayed.values():
+            timer.cancel()
+        self._delayed.clear()
 
-    def _take(self, data: bytes) -> None:
-        for kind, payload in self._buffer.feed(data):
-            if kind == framing.OUTCOMES:
-                self._listener.on_outcomes(self, [Outcome(*fields) for fields in payload])
-            elif kind == framing.READY:
-                self.is_ready = True
-                self._lock.forget_name()
-                self._listener.on_ready(self)
-            elif kind == framing.FAILED:
-                self._failure = payload
-
-    def _on_exit(self) -> None:
-        # What it reported before it died counts.
-        while True:
-            try:
-                data = self._ours.recv(_CHUNK)
-            except OSError:
-                break
-            if not data:
-                break
-            self._take(data)
-        self._detach()
-        self.is_ready = False
-        self._bid_farewell()
-
-    def _bid_farewell(self) -> None:
-        """Report the death as soon as there is an exit code; `Process.join` would block the loop until then."""
-        exitcode = self._process.exitcode
-        if exitcode is None:
-            # Its end of the sentinel closed a moment before it could be reaped; or its code closes what it did not open and it lives on,
-            # unheard: then it may not go on beside its successor.
-            self._process.kill()
-            self._loop.call_later(_REAP, self._bid_farewell)
-        else:
-            self._listener.on_death(self, self._failure or cause(exitcode))
-
-    def _detach(self) -> None:
-        self._loop.remove_reader(self._ours.fileno())
-        self._loop.remove_writer(self._ours.fileno())
-        with contextlib.suppress(ValueError):
-            self._loop.remove_reader(self._process.sentinel)
-        if self._farewell is not None:
-            self._farewell.cancel()
-        self._lock.forget_name()
-
-    # writing without blocking
-
-    def _write(self, data: bytes) -> None:
-        if not self._backlog:
-            try:
-                sent = self._ours.send(data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                return  # it is dead; _on_exit takes care of its jobs
-            if sent == len(data):
-                return
-            data = data[sent:]
-            self._loop.add_writer(self._ours.fileno(), self._on_writable)
-        self._backlog.append(memoryview(data))
-
-    def _on_writable(self) -> None:
-        while self._backlog:
-            data = self._backlog.popleft()
-            try:
-                sent = self._ours.send(data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                self._backlog.clear()
-                break
-            if sent < len(data):
-                self._backlog.appendleft(data[sent:])
-                return
-        self._loop.remove_writer(self._ours.fileno())
-
-
-def cause(exitcode: int | None) -> str:
-    """An exit code in words."""
-    if exitcode is None:
-        return "ended"
-    if exitcode < 0:
-        try:
-            return f"signal {-exitcode} ({signal.Signals(-exitcode).name})"
-        except ValueError:
-            return f"signal {-exitcode}"
-    return f"exit code {exitcode}"
+    @property
+    def is_empty(self) -> bool:
+        """Whether no child is left."""
+        return not self._children

@@ -12,16 +12,23 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from typing import Any
 
-from umbel.pools.base import JobTuple, Outcome, SeatListener
-from umbel.pools.board import Board, private
+from umbel.pools.base import Outcome, PoolListener, PoolOptions
+from umbel.pools.board import BoardRow, private
+from umbel.pools.child import watch_soft_limit
+from umbel.pools.effects import AppEffects
+from umbel.pools.executor import Executor
+from umbel.pools.kinds import PoolKind
+from umbel.pools.slot import Child, JobTuple
 
 logger = logging.getLogger("umbel.worker")
 
 
-class SoloSeat:
-    """A seat that is this process's main thread; also the executor's channel.
+class MainThread(Child):
+    """The main thread of this process, as a child with one slot; also the executor's channel.
 
     Args:
         listener: told of outcomes, on the loop.
@@ -29,10 +36,10 @@ class SoloSeat:
         interruptible: tasks run in the process's main thread, the only one that a signal can interrupt.
     """
 
-    def __init__(self, listener: SeatListener, loop: asyncio.AbstractEventLoop, *, interruptible: bool = True) -> None:
-        self.index = 1
+    def __init__(self, listener: PoolListener, loop: asyncio.AbstractEventLoop, *, interruptible: bool = True) -> None:
+        self.row = BoardRow(private(), threading.Lock())
+        super().__init__(1, [self.row])
         self.is_ready = True
-        self.board = Board(private(), threading.Lock())
         self._listener = listener
         self._loop = loop
         self._interruptible = interruptible
@@ -45,28 +52,16 @@ class SoloSeat:
         """The process id: our own."""
         return os.getpid()
 
-    def send(self, jobs: Sequence[JobTuple]) -> None:
+    def send(self, slot: int, jobs: Sequence[JobTuple]) -> None:  # noqa: ARG002 - there is only one
         """Give it jobs."""
         self._inbox.put(jobs)
 
-    def current(self) -> tuple[int, float]:
-        """(job number, monotonic start) of what runs now; number 0 when idle."""
-        return self.board.current, self.board.since
-
-    def started(self) -> int:
-        """The highest job number that it has started."""
-        return self.board.started
-
-    def take_back(self, last: int) -> int | None:
-        """Take back every job up to ``last`` that has not started."""
-        return self.board.take_back(last)
-
-    def interrupt(self, number: int) -> None:
+    def interrupt(self, slot: int, number: int) -> None:  # noqa: ARG002 - there is only one
         """Raise SoftTimeLimitExceeded in this job, if it still runs."""
         if not self._interruptible:
             logger.error("the solo pool cannot interrupt a task outside the main thread; use -P prefork for soft time limits")
             return
-        self.board.pass_soft_limit(number)
+        self.row.pass_soft_limit(number)
         if hasattr(signal, "SIGUSR1"):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
@@ -98,3 +93,90 @@ class SoloSeat:
     def gone(self) -> None:
         """Tell the consumer that the main thread has left."""
         self._loop.call_soon_threadsafe(self._listener.on_death, self, "ended")
+
+
+class SoloPool:
+    """One slot, made on the loop, served by the thread that calls `run`.
+
+    Args:
+        kind: of the pool.
+        options: of the pool.
+    """
+
+    def __init__(self, kind: PoolKind, options: PoolOptions) -> None:  # noqa: ARG002 - as every pool is made
+        self.slots = 1
+        self.is_closing = False
+        self._options = options
+        self._interruptible = False
+        self._child: MainThread | None = None
+        self._is_made = threading.Event()
+        self._is_gone = False
+
+    def run(self, main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+        """The loop on a thread, the tasks here."""
+        in_main = self._interruptible = threading.current_thread() is threading.main_thread()
+        code: Future[int] = Future()
+
+        def serve() -> None:
+            try:
+                code.set_result(asyncio.run(main()))
+            except BaseException as error:
+                code.set_exception(error)
+            finally:
+                self._is_made.set()
+
+        thread = threading.Thread(target=serve, name="umbel-consumer")
+        thread.start()
+        self._is_made.wait()
+        child, app = self._child, self._options.app
+        try:
+            if child is not None:
+                runner = app.runner(self._options.hostname)
+                if in_main:
+                    watch_soft_limit(child.row, runner.soft_limit)
+                Executor(runner, child.row, child, AppEffects(app)).run()
+        except BaseException:
+            self._options.on_failure()
+            raise
+        finally:
+            if child is not None and thread.is_alive():
+                child.gone()
+            thread.join()
+        return code.result()
+
+    def open(self, listener: PoolListener) -> None:
+        """Make the slot."""
+        self._child = MainThread(listener, asyncio.get_running_loop(), interruptible=self._interruptible)
+        self._is_made.set()
+        listener.on_ready(self._child)
+
+    def resize(self, slots: int) -> None:
+        """There is only one main thread.
+
+        Raises:
+            ValueError: another number than 1 is wanted.
+        """
+        if slots != 1:
+            raise ValueError(f"the solo pool has exactly 1 slot, got {slots}: use -P prefork for more")
+
+    def recycle(self, child: Child) -> None:
+        """The main thread is not replaced: it goes on."""
+
+    def replace(self, child: Child) -> None:  # noqa: ARG002 - there is only one
+        """The main thread has left."""
+        self._is_gone = True
+
+    def close(self) -> None:
+        """Let the main thread leave."""
+        self.is_closing = True
+        if self._child is not None:
+            self._child.quit()
+
+    def kill(self) -> None:
+        """Let the main thread leave; what it runs cannot be ended."""
+        self.close()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the main thread has left, or never came."""
+        return self._child is None or self._is_gone

@@ -220,7 +220,7 @@ class Intake:
     def _is_known(self, delivery: Delivery) -> bool:
         """Whether a redelivered message is one that runs here, or has run here: then only its acknowledgement was lost."""
         running = self._adrift.pop(run_of(delivery), None)
-        if running is not None and running.seat is not None and running in self._dispatcher.running():
+        if running is not None and running.slot is not None and running in self._dispatcher.running():
             running.delivery = delivery
             running.lost = False
             if running.early:

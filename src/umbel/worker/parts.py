@@ -9,6 +9,7 @@ from umbel.app.app import Umbel
 from umbel.brokers.topology import Queue
 from umbel.execution.policy import TaskPolicy
 from umbel.messages import protocols
+from umbel.pools.base import Pool
 from umbel.runtime.signal_thread import SignalThread
 from umbel.wire.serializers import content_types
 from umbel.worker.background import BackgroundTasks
@@ -21,7 +22,6 @@ from umbel.worker.settings import WorkerSettings
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.slots.limits import TimeLimits
 from umbel.worker.slots.prefetch import window
-from umbel.worker.slots.seating import Seating
 from umbel.worker.slots.supervisor import Supervisor
 from umbel.worker.task_index import TaskIndex
 from umbel.worker.tasks.acknowledging import Acknowledger
@@ -39,17 +39,15 @@ class WorkerParts:
         app: finalized.
         settings: of the worker.
         queues: to consume from.
-        seating: the children.
+        pool: its children run the tasks.
         policies: of the app's tasks; filled when the worker starts.
     """
 
-    def __init__(
-        self, app: Umbel, settings: WorkerSettings, queues: Sequence[Queue], seating: Seating, policies: dict[str, TaskPolicy]
-    ) -> None:
+    def __init__(self, app: Umbel, settings: WorkerSettings, queues: Sequence[Queue], pool: Pool, policies: dict[str, TaskPolicy]) -> None:
         broker, task_log = app.broker, TaskLog()
         self.events = TaskEvents()
         task_log.subscribe(self.events)
-        self.seating = seating
+        self.pool = pool
         self.signals = SignalThread()
         self.background = BackgroundTasks()
         first = window(settings.concurrency, 0.0, multiplier=settings.prefetch_multiplier, held=0)
@@ -59,7 +57,7 @@ class WorkerParts:
         self.acknowledger = Acknowledger(
             self.consumer, app.store, follow, self.events, self.signals, spawn, leases=broker.capabilities.leases
         )
-        self.dispatcher = Dispatcher(self._before_run, settings.max_tasks, seating.replace, self.acknowledger.expire_waiting, spawn)
+        self.dispatcher = Dispatcher(self._before_run, settings.max_tasks, pool.recycle, self.acknowledger.expire_waiting, spawn)
         self.revoked = RevokedIds(settings.revokes_max, settings.revoke_expires)
         self.gates = Gates(self.revoked, RateLimits(self.dispatcher.holds))
         policy = AdmissionPolicy(
@@ -82,7 +80,7 @@ class WorkerParts:
         self.index = TaskIndex(self.dispatcher, self.intake.holding.room)
         self.revoking = Revoking(self.revoked, self.gates, self.index, self.dispatcher, self.intake, self.acknowledger)
         self.limits = TimeLimits(self.dispatcher, task_log)
-        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, self.events, seating, settings.max_deliveries)
+        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, self.events, pool, settings.max_deliveries)
 
     async def _before_run(self, task: ReservedTask) -> None:
         """Do what comes before a task that runs with nothing queued around it."""

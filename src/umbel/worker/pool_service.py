@@ -13,13 +13,13 @@ from typing import Protocol
 
 from umbel.brokers.base import Consumer, Delivery
 from umbel.errors import OperationalError
+from umbel.pools.base import Pool
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.runtime.service import Service
 from umbel.worker.intake import Intake
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.slots.limits import LOOK
-from umbel.worker.slots.seating import Seating
 from umbel.worker.slots.supervisor import Supervisor
 from umbel.worker.stopping import StopRequest
 from umbel.worker.tasks.acknowledging import Acknowledger
@@ -41,7 +41,7 @@ class NoChildStarts(Exception):
 class PoolParts(Protocol):
     """What is stopped; see `umbel.worker.parts.WorkerParts`."""
 
-    seating: Seating
+    pool: Pool
     supervisor: Supervisor
     dispatcher: Dispatcher
     intake: Intake
@@ -54,22 +54,20 @@ class PoolService(Service):
 
     Args:
         parts: the children, and what holds messages.
-        count: how many children.
         stop: what a stop waits for.
         grace: seconds after which a warm stop becomes cold; ``None`` is no limit.
     """
 
     stop_timeout = None  # tasks may run for hours
 
-    def __init__(self, parts: PoolParts, count: int, stop: StopRequest, grace: float | None) -> None:
+    def __init__(self, parts: PoolParts, stop: StopRequest, grace: float | None) -> None:
         super().__init__()
-        self._seating = parts.seating
+        self._pool = parts.pool
         self._supervisor = parts.supervisor
         self._dispatcher = parts.dispatcher
         self._intake = parts.intake
         self._acknowledger = parts.acknowledger
         self._consumer = parts.consumer
-        self._count = count
         self._stop = stop
         self._grace = grace
         #: Messages that the stop gave back to their queues.
@@ -81,10 +79,10 @@ class PoolService(Service):
         Raises:
             NoChildStarts: none can.
         """
-        self._seating.open(self._supervisor, self._count)
+        self._pool.open(self._supervisor)
         await self._supervisor.first_ready.wait()
-        if self._supervisor.hopeless:
-            raise NoChildStarts(self._supervisor.hopeless)
+        if self._supervisor.startup_error:
+            raise NoChildStarts(self._supervisor.startup_error)
 
     async def end(self) -> None:
         """Hand back what has not started, wait for what runs (warm) or hand it back, too (cold), and end the children."""
@@ -101,14 +99,14 @@ class PoolService(Service):
         self._give_back([entry.delivery for entry in self._dispatcher.reclaim_all() if not entry.lost])
         if self._stop.is_cold:
             running = [entry for entry in self._dispatcher.running() if not entry.early and not entry.lost]
-            for seat in list(self._dispatcher.stations):
-                self._dispatcher.remove_seat(seat)
-            self._seating.kill()
+            for child in list(self._dispatcher.children):
+                self._dispatcher.remove_child(child)
+            self._pool.kill()
             self._give_back([entry.delivery for entry in running])
         else:
-            self._seating.close()
+            self._pool.close()
         if not await self._is_empty_within(_LEAVE_TIMEOUT):
-            self._seating.kill()
+            self._pool.kill()
             await self._is_empty_within(_DEATH_TIMEOUT)
 
     def _give_back(self, deliveries: Sequence[Delivery]) -> None:
@@ -131,8 +129,8 @@ class PoolService(Service):
                 self._stop.escalate()
 
     async def _is_empty_within(self, seconds: float) -> bool:
-        if not self._seating.is_empty:
+        if not self._pool.is_empty:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._supervisor.all_gone.wait()
-        return self._seating.is_empty
+        return self._pool.is_empty

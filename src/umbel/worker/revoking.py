@@ -79,9 +79,9 @@ class Revoking(Service):
         """Take a task back, or end it where it runs."""
         if self._dispatcher.take(task):
             self._acknowledger.revoke(task)
-        elif terminate and self._dispatcher.holds(task) and task.seat is not None and self._loop is not None:
+        elif terminate and self._dispatcher.holds(task) and task.slot is not None and self._loop is not None:
             if is_active(task):
                 task.end_reason = EndReason.REVOKED
-                task.seat.kill()
+                task.slot.child.kill()
             else:  # it is about to begin, or has just ended
                 self._loop.call_later(LOOK, self._end, task, terminate)

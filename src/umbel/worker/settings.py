@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from umbel import hooks
 from umbel.app.app import Umbel
 from umbel.errors import ImproperlyConfigured
+from umbel.pools.kinds import DEFAULT, PoolKind, kind_of
 from umbel.worker.options import WorkerOptions, node_name, processors
 
 logger = logging.getLogger("umbel.worker")
-
-#: Pool names that mean child processes.
-_PREFORK: Final = frozenset({"prefork", "processes"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +20,9 @@ class WorkerSettings:
     """The decided values. Times are in seconds; 0 and ``None`` are no limit."""
 
     hostname: str
+    #: The pool as it was named, and what is known of it.
     pool: str
+    kind: PoolKind
     concurrency: int
     #: Unsettled messages per slot; ``None`` follows the measured rate, 0 is no limit.
     prefetch_multiplier: int | None
@@ -50,11 +50,9 @@ class WorkerSettings:
             ImproperlyConfigured: there is no such pool, or fewer than one slot.
         """
         conf = app.conf
-        pool = options.pool or conf.worker_pool or "prefork"
-        if pool != "solo" and pool not in _PREFORK:
-            raise ImproperlyConfigured(f"there is no pool named {pool!r}: expected prefork or solo")
-        solo = pool == "solo"
-        concurrency = 1 if solo else options.concurrency or conf.worker_concurrency or processors()
+        pool = options.pool or conf.worker_pool or DEFAULT.name
+        kind = kind_of(pool)
+        concurrency = 1 if kind.in_worker else options.concurrency or conf.worker_concurrency or processors()
         if concurrency < 1:
             raise ImproperlyConfigured(f"a worker's concurrency must be at least 1, got {concurrency}")
         one_per_slot = options.disable_prefetch or conf.worker_disable_prefetch
@@ -62,11 +60,12 @@ class WorkerSettings:
         return cls(
             hostname=node_name(options.hostname),
             pool=pool,
+            kind=kind,
             concurrency=concurrency,
             prefetch_multiplier=1 if one_per_slot else conf.worker_prefetch_multiplier if fixed is None else fixed,
             one_per_slot=one_per_slot,
-            max_tasks=None if solo else options.max_tasks_per_child or conf.worker_max_tasks_per_child,
-            max_memory=None if solo else options.max_memory_per_child or conf.worker_max_memory_per_child,
+            max_tasks=options.max_tasks_per_child or conf.worker_max_tasks_per_child if kind.recycles else None,
+            max_memory=options.max_memory_per_child or conf.worker_max_memory_per_child if kind.recycles else None,
             time_limit=options.time_limit or conf.task_time_limit,
             soft_time_limit=options.soft_time_limit or conf.task_soft_time_limit,
             max_deliveries=conf.task_max_deliveries or 0,

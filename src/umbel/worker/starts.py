@@ -36,7 +36,7 @@ class Starts(Periodic):
         for task in self._dispatcher.running():
             if task.number in self._events.begun:
                 begun.add(task.number)
-            elif is_active(task) and task.seat is not None:
+            elif is_active(task) and task.slot is not None:
                 begun.add(task.number)
-                self._events.started(task, task.seat.current()[1])
+                self._events.started(task, task.slot.current()[1])
         self._events.begun = begun

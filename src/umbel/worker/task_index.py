@@ -55,4 +55,4 @@ class TaskIndex:
 
 def is_active(task: ReservedTask) -> bool:
     """Whether a task runs now, as its slot says."""
-    return task.seat is not None and task.seat.current()[0] == task.number
+    return task.slot is not None and task.slot.current()[0] == task.number

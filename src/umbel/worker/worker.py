@@ -13,6 +13,7 @@ from umbel.app.app import Umbel
 from umbel.app.sending.queues import worker_direct
 from umbel.brokers.topology import Queue
 from umbel.execution.policy import TaskPolicy, policy_of
+from umbel.pools.base import Pool, PoolOptions
 from umbel.runtime import child_import
 from umbel.runtime.service import ServiceGroup
 from umbel.worker.consuming import Consuming
@@ -22,7 +23,6 @@ from umbel.worker.pool_service import NoChildStarts, PoolService
 from umbel.worker.settings import WorkerSettings, configured
 from umbel.worker.slots.limits import MemoryLimits
 from umbel.worker.slots.prefetch import Prefetch, Rebalancing
-from umbel.worker.slots.seating import PreforkSeating, Seating
 from umbel.worker.starts import Starts
 from umbel.worker.stopping import StopRequest
 
@@ -53,11 +53,11 @@ class Worker:
         hooks.worker_init.send(self)
         hooks.celeryd_after_setup.send(self.hostname, instance=self, conf=app.conf)
         self._policies: dict[str, TaskPolicy] = {}
-        self.parts = parts = WorkerParts(app, settings, self.queues(), self._seating(), self._policies)
+        self.parts = parts = WorkerParts(app, settings, self.queues(), self._make_pool(), self._policies)
         dispatcher, consumer = parts.dispatcher, parts.consumer
-        self._pool = PoolService(parts, settings.concurrency, self.stopping, settings.grace)
+        self._pool = PoolService(parts, self.stopping, settings.grace)
         prefetch = Prefetch(
-            settings.concurrency, settings.prefetch_multiplier, dispatcher, consumer, parts.intake.holding, parts.acknowledger,
+            parts.pool, settings.prefetch_multiplier, dispatcher, consumer, parts.intake.holding, parts.acknowledger,
             one_per_slot=settings.one_per_slot,
         )  # fmt: skip
         #: In the order of their start. They stop in reverse order: limits hold, and settlements arrive, until the pool has ended.
@@ -110,7 +110,7 @@ class Worker:
             ImproperlyConfigured: children could not find the app.
             OperationalError: the broker cannot be reached, or does not let us in.
         """
-        return 0 if child_import.is_for_child() else self.parts.seating.run(self.main)
+        return 0 if child_import.is_for_child() else self.parts.pool.run(self.main)
 
     start = run
 
@@ -178,12 +178,17 @@ class Worker:
         """Read the options of all tasks there are: some may have been registered since the worker was made."""
         self._policies.update({name: policy_of(task, self.app.conf) for name, task in self.app.tasks.items()})
 
-    def _seating(self) -> Seating:
-        if self.pool == "solo":
-            from umbel.worker.slots.solo import SoloSeating
-
-            return SoloSeating(self.app, self.hostname, self.stopping)
-        return PreforkSeating(self.options, self.options.app_path or self.app.import_path or "", self.hostname)
+    def _make_pool(self) -> Pool:
+        options = PoolOptions(
+            app=self.app,
+            app_path=self.options.app_path or "",
+            hostname=self.hostname,
+            slots=self.concurrency,
+            changes=self.options.changes,
+            initializer=self.options.child_initializer,
+            on_failure=self.stopping.request,
+        )
+        return self.settings.kind.make(options)
 
 
 async def _send(signal: hooks.Signal, sender: object, **named: Any) -> None:

@@ -4,11 +4,12 @@ import threading
 
 import pytest
 
-from umbel.pools.board import Board, Memory, private
+from umbel.pools.board import Board, BoardRow, Memory, private
+from umbel.pools.lock import SharedLock
 
 
 def board():
-    return Board(private(), threading.Lock())
+    return BoardRow(private(), threading.Lock())
 
 
 def test_a_claim_is_stamped_and_cleared():
@@ -31,16 +32,16 @@ def test_what_is_taken_back_cannot_be_claimed():
 
 def test_a_lock_that_nobody_gives_back_does_not_stop_the_parent():
     lock = threading.Lock()
-    one = Board(private(), lock)
+    one = BoardRow(private(), lock)
     lock.acquire()
     assert one.take_back(9) is None
 
 
 def test_both_sides_see_one_memory():
     ours = Memory()
-    theirs = Memory(os.dup(ours._descriptor))
+    theirs = Memory(descriptor=os.dup(ours._descriptor))
     lock = threading.Lock()
-    parent, child = Board(ours.map, lock), Board(theirs.map, lock)
+    parent, child = BoardRow(ours.map, lock), BoardRow(theirs.map, lock)
     child.claim(3)
     assert parent.current == 3
     parent.pass_soft_limit(3)
@@ -88,3 +89,28 @@ def test_a_full_memory_is_noticed_when_the_board_is_made(monkeypatch):
         Memory()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(made[0])
+
+
+def test_slots_have_rows_of_their_own():
+    memory, lock = Memory(slots=3), threading.Lock()
+    theirs = Memory(slots=3, descriptor=os.dup(memory._descriptor))
+    parent, child = Board(memory.map, lock, 3), Board(theirs.map, lock, 3)
+    for number, row in enumerate(child.rows, 1):
+        assert row.claim(number)
+    assert parent.rows[1].take_back(9) == 2
+    assert not child.rows[1].claim(5)
+    assert child.rows[2].claim(5)
+    assert [row.current for row in parent.rows] == [1, 2, 5]
+    for each in (parent, child, memory, theirs):
+        each.close()
+
+
+def test_rows_do_not_touch_the_lock():
+    memory = Memory(slots=2)
+    lock = SharedLock(memory)
+    board = Board(memory.map, lock, 2)
+    assert board.rows[0].claim(2**64 - 1)
+    assert board.rows[1].claim(2**64 - 1)
+    board.close()
+    lock.close()
+    memory.close()

@@ -10,7 +10,7 @@ import pytest
 
 from umbel import Task, hooks
 from umbel.errors import SoftTimeLimitExceeded
-from umbel.pools.board import Board, private
+from umbel.pools.board import BoardRow, private
 from umbel.pools.child import watch_soft_limit
 from umbel.pools.effects import AppEffects
 from umbel.pools.executor import Executor
@@ -29,7 +29,7 @@ class Stand:
 
     def __init__(self):
         self.app = FakeApp()
-        self.board = Board(private(), threading.Lock())
+        self.board = BoardRow(private(), threading.Lock())
         self.outcomes = []
         self.batches = []
 

@@ -7,7 +7,7 @@ import pytest
 from umbel import Task
 from umbel.errors import EncodeError
 from umbel.execution.model import Execution, Job, Publish, RunHandlers, Store, Verdict
-from umbel.pools.board import Board, private
+from umbel.pools.board import BoardRow, private
 from umbel.pools.executor import Executor, outcome_of
 from umbel.results.model import Record
 from umbel.testing.fakes import FakeApp
@@ -71,7 +71,7 @@ def job(number):
 
 
 def run(line, runner=None, effects=None, board=None):
-    executor = Executor(runner or Runner(), board or Board(private(), threading.Lock()), line, effects or Effects())
+    executor = Executor(runner or Runner(), board or BoardRow(private(), threading.Lock()), line, effects or Effects())
     executor.run()
     return executor
 
@@ -85,7 +85,7 @@ def test_everything_is_run_stored_and_reported_in_order():
 
 
 def test_what_was_taken_back_is_not_run():
-    board, runner = Board(private(), threading.Lock()), Runner()
+    board, runner = BoardRow(private(), threading.Lock()), Runner()
     board.take_back(2)
     run(Line([[job(1), job(2), job(3)]]), runner, board=board)
     assert runner.ran == [3]
@@ -180,7 +180,7 @@ class Breaking(Effects):
 
 def test_what_was_settled_before_a_commit_broke_is_not_settled_again():
     effects, runner = Breaking(), Following()
-    executor = Executor(runner, Board(private(), threading.Lock()), Line([]), effects)
+    executor = Executor(runner, BoardRow(private(), threading.Lock()), Line([]), effects)
     executor._pending = [runner.execute(Job(*job(number))) for number in (1, 2, 3)]
     with pytest.raises(RuntimeError, match="broken"):
         executor._commit()
@@ -206,7 +206,7 @@ class StartedRunner(Runner):
 
 
 def test_a_job_does_not_run_while_its_start_is_stored():
-    board = Board(private(), threading.Lock())
+    board = BoardRow(private(), threading.Lock())
     runner, stored = StartedRunner(board), []
 
     class Away(Effects):
@@ -222,7 +222,7 @@ def test_a_job_does_not_run_while_its_start_is_stored():
 
 def test_handlers_have_a_time_limit_too():
     """The board names the job while its handlers run, and nothing while its result is stored."""
-    board, seen = Board(private(), threading.Lock()), []
+    board, seen = BoardRow(private(), threading.Lock()), []
 
     class Handled(Runner):
         def execute(self, job):

@@ -15,7 +15,7 @@ def sides(request, monkeypatch):
     if request.param == "with a name":
         monkeypatch.setattr(lock, "IS_NAMELESS", False)
     memory = Memory()
-    theirs_memory = Memory(os.dup(memory._descriptor))
+    theirs_memory = Memory(descriptor=os.dup(memory._descriptor))
     ours, theirs = SharedLock(memory), SharedLock.__new__(SharedLock)
     theirs.__setstate__((theirs_memory, ours._name))
     yield ours, theirs

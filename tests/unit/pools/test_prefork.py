@@ -1,63 +1,267 @@
-"""The parent's side of a child process."""
+"""Children come, die, are replaced, and are let go, without processes."""
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
+import os
 import signal
-import time
+from dataclasses import replace as altered
 
 import pytest
 
-from umbel.pools.base import ChildOptions
-from umbel.pools.prefork import ChildSeat, cause
-from unit.pools.endings import leave, live_on_unheard
+from umbel import Umbel
+from umbel.pools import prefork, template
+from umbel.pools.base import PoolOptions
+from umbel.pools.kinds import kind_of
+from unit.worker.stand_ins import FakeChild
 
-SPAWN = multiprocessing.get_context("spawn")
-
-
-class Context:
-    """Processes that do something else than a child does."""
-
-    Lock = SPAWN.Lock
-
-    def __init__(self, target):
-        self.target = target
-
-    def Process(self, **options):
-        return SPAWN.Process(**{**options, "target": self.target})
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork server")
+PREFORK = kind_of("prefork")
 
 
-class Listener:
-    def __init__(self):
-        self.death = asyncio.get_running_loop().create_future()
+class Child(FakeChild):
+    """Notes what it is told."""
 
-    def on_death(self, seat, cause):
-        self.death.set_result(cause)
+    def __init__(self, _context, options, _listener, target):
+        super().__init__(options.index, options.slots)
+        self.options, self.target = options, target
+        self.is_ready = False
+        self.told, self.closed = [], False
+
+    def quit(self):
+        self.told.append("quit")
+        self.is_ready = False
+
+    def kill(self):
+        self.told.append("kill")
+
+    def close(self):
+        self.closed = True
 
 
-@pytest.mark.parametrize(("target", "told"), [(live_on_unheard, "signal 9 (SIGKILL)"), (leave, "exit code 3")])
-def test_a_death_is_told_without_blocking_the_loop(target, told):
+@pytest.fixture
+def made(monkeypatch):
+    """The children that were made, in their order."""
+    children = []
+
+    def make(*arguments):
+        children.append(Child(*arguments))
+        return children[-1]
+
+    monkeypatch.setattr(prefork, "ChildProcess", make)
+    return children
+
+
+def pool(slots=2, kind=PREFORK):
+    app = Umbel("proj", set_as_current=False)
+    options = PoolOptions(app=app, app_path="proj:app", hostname="w", slots=slots, changes={}, initializer=None, on_failure=lambda: None)
+    one = kind.make(options)
+    one.open(None)
+    return one
+
+
+def ready(children):
+    for child in children:
+        child.is_ready = True
+
+
+def indexes(children):
+    return [child.index for child in children]
+
+
+def test_it_starts_as_many_children_as_it_has_slots(made):
+    pool(3)
+    assert indexes(made) == [1, 2, 3]
+    assert all(len(child.slots) == 1 for child in made)
+
+
+def test_a_kind_may_have_all_its_slots_in_one_child(made):
+    pool(3, altered(PREFORK, slots_per_child=None))
+    (child,) = made
+    assert len(child.slots) == child.options.slots == 3
+
+
+def test_whatever_starts_a_template_has_it_load_the_app_and_be_deaf_to_a_stop(monkeypatch):
+    """A template that has just been killed may be found dead by `Process.start` only."""
+    seen = []
+
+    def make(*_):
+        seen.append((template.TEMPLATE.app_path, signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+
+    monkeypatch.setattr(prefork, "ChildProcess", make)
+    pool(2)
+    assert seen == [("proj:app", True)] * 2
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_dead_child_is_replaced_under_its_number(made):
+    one = pool(2)
+    one.replace(made[0])
+    assert made[0].closed
+    assert indexes(made) == [1, 2, 1]
+
+
+def test_children_that_die_in_a_burst_are_replaced_a_little_later(made, monkeypatch):
+    monkeypatch.setattr(prefork, "_PENALTY", 0.01)
+
     async def story():
-        listener = Listener()
-        options = ChildOptions(app_path="", hostname="w", path=(), changes={}, initializer=None, index=1)
-        seat = ChildSeat(Context(target), options, listener)
-        lag, before = 0.0, time.monotonic()
-        while not listener.death.done():
-            await asyncio.wait([listener.death], timeout=0.01)
-            now = time.monotonic()
-            lag, before = max(lag, now - before), now
-        seat.close()
-        return lag, listener.death.result()
+        one = pool(1)
+        for _ in range(6):
+            one.replace(made[-1])
+        assert len(made) == 6
+        assert one.is_empty
+        while one.is_empty:
+            await asyncio.sleep(0.001)
+        assert indexes(made) == [1] * 7
 
-    lag, death = asyncio.run(asyncio.wait_for(story(), 30))
-    assert death == told
-    assert lag < 1.0
+    asyncio.run(asyncio.wait_for(story(), 20))
 
 
-@pytest.mark.parametrize(
-    ("exitcode", "words"),
-    [(None, "ended"), (0, "exit code 0"), (-signal.SIGSEGV, "signal 11 (SIGSEGV)"), (-250, "signal 250")],
-)
-def test_exit_codes_in_words(exitcode, words):
-    assert cause(exitcode) == words
+def test_a_child_that_cannot_be_started_is_started_a_little_later(made, monkeypatch, caplog):
+    monkeypatch.setattr(prefork, "_PENALTY", 0.01)
+    make, failures = prefork.ChildProcess, [OSError("no processes")]
+
+    def failing(*arguments):
+        if failures:
+            raise failures.pop()
+        return make(*arguments)
+
+    monkeypatch.setattr(prefork, "ChildProcess", failing)
+
+    async def story():
+        one = pool(1)
+        assert one.is_empty
+        while one.is_empty:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(asyncio.wait_for(story(), 20))
+    assert "A child cannot be started; trying again in 0.01 s: no processes" in caplog.text
+
+
+def test_a_recycled_child_ends_at_once_when_it_is_idle(made):
+    one = pool(1)
+    ready(made)
+    one.recycle(made[0])
+    assert made[0].told == ["quit"]
+    one.replace(made[0])
+    assert indexes(made) == [1, 1]
+
+
+def test_a_recycled_child_ends_when_its_jobs_are_done_and_takes_no_more(made):
+    one = pool(1)
+    ready(made)
+    (child,) = made
+    child.slots[0].given[1] = "a job"
+    one.recycle(child)
+    assert child.told == []
+    assert not child.slots[0].takes_more
+    child.slots[0].given.clear()
+    one.recycle(child)
+    one.recycle(child)
+    assert child.told == ["quit"]
+
+
+def test_it_grows_at_once(made):
+    one = pool(2)
+    one.resize(4)
+    assert one.slots == 4
+    assert indexes(made) == [1, 2, 3, 4]
+
+
+def test_it_shrinks_when_jobs_are_done(made):
+    one = pool(3)
+    ready(made)
+    made[2].slots[0].given[7] = "a job"
+    one.resize(1)
+    assert [child.told for child in made] == [[], ["quit"], []]
+    assert made[2].is_spent
+    made[2].slots[0].given.clear()
+    one.recycle(made[2])  # as the dispatcher does at the job's end
+    assert made[2].told == ["quit"]
+    for child in made[1:]:
+        one.replace(child)
+    assert len(made) == 3
+    assert not one.is_empty
+
+
+def test_a_child_that_is_let_go_while_it_loads_gets_no_job(made):
+    one = pool(2)
+    one.resize(1)
+    (late,) = [child for child in made if child.told]
+    assert late.told == ["quit"]
+    late.is_ready = True  # it says so before it has read that it is to end
+    assert not late.slots[0].takes_more
+
+
+def test_numbers_are_used_again_only_when_they_are_free(made):
+    one = pool(2)
+    ready(made)
+    made[1].slots[0].given[7] = "a job"
+    one.resize(1)
+    one.resize(2)
+    assert indexes(made) == [1, 2, 3]
+    one.replace(made[1])
+    assert indexes(made) == [1, 2, 3]
+    one.resize(3)
+    assert indexes(made) == [1, 2, 3, 2]
+
+
+def test_what_is_to_be_started_later_counts(made, monkeypatch):
+    monkeypatch.setattr(prefork, "_PENALTY", 0.01)
+
+    async def story():
+        one = pool(2)
+        for _ in range(6):
+            one.replace(made[-1])
+        before = len(made)
+        one.resize(3)
+        assert len(made) == before + 1
+        one.resize(1)
+        await asyncio.sleep(0.05)
+        assert len(made) == before + 1
+
+    asyncio.run(asyncio.wait_for(story(), 20))
+
+
+def test_a_kind_with_one_child_gets_a_new_one_before_the_old_one_ends(made):
+    one = pool(10, altered(PREFORK, slots_per_child=None))
+    ready(made)
+    made[0].slots[3].given[1] = "a job"
+    one.resize(20)
+    assert [len(child.slots) for child in made] == [10, 20]
+    assert made[0].is_spent
+    made[0].slots[3].given.clear()
+    one.recycle(made[0])
+    one.replace(made[0])
+    assert len(made) == 2
+
+
+def test_sizes_that_make_no_sense_are_refused(made):
+    with pytest.raises(ValueError, match="at least 1 slot, got 0"):
+        pool(1).resize(0)
+    with pytest.raises(ValueError, match="exactly 1 slot, got 2"):
+        kind_of("solo").make(None).resize(2)
+
+
+@pytest.mark.parametrize("how", ["close", "kill"])
+def test_it_does_not_grow_while_it_closes(made, how):
+    one = pool(2)
+    ready(made)
+    getattr(one, how)()
+    one.resize(5)
+    one.replace(made[0])
+    one.replace(made[1])
+    assert len(made) == 2
+    assert one.is_empty
+
+
+def test_it_may_shrink_and_close_together(made):
+    one = pool(3)
+    ready(made)
+    made[2].slots[0].given[1] = "a job"
+    one.resize(2)
+    one.close()
+    for child in made:
+        one.replace(child)
+    assert one.is_empty
+    assert len(made) == 3

@@ -1,46 +1,53 @@
-"""Seats without processes, for the worker's pure parts."""
+"""Children without processes, for the worker's pure parts."""
 
 from umbel.brokers.base import Delivery
 from umbel.execution.policy import TaskPolicy
 from umbel.pools.base import Outcome
+from umbel.pools.slot import Child
 from umbel.runtime.signal_thread import SignalThread
 from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import ReservedTask
 
 
-class FakeSeat:
-    """Runs nothing; remembers what it was given, and plays the board."""
+class FakeRow:
+    """Plays a slot's row of the board."""
 
-    def __init__(self, index=1):
-        self.index = index
-        self.pid = 1000 + index
-        self.is_ready = True
-        self.sent = []
-        self.now = (0, 0.0)
-        self.highest = 0
-        self.killed = False
-        self.interrupted = []
-        self.barrier = 0
-
-    def send(self, jobs):
-        self.sent.append([job[0] for job in jobs])
-
-    def begin(self, number, since=0.0):
-        self.now = (number, since)
-        self.highest = number
-
-    def current(self):
-        return self.now
-
-    def started(self):
-        return self.highest
+    def __init__(self):
+        self.current, self.since, self.started, self.barrier = 0, 0.0, 0, 0
 
     def take_back(self, last):
         self.barrier = last
-        return self.highest
+        return self.started
 
-    def interrupt(self, number):
+
+class FakeChild(Child):
+    """Runs nothing; remembers what its slots were given, and plays its board."""
+
+    pid = None
+
+    def __init__(self, index=1, slots=1):
+        self.rows = [FakeRow() for _ in range(slots)]
+        super().__init__(index, self.rows)
+        self.pid = 1000 + index
+        self.is_ready = True
+        self.sent_to = [[] for _ in range(slots)]
+        self.killed = False
+        self.interrupted = []
+
+    @property
+    def sent(self):
+        """What the first slot was given, batch by batch."""
+        return self.sent_to[0]
+
+    def send(self, slot, jobs):
+        self.sent_to[slot].append([job[0] for job in jobs])
+
+    def begin(self, number, since=0.0, slot=0):
+        row = self.rows[slot]
+        row.current, row.since, row.started = number, since, number
+
+    def interrupt(self, slot, number):
         self.interrupted.append(number)
 
     def kill(self):
@@ -62,8 +69,8 @@ def entry(task_id="i", name="t", hard=None, soft=None, attempts=0, **options):
     return ReservedTask(delivery, name, task_id, task_policy(name, **options), hard, soft)
 
 
-def outcome(number, runtime=0.00001, verdict=0, state="SUCCESS"):
-    return Outcome(number, verdict, state, runtime, "", "", None, False)
+def outcome(number, runtime=0.00001, verdict=0, state="SUCCESS", slot=0):
+    return Outcome(number, verdict, state, runtime, "", "", None, False, slot=slot)
 
 
 class FakeConsumer:

@@ -20,7 +20,7 @@ from umbel.worker.intake import Intake
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.admission import AdmissionPolicy
 from umbel.worker.tasks.events import TaskEvents
-from unit.worker.stand_ins import FakeConsumer, FakeSeat, FakeStore, acknowledger, delivery, entry, outcome, task_policy
+from unit.worker.stand_ins import FakeChild, FakeConsumer, FakeStore, acknowledger, delivery, entry, outcome, task_policy
 
 
 class Bench:
@@ -28,7 +28,7 @@ class Bench:
 
     def __init__(self, *, careful=False, leases=False, **options):
         self.tasks = set()
-        self.consumer, self.store, self.seat = FakeConsumer(), FakeStore(), FakeSeat()
+        self.consumer, self.store, self.child = FakeConsumer(), FakeStore(), FakeChild()
         self.dispatcher = Dispatcher(None, None, None, None, self.spawn)
         self.events = TaskEvents()
         self.revoked = RevokedIds(100, 60.0)
@@ -56,14 +56,14 @@ class Bench:
 
     def begin_and_lose(self, task_id):
         """Its delivery is lost while it runs."""
-        self.dispatcher.add_seat(self.seat)
+        self.dispatcher.add_child(self.child)
         first = delivery(task_id)
         self.intake.on_deliveries([first])
-        self.seat.begin(1)
+        self.child.begin(1)
         self.intake.on_lost([first])
 
     def end(self, number, **fields):
-        self.acknowledger.settle(self.dispatcher.finished(self.seat, [outcome(number, **fields)]))
+        self.acknowledger.settle(self.dispatcher.finished(self.child, [outcome(number, **fields)]))
 
 
 def ready(bench):
@@ -235,7 +235,7 @@ def test_a_run_takes_over_its_own_message_when_it_comes_again():
         bench.begin_and_lose("a")
         again = delivery("a", redelivered=True)
         bench.intake.on_deliveries([again])
-        assert bench.seat.sent == [[1]]
+        assert bench.child.sent == [[1]]
         bench.end(1)
         assert bench.consumer.acked == ["a"]
 
@@ -250,9 +250,9 @@ def test_what_ended_after_its_delivery_was_lost_is_not_run_again():
         assert bench.consumer.acked == []
         bench.intake.on_deliveries([delivery("a", redelivered=True)])
         assert bench.consumer.acked == ["a"]
-        assert bench.seat.sent == [[1]]
+        assert bench.child.sent == [[1]]
         bench.intake.on_deliveries([delivery("a", redelivered=True)])
-        assert bench.seat.sent == [[1], [2]]
+        assert bench.child.sent == [[1], [2]]
 
     asyncio.run(story())
 
@@ -281,7 +281,7 @@ def test_a_redelivered_message_under_a_lease_is_run_carefully():
 def test_outcomes_other_than_done():
     async def story():
         bench = Bench()
-        bench.dispatcher.add_seat(bench.seat)
+        bench.dispatcher.add_child(bench.child)
         for number, verdict in ((1, 1), (2, 2)):
             bench.intake.on_deliveries([delivery(str(number))])
             bench.end(number, verdict=verdict, state="REJECTED")

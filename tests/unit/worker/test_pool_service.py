@@ -9,31 +9,31 @@ import pytest
 from umbel.worker import pool_service
 from umbel.worker.pool_service import NoChildStarts, PoolService
 from umbel.worker.slots.supervisor import Supervisor
-from unit.worker.stand_ins import FakeSeat, delivery, outcome
+from unit.worker.stand_ins import FakeChild, delivery, outcome
 from unit.worker.test_intake import Bench
 
 
-class FakeSeating:
+class FakePool:
     """Children that start at once, and end when they are told to, unless they are stubborn."""
 
-    def __init__(self, *, fails="", is_stubborn=False):
-        self.fails, self.is_stubborn = fails, is_stubborn
-        self.seats, self.is_closing, self.killed = [], False, False
+    def __init__(self, *, fails="", is_stubborn=False, slots=1):
+        self.fails, self.is_stubborn, self.slots = fails, is_stubborn, slots
+        self.children, self.is_closing, self.killed = [], False, False
 
-    def open(self, listener, count):
+    def open(self, listener):
         self.listener = listener
         if self.fails:
             for _ in range(3):
-                listener.on_death(FakeSeat(), self.fails)
+                listener.on_death(FakeChild(), self.fails)
             return
-        self.seats = [FakeSeat(index) for index in range(1, count + 1)]
-        for seat in list(self.seats):
-            listener.on_ready(seat)
+        self.children = [FakeChild(index) for index in range(1, self.slots + 1)]
+        for child in list(self.children):
+            listener.on_ready(child)
 
-    def replace(self, seat): ...
+    def recycle(self, child): ...
 
-    def filled(self, seat):
-        self.seats = [each for each in self.seats if each is not seat]
+    def replace(self, child):
+        self.children = [each for each in self.children if each is not child]
 
     def close(self):
         self.is_closing = True
@@ -45,32 +45,32 @@ class FakeSeating:
         self._end_all()
 
     def _end_all(self):
-        for seat in list(self.seats):
-            self.listener.on_death(seat, "it was told to")
+        for child in list(self.children):
+            self.listener.on_death(child, "it was told to")
 
     @property
     def is_empty(self):
-        return not self.seats
+        return not self.children
 
 
 class Limits:
-    def forget(self, seat): ...
+    def forget(self, child): ...
 
 
 class Stage(Bench):
     """A pool service with everything around it."""
 
-    def __init__(self, seating=None, *, count=1, grace=None, stop=None):
+    def __init__(self, pool=None, *, grace=None, stop=None):
         super().__init__()
-        self.seating = seating or FakeSeating()
-        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, Limits(), self.acknowledger._events, self.seating, 5)
-        self.service = PoolService(self, count, stop, grace)
+        self.pool = pool or FakePool()
+        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, Limits(), self.acknowledger._events, self.pool, 5)
+        self.service = PoolService(self, stop, grace)
 
     def receive(self, *ids):
         self.intake.on_deliveries([delivery(task_id) for task_id in ids])
 
-    def ran(self, seat, number):
-        self.supervisor.on_outcomes(seat, [outcome(number)])
+    def ran(self, child, number):
+        self.supervisor.on_outcomes(child, [outcome(number)])
 
 
 @pytest.fixture
@@ -88,14 +88,14 @@ def test_it_has_started_when_a_child_takes_jobs(stop):
     async def story():
         stage = Stage(stop=stop)
         await stage.service.start()
-        assert len(stage.dispatcher.stations) == 1
+        assert len(stage.dispatcher.children) == 1
 
     on_loop(story())
 
 
 def test_it_cannot_start_when_no_child_can(stop):
     async def story():
-        stage = Stage(FakeSeating(fails="ImportError: no module"), stop=stop)
+        stage = Stage(FakePool(fails="ImportError: no module"), stop=stop)
         with pytest.raises(NoChildStarts, match="no module"):
             await stage.service.start()
         await stage.service.stop()
@@ -108,19 +108,19 @@ def test_a_warm_stop_hands_back_what_waits_and_waits_for_what_runs(stop):
         stage = Stage(stop=stop)
         await stage.service.start()
         stage.receive("runs", "waits")
-        (seat,) = stage.seating.seats
-        seat.begin(1)
+        (child,) = stage.pool.children
+        child.begin(1)
         stop.listen()
         stopping = asyncio.ensure_future(stage.service.stop())
         while stage.consumer.requeued != ["waits"]:
             await asyncio.sleep(0)
         assert not stopping.done()
         assert stage.consumer.windows == [0]
-        stage.ran(seat, 1)
+        stage.ran(child, 1)
         await stopping
         assert (stage.consumer.acked, stage.consumer.requeued, stage.service.handed_back) == (["runs"], ["waits"], 1)
-        assert stage.seating.is_empty
-        assert not stage.seating.killed
+        assert stage.pool.is_empty
+        assert not stage.pool.killed
 
     on_loop(story())
 
@@ -130,12 +130,12 @@ def test_a_cold_stop_hands_back_what_runs_and_ends_the_children(stop):
         stage = Stage(stop=stop)
         await stage.service.start()
         stage.receive("runs", "waits")
-        stage.seating.seats[0].begin(1)
+        stage.pool.children[0].begin(1)
         stop.request(warm=False)
         await stage.service.stop()
         assert sorted(stage.consumer.requeued) == ["runs", "waits"]
         assert stage.consumer.acked == []
-        assert stage.seating.killed
+        assert stage.pool.killed
 
     on_loop(story())
 
@@ -145,7 +145,7 @@ def test_a_second_request_makes_a_warm_stop_cold(stop):
         stage = Stage(stop=stop)
         await stage.service.start()
         stage.receive("runs")
-        stage.seating.seats[0].begin(1)
+        stage.pool.children[0].begin(1)
         stop.listen()
         stop.request()
         stopping = asyncio.ensure_future(stage.service.stop())
@@ -163,7 +163,7 @@ def test_a_warm_stop_becomes_cold_after_its_grace(stop):
         stage = Stage(grace=0.02, stop=stop)
         await stage.service.start()
         stage.receive("runs")
-        stage.seating.seats[0].begin(1)
+        stage.pool.children[0].begin(1)
         await stage.service.stop()
         assert stop.is_cold
         assert stage.consumer.requeued == ["runs"]
@@ -179,7 +179,7 @@ def test_a_warm_stop_does_not_wait_for_a_store_that_stays_away(stop, monkeypatch
         stage = Stage(stop=stop)
         await stage.service.start()
         stage.receive("ended")
-        stage.seating.seats[0].highest = 1  # it has begun and ended; its outcome does not come
+        stage.pool.children[0].rows[0].started = 1  # it has begun and ended; its outcome does not come
         await stage.service.stop()
         assert stage.consumer.requeued == ["ended"]
 
@@ -191,10 +191,10 @@ def test_children_that_do_not_leave_are_killed(stop, monkeypatch):
     monkeypatch.setattr(pool_service, "_LEAVE_TIMEOUT", 0.02)
 
     async def story():
-        stage = Stage(FakeSeating(is_stubborn=True), stop=stop)
+        stage = Stage(FakePool(is_stubborn=True), stop=stop)
         await stage.service.start()
         await stage.service.stop()
-        assert stage.seating.killed
-        assert stage.seating.is_empty
+        assert stage.pool.killed
+        assert stage.pool.is_empty
 
     on_loop(story())

@@ -8,7 +8,7 @@ from umbel.worker.slots.supervisor import Supervisor
 from umbel.worker.task_index import TaskIndex
 from unit.worker.stand_ins import delivery
 from unit.worker.test_intake import Bench
-from unit.worker.test_pool_service import FakeSeating, Limits
+from unit.worker.test_pool_service import FakePool, Limits
 
 
 class Stage(Bench):
@@ -49,9 +49,9 @@ async def test_what_waits_or_is_ready_ends_at_once():
 async def test_what_a_child_has_not_begun_is_taken_back_and_the_others_stay():
     stage = Stage()
     stage.dispatcher.pace.learn("t", 0.00001)
-    stage.dispatcher.add_seat(stage.seat)
+    stage.dispatcher.add_child(stage.child)
     stage.intake.on_deliveries([delivery(name) for name in "abc"])
-    stage.seat.begin(1)
+    stage.child.begin(1)
     await stage.revoke("b")
     assert stage.consumer.acked == ["b"]
     assert [task.id for task in stage.dispatcher.running()] == ["a", "c"]
@@ -60,15 +60,15 @@ async def test_what_a_child_has_not_begun_is_taken_back_and_the_others_stay():
 @on_loop
 async def test_what_runs_goes_on_unless_it_is_to_be_terminated():
     stage = Stage()
-    supervisor = Supervisor(stage.dispatcher, stage.acknowledger, Limits(), stage.events, FakeSeating(), 5)
-    stage.dispatcher.add_seat(stage.seat)
+    supervisor = Supervisor(stage.dispatcher, stage.acknowledger, Limits(), stage.events, FakePool(), 5)
+    stage.dispatcher.add_child(stage.child)
     stage.intake.on_deliveries([delivery("a")])
-    stage.seat.begin(1)
+    stage.child.begin(1)
     await stage.revoke("a")
-    assert not stage.seat.killed
+    assert not stage.child.killed
     await stage.revoke("a", terminate=True)
-    assert stage.seat.killed
-    supervisor.on_death(stage.seat, "signal 9")
+    assert stage.child.killed
+    supervisor.on_death(stage.child, "signal 9")
     await stage.calm()
     assert (stage.consumer.acked, stage.consumer.blamed) == (["a"], [])
     assert stage.states() == {"a": "REVOKED"}
@@ -79,13 +79,13 @@ async def test_what_runs_goes_on_unless_it_is_to_be_terminated():
 async def test_what_is_about_to_begin_is_ended_as_soon_as_it_has_begun():
     stage = Stage(acks_late=False)
     stage.dispatcher._before_run = stage.acknowledger.before_run
-    stage.dispatcher.add_seat(stage.seat)
+    stage.dispatcher.add_child(stage.child)
     stage.intake.on_deliveries([delivery("a")])
     await stage.calm()
     await stage.revoke("a", terminate=True)
-    assert not stage.seat.killed
-    stage.seat.begin(1)
-    while not stage.seat.killed:
+    assert not stage.child.killed
+    stage.child.begin(1)
+    while not stage.child.killed:
         await asyncio.sleep(0.01)
 
 

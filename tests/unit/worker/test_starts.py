@@ -6,17 +6,17 @@ from umbel.testing.coroutines import on_loop
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.starts import Starts
 from umbel.worker.tasks.events import TaskEvents
-from unit.worker.stand_ins import FakeConsumer, FakeSeat, acknowledger, entry, outcome
+from unit.worker.stand_ins import FakeChild, FakeConsumer, acknowledger, entry, outcome
 
 
 class Stage:
-    """Two tasks at one seat, and who is told of their starts and ends."""
+    """Two tasks in one slot, and who is told of their starts and ends."""
 
     def __init__(self):
         self.events, self.told = TaskEvents(), []
-        self.dispatcher, self.seat = Dispatcher(None, None, None, None, None), FakeSeat()
+        self.dispatcher, self.child = Dispatcher(None, None, None, None, None), FakeChild()
         self.dispatcher.pace.learn("t", 0.00001)
-        self.dispatcher.add_seat(self.seat)
+        self.dispatcher.add_child(self.child)
         self.dispatcher.offer([entry("a"), entry("b")])
         self.events.started.listen(lambda task, at: self.told.append((task.id, at)))
         self.events.succeeded.listen(lambda task, outcome: self.told.append((task.id, "ended")))
@@ -24,17 +24,17 @@ class Stage:
 
     def end(self, number, started):
         done = acknowledger(FakeConsumer(), None, None, events=self.events)
-        done.settle(self.dispatcher.finished(self.seat, [outcome(number)._replace(started=started)]))
+        done.settle(self.dispatcher.finished(self.child, [outcome(number)._replace(started=started)]))
 
 
 def test_a_long_task_is_told_of_while_it_runs_and_once():
     stage = Stage()
     stage.starts.look(0.0)
     assert stage.told == []
-    stage.seat.begin(1, since=5.0)
+    stage.child.begin(1, since=5.0)
     stage.starts.look(6.0)
     stage.starts.look(7.0)
-    stage.seat.now = (0, 0.0)
+    stage.child.rows[0].current = 0
     stage.starts.look(8.0)
     stage.end(1, 5.0)
     assert stage.told == [("a", 5.0), ("a", "ended")]
@@ -49,7 +49,7 @@ def test_a_short_task_is_told_of_with_its_end():
 
 def test_what_has_ended_is_not_remembered():
     stage = Stage()
-    stage.seat.begin(1, since=5.0)
+    stage.child.begin(1, since=5.0)
     stage.starts.look(6.0)
     stage.end(1, 5.0)
     stage.starts.look(7.0)

@@ -3,20 +3,20 @@ from __future__ import annotations
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.task_index import TaskIndex
 from umbel.worker.tasks.waiting_room import WaitingRoom, WaitReason
-from unit.worker.stand_ins import FakeSeat, delivery, entry
+from unit.worker.stand_ins import FakeChild, delivery, entry
 
 
 class Hands:
     """A worker that runs one task, has one behind it, one ready, and two that wait."""
 
     def __init__(self):
-        self.dispatcher, self.room, self.seat = Dispatcher(None, None, None, None, None), WaitingRoom(), FakeSeat()
+        self.dispatcher, self.room, self.child = Dispatcher(None, None, None, None, None), WaitingRoom(), FakeChild()
         self.index = TaskIndex(self.dispatcher, self.room)
-        self.dispatcher.add_seat(self.seat)
+        self.dispatcher.add_child(self.child)
         self.dispatcher.pace.learn("t", 0.00001)
         self.dispatcher.offer([entry("runs"), entry("behind")])
-        self.seat.begin(1)
-        self.seat.is_ready = False
+        self.child.begin(1)
+        self.child.is_ready = False
         self.dispatcher.offer([entry("ready")])
         self.room.put(delivery("due"), 9.0)
         self.room.line_up(delivery("limited"), "t", WaitReason.RATE)

@@ -66,7 +66,7 @@ def test_services_of_the_apps_own_come_last_and_stop_first():
             self.worker = worker
 
         async def begin(self):
-            calls.append(("begin", self.worker.is_ready.is_set(), len(self.worker.parts.dispatcher.stations)))
+            calls.append(("begin", self.worker.is_ready.is_set(), len(self.worker.parts.dispatcher.children)))
 
         async def end(self):
             calls.append(("end", self.worker.is_ready.is_set(), self.worker.services.services[4].started))
@@ -165,7 +165,7 @@ def test_a_pool_that_there_is_not_is_refused():
 
 def test_children_that_could_not_find_the_app_are_not_started(monkeypatch):
     made = worker()
-    made.parts.seating._app_path = ""
+    made.parts.pool._app_path = ""
     with pytest.raises(ImproperlyConfigured, match="children cannot find the app"):
         made.run()
 

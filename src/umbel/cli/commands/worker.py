@@ -19,13 +19,12 @@ from umbel.cli.output import Output, count, wants_color
 from umbel.cli.overrides import parse_overrides
 from umbel.cli.process import StopEscalation, become, detach, dump_stacks_on_usr1, file_name, is_detached, on_thread, pidfile, stop_signals
 from umbel.cli.shell_completion import one_of, queues_option
+from umbel.pools import kinds
 from umbel.runtime.logs import LogOptions, configure, level_of
 from umbel.worker.options import node_name
 
 #: Children call it before they load the app.
 _INITIALIZER = "umbel.runtime.logs:configure"
-_POOLS = ("prefork", "solo")
-_POOLS_TO_COME = ("threads", "gevent", "eventlet", "asyncio")
 _AT_LEAST_ONE = WholeNumber(min=1)
 _SECONDS = Number(min=0, min_open=True)
 
@@ -73,8 +72,8 @@ _POOL = (
         "-P",
         "--pool",
         metavar="NAME",
-        shell_complete=one_of(*_POOLS),
-        help="prefork: in child processes (the default); solo: in this process, for a debugger.",
+        shell_complete=one_of(*kinds.NAMES),
+        help="; ".join(f"{kind.name}: {kind.text}{' (the default)' if kind is kinds.DEFAULT else ''}" for kind in kinds.KINDS) + ".",
     ),
     click.option("-O", "--optimization", type=click.Choice(["default", "fair"]), hidden=True),
     click.option(
@@ -185,7 +184,8 @@ def _warm_up(options: GlobalOptions, given: Mapping[str, Any], pool: str | None)
 
     Not where the process is still to change its user or to go into the background: the template must come after that.
     """
-    if options.app is None or pool == "solo" or given["detach"] or given["uid"] or given["gid"]:
+    kind = kinds.find_kind(pool) if pool else kinds.DEFAULT
+    if options.app is None or kind is None or kind.in_worker or given["detach"] or given["uid"] or given["gid"]:
         return
     from umbel.pools.template import warm_up
 
@@ -245,13 +245,12 @@ def _banner(loaded: LoadedApp, worker: Any, queues: list[str], output: Output) -
     from umbel.cli.banner import Facts, render
 
     app = loaded.app
-    children = "this process" if worker.pool == "solo" else count(worker.concurrency, "child", "children")
     facts = Facts(
         node=worker.hostname,
         app=f"{app.main or '–'}  ({loaded.path})",
         broker=app.broker.public_url(),
         results=app.store.public_url() if app.store is not None else "not kept",
-        pool=f"{worker.pool}, {children}",
+        pool=f"{worker.pool}, {worker.settings.kind.describe(worker.concurrency)}",
         queues=queues,
         tasks=loaded.task_names(),
     )
@@ -259,11 +258,12 @@ def _banner(loaded: LoadedApp, worker: Any, queues: list[str], output: Output) -
 
 
 def _pool(name: str | None) -> str | None:
-    if name is None or name in (*_POOLS, "processes"):
+    if name is None or kinds.find_kind(name) is not None:
         return name
-    if name in _POOLS_TO_COME:
-        raise click.BadParameter(f"the {name} pool comes with a later version; there are: {', '.join(_POOLS)}", param_hint="-P")
-    hint = did_you_mean(name, [*_POOLS, *_POOLS_TO_COME]) or f"There are: {', '.join(_POOLS)}."
+    known = ", ".join(kinds.NAMES)
+    if name in kinds.TO_COME:
+        raise click.BadParameter(f"the {name} pool comes with a later version; there are: {known}", param_hint="-P")
+    hint = did_you_mean(name, [*kinds.NAMES, *kinds.TO_COME]) or f"There are: {known}."
     raise click.BadParameter(f"there is no pool {name!r}. {hint}", param_hint="-P")
 
 

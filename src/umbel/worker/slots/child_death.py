@@ -1,15 +1,19 @@
-"""A child has died: who is to blame, and what becomes of what it had. Pure but for `Station`'s bookkeeping.
+"""A child has died: who is to blame, and what becomes of what its slots had. Pure.
 
-Exactly the job that was running is to blame. Jobs that waited behind it go to other children. A job that had finished but was not reported yet is redelivered
-without blame; if nothing was running, the child died while it committed, and what it was committing is to blame.
+Exactly the jobs that were running are to blame, one in each slot at most. Jobs that waited behind them go to other slots. A job that had finished but was
+not reported yet is redelivered without blame; if nothing was running, the child died while it committed, and what it was committing is to blame.
+
+Where the worker has killed a child for one job, which had passed its time limit or was revoked, its neighbours in other slots are not to blame: they run again, unless they
+were acknowledged already and must not.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from umbel.worker.slots.dispatching import Station
+from umbel.pools.slot import Child
 from umbel.worker.tasks.reserved import EndReason, ReservedTask
 
 
@@ -33,21 +37,30 @@ class Fate(enum.Enum):
     REVOKE = "it is revoked"
 
 
-def sort_out(station: Station) -> Loss:
-    """Part a dead seat's entries."""
-    current, _ = station.seat.current()
-    started = station.seat.started()
+def sort_out(child: Child) -> Loss:
+    """Part the entries of a dead child's slots."""
     blamed: list[ReservedTask] = []
     unreported: list[ReservedTask] = []
     waiting: list[ReservedTask] = []
-    for number, entry in station.given.items():
-        if number == current or entry.end_reason is EndReason.REVOKED:  # it ended just before the kill, and must not run again
-            blamed.append(entry)
-        elif number <= started:
-            (unreported if current else blamed).append(entry)
-        else:
-            waiting.append(entry)
-    return Loss(blamed, unreported, waiting)
+    was_running = any(slot.current()[0] for slot in child.slots)
+    #: Slots for whose jobs the worker has killed the child.
+    condemned = [slot for slot in child.slots if any(entry.end_reason is not None for entry in slot.given.values())]
+    for slot in child.slots:
+        current, _ = slot.current()
+        started = slot.started()
+        is_beside = bool(condemned) and slot not in condemned
+        for number, entry in slot.given.items():
+            if number == current or entry.end_reason is EndReason.REVOKED:  # it ended just before the kill, and must not run again
+                (unreported if is_beside and not entry.early else blamed).append(entry)
+            elif number <= started:
+                (unreported if was_running else blamed).append(entry)
+            else:
+                waiting.append(entry)
+    return Loss(_in_order(blamed), _in_order(unreported), _in_order(waiting))
+
+
+def _in_order(entries: Iterable[ReservedTask]) -> list[ReservedTask]:
+    return sorted(entries, key=lambda entry: entry.number)
 
 
 def fate(entry: ReservedTask, max_deliveries: int) -> Fate:

@@ -1,97 +1,75 @@
-"""Which seat runs what, when: the ready queue, the seats, and taking back what waits behind a slow task.
+"""Which slot runs what, when: the ready queue, the slots, and taking back what waits behind a slow task.
 
-One owner for three facts: what is ready, what is at which seat, and what each task usually takes. Everything here runs on the event loop and
-performs no I/O but `Seat.send`.
+One owner for three facts: what is ready, what each slot has been given, and what each task usually takes. Everything here runs on the event loop and
+performs no I/O but `Slot.send`. To give a job out costs the same at ten slots and at a thousand; only what looks at everything (`relieve`, a stop) does not.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
 from umbel.brokers.base import Delivery
-from umbel.pools.base import JobTuple, Outcome, Seat
-from umbel.pools.sharing import MOST, QUICK, Pace, is_overdue, room
+from umbel.pools.base import Outcome
+from umbel.pools.slot import Child, JobTuple, Slot
 from umbel.runtime.clock import SYSTEM
+from umbel.worker.slots.free_slots import FreeSlots, single
+from umbel.worker.slots.pipelining import LEAST, QUICK, Pace, is_overdue, room
 from umbel.worker.tasks.reserved import ReservedTask
-
-#: Top a busy seat up only for this many jobs at once: a frame costs more than a job.
-_LEAST = MOST // 3
-
-
-class Station:
-    """A seat and what it has been given, in the order in which it runs them."""
-
-    __slots__ = ("given", "is_spent", "is_stalled", "last", "seat", "served")
-
-    def __init__(self, seat: Seat) -> None:
-        self.seat = seat
-        #: By number; dicts keep their order.
-        self.given: dict[int, ReservedTask] = {}
-        #: The highest number sent.
-        self.last = 0
-        #: Jobs completed, for max_tasks_per_child.
-        self.served = 0
-        #: It is to be replaced when its jobs are done.
-        self.is_spent = False
-        #: What it runs takes longer than such jobs should: nothing is queued behind it.
-        self.is_stalled = False
-
-    @property
-    def reserved(self) -> ReservedTask | None:
-        """The job around which nothing is queued, if it has such a one."""
-        first = next(iter(self.given.values()), None)  # it was given to an idle seat
-        return first if first is not None and (first.early or first.careful) else None
-
-    @property
-    def takes_more(self) -> bool:
-        """Whether it may be given jobs."""
-        return self.seat.is_ready and not self.is_spent and not self.is_stalled
 
 
 class Dispatcher:
-    """Gives ready entries to seats.
+    """Gives ready entries to slots.
 
     Args:
         before_run: awaited for an entry that is `early` or `careful` before it is sent: acknowledges it, or records its start.
-        max_tasks: jobs after which a seat takes no more and is retired; ``None`` is no limit.
-        retire: told of a seat that is to be replaced.
+        max_tasks: jobs after which a child takes no more and is recycled; ``None`` is no limit.
+        recycle: told of a child that is to be replaced, and again when its jobs are done (`umbel.pools.base.Pool.recycle`).
         expired: told of an entry whose time passed while it waited.
+        spawn: runs a coroutine beside the loop's other work.
     """
 
     def __init__(
         self,
         before_run: Callable[[ReservedTask], Awaitable[None]],
         max_tasks: int | None,
-        retire: Callable[[Seat], None],
+        recycle: Callable[[Child], None],
         expired: Callable[[ReservedTask], None],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.ready: deque[ReservedTask] = deque()
         self.pace = Pace()
-        self.stations: dict[Seat, Station] = {}
+        #: In the order in which they came.
+        self.children: dict[Child, None] = {}
         self.is_open = True
+        self._free = FreeSlots(max_tasks)
         self._before_run = before_run
         self._max_tasks = max_tasks
-        self._retire = retire
+        self._recycle = recycle
         self._expired = expired
         self._spawn = spawn
         self._number = 0
-        #: Entries that are being acknowledged. Whatever becomes of their seats, they are not ready before that has ended.
+        #: Entries that are being acknowledged. Whatever becomes of their slots, they are not ready before that has ended.
         self._underway: set[ReservedTask] = set()
 
     # what comes in
 
-    def add_seat(self, seat: Seat) -> None:
-        """A seat takes jobs from now on."""
-        self.stations[seat] = Station(seat)
+    def add_child(self, child: Child) -> None:
+        """A child's slots take jobs from now on."""
+        self.children[child] = None
+        for slot in child.slots:
+            self._free.add(slot)
         self.pump()
 
-    def remove_seat(self, seat: Seat) -> Station | None:
-        """A seat is gone; the caller decides what becomes of what it had been given."""
-        return self.stations.pop(seat, None)
+    def remove_child(self, child: Child) -> bool:
+        """A child is gone, if it was known; the caller decides what becomes of what it had been given."""
+        if child not in self.children:
+            return False
+        del self.children[child]
+        self._free.remove(child)
+        return True
 
     def offer(self, entries: Iterable[ReservedTask]) -> None:
         """These may run."""
@@ -102,108 +80,133 @@ class Dispatcher:
         """These come before all others; what is being acknowledged follows when that has ended."""
         self.ready.extendleft(reversed([entry for entry in entries if entry not in self._underway]))
 
-    def finished(self, seat: Seat, outcomes: list[Outcome]) -> Iterator[tuple[ReservedTask, Outcome]]:
+    def finished(self, child: Child, outcomes: list[Outcome]) -> list[tuple[ReservedTask, Outcome]]:
         """Match outcomes with their entries; unknown numbers are passed over."""
-        station = self.stations.get(seat)
-        if station is None:
-            return
-        station.is_stalled = False
-        given, learn = station.given, self.pace.learn
-        for outcome in outcomes:
-            entry = given.pop(outcome.number, None)
-            if entry is not None:
-                learn(entry.task, outcome.runtime)
-                station.served += 1
-                yield entry, outcome
-        if self._max_tasks and station.served >= self._max_tasks:
-            station.is_spent = True
-        if station.is_spent and not given:
-            self.retire(station)
+        ended: list[tuple[ReservedTask, Outcome]] = []
+        if child not in self.children:
+            return ended
+        slots, learn = child.slots, self.pace.learn
+        for slot, those in ((slots[0], outcomes),) if len(slots) == 1 else _by_slot(slots, outcomes):
+            given = slot.given
+            for outcome in those:
+                entry = given.pop(outcome.number, None)
+                if entry is not None:
+                    learn(entry.task, outcome.runtime)
+                    ended.append((entry, outcome))
+            slot.is_stalled = False
+            self._free.place(slot)
+        child.served += len(ended)
+        if child.is_spent or (self._max_tasks and child.served >= self._max_tasks):
+            self.recycle(child)
+        return ended
 
-    def retire(self, station: Station) -> None:
-        """Replace a seat, now if it is idle, else when its jobs are done."""
-        station.is_spent = True
-        if not station.given and station.seat.is_ready:
-            station.seat.is_ready = False
-            self._retire(station.seat)
+    def recycle(self, child: Child) -> None:
+        """Replace a child, now if it is idle, else when its jobs are done."""
+        knows = child.is_spent
+        self._recycle(child)
+        if not knows:
+            for slot in child.slots:
+                self._free.place(slot)
 
     # giving
 
     def pump(self) -> None:
         """Give out what can be given; once closed, only what is acknowledged and cannot be handed back."""
-        ready = self.ready
+        ready, free = self.ready, self._free
         if not ready:
             return
-        stations = sorted((one for one in self.stations.values() if one.takes_more), key=_load)
         if not self.is_open:
-            self._give_acknowledged(stations)
+            self._give_acknowledged()
             return
-        left = len(stations)
-        for station in stations:
-            if not ready:
+        left = free.taking
+        if left and ready[0].expires is not None:
+            self._drop_expired()
+        given = []
+        while ready and (slot := free.take_idle()) is not None:
+            given.append(slot)
+            head = ready[0]
+            if head.early or head.careful:
+                self._give_carefully(slot, ready.popleft())
+            else:
+                count = min(room(self.pace.usual(head.task), 0), -(-len(ready) // max(1, left)))
+                self._give(slot, count if self._max_tasks is None else min(count, free.quota(slot.child)))
+            if ready and ready[0].expires is not None:
+                self._drop_expired()
+            left -= 1
+        if ready and free.roomy:
+            self._top_up(given, left)
+        for slot in given:
+            free.place(slot)
+
+    def _drop_expired(self) -> None:
+        ready = self.ready
+        while ready and _is_late(ready[0]):
+            self._expired(ready.popleft())
+
+    def _top_up(self, given: list[Slot], left: int) -> None:
+        """Queue quick jobs behind others. What has no room for many of them gets none, and whoever has more jobs has less room."""
+        ready, free = self.ready, self._free
+        while ready:
+            head = ready[0]
+            usual = self.pace.usual(head.task)
+            if head.early or head.careful or room(usual, 1) < LEAST or (slot := free.take_roomy()) is None:
                 return
-            self._fill(station, -(-len(ready) // left))
+            given.append(slot)
+            count = room(usual, len(slot.given))
+            if count < LEAST:
+                return
+            self._give(slot, min(count, free.quota(slot.child), -(-len(ready) // max(1, left))))
+            if ready and ready[0].expires is not None:
+                self._drop_expired()
             left -= 1
 
-    def _fill(self, station: Station, share: int) -> None:
-        while self.ready and _is_late(self.ready[0]):
-            self._expired(self.ready.popleft())
-        if not self.ready:
-            return
-        ready, waiting = self.ready, len(station.given)
-        head = ready[0]
-        count = room(self.pace.usual(head.task), waiting)
-        if self._max_tasks:
-            count = min(count, self._max_tasks - station.served - waiting)
-        if waiting:
-            if count < _LEAST or station.reserved is not None:
-                return
-        elif head.early or head.careful:
-            self._give_carefully(station, ready.popleft())
-            return
-        if count > 0:
-            self._give(station, min(count, share))
-
-    def _give(self, station: Station, count: int) -> None:
-        ready, usual, given = self.ready, self.pace.usual, station.given
-        number, seat = self._number, station.seat
+    def _give(self, slot: Slot, count: int) -> None:
+        ready, usual, given = self.ready, self.pace.usual, slot.given
+        number = self._number
         jobs: list[JobTuple] = []
-        while count and ready:
+        while count > 0 and ready:
             entry = ready[0]
             if entry.early or entry.careful or (jobs and ((usual(entry.task) or 1.0) > QUICK or _is_late(entry, within=1.0))):
                 break
             ready.popleft()
             number += 1
             entry.number = number
-            entry.seat = seat
+            entry.slot = slot
             given[number] = entry
             jobs.append(entry.job())
             count -= 1
-        self._number = station.last = number
+        self._number = slot.last = number
         if jobs:
-            seat.send(jobs)
+            child = slot.child
+            child.allotted += len(jobs)
+            child.send(slot.index, jobs)
 
-    def _give_acknowledged(self, stations: Iterable[Station]) -> None:
-        idle = [station for station in stations if not station.given]
-        for station, entry in zip(idle, [entry for entry in self.ready if entry.acked], strict=False):
+    def _give_acknowledged(self) -> None:
+        for entry in [entry for entry in self.ready if entry.acked]:
+            slot = self._free.take_idle()
+            if slot is None:
+                return
             self.ready.remove(entry)
-            self._give_carefully(station, entry)
+            self._give_carefully(slot, entry)
+            self._free.place(slot)
 
-    def _give_carefully(self, station: Station, entry: ReservedTask) -> None:
-        """Reserve the seat, do what comes before the run, then send."""
+    def _give_carefully(self, slot: Slot, entry: ReservedTask) -> None:
+        """Reserve the slot, do what comes before the run, then send."""
         self._number += 1
-        entry.number = station.last = self._number
-        entry.seat = station.seat
-        station.given[entry.number] = entry
+        entry.number = slot.last = self._number
+        entry.slot = slot
+        slot.given[entry.number] = entry
+        slot.is_single = True
+        slot.child.allotted += 1
         if entry.early:
             self._underway.add(entry)
-        self._spawn(self._send_carefully(station, entry))
+        self._spawn(self._send_carefully(slot, entry))
 
-    async def _send_carefully(self, station: Station, entry: ReservedTask) -> None:
+    async def _send_carefully(self, slot: Slot, entry: ReservedTask) -> None:
         number = entry.number
 
         def is_there() -> bool:
-            return station.given.get(number) is entry and self.stations.get(station.seat) is station
+            return slot.given.get(number) is entry and slot.child in self.children
 
         try:
             if not entry.acked:
@@ -212,12 +215,12 @@ class Dispatcher:
             is_ours = is_there() or entry in self._underway
             self._underway.discard(entry)
             if is_there():
-                del station.given[number]
+                self._take_out(slot, [entry])
             if is_ours and not entry.lost:
                 self.put_back([entry])
             raise
         if not is_there():
-            if entry in self._underway:  # its seat has died, or its delivery was lost
+            if entry in self._underway:  # its slot has died, or its delivery was lost
                 self._underway.remove(entry)
                 if not entry.lost:
                     self.put_back([entry])
@@ -225,10 +228,19 @@ class Dispatcher:
             return
         self._underway.discard(entry)
         if entry.lost:  # it will come again; to run it now as well would be once too often
-            del station.given[number]
+            self._take_out(slot, [entry])
             self.pump()
         else:
-            station.seat.send([entry.job()])
+            slot.send([entry.job()])
+
+    def _take_out(self, slot: Slot, entries: list[ReservedTask]) -> None:
+        """A slot does not have these any more."""
+        for entry in entries:
+            del slot.given[entry.number]
+        slot.child.allotted -= len(entries)
+        self._free.place(slot)
+        if slot.child.is_spent:
+            self.recycle(slot.child)  # it may have been the last
 
     # taking back
 
@@ -239,25 +251,26 @@ class Dispatcher:
             now: monotonic seconds.
 
         Returns:
-            Seconds for which all seats have been running what they run now; 0 when one is free, or about to begin.
+            Seconds for which all slots have been running what they run now; 0 when one is free, or about to begin.
         """
-        jammed = math.inf if self.stations else 0.0
-        for station in self.stations.values():
-            number, since = station.seat.current() if station.given else (0, now)
+        jammed = math.inf if self.children else 0.0
+        for slot in self.slots():
+            number, since = slot.current() if slot.given else (0, now)
             jammed = min(jammed, now - since if number else 0.0)
-            if not number or station.is_stalled:
+            if not number or slot.is_stalled:
                 continue
-            if is_overdue(now - since, self.pace.usual(station.given[number].task) if number in station.given else None):
-                station.is_stalled = True
-                if len(station.given) > 1:
-                    self._reclaim(station)
+            if is_overdue(now - since, self.pace.usual(slot.given[number].task) if number in slot.given else None):
+                slot.is_stalled = True
+                if len(slot.given) > 1:
+                    self._reclaim(slot)
+                self._free.place(slot)
         self.pump()
         return jammed
 
     def reclaim_all(self) -> list[ReservedTask]:
         """Take back everything that has not started, everywhere, and return what may be handed back; it is the caller's now."""
-        for station in self.stations.values():
-            self._reclaim(station)
+        for slot in self.slots():
+            self._reclaim(slot)
         return self._surrender()
 
     def _surrender(self) -> list[ReservedTask]:
@@ -265,35 +278,35 @@ class Dispatcher:
         self.ready = deque(entry for entry in self.ready if entry.acked)
         return surrendered
 
-    def _reclaim(self, station: Station) -> None:
-        reserved = station.reserved
-        if reserved is not None and reserved.early:
-            return  # acknowledged, or as good as
-        started = station.seat.take_back(station.last)
+    def _reclaim(self, slot: Slot) -> None:
+        entry = single(slot)
+        if not slot.given or (entry is not None and entry.early):  # acknowledged, or as good as
+            return
+        started = slot.take_back()
         if started is None:
             return
-        entries = [entry for number, entry in station.given.items() if number > started]
-        for entry in entries:
-            del station.given[entry.number]
-        self.put_back(entries)
+        entries = [entry for number, entry in slot.given.items() if number > started]
+        if entries:
+            self._take_out(slot, entries)
+            self.put_back(entries)
 
     def reclaim_waiting(self) -> list[ReservedTask]:
         """`reclaim_all`, but only what waits behind a running job.
 
-        A seat that runs nothing is about to begin: its first job may be large, and would be taken away for ever again.
+        A slot that runs nothing is about to begin: its first job may be large, and would be taken away for ever again.
         """
-        for station in self.stations.values():
-            if station.seat.current()[0]:
-                self._reclaim(station)
+        for slot in self.slots():
+            if slot.given and slot.current()[0]:
+                self._reclaim(slot)
         return self._surrender()
 
     def withdraw(self, lost: set[Delivery]) -> list[ReservedTask]:
         """Forget entries whose deliveries are lost, unless they run already; returns those that run."""
-        for station in self.stations.values():
-            self._reclaim(station)
-            entry = station.reserved
+        for slot in self.slots():
+            self._reclaim(slot)
+            entry = single(slot)
             if entry is not None and entry.early and not entry.acked and entry.delivery in lost:
-                del station.given[entry.number]  # it has yet to be acknowledged, and to be sent
+                self._take_out(slot, [entry])  # it has yet to be acknowledged, and to be sent
                 entry.lost = True
         self.ready = deque(entry for entry in self.ready if entry.delivery not in lost)
         running = []
@@ -305,9 +318,8 @@ class Dispatcher:
 
     def take(self, entry: ReservedTask) -> bool:
         """Take back one entry that has not started; returns whether it is the caller's now."""
-        station = self.stations.get(entry.seat) if entry.seat is not None else None
-        if station is not None and station.given.get(entry.number) is entry:
-            self._reclaim(station)
+        if entry.slot is not None and self._is_given(entry):
+            self._reclaim(entry.slot)
         is_ready = entry in self.ready
         if is_ready:
             self.ready.remove(entry)
@@ -317,23 +329,32 @@ class Dispatcher:
     # looking
 
     def holds(self, entry: ReservedTask) -> bool:
-        """Whether an entry is ready, or with a seat."""
-        return entry in self.ready or any(entry is other for other in self.running())
+        """Whether an entry is ready, or with a slot."""
+        return self._is_given(entry) or entry in self.ready
+
+    def _is_given(self, entry: ReservedTask) -> bool:
+        slot = entry.slot
+        return slot is not None and slot.child in self.children and slot.given.get(entry.number) is entry
+
+    def slots(self) -> Iterator[Slot]:
+        """All slots."""
+        for child in list(self.children):
+            yield from child.slots
 
     def running(self) -> Iterator[ReservedTask]:
-        """What has been given to seats and not ended."""
-        for station in self.stations.values():
-            yield from station.given.values()
+        """What has been given to slots and not ended."""
+        for slot in self.slots():
+            yield from slot.given.values()
 
     @property
     def outstanding(self) -> int:
-        """How many entries seats have."""
-        return sum(len(station.given) for station in self.stations.values())
+        """How many entries slots have."""
+        return sum(len(slot.given) for slot in self.slots())
 
     @property
     def is_running(self) -> bool:
         """Whether a task runs. One that has ended and whose result is being stored does not."""
-        return any(station.given and station.seat.current()[0] for station in self.stations.values())
+        return any(slot.given and slot.current()[0] for slot in self.slots())
 
     @property
     def early(self) -> int:
@@ -347,13 +368,16 @@ class Dispatcher:
 
     @property
     def is_full(self) -> bool:
-        """Whether every seat is busy."""
-        return all(station.given or not station.seat.is_ready for station in self.stations.values())
+        """Whether every slot is busy."""
+        return all(slot.given or not slot.child.is_ready for slot in self.slots())
+
+
+def _by_slot(slots: Sequence[Slot], outcomes: Iterable[Outcome]) -> list[tuple[Slot, list[Outcome]]]:
+    parts: dict[int, list[Outcome]] = {}
+    for outcome in outcomes:
+        parts.setdefault(outcome.slot, []).append(outcome)
+    return [(slots[place], those) for place, those in parts.items()]
 
 
 def _is_late(entry: ReservedTask, within: float = 0.0) -> bool:
     return entry.expires is not None and entry.expires <= SYSTEM.now() + within
-
-
-def _load(station: Station) -> int:
-    return len(station.given)

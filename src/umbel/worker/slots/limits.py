@@ -8,9 +8,9 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
-from umbel.pools.base import Seat
+from umbel.pools.slot import Child, Slot
 from umbel.runtime.service import Periodic
-from umbel.worker.slots.dispatching import Dispatcher, Station
+from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.reserved import EndReason
 from umbel.worker.tasks.task_log import TaskLog
 
@@ -35,9 +35,9 @@ class TimeLimits(Periodic):
         super().__init__(LOOK)
         self._dispatcher = dispatcher
         self._task_log = task_log
-        self._warned: dict[Seat, int] = {}
-        #: Seat → the job that it should begin, and for how many looks it has not.
-        self._unbegun: dict[Seat, tuple[int, int]] = {}
+        self._warned: dict[Slot, int] = {}
+        #: Slot → the job that it should begin, and for how many looks it has not.
+        self._unbegun: dict[Slot, tuple[int, int]] = {}
 
     def look(self, now: float) -> None:
         """Enforce limits.
@@ -45,43 +45,45 @@ class TimeLimits(Periodic):
         Args:
             now: monotonic seconds.
         """
-        for station in self._dispatcher.stations.values():
-            if not station.given:
+        for slot in self._dispatcher.slots():
+            if not slot.given:
                 continue
-            number, since = station.seat.current()
+            number, since = slot.current()
             if not number:
-                self._look_at_idle(station)
+                self._look_at_idle(slot)
                 continue
-            entry = station.given.get(number)
+            entry = slot.given.get(number)
             if entry is None or entry.end_reason is not None or (entry.hard is None and entry.soft is None):
                 continue
             ran = now - since
             if entry.hard is not None and ran >= entry.hard:
                 entry.end_reason = EndReason.TIME_LIMIT
                 self._task_log.hard_limit(entry)
-                station.seat.kill()
-            elif entry.soft is not None and ran >= entry.soft and self._warned.get(station.seat) != number:
-                self._warned[station.seat] = number
+                slot.child.kill()
+            elif entry.soft is not None and ran >= entry.soft and self._warned.get(slot) != number:
+                self._warned[slot] = number
                 self._task_log.soft_limit(entry)
-                station.seat.interrupt(number)
+                slot.interrupt(number)
 
-    def _look_at_idle(self, station: Station) -> None:
-        """Replace who does not begin; what it was sent goes to others, without blame."""
-        first, entry = next(iter(station.given.items()))
+    def _look_at_idle(self, slot: Slot) -> None:
+        """Replace a child that does not begin; what it was sent goes to others, without blame."""
+        first, entry = next(iter(slot.given.items()))
         # What is early or careful may not have been sent yet; what has begun waits for its result to be stored.
-        if entry.early or entry.careful or first <= station.seat.started():
+        if entry.early or entry.careful or first <= slot.started():
             return
-        known, looks = self._unbegun.get(station.seat, (0, 0))
+        known, looks = self._unbegun.get(slot, (0, 0))
         looks = looks + 1 if known == first else 1
-        self._unbegun[station.seat] = (first, looks)
-        if looks == _STUCK:
-            self._task_log.stuck(station.seat)
-            station.seat.kill()
+        self._unbegun[slot] = (first, looks)
+        if looks >= _STUCK and not any(each.current()[0] for each in slot.child.slots):  # else it may be busy with another job
+            self._unbegun[slot] = (first, 0)
+            self._task_log.stuck(slot.child)
+            slot.child.kill()
 
-    def forget(self, seat: Seat) -> None:
-        """A seat is gone."""
-        self._warned.pop(seat, None)
-        self._unbegun.pop(seat, None)
+    def forget(self, child: Child) -> None:
+        """A child is gone."""
+        for slot in child.slots:
+            self._warned.pop(slot, None)
+            self._unbegun.pop(slot, None)
 
 
 class MemoryLimits(Periodic):
@@ -102,14 +104,14 @@ class MemoryLimits(Periodic):
             await super().begin()
 
     def look(self, now: float) -> None:  # noqa: ARG002 - memory is looked at whatever the time
-        """Retire who is too large.
+        """Recycle children that are too large.
 
         Args:
             now: monotonic seconds.
         """
-        for station in list(self._dispatcher.stations.values()):
-            if self._most and not station.is_spent and resident(station.seat.pid) > self._most:
-                self._dispatcher.retire(station)
+        for child in list(self._dispatcher.children):
+            if self._most and not child.is_spent and resident(child.pid) > self._most:
+                self._dispatcher.recycle(child)
 
 
 def resident(pid: int | None) -> int:

@@ -11,11 +11,11 @@ import math
 from typing import Protocol
 
 from umbel.brokers.base import Consumer
-from umbel.pools.sharing import OVERDUE
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.service import Periodic
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.slots.limits import LOOK
+from umbel.worker.slots.pipelining import OVERDUE
 
 #: Seconds of work to have at hand.
 REACH = 0.1
@@ -110,6 +110,12 @@ class Reservations(Protocol):
     def held(self) -> int: ...
 
 
+class Slots(Protocol):
+    """How many there are to be; see `umbel.pools.base.Pool`."""
+
+    slots: int
+
+
 class Completions(Protocol):
     """What has ended; see `umbel.worker.tasks.acknowledging.Acknowledger`."""
 
@@ -124,7 +130,7 @@ class Prefetch(Periodic):
     """Sets the consumer's window.
 
     Args:
-        slots: jobs at a time.
+        pool: says how many slots there are.
         multiplier: unsettled messages per slot; ``None`` follows the rate, 0 is no limit.
         one_per_slot: no message without a free slot, acknowledged early or not.
         dispatcher, consumer, reservations, completions: what the window depends on, and whom it is for.
@@ -132,7 +138,7 @@ class Prefetch(Periodic):
 
     def __init__(
         self,
-        slots: int,
+        pool: Slots,
         multiplier: int | None,
         dispatcher: Dispatcher,
         consumer: Consumer,
@@ -143,7 +149,7 @@ class Prefetch(Periodic):
     ) -> None:
         super().__init__(LOOK)
         self.rate = Rate(SYSTEM.monotonic())
-        self._slots = slots
+        self._pool = pool
         self._multiplier = multiplier
         self._one_per_slot = one_per_slot
         self._dispatcher = dispatcher
@@ -190,7 +196,7 @@ class Prefetch(Periodic):
     def window(self) -> int:
         """Unsettled messages to allow now. What runs acknowledged already takes a slot without being unsettled."""
         extra = self._extra()
-        wanted = window(self._slots, self.rate.value, runtime=self.rate.runtime, multiplier=self._multiplier, held=extra)
+        wanted = window(self._pool.slots, self.rate.value, runtime=self.rate.runtime, multiplier=self._multiplier, held=extra)
         return max(extra, wanted - self._dispatcher.early) if self._one_per_slot or self.follows_rate else wanted
 
     def hand_back(self) -> None:

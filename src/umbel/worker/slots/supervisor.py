@@ -6,12 +6,12 @@ import asyncio
 import logging
 
 from umbel.errors import TimeLimitExceeded, WorkerLostError
-from umbel.pools.base import Outcome, Seat
+from umbel.pools.base import Outcome, Pool
+from umbel.pools.slot import Child
 from umbel.reasons import DeadReason
 from umbel.worker.slots.child_death import Fate, fate, sort_out
-from umbel.worker.slots.dispatching import Dispatcher, Station
+from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.slots.limits import TimeLimits
-from umbel.worker.slots.seating import Seating
 from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import EndReason, ReservedTask
@@ -19,15 +19,16 @@ from umbel.worker.tasks.reserved import EndReason, ReservedTask
 logger = logging.getLogger("umbel.worker")
 
 #: Children that may fail to load the app, one after the other, before the worker gives up.
-_HOPELESS = 3
+_MOST_FAILURES = 3
 #: The signal that ends a child at once.
 _KILL = 9
 
 
 class Supervisor:
-    """The worker's side of its seats (`pools.base.SeatListener`).
+    """The worker's side of its pool (`pools.base.PoolListener`).
 
     Args:
+        pool: starts another child where one has died.
         max_deliveries: deaths after which a message is dead-lettered; 0 is no limit.
     """
 
@@ -37,55 +38,55 @@ class Supervisor:
         acknowledger: Acknowledger,
         limits: TimeLimits,
         events: TaskEvents,
-        seating: Seating,
+        pool: Pool,
         max_deliveries: int,
     ) -> None:
         self.first_ready = asyncio.Event()
         self.all_gone = asyncio.Event()
         #: Why no child can be started, once that is clear.
-        self.hopeless: str = ""
+        self.startup_error: str = ""
         self._dispatcher = dispatcher
         self._acknowledger = acknowledger
         self._limits = limits
         self._events = events
-        self._seating = seating
+        self._pool = pool
         self._max_deliveries = max_deliveries
         self._failures = 0
 
-    # pools.base.SeatListener
+    # pools.base.PoolListener
 
-    def on_ready(self, seat: Seat) -> None:
+    def on_ready(self, child: Child) -> None:
         """A child takes jobs."""
         self._failures = 0
         self.first_ready.set()
-        self._dispatcher.add_seat(seat)
+        self._dispatcher.add_child(child)
 
-    def on_outcomes(self, seat: Seat, outcomes: list[Outcome]) -> None:
+    def on_outcomes(self, child: Child, outcomes: list[Outcome]) -> None:
         """Jobs have ended."""
-        self._acknowledger.settle(self._dispatcher.finished(seat, outcomes))
+        self._acknowledger.settle(self._dispatcher.finished(child, outcomes))
         self._dispatcher.pump()
 
-    def on_death(self, seat: Seat, cause: str) -> None:
-        """A child is gone: decide what becomes of what it had, and fill its place."""
-        station = self._dispatcher.remove_seat(seat)
-        self._limits.forget(seat)
-        if station is not None:
-            self._sort_out(station, cause)
-        elif not self._seating.is_closing:
+    def on_death(self, child: Child, cause: str) -> None:
+        """A child is gone: decide what becomes of what it had, and have another take its place."""
+        was_ready = self._dispatcher.remove_child(child)
+        self._limits.forget(child)
+        if was_ready:
+            self._sort_out(child, cause)
+        elif not self._pool.is_closing:
             self._count_failure(cause)
-        self._seating.filled(seat)
-        if self._seating.is_empty:
+        self._pool.replace(child)
+        if self._pool.is_empty:
             self.all_gone.set()
 
     def _count_failure(self, cause: str) -> None:
         self._failures += 1
         logger.error("A child could not start: %s", cause)
-        if self._failures >= _HOPELESS and not self.first_ready.is_set():
-            self.hopeless = cause
+        if self._failures >= _MOST_FAILURES and not self.first_ready.is_set():
+            self.startup_error = cause
             self.first_ready.set()
 
-    def _sort_out(self, station: Station, cause: str) -> None:
-        loss = sort_out(station)
+    def _sort_out(self, child: Child, cause: str) -> None:
+        loss = sort_out(child)
         for entry in loss.blamed:
             self._end_blamed(entry, cause)
         self._dispatcher.put_back(entry for entry in (*loss.unreported, *loss.waiting) if not entry.lost)

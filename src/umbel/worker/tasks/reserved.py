@@ -7,7 +7,7 @@ from typing import Any
 
 from umbel.brokers.base import Delivery
 from umbel.execution.policy import TaskPolicy
-from umbel.pools.base import JobTuple, Seat
+from umbel.pools.slot import JobTuple, Slot
 
 
 def run_of(delivery: Delivery) -> tuple[str, Any]:
@@ -37,7 +37,7 @@ class ReservedTask:
         "lost",
         "number",
         "policy",
-        "seat",
+        "slot",
         "soft",
         "task",
     )
@@ -64,7 +64,8 @@ class ReservedTask:
         self.lost = False
         #: A number for each dispatch, never used twice.
         self.number = 0
-        self.seat: Seat | None = None
+        #: That runs it, or has been given it.
+        self.slot: Slot | None = None
         #: Why its child was killed, if it was.
         self.end_reason: EndReason | None = None
 

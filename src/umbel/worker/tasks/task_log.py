@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 from umbel.brokers.base import Delivery
-from umbel.pools.base import Outcome, Seat
+from umbel.pools.base import Outcome
+from umbel.pools.slot import Child
 from umbel.runtime.logs import escape
 from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import ReservedTask
@@ -42,7 +43,7 @@ class TaskLog:
 
     def started(self, entry: ReservedTask, at: float) -> None:  # noqa: ARG002 - the line has its own time
         """A task's code has begun."""
-        pid = entry.seat.pid if entry.seat is not None else None
+        pid = entry.slot.child.pid if entry.slot is not None else None
         logger.debug("Task accepted: %s[%s] pid:%s", clean(entry.task), clean(entry.id), pid)
 
     def succeeded(self, entry: ReservedTask, outcome: Outcome) -> None:
@@ -81,9 +82,9 @@ class TaskLog:
             clean(entry.id),
         )
 
-    def stuck(self, seat: Seat) -> None:
+    def stuck(self, child: Child) -> None:
         """A child does not begin what it was sent."""
-        logger.error("Child %d (process %s) does not take its tasks; it is replaced, and they go to others", seat.index, seat.pid)
+        logger.error("Child %d (process %s) does not take its tasks; it is replaced, and they go to others", child.index, child.pid)
 
     def soft_limit(self, entry: ReservedTask) -> None:
         """The soft time limit has passed."""

@@ -4,23 +4,29 @@ import pytest
 
 from umbel.errors import OperationalError
 from umbel.worker.slots.dispatching import Dispatcher
-from unit.worker.stand_ins import FakeSeat, entry, outcome
+from unit.worker.stand_ins import FakeChild, entry, outcome
 
 
-def dispatcher(seats=2, max_tasks=None, trouble=None):
-    went_before, retired, expired = [], [], []
+def dispatcher(children=2, max_tasks=None, trouble=None):
+    went_before, recycled, expired = [], [], []
 
     async def before_run(one):
         if trouble is not None:
             raise trouble
         went_before.append(one.id)
 
+    def recycle(child):
+        child.is_spent = True
+        if child.is_ready and child.is_idle:
+            child.quit()
+            recycled.append(child)
+
     spawned = []
-    one = Dispatcher(before_run, max_tasks, retired.append, expired.append, spawned.append)
-    one.went_before, one.retired, one.expired, one.spawned = went_before, retired, expired, spawned
-    one.seats = [FakeSeat(index) for index in range(1, seats + 1)]
-    for seat in one.seats:
-        one.add_seat(seat)
+    one = Dispatcher(before_run, max_tasks, recycle, expired.append, spawned.append)
+    one.went_before, one.recycled, one.expired, one.spawned = went_before, recycled, expired, spawned
+    one.fakes = [FakeChild(index) for index in range(1, children + 1)]
+    for child in one.fakes:
+        one.add_child(child)
     return one
 
 
@@ -32,114 +38,113 @@ def make_quick(one, name="t"):
     one.pace.learn(name, 0.00001)
 
 
-def test_unknown_tasks_go_one_to_each_idle_seat():
+def test_unknown_tasks_go_one_to_each_idle_slot():
     one = dispatcher()
     one.offer(entries(5))
-    assert [seat.sent for seat in one.seats] == [[[1]], [[2]]]
+    assert [child.sent for child in one.fakes] == [[[1]], [[2]]]
     assert len(one.ready) == 3
 
 
-def test_quick_tasks_go_in_batches_shared_among_seats():
+def test_quick_tasks_go_in_batches_shared_among_slots():
     one = dispatcher()
     make_quick(one)
     one.offer(entries(10))
-    assert [len(batch) for seat in one.seats for batch in seat.sent] == [5, 5]
+    assert [len(batch) for child in one.fakes for batch in child.sent] == [5, 5]
     assert not one.ready
 
 
 def test_an_outcome_makes_room_for_the_next():
-    one = dispatcher(seats=1)
+    one = dispatcher(children=1)
     one.offer(entries(2))
-    [(ended, _)] = one.finished(one.seats[0], [outcome(1, runtime=1.0)])
+    [(ended, _)] = one.finished(one.fakes[0], [outcome(1, runtime=1.0)])
     assert ended.id == "t0"
     one.pump()
-    assert one.seats[0].sent == [[1], [2]]
-    assert not list(one.finished(one.seats[0], [outcome(99)]))
+    assert one.fakes[0].sent == [[1], [2]]
+    assert not list(one.finished(one.fakes[0], [outcome(99)]))
 
 
 def test_what_waits_behind_a_slow_job_is_given_to_a_sibling():
-    one = dispatcher()
+    one = dispatcher(children=1)
     make_quick(one)
-    one.seats[1].is_ready = False
     one.offer(entries(4))
-    first = one.seats[0]
+    first, other = one.fakes[0], FakeChild(2)
     first.begin(1, since=0.0)
     one.relieve(now=0.001)
-    assert first.barrier == 0
-    one.seats[1].is_ready = True
+    assert first.rows[0].barrier == 0
+    one.add_child(other)
     one.relieve(now=1.0)
-    assert first.barrier == first.sent[0][-1]
-    assert sum(map(len, one.seats[1].sent)) == 3
-    assert [e.id for e in one.stations[one.seats[1]].given.values()] == ["t1", "t2", "t3"]
-    assert [e.id for e in one.stations[first].given.values()] == ["t0"]
+    assert first.rows[0].barrier == first.sent[0][-1]
+    assert sum(map(len, other.sent)) == 3
+    assert [e.id for e in other.slots[0].given.values()] == ["t1", "t2", "t3"]
+    assert [e.id for e in first.slots[0].given.values()] == ["t0"]
 
 
-def test_a_worker_is_jammed_for_as_long_as_no_seat_has_been_free():
+def test_a_worker_is_jammed_for_as_long_as_no_slot_has_been_free():
     one = dispatcher()
     assert one.relieve(now=9.0) == 0
     one.offer(entries(2))
-    one.seats[0].begin(1, since=1.0)
+    one.fakes[0].begin(1, since=1.0)
     assert one.relieve(now=9.0) == 0  # the other has yet to begin
-    one.seats[1].begin(2, since=8.5)
+    one.fakes[1].begin(2, since=8.5)
     assert one.relieve(now=9.0) == 0.5
-    list(one.finished(one.seats[0], [outcome(1)]))
+    list(one.finished(one.fakes[0], [outcome(1)]))
     assert one.relieve(now=9.5) == 0
 
 
-def test_without_seats_nothing_is_jammed():
-    assert dispatcher(seats=0).relieve(now=9.0) == 0
+def test_without_children_nothing_is_jammed():
+    assert dispatcher(children=0).relieve(now=9.0) == 0
 
 
-def test_what_a_seat_has_not_begun_stays_there():
+def test_what_a_slot_has_not_begun_stays_there():
     one = dispatcher()
     make_quick(one)
     one.offer(entries(6))
-    busy, slow_to_begin = one.seats
+    busy, slow_to_begin = one.fakes
     busy.begin(busy.sent[0][0])
     waiting = one.reclaim_waiting()
     assert len(waiting) == len(busy.sent[0]) - 1 > 0
-    assert len(one.stations[slow_to_begin].given) == len(slow_to_begin.sent[0]) > 0
+    assert len(slow_to_begin.slots[0].given) == len(slow_to_begin.sent[0]) > 0
 
 
 def test_numbers_are_never_used_twice():
-    one = dispatcher(seats=1)
+    one = dispatcher(children=1)
     make_quick(one)
     one.offer(entries(3))
     one.offer(one.reclaim_all())
-    sent = [number for batch in one.seats[0].sent for number in batch]
+    sent = [number for batch in one.fakes[0].sent for number in batch]
     assert len(sent) == len(set(sent))
     assert sent == sorted(sent)
 
 
 def test_early_and_careful_entries_are_prepared_first_and_run_alone():
-    one = dispatcher(seats=1)
+    one = dispatcher(children=1)
     make_quick(one)
     batch = entries(3)
     batch[0].early = True
     one.offer(batch)
-    assert one.seats[0].sent == []
+    assert one.fakes[0].sent == []
     asyncio.run(one.spawned.pop())
     assert one.went_before == ["t0"]
-    assert one.seats[0].sent == [[1]]
+    assert one.fakes[0].sent == [[1]]
     assert len(one.ready) == 2
 
 
 @pytest.mark.parametrize("kind", ["early", "careful"])
 def test_nothing_is_queued_behind_what_is_prepared(kind):
-    one = dispatcher(seats=1)
+    one = dispatcher(children=1)
     make_quick(one)
     first = entries(1)
     setattr(first[0], kind, True)
     one.offer(first)
     one.offer(entries(50, "u"))
-    assert one.seats[0].sent == []
+    assert one.fakes[0].sent == []
     asyncio.run(one.spawned.pop())
     one.pump()
-    assert one.seats[0].sent == [[1]]
+    assert one.fakes[0].sent == [[1]]
 
 
 def test_what_is_acknowledged_is_not_handed_back():
-    one = dispatcher(seats=1)
+    one = dispatcher(children=1)
     batch = entries(3)
     batch[0].early = True
     one.offer(batch)
@@ -148,41 +153,41 @@ def test_what_is_acknowledged_is_not_handed_back():
     batch[0].acked = True  # as whoever prepares it sees to
     assert not one.is_done
     asyncio.run(one.spawned.pop())
-    assert one.seats[0].sent == [[1]]
+    assert one.fakes[0].sent == [[1]]
     assert one.reclaim_all() == []
-    list(one.finished(one.seats[0], [outcome(1)]))
+    list(one.finished(one.fakes[0], [outcome(1)]))
     assert one.is_done
 
 
-def test_what_is_acknowledged_outlives_its_seat_and_the_stop():
-    one = dispatcher(seats=1)
+def test_what_is_acknowledged_outlives_its_child_and_the_stop():
+    one = dispatcher(children=1)
     batch = entries(1)
     batch[0].early = batch[0].acked = True
     one.offer(batch)
     one.is_open = False
-    one.remove_seat(one.seats[0])
+    one.remove_child(one.fakes[0])
     one.put_back(batch)
     asyncio.run(one.spawned.pop())
-    assert one.seats[0].sent == []
+    assert one.fakes[0].sent == []
     assert one.reclaim_all() == []
     assert not one.is_done
-    other = FakeSeat(2)
-    one.add_seat(other)
+    other = FakeChild(2)
+    one.add_child(other)
     asyncio.run(one.spawned.pop())
     assert other.sent == [[2]]
     assert one.went_before == []
 
 
-def test_what_is_being_acknowledged_when_its_seat_dies_is_not_handed_back():
-    one = dispatcher(seats=1)
+def test_what_is_being_acknowledged_when_its_child_dies_is_not_handed_back():
+    one = dispatcher(children=1)
     batch = entries(1)
     batch[0].early = True
     one.offer(batch)
     one.is_open = False
-    one.remove_seat(one.seats[0])
+    one.remove_child(one.fakes[0])
     one.put_back(batch)
-    other = FakeSeat(2)
-    one.add_seat(other)
+    other = FakeChild(2)
+    one.add_child(other)
     assert one.reclaim_all() == []
     assert not one.is_done
     batch[0].acked = True  # before anybody else wakes the dispatcher
@@ -194,29 +199,29 @@ def test_what_is_being_acknowledged_when_its_seat_dies_is_not_handed_back():
 
 
 @pytest.mark.parametrize("is_withdrawn", [False, True])
-def test_what_is_lost_while_it_is_acknowledged_and_its_seat_dies_is_not_run(is_withdrawn):
-    one = dispatcher(seats=1)
+def test_what_is_lost_while_it_is_acknowledged_and_its_child_dies_is_not_run(is_withdrawn):
+    one = dispatcher(children=1)
     batch = entries(1)
     batch[0].early = True
     one.offer(batch)
     if is_withdrawn:
         one.withdraw({batch[0].delivery})
-    one.remove_seat(one.seats[0])
+    one.remove_child(one.fakes[0])
     one.put_back(() if is_withdrawn else batch)
     batch[0].lost = True
-    one.add_seat(FakeSeat(2))
+    one.add_child(FakeChild(2))
     asyncio.run(one.spawned.pop(0))
     assert not one.spawned
     assert one.is_done
     assert not one.ready
 
 
-def test_a_preparation_that_fails_after_its_seat_died_does_not_run_it_twice():
-    one = dispatcher(seats=1, trouble=OperationalError("away"))
+def test_a_preparation_that_fails_after_its_child_died_does_not_run_it_twice():
+    one = dispatcher(children=1, trouble=OperationalError("away"))
     batch = entries(1)
     batch[0].early = True
     one.offer(batch)
-    one.remove_seat(one.seats[0])
+    one.remove_child(one.fakes[0])
     one.put_back(batch)
     with pytest.raises(OperationalError):
         asyncio.run(one.spawned.pop())
@@ -225,38 +230,38 @@ def test_a_preparation_that_fails_after_its_seat_died_does_not_run_it_twice():
 
 @pytest.mark.parametrize("kind", ["early", "careful"])
 def test_a_delivery_lost_while_it_is_prepared_is_not_sent(kind):
-    one = dispatcher(seats=1)
+    one = dispatcher(children=1)
     batch = entries(1)
     setattr(batch[0], kind, True)
     one.offer(batch)
     one.withdraw({batch[0].delivery})
     asyncio.run(one.spawned.pop())
-    assert one.seats[0].sent == []
+    assert one.fakes[0].sent == []
     assert one.outstanding == 0
 
 
 def test_lost_deliveries_are_forgotten_unless_they_run():
-    one = dispatcher(seats=1)
+    one = dispatcher(children=1)
     batch = entries(3)
     one.offer(batch)
-    one.seats[0].begin(1)
+    one.fakes[0].begin(1)
     running = one.withdraw({e.delivery for e in batch})
     assert running == [batch[0]]
     assert batch[0].lost
     assert not one.ready
 
 
-def test_a_seat_is_replaced_after_its_last_job():
-    one = dispatcher(seats=1, max_tasks=2)
+def test_a_child_is_replaced_after_its_last_job():
+    one = dispatcher(children=1, max_tasks=2)
     make_quick(one)
     one.offer(entries(5))
-    seat = one.seats[0]
-    assert seat.sent == [[1, 2]]
-    list(one.finished(seat, [outcome(1), outcome(2)]))
-    assert one.retired == [seat]
-    assert not seat.is_ready
+    child = one.fakes[0]
+    assert child.sent == [[1, 2]]
+    list(one.finished(child, [outcome(1), outcome(2)]))
+    assert one.recycled == [child]
+    assert not child.is_ready
     one.pump()
-    assert seat.sent == [[1, 2]]
+    assert child.sent == [[1, 2]]
     assert len(one.ready) == 3
 
 
@@ -268,22 +273,22 @@ def test_nothing_is_given_out_when_closed():
 
 
 def test_what_expires_while_it_waits_is_not_started():
-    one = dispatcher(seats=1)
+    one = dispatcher(children=1)
     batch = entries(4)
     batch[1].expires = 1.0
     batch[2].expires = 4e9
     one.offer(batch)
-    assert one.seats[0].sent == [[1]]
+    assert one.fakes[0].sent == [[1]]
     for number in (1, 2):
-        list(one.finished(one.seats[0], [outcome(number, runtime=1.0)]))
+        list(one.finished(one.fakes[0], [outcome(number, runtime=1.0)]))
         one.pump()
     assert [e.id for e in one.expired] == ["t1"]
-    assert one.seats[0].sent == [[1], [2], [3]]
+    assert one.fakes[0].sent == [[1], [2], [3]]
 
 
 @pytest.mark.parametrize("kind", ["early", "careful"])
 def test_what_cannot_be_prepared_is_ready_again(kind):
-    one = dispatcher(seats=1, trouble=OperationalError("gone"))
+    one = dispatcher(children=1, trouble=OperationalError("gone"))
     batch = entries(1)
     setattr(batch[0], kind, True)
     one.offer(batch)
@@ -291,3 +296,69 @@ def test_what_cannot_be_prepared_is_ready_again(kind):
         asyncio.run(one.spawned.pop())
     assert list(one.ready) == batch
     assert one.outstanding == 0
+
+
+def with_slots(count, **options):
+    one = dispatcher(children=0, **options)
+    child = FakeChild(slots=count)
+    one.add_child(child)
+    return one, child
+
+
+def test_each_slot_of_a_child_gets_jobs_of_its_own():
+    one, child = with_slots(3)
+    one.offer(entries(5))
+    assert child.sent_to == [[[1]], [[2]], [[3]]]
+    ended = one.finished(child, [outcome(3, runtime=1.0, slot=2), outcome(1, runtime=1.0)])
+    assert sorted(entry.id for entry, _ in ended) == ["t0", "t2"]
+    one.pump()
+    assert sorted(number for batches in child.sent_to for batch in batches for number in batch) == [1, 2, 3, 4, 5]
+    assert len(child.sent_to[1]) == 1
+    assert child.served == 2
+
+
+def test_what_waits_in_one_slot_goes_to_another_slot_of_the_child():
+    one, child = with_slots(2)
+    make_quick(one)
+    one.offer(entries(6))
+    assert [len(batch) for batches in child.sent_to for batch in batches] == [3, 3]
+    child.begin(1, since=0.0)
+    child.begin(4, since=9.999, slot=1)
+    one.relieve(now=10.0)
+    assert [each.id for each in child.slots[1].given.values()] == ["t3", "t4", "t5", "t1", "t2"]
+    assert child.sent_to[1][-1] == [7, 8]
+
+
+def test_all_slots_of_a_child_together_serve_no_more_than_it_may():
+    one, child = with_slots(3, max_tasks=2)
+    one.offer(entries(5))
+    assert child.sent_to == [[[1]], [[2]], []]
+    one.finished(child, [outcome(1, runtime=1.0)])
+    one.pump()
+    assert one.recycled == []
+    one.finished(child, [outcome(2, runtime=1.0, slot=1)])
+    assert one.recycled == [child]
+    one.pump()
+    assert len(one.ready) == 3
+
+
+def test_what_was_taken_back_does_not_count_as_served():
+    one, child = with_slots(1, max_tasks=4)
+    make_quick(one)
+    one.offer(entries(3))
+    child.begin(1, since=0.0)
+    one.relieve(now=1.0)
+    assert child.allotted == 1
+
+
+@pytest.mark.parametrize("kind", ["early", "careful"])
+def test_a_child_is_replaced_when_the_job_it_waited_for_cannot_be_prepared(kind):
+    one = dispatcher(children=1, trouble=OperationalError("gone"))
+    batch = entries(1)
+    setattr(batch[0], kind, True)
+    one.offer(batch)
+    one.recycle(one.fakes[0])
+    assert one.recycled == []
+    with pytest.raises(OperationalError):
+        asyncio.run(one.spawned.pop())
+    assert one.recycled == one.fakes

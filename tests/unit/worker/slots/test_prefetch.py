@@ -1,6 +1,8 @@
+from types import SimpleNamespace
+
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.slots.prefetch import CEILING, Prefetch, Rate, Rebalancing, had_better_go, window
-from unit.worker.stand_ins import FakeConsumer, FakeSeat, entry
+from unit.worker.stand_ins import FakeChild, FakeConsumer, entry
 
 
 def test_slow_tasks_have_no_reserve():
@@ -71,12 +73,14 @@ class Reservations:
 def prefetch(slots=2, multiplier=None, *, early=0, one_per_slot=False):
     dispatcher, consumer = Dispatcher(None, None, None, None, None), FakeConsumer()
     for number in range(early):
-        seat = FakeSeat(number)
-        dispatcher.add_seat(seat)
+        child = FakeChild(number)
+        dispatcher.add_child(child)
         one = entry(f"early {number}", acks_late=False)
         one.acked = True
-        dispatcher.stations[seat].given[number + 1] = one
-    made = Prefetch(slots, multiplier, dispatcher, consumer, Reservations(), Completions(), one_per_slot=one_per_slot)
+        child.slots[0].given[number + 1] = one
+    made = Prefetch(
+        SimpleNamespace(slots=slots), multiplier, dispatcher, consumer, Reservations(), Completions(), one_per_slot=one_per_slot
+    )
     return made, dispatcher, consumer
 
 
@@ -99,10 +103,10 @@ def test_what_passes_through_to_the_delayed_store_gets_room():
 
 def test_what_waits_is_handed_back_when_nothing_ends():
     made, dispatcher, consumer = prefetch(1)
-    seat = FakeSeat()
-    dispatcher.add_seat(seat)
+    child = FakeChild()
+    dispatcher.add_child(child)
     dispatcher.offer([entry("runs"), entry("waits")])
-    seat.begin(1)
+    child.begin(1)
     made.look(made._progress_at + 0.1)
     assert consumer.requeued == []
     made.look(made._progress_at + 0.3)
@@ -119,10 +123,10 @@ def test_nothing_is_fetched_once_the_worker_stops():
 
 def test_a_fixed_window_is_kept():
     made, dispatcher, consumer = prefetch(1, 4)
-    seat = FakeSeat()
-    dispatcher.add_seat(seat)
+    child = FakeChild()
+    dispatcher.add_child(child)
     dispatcher.offer([entry("runs"), entry("waits")])
-    seat.begin(1)
+    child.begin(1)
     made.look(made._progress_at + 0.3)
     assert consumer.requeued == []
     assert consumer.windows == [4]
@@ -130,10 +134,10 @@ def test_a_fixed_window_is_kept():
 
 def test_a_slot_that_is_held_up_gives_what_waits_to_others():
     made, dispatcher, consumer = prefetch(1)
-    seat = FakeSeat()
-    dispatcher.add_seat(seat)
+    child = FakeChild()
+    dispatcher.add_child(child)
     dispatcher.offer([entry("runs"), entry("waits")])
-    seat.begin(1, since=0.0)
+    child.begin(1, since=0.0)
     made.rate.tick(1, 1.0, 1e12)  # such tasks take a second
     rebalancing = Rebalancing(dispatcher, made)
     rebalancing.look(1.0)

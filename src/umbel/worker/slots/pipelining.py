@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-#: Seconds. A task that usually takes longer is given one at a time, to an idle seat only.
+#: Seconds. A task that usually takes longer is given one at a time, to an idle slot only.
 QUICK = 0.001
-#: Seconds of usual work that a seat may have waiting.
+#: Seconds of usual work that a slot may have waiting.
 AHEAD = 0.004
-#: Jobs that a seat may have waiting, however quick they are.
+#: Jobs that a slot may have waiting, however quick they are.
 MOST = 96
+#: Top a busy slot up only for this many jobs at once: a frame costs more than a job.
+LEAST = MOST // 3
 #: Seconds that a job may run before those who wait behind it are taken back.
 OVERDUE = 0.010
 
@@ -36,14 +38,14 @@ class Pace:
 
 
 def room(usual: float | None, waiting: int) -> int:
-    """How many more jobs of one kind a seat may be given.
+    """How many more jobs of one kind a slot may be given.
 
     Args:
         usual: what such a job usually takes, seconds; ``None`` when unknown.
-        waiting: jobs that the seat has and has not reported.
+        waiting: jobs that the slot has and has not reported.
 
     Returns:
-        1 for an idle seat at least; more only for quick tasks.
+        1 for an idle slot at least; more only for quick tasks.
     """
     if usual is None or usual > QUICK:
         return 0 if waiting else 1

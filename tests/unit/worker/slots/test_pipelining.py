@@ -1,7 +1,7 @@
-from umbel.pools.sharing import AHEAD, MOST, OVERDUE, Pace, is_overdue, room
+from umbel.worker.slots.pipelining import AHEAD, MOST, OVERDUE, Pace, is_overdue, room
 
 
-def test_an_unknown_or_slow_task_goes_to_an_idle_seat_alone():
+def test_an_unknown_or_slow_task_goes_to_an_idle_slot_alone():
     assert room(None, 0) == 1
     assert room(None, 1) == 0
     assert room(1.0, 0) == 1
