@@ -100,7 +100,8 @@ def test_worker_main_runs_workers_only():
 
 def test_an_app_that_children_cannot_find_is_refused():
     app = Umbel("proj", broker="memory://", set_as_current=False)
-    with pytest.raises(Exception, match="children cannot find the app"):
+    app.task(name="proj.inner")(lambda: None)
+    with pytest.raises(Exception, match=r"children cannot find the app, and cannot make one like it: the function of the task proj\.inner"):
         app.Worker().run()
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from umbel.app.app import Umbel
+from umbel.pools.recipe import AppRecipe
 from umbel.pools.slot import Child
+from umbel.pools.template.process import Template
 
 
 class Outcome(NamedTuple):
@@ -36,8 +38,7 @@ class Outcome(NamedTuple):
 class ChildOptions:
     """What a child must know to start. Crosses the process boundary by pickle."""
 
-    #: ``module:attribute`` of the app.
-    app_path: str
+    recipe: AppRecipe
     hostname: str
     #: Prepended to ``sys.path``, as in the parent.
     path: tuple[str, ...] = ()
@@ -63,6 +64,8 @@ class PoolOptions:
     slots: int
     #: Settings given on the command line.
     changes: Mapping[str, Any]
+    #: That children are forked of, if it was started already; the pool closes it. It must know the same app.
+    template: Template | None = None
     #: As in `ChildOptions`.
     initializer: tuple[str, tuple[Any, ...]] | None
     #: Called when tasks run in this process and their thread fails: stops the worker.

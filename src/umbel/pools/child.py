@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from umbel.app.discovery import find_app
 from umbel.errors import SoftTimeLimitExceeded
 from umbel.execution.model import SoftLimit
 from umbel.hooks import worker_process_init, worker_process_shutdown
@@ -115,7 +114,7 @@ def load(options: ChildOptions) -> Any:
         if entry not in sys.path:
             sys.path.insert(0, entry)
     try:
-        app = find_app(options.app_path).app
+        app = options.recipe.load()
     finally:  # after the app's module, which may listen to setup_logging; also when that cannot be loaded, so that it is logged
         if options.initializer is not None:
             where, arguments = options.initializer

@@ -10,12 +10,12 @@ from collections.abc import Callable, Coroutine
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from umbel.errors import ImproperlyConfigured
 from umbel.pools.base import ChildOptions, PoolListener, PoolOptions
 from umbel.pools.child_process import ChildProcess
 from umbel.pools.kinds import PoolKind
+from umbel.pools.recipe import AppRecipe
 from umbel.pools.slot import Child
-from umbel.pools.template import context, starting, warm_up
+from umbel.pools.template.process import Template
 from umbel.runtime import plugins
 from umbel.runtime.allocation import return_large_blocks
 from umbel.runtime.clock import SYSTEM
@@ -42,10 +42,11 @@ class PreforkPool:
         self.slots = options.slots
         self.is_closing = False
         self._options = options
-        self._app_path = options.app_path or options.app.import_path
         self._slots_per_child = kind.slots_per_child
         self._target: Callable[..., None] = plugins.load(kind.child_main, f"the pool {kind.name}")
-        self._context: BaseContext = context()
+        self._recipe: AppRecipe
+        self._template: Template
+        self._context: BaseContext
         self._listener: PoolListener
         self._children: set[Child] = set()
         #: Children that are one too many: nothing takes their place.
@@ -56,13 +57,23 @@ class PreforkPool:
 
     def run(self, main: Callable[[], Coroutine[Any, Any, int]]) -> int:
         """Run the loop in this thread, and load the app for the children meanwhile."""
-        if not self._app_path:
-            raise ImproperlyConfigured(
-                "children cannot find the app: bind it to a name in a module that can be imported, or use the pool solo"
-            )
-        warm_up(self._app_path)
+        self.prepare()
+        self._template.warm_up()
         return_large_blocks()
-        return asyncio.run(main())
+        try:
+            return asyncio.run(main())
+        finally:
+            self._template.close()
+
+    def prepare(self) -> None:
+        """Find out how children get the app.
+
+        Raises:
+            ImproperlyConfigured: they cannot.
+        """
+        self._recipe = AppRecipe.of(self._options.app, self._options.app_path)
+        self._template = self._options.template or Template(self._recipe)
+        self._context = self._template.context()
 
     def open(self, listener: PoolListener) -> None:
         """Start the children."""
@@ -117,7 +128,7 @@ class PreforkPool:
         if self.is_closing:
             return
         options = ChildOptions(
-            app_path=self._app_path,
+            recipe=self._recipe,
             hostname=self._options.hostname,
             path=tuple(sys.path),
             changes=dict(self._options.changes),
@@ -126,8 +137,7 @@ class PreforkPool:
             slots=self._slots_per_child or self.slots,
         )
         try:
-            with starting(self._app_path):
-                self._children.add(ChildProcess(self._context, options, self._listener, self._target))
+            self._children.add(ChildProcess(self._context, options, self._listener, self._target))
         except (OSError, EOFError) as error:  # no descriptors, no memory, no processes: for now
             logger.error("A child cannot be started; trying again in %g s: %s", _PENALTY, error)
             self._start_later(index)

@@ -14,6 +14,7 @@ from umbel.app.sending.queues import worker_direct
 from umbel.brokers.topology import Queue
 from umbel.execution.policy import TaskPolicy, policy_of
 from umbel.pools.base import Pool, PoolOptions
+from umbel.pools.template.process import Template
 from umbel.runtime import child_import
 from umbel.runtime.service import ServiceGroup
 from umbel.worker.consuming import Consuming
@@ -36,12 +37,20 @@ class Worker:
         app: its modules are imported, and it is finalized.
         options: see `WorkerOptions`.
         on_ready: called once, on the event loop, when the worker consumes and a child takes jobs.
+        template: the process that children are forked of, if it was started already.
 
     Raises:
         ImproperlyConfigured: the options or the app's settings make no sense.
     """
 
-    def __init__(self, app: Umbel, options: WorkerOptions | None = None, *, on_ready: Callable[[Worker], None] | None = None) -> None:
+    def __init__(
+        self,
+        app: Umbel,
+        options: WorkerOptions | None = None,
+        *,
+        on_ready: Callable[[Worker], None] | None = None,
+        template: Template | None = None,
+    ) -> None:
         self.app = app
         self.options = configured(app, options or WorkerOptions(), self)
         self.settings = settings = WorkerSettings.of(app, self.options)
@@ -53,7 +62,7 @@ class Worker:
         hooks.worker_init.send(self)
         hooks.celeryd_after_setup.send(self.hostname, instance=self, conf=app.conf)
         self._policies: dict[str, TaskPolicy] = {}
-        self.parts = parts = WorkerParts(app, settings, self.queues(), self._make_pool(), self._policies)
+        self.parts = parts = WorkerParts(app, settings, self.queues(), self._make_pool(template), self._policies)
         dispatcher, consumer = parts.dispatcher, parts.consumer
         self._pool = PoolService(parts, self.stopping, settings.grace)
         prefetch = Prefetch(
@@ -178,13 +187,14 @@ class Worker:
         """Read the options of all tasks there are: some may have been registered since the worker was made."""
         self._policies.update({name: policy_of(task, self.app.conf) for name, task in self.app.tasks.items()})
 
-    def _make_pool(self) -> Pool:
+    def _make_pool(self, template: Template | None) -> Pool:
         options = PoolOptions(
             app=self.app,
             app_path=self.options.app_path or "",
             hostname=self.hostname,
             slots=self.concurrency,
             changes=self.options.changes,
+            template=template,
             initializer=self.options.child_initializer,
             on_failure=self.stopping.request,
         )

@@ -11,6 +11,7 @@ import pytest
 
 from umbel.pools.base import ChildOptions
 from umbel.pools.child_process import ChildProcess, cause
+from umbel.pools.recipe import AppRecipe
 from unit.pools.endings import leave, live_on_unheard
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -40,7 +41,7 @@ class Listener:
 def test_a_death_is_told_without_blocking_the_loop(target, told):
     async def story():
         listener = Listener()
-        options = ChildOptions(app_path="", hostname="w", path=(), changes={}, initializer=None, index=1)
+        options = ChildOptions(recipe=AppRecipe(), hostname="w", path=(), changes={}, initializer=None, index=1)
         child = ChildProcess(Context(target), options, listener)
         lag, before = 0.0, time.monotonic()
         while not listener.death.done():

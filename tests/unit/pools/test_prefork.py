@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from dataclasses import replace as altered
 
 import pytest
 
 from umbel import Umbel
-from umbel.pools import prefork, template
+from umbel.pools import prefork
 from umbel.pools.base import PoolOptions
 from umbel.pools.kinds import kind_of
 from unit.worker.stand_ins import FakeChild
@@ -56,6 +55,7 @@ def pool(slots=2, kind=PREFORK):
     app = Umbel("proj", set_as_current=False)
     options = PoolOptions(app=app, app_path="proj:app", hostname="w", slots=slots, changes={}, initializer=None, on_failure=lambda: None)
     one = kind.make(options)
+    one.prepare()
     one.open(None)
     return one
 
@@ -79,19 +79,6 @@ def test_a_kind_may_have_all_its_slots_in_one_child(made):
     pool(3, altered(PREFORK, slots_per_child=None))
     (child,) = made
     assert len(child.slots) == child.options.slots == 3
-
-
-def test_whatever_starts_a_template_has_it_load_the_app_and_be_deaf_to_a_stop(monkeypatch):
-    """A template that has just been killed may be found dead by `Process.start` only."""
-    seen = []
-
-    def make(*_):
-        seen.append((template.TEMPLATE.app_path, signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())))
-
-    monkeypatch.setattr(prefork, "ChildProcess", make)
-    pool(2)
-    assert seen == [("proj:app", True)] * 2
-    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_a_dead_child_is_replaced_under_its_number(made):

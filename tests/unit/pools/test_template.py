@@ -8,7 +8,9 @@ from multiprocessing.forkserver import read_signed
 
 import pytest
 
-from umbel.pools.template import Template, holding_stop_signals
+from umbel.pools.recipe import AppRecipe
+from umbel.pools.template import process
+from umbel.pools.template.process import Template, holding_stop_signals
 
 
 def test_a_signal_that_comes_while_a_process_is_started_is_heard_afterwards():
@@ -27,7 +29,7 @@ def test_what_is_started_is_deaf_from_birth_and_passes_no_mask_on():
     code = (
         "import os, signal, sys\n"
         "sys.stdin.readline()\n"  # the signal has come by now
-        "from umbel.pools.template import ignore_stop_signals\n"
+        "from umbel.pools.template.process import ignore_stop_signals\n"
         "ignore_stop_signals()\n"
         "assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
         "os.kill(os.getpid(), signal.SIGTERM)\n"
@@ -44,11 +46,16 @@ def test_what_is_started_is_deaf_from_birth_and_passes_no_mask_on():
 def template(tmp_path, monkeypatch):
     """A template process of its own, which ends with the other side of its socket."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    made = Template()
+    made = Template(AppRecipe())
     yield made
-    if made._line is not None:
-        made._line.close()
-        os.waitpid(made._pid, 0)
+    made.close()
+    _wait_for_the_ending()
+
+
+def _wait_for_the_ending():
+    for pid in process._ending:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    process._reap()
 
 
 def fork(template):
@@ -98,3 +105,38 @@ def test_a_request_that_cannot_be_met_costs_nobody_else(template, tmp_path):
     first = template._pid
     assert fork(template)[1] == 1
     assert template._pid == first
+
+
+def test_it_ends_when_it_is_closed_and_is_reaped(template):
+    fork(template)
+    pid = template._pid
+    template.close()
+    template.close()
+    assert process._ending == [pid]
+    _wait_for_the_ending()
+    assert process._ending == []
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def test_each_recipe_has_a_process_of_its_own(template):
+    other = Template(AppRecipe())
+    fork(template)
+    fork(other)
+    assert other._pid != template._pid
+    other.close()
+
+
+def test_whatever_starts_it_has_it_be_deaf_to_a_stop(template, monkeypatch):
+    """One that has just been killed may be found dead by `Process.start` only."""
+    seen = []
+    start = process.util.spawnv_passfds
+
+    def watched(*arguments):
+        seen.append(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        return start(*arguments)
+
+    monkeypatch.setattr(process.util, "spawnv_passfds", watched)
+    fork(template)
+    assert seen == [True]
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -163,10 +163,13 @@ def test_a_pool_that_there_is_not_is_refused():
         worker(pool="swimming")
 
 
-def test_children_that_could_not_find_the_app_are_not_started(monkeypatch):
+def test_children_that_could_not_find_the_app_are_not_started():
     made = worker()
-    made.parts.pool._app_path = ""
-    with pytest.raises(ImproperlyConfigured, match="children cannot find the app"):
+
+    @made.app.task(name="proj.inner")
+    def inner(): ...
+
+    with pytest.raises(ImproperlyConfigured, match=r"children cannot find the app, .* the task proj\.inner"):
         made.run()
 
 

@@ -76,6 +76,10 @@ class SharedTasks:
         function, options = self._definitions[key]
         return cast("str", options.get("name") or app.gen_task_name(function.__name__, function.__module__))
 
+    def functions_in(self, app: Any) -> dict[str, Callable[..., Any]]:
+        """The functions of shared tasks, by the names that the tasks have in an app."""
+        return {self.name_in(app, key): function for key, (function, _) in list(self._definitions.items())}
+
     def add_to(self, app: Any, registry: TaskRegistry) -> None:
         """Make the tasks that ``app`` lacks in its ``registry``."""
         for key, (function, options) in list(self._definitions.items()):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,9 @@ from umbel.cli.shell_completion import one_of, queues_option
 from umbel.pools import kinds
 from umbel.runtime.logs import LogOptions, configure, level_of
 from umbel.worker.options import node_name
+
+if TYPE_CHECKING:
+    from umbel.pools.template.process import Template
 
 #: Children call it before they load the app.
 _INITIALIZER = "umbel.runtime.logs:configure"
@@ -164,7 +167,7 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     options = GlobalOptions.of(context)
     output = Output.of(context)
     pool = _pool(given["pool"])
-    _warm_up(options, given, pool)
+    template = _warm_up(options, given, pool)
     loaded = load(options, parse_overrides(overrides), needed=True)
     if given["detach"] and not is_detached():
         output.remark(f"Started in the background: process {detach()}.")
@@ -176,24 +179,36 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     loaded = _include(loaded, given["include"])
     _remark_on_what_comes_later(given)
     with _pid(given["pid_path"] or loaded.app.conf.worker_pidfile, node):
-        context.exit(_run(loaded, given, pool=pool, node=node, log_options=log_options, output=output))
+        context.exit(_run(loaded, given, template, pool=pool, node=node, log_options=log_options, output=output))
 
 
-def _warm_up(options: GlobalOptions, given: Mapping[str, Any], pool: str | None) -> None:
+def _warm_up(options: GlobalOptions, given: Mapping[str, Any], pool: str | None) -> Template | None:
     """Have the template of the children load the app while this process does, too.
 
     Not where the process is still to change its user or to go into the background: the template must come after that.
     """
     kind = kinds.find_kind(pool) if pool else kinds.DEFAULT
     if options.app is None or kind is None or kind.in_worker or given["detach"] or given["uid"] or given["gid"]:
-        return
-    from umbel.pools.template import warm_up
+        return None
+    from umbel.pools.recipe import AppRecipe
+    from umbel.pools.template.process import Template
 
     enter(options.workdir)
-    warm_up(options.app)
+    template = Template(AppRecipe(import_path=options.app))
+    template.warm_up()
+    return template
 
 
-def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node: str, log_options: LogOptions, output: Output) -> int:
+def _run(
+    loaded: LoadedApp,
+    given: Mapping[str, Any],
+    template: Template | None,
+    *,
+    pool: str | None,
+    node: str,
+    log_options: LogOptions,
+    output: Output,
+) -> int:
     from umbel.worker.options import WorkerOptions
     from umbel.worker.worker import Worker
 
@@ -215,7 +230,7 @@ def _run(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node:
         changes=dict(loaded.changes),
         child_initializer=(_INITIALIZER, (log_options,)),
     )
-    worker = Worker(loaded.app, options, on_ready=_say_ready)
+    worker = Worker(loaded.app, options, on_ready=_say_ready, template=template)
     names = [queue.name for queue in worker.queues()]
     if not names:
         raise Misuse(f"-X leaves no queue to consume from. This app has: {', '.join(loaded.queue_names())}.")

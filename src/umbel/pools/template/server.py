@@ -13,6 +13,7 @@ import contextlib
 import gc
 import importlib
 import os
+import pickle
 import selectors
 import signal
 import socket
@@ -22,8 +23,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing import forkserver, spawn, util
 from types import FrameType
 
-from umbel.app.discovery import find_app
-from umbel.pools import template
+from umbel.pools.template import process
 from umbel.runtime import child_import
 from umbel.runtime.allocation import return_large_blocks
 
@@ -31,29 +31,28 @@ _MOST_DESCRIPTORS = 64
 _CHUNK = 1 << 16
 
 
-def main(descriptor: int, app_path: str) -> None:
+def main(descriptor: int, recipe: int) -> None:
     """Serve until the consumer process is gone.
 
     Args:
         descriptor: our end of the socket pair.
-        app_path: what to load; nothing if empty.
+        recipe: descriptor of a file with the pickled recipe of the app.
     """
-    template.ignore_stop_signals()
+    process.ignore_stop_signals()
     line = socket.socket(fileno=descriptor)
     os.set_inheritable(descriptor, False)
     importlib.import_module("umbel.pools.child")
-    if app_path:
-        _load(app_path)
+    _load(recipe)
     # Programs that tasks start, and children, read nothing of the consumer's.
     util._close_stdin()  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing does in each of its processes
     Server(line).run()
 
 
-def _load(app_path: str) -> None:
+def _load(recipe: int) -> None:
     child_import.begin_for_child()
     return_large_blocks()
-    with contextlib.suppress(Exception, SystemExit):
-        app = find_app(app_path).app
+    with contextlib.suppress(Exception, SystemExit), open(recipe, "rb") as file:
+        app = pickle.load(file).load()  # noqa: S301 - of our parent
         app.import_modules()
         app.finalize()
         # What every child imports at its first task is imported once, here. Nothing connects.
@@ -136,7 +135,7 @@ class Server:
             _close([report, *self._reports.values()])
             for each in (order, *inherited):
                 os.set_inheritable(each, False)
-            template.INHERITED[:] = inherited
+            process.INHERITED[:] = inherited
             code = spawn._main(order, os.dup(order))  # noqa: SLF001 - what the standard library's fork server calls, too
         except BaseException:
             traceback.print_exc()

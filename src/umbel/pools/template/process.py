@@ -1,12 +1,4 @@
-"""Where child processes come from: a clean process that has loaded the app once and forks at request.
-
-The consumer process itself never forks: it has a running event loop, sockets and perhaps threads, none of which may be copied. Where there is
-no fork (Windows) children are spawned.
-
-This is what the standard library's fork server does, but that one listens at a socket in a folder ``pymp-…`` of the temporary directory, and
-whoever kills a worker's whole process group leaves the folder behind. An abstract address would go with its process, but anybody on the machine
-could have such a server run his code (CVE-2022-42919). A socket pair has neither fault. See `umbel.pools.forking` for the other side.
-"""
+"""The template process of a pool, as the consumer process sees it, and processes that are forked of it."""
 
 from __future__ import annotations
 
@@ -14,15 +6,19 @@ import contextlib
 import io
 import multiprocessing
 import os
+import pickle
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from multiprocessing import reduction, util
 from multiprocessing.context import BaseContext, set_spawning_popen
 from multiprocessing.process import BaseProcess
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar, cast
+
+from umbel.pools.recipe import AppRecipe
 
 _STOP = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP") if hasattr(signal, name)]
 _HAS_FORK = "forkserver" in multiprocessing.get_all_start_methods()
@@ -31,15 +27,42 @@ _HAS_FORK = "forkserver" in multiprocessing.get_all_start_methods()
 INHERITED: list[int] = []
 
 
-class Template:
-    """The template process of this process; started when it is needed first, and anew when it has died."""
+#: Templates that have been told to end; they are reaped when another one starts or ends.
+_ending: list[int] = []
 
-    def __init__(self) -> None:
-        #: ``module:attribute`` of the app that one started now loads.
-        self.app_path = ""
+
+class Template:
+    """A process that has loaded an app and forks children at request; started when it is needed first, and anew when it has died.
+
+    Where there is no fork it is no process, and its children are spawned.
+
+    Args:
+        recipe: how it gets the app.
+    """
+
+    def __init__(self, recipe: AppRecipe) -> None:
+        self._recipe = recipe
         self._lock = threading.Lock()
         self._pid: int | None = None
         self._line: socket.socket | None = None
+
+    def warm_up(self) -> None:
+        """Start the process, so that it loads the app. Returns at once; it loads while the caller goes on. Safe twice."""
+        if _HAS_FORK:
+            self.ensure_running()
+
+    def context(self) -> BaseContext:
+        """Makes processes that are forked of it."""
+        return _Context(self) if _HAS_FORK else multiprocessing.get_context("spawn")
+
+    def close(self) -> None:
+        """Let it end. Its children, if there are any left, end with it. Safe twice."""
+        with self._lock:
+            if self._line is not None and self._pid is not None:
+                self._line.close()
+                self._line = None
+                _ending.append(self._pid)
+            _reap()
 
     def ensure_running(self) -> socket.socket:
         """Start it if there is none. Returns at once, it loads while the caller goes on; requests wait in the socket."""
@@ -49,10 +72,13 @@ class Template:
                     return self._line
                 self._line.close()
                 self._line = None
+            _reap()
             ours, theirs = socket.socketpair()
-            with theirs:
+            with theirs, _file(pickle.dumps(self._recipe)) as recipe:
                 try:
-                    self._pid = util.spawnv_passfds(*self._command(theirs.fileno()), [theirs.fileno()])
+                    handed = [theirs.fileno(), recipe.fileno()]
+                    with holding_stop_signals():
+                        self._pid = util.spawnv_passfds(*_command(*handed), handed)
                 except BaseException:
                     ours.close()
                     raise
@@ -67,13 +93,6 @@ class Template:
             return os.waitpid(self._pid, os.WNOHANG)[0] == 0
         except ChildProcessError:  # not a child of ours: we are a copy of the process that started it
             return False
-
-    def _command(self, descriptor: int) -> tuple[bytes, list[str]]:
-        path = [os.fspath(entry) for entry in sys.path]
-        program = f"import sys; sys.path[:] = {path!r}; from umbel.pools.forking import main; main({descriptor}, {self.app_path!r})"
-        executable = os.fsencode(multiprocessing.spawn.get_executable())
-        flags: list[str] = util._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001 - the same interpreter as here
-        return executable, [os.fsdecode(executable), *flags, "-c", program]
 
     def fork(self, descriptors: Sequence[int]) -> tuple[int, int]:
         """Request a child.
@@ -110,7 +129,30 @@ def _close(*descriptors: int) -> None:
         os.close(descriptor)
 
 
-TEMPLATE = Template()
+def _file(data: bytes) -> IO[bytes]:
+    """A file without a name, to be read from its beginning. A pipe would block if its reader were slow to start."""
+    file: IO[bytes] = open(os.memfd_create("umbel-recipe"), "w+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()  # noqa: PTH123, SIM115
+    file.write(data)
+    file.seek(0)
+    return file
+
+
+def _command(line: int, recipe: int) -> tuple[bytes, list[str]]:
+    path = [os.fspath(entry) for entry in sys.path]
+    program = f"import sys; sys.path[:] = {path!r}; from umbel.pools.template.server import main; main({line}, {recipe})"
+    executable = os.fsencode(multiprocessing.spawn.get_executable())
+    flags: list[str] = util._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001 - the same interpreter as here
+    return executable, [os.fsdecode(executable), *flags, "-c", program]
+
+
+def _reap() -> None:
+    for pid in _ending[:]:
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                continue
+        except ChildProcessError:  # we are a copy of the process that started it
+            pass
+        _ending.remove(pid)
 
 
 if _HAS_FORK:
@@ -139,7 +181,7 @@ if _HAS_FORK:
                 reduction.dump(process_obj, data)
             finally:
                 set_spawning_popen(None)
-            self.sentinel, order = TEMPLATE.fork(self._fds)
+            self.sentinel, order = cast("_Process", process_obj).template.fork(self._fds)
             # The child takes the end of this duplicate for the end of its parent.
             self.finalizer = util.Finalize(self, _close, (os.dup(order), self.sentinel))
             with open(order, "wb") as file:  # noqa: PTH123 - a descriptor
@@ -148,46 +190,23 @@ if _HAS_FORK:
 
     class _Process(BaseProcess):
         _start_method = "forkserver"
+        template: Template
 
         @staticmethod
         def _Popen(process_obj: BaseProcess) -> _Popen:  # noqa: N802 - the name that `start` calls
             return _Popen(process_obj)
 
+        def __getstate__(self) -> dict[str, Any]:
+            return {name: value for name, value in vars(self).items() if name != "template"}
+
     class _Context(BaseContext):
-        Process = _Process
+        def __init__(self, template: Template) -> None:
+            self._template = template
 
-
-def context() -> BaseContext:
-    """The start method that fits this platform."""
-    return _Context() if _HAS_FORK else multiprocessing.get_context("spawn")
-
-
-def warm_up(app_path: str) -> None:
-    """Start the template process and have it load this app. Returns at once; it loads while the caller goes on. Safe twice.
-
-    Args:
-        app_path: ``module`` or ``module:attribute``, as after ``-A``.
-    """
-    if _HAS_FORK:
-        with starting(app_path):
-            TEMPLATE.ensure_running()
-
-
-@contextlib.contextmanager
-def starting(app_path: str) -> Iterator[None]:
-    """Have a template process that is started here load this app.
-
-    `Process.start` starts one, too, where there is none or only then is found dead.
-
-    Args:
-        app_path: as for `warm_up`.
-    """
-    if not _HAS_FORK:
-        yield
-        return
-    TEMPLATE.app_path = app_path
-    with holding_stop_signals():
-        yield
+        def Process(self, **named: Any) -> BaseProcess:  # noqa: N802 - the standard library's name
+            process = _Process(**named)
+            process.template = self._template
+            return process
 
 
 @contextlib.contextmanager
