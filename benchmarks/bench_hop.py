@@ -12,11 +12,14 @@ import time
 from umbel.brokers.base import Delivery
 from umbel.execution.model import Execution, Job, Verdict
 from umbel.execution.policy import TaskPolicy
-from umbel.pools import child, framing, prefork
-from umbel.pools.base import ChildOptions, Outcome, Seat
-from umbel.pools.board import Board, attach
+from umbel.pools import child, framing
+from umbel.pools.base import ChildOptions, Outcome
+from umbel.pools.board import Board
+from umbel.pools.child_process import ChildProcess
 from umbel.pools.executor import Executor
-from umbel.pools.template import context
+from umbel.pools.recipe import AppRecipe
+from umbel.pools.slot import Child
+from umbel.pools.template.process import Template
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.reserved import ReservedTask
 
@@ -39,12 +42,18 @@ class NoRunner:
         return Execution(job.number, TASK_ID, "noop", "SUCCESS", Verdict.ACK, 0.0, 0.00001)
 
 
-def child_main(line, board_path, lock, _options):
+class NoOutlets:
+    """Nothing is stored or published."""
+
+    def store(self, records: object) -> None: ...
+
+
+def child_main(line, memory, lock, _options):
     """In place of `child.main`: no app is loaded."""
-    board = Board(attach(board_path), lock)
+    row = Board(memory.map, lock).rows[0]
     child.leave_signals_to_parent()
     line.sendall(framing.render(framing.READY, 0))
-    Executor(NoRunner(), board, child.SocketChannel(line), None).run()
+    Executor(NoRunner(), row, child.SocketChannel(line), NoOutlets()).run()
 
 
 class Listener:
@@ -56,19 +65,19 @@ class Listener:
         self.is_ready, self.is_done = asyncio.Event(), asyncio.Event()
         self.dispatcher = Dispatcher(None, None, None, None, None)
 
-    def on_ready(self, seat: Seat) -> None:
-        self.dispatcher.add_seat(seat)
+    def on_ready(self, child: Child) -> None:
+        self.dispatcher.add_child(child)
         self.missing -= 1
         if not self.missing:
             self.is_ready.set()
 
-    def on_outcomes(self, seat: Seat, outcomes: list[Outcome]) -> None:
-        self.left -= sum(1 for _ in self.dispatcher.finished(seat, outcomes))
+    def on_outcomes(self, child: Child, outcomes: list[Outcome]) -> None:
+        self.left -= len(self.dispatcher.finished(child, outcomes))
         self.dispatcher.pump()
         if not self.left:
             self.is_done.set()
 
-    def on_death(self, seat: Seat, cause: str) -> None:
+    def on_death(self, child: Child, cause: str) -> None:
         if self.left:
             raise SystemExit(f"a child ended early: {cause}")
 
@@ -79,9 +88,11 @@ def entry(number: int) -> ReservedTask:
 
 
 async def measure(jobs: int, children: int) -> None:
-    prefork.main = child_main
-    listener = Listener(jobs, children)
-    seats = [prefork.ChildSeat(context(), ChildOptions(app_path="", hostname="", index=n + 1), listener) for n in range(children)]
+    listener, template = Listener(jobs, children), Template(AppRecipe())
+    processes = [
+        ChildProcess(template.context(), ChildOptions(recipe=AppRecipe(), hostname="", index=n + 1), listener, child_main)
+        for n in range(children)
+    ]
     await listener.is_ready.wait()
     entries = [entry(number) for number in range(jobs)]
     wall, processor = time.perf_counter(), time.process_time()
@@ -89,11 +100,12 @@ async def measure(jobs: int, children: int) -> None:
     await listener.is_done.wait()
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     print(f"{jobs / wall:,.0f} jobs/s over {children} children; {processor / jobs * 1e6:.1f} µs of the consumer process each")
-    for seat in seats:
-        seat.quit()
+    for process in processes:
+        process.quit()
     await asyncio.sleep(0.2)
-    for seat in seats:
-        seat.close()
+    for process in processes:
+        process.close()
+    template.close()
 
 
 if __name__ == "__main__":

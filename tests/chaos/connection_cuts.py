@@ -39,7 +39,7 @@ def run(site: Site, *, step: int = 1, cuts: int | None = 1) -> Outcome:
         arena.await_all((site.place.lease or 0) + 10)
         report = arena.verdict()
         outcome.lines = [*report.lines(), f"{tried} publishes over {lengths}, {fired} cut, slowest {max(took):.2f} s"]
-        # An offset in the farewell is reached only when the client says it; nearly all must be.
+        # An offset in the closing frames is reached only when the client says it; nearly all must be.
         outcome.check("cuts that took place", fired, f"≥ 80 % of {tried}", fired >= 0.8 * tried)
         if cuts == 1:
             outcome.none("publishes that raised because of one cut", report.unknown)

@@ -119,3 +119,9 @@ def test_revoking(tmp_path):
     (tmp_path / "program.py").write_text(sample("revoking.md"))
     done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "REVOKED revoked\n", done.stderr
+
+
+def test_apps_in_children(tmp_path):
+    (tmp_path / "shop.py").write_text(sample("apps-in-children.md"))
+    done = subprocess.run([sys.executable, "shop.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "charged 7\n"), done.stderr

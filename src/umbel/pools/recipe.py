@@ -6,13 +6,14 @@ settings, by importing the modules that define shared tasks, and by registering 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import logging
 import operator
 import pickle
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from umbel.errors import ImproperlyConfigured
@@ -64,7 +65,7 @@ class TaskRecipe:
 class AppRecipe:
     """How to get an app. Crosses process boundaries by pickle."""
 
-    #: ``module:attribute``, or what else may stand after ``-A``; empty: it is made anew.
+    #: ``module:attribute``, or what else may stand after ``-A``. It is made anew where there is none, or nothing is found there.
     import_path: str = ""
     #: Pickled: the app, that is its class and settings; and what else it was made with.
     constructor: bytes = b""
@@ -83,11 +84,20 @@ class AppRecipe:
         Raises:
             ImproperlyConfigured: it can neither be imported nor be made anew; names the task or setting that prevents it.
         """
+        path = import_path or app.import_path
+        if not path:
+            return cls._making(app)
+        if (
+            path.partition(":")[0] not in sys.modules
+        ):  # this is the script: what it binds as the main program is not there when it is imported
+            with contextlib.suppress(ImproperlyConfigured):
+                return replace(cls._making(app), import_path=path)
+        return cls(import_path=path)
+
+    @classmethod
+    def _making(cls, app: Umbel) -> AppRecipe:
         from umbel.app.registry import SHARED  # a template is started before the app is imported
 
-        path = import_path or app.import_path
-        if path:
-            return cls(import_path=path)
         shared = SHARED.functions_in(app)
         own = [task for name, task in sorted(app.tasks.items()) if _function_of(task) is not shared.get(name)]
         modules = {function.__module__ for function in shared.values()} - {"__main__"}
@@ -103,7 +113,11 @@ class AppRecipe:
         if self.import_path:
             from umbel.app.discovery import find_app
 
-            return find_app(self.import_path).app
+            try:
+                return find_app(self.import_path).app
+            except ImproperlyConfigured:
+                if not self.constructor:
+                    raise
         if self not in _made:
             app: Umbel
             app, app.task_cls, app.strict_typing = pickle.loads(self.constructor)  # noqa: S301 - of our parent
@@ -167,6 +181,8 @@ def _is_made_by_app(base: type) -> bool:
 def _path_of(wanted: Any) -> tuple[str, bool]:
     """``module:name`` at which another process finds a function or class; and whether a task is found there, that wraps it. Else an empty path."""
     module, name = getattr(wanted, "__module__", None) or "", getattr(wanted, "__qualname__", "")
+    if _is_typed_in(wanted):
+        return "", False
     try:
         found = operator.attrgetter(name)(sys.modules[module])
     except (AttributeError, KeyError):
@@ -187,7 +203,16 @@ def _pickled(task: Any, details: Any) -> bytes:
         raise _impossible(f"an attribute of the task {task.name} cannot be pickled ({_told(error)})") from error
 
 
+def _is_typed_in(wanted: Any) -> bool:
+    """Whether this is defined in a main program that has no file: typed in, or in a notebook's cell."""
+    main = sys.modules["__main__"]
+    is_main = getattr(wanted, "__module__", None) == "__main__"
+    return is_main and getattr(main, "__file__", None) is None and getattr(main, "__spec__", None) is None
+
+
 def _refusal(value: Any) -> str | None:
+    if _is_typed_in(value):
+        return "it is defined in a program without a file"
     try:
         pickle.dumps(value)
     except Exception as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import threading
+import types
 
 import pytest
 
@@ -65,9 +67,17 @@ def app():
 
 
 def test_an_app_that_can_be_imported_is_imported(app):
-    app.import_path = "proj.tasks:app"
-    assert AppRecipe.of(app) == AppRecipe(import_path="proj.tasks:app")
-    assert AppRecipe.of(app, "elsewhere:app") == AppRecipe(import_path="elsewhere:app")
+    app.import_path = f"{__name__}:app"
+    assert AppRecipe.of(app) == AppRecipe(import_path=f"{__name__}:app")
+    assert AppRecipe.of(app, "os:app") == AppRecipe(import_path="os:app")
+
+
+def test_what_a_script_binds_as_the_main_program_is_made_anew_where_it_is_not_found(app, monkeypatch):
+    app.import_path = "this_is_a_script:app"
+    assert sent(app, monkeypatch).main == "proj"
+    app.task(name="proj.inner")(lambda: None)
+    with pytest.raises(ImproperlyConfigured, match="no module 'this_is_a_script'"):
+        sent(app, monkeypatch)
 
 
 def test_its_settings_and_tasks_are_those_of_the_app(app, monkeypatch):
@@ -162,3 +172,12 @@ def test_a_class_of_apps_that_cannot_be_sent_is_told():
 
     with pytest.raises(ImproperlyConfigured, match="its class cannot be pickled"):
         AppRecipe.of(Mine("proj", set_as_current=False))
+
+
+def test_what_is_typed_in_is_refused(app, monkeypatch):
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    monkeypatch.setattr(add, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "add", add, raising=False)
+    app.task(name="add")(add)
+    with pytest.raises(ImproperlyConfigured, match=r"the function of the task add .* \(it is defined in a program without a file\)"):
+        AppRecipe.of(app)

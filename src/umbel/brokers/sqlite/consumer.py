@@ -50,7 +50,7 @@ _TRIES, _PAUSE = 3, 0.001
 #: Pages of journal after which it is copied into the file, and what a commit and a changed row are reckoned to write.
 _CHECKPOINT, _PAGES_PER_COMMIT, _PAGES_PER_ROW = 4000.0, 4.0, 0.4
 #: Seconds that `aclose` tries to hand back.
-_FAREWELL: Final = 10.0
+_CLOSE_TIMEOUT: Final = 10.0
 
 _Step = Callable[[sqlite3.Connection, int], None]
 
@@ -191,7 +191,7 @@ class SqliteConsumer:
         if self._checkpoint is not None:
             await asyncio.wait([self._checkpoint])
         if self._holder or self._steps:
-            await self._farewell()
+            await self._hand_back()
         self._unsettled.clear()
         self._bell.close()
         self._database.close()
@@ -406,14 +406,14 @@ class SqliteConsumer:
         self._listener.drain()
         self._soon()
 
-    async def _farewell(self) -> None:
+    async def _hand_back(self) -> None:
         def leave(connection: sqlite3.Connection) -> int:
             if self._generation != self._database.generation:
                 return 0
             self._write_settled(connection)
             return leases.release(connection, self._holder)
 
-        deadline = self._clock.monotonic() + _FAREWELL
+        deadline = self._clock.monotonic() + _CLOSE_TIMEOUT
         while True:
             try:
                 returned = self._database.attempt(leave)
