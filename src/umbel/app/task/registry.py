@@ -77,7 +77,11 @@ class SharedTasks:
         return cast("str", options.get("name") or app.gen_task_name(function.__name__, function.__module__))
 
     def functions_in(self, app: Any) -> dict[str, Callable[..., Any]]:
-        """The functions of shared tasks, by the names that the tasks have in an app."""
+        """The functions of shared tasks, by the names that the tasks have in an app.
+
+        Args:
+            app: one of those that have them.
+        """
         return {self.name_in(app, key): function for key, (function, _) in list(self._definitions.items())}
 
     def add_to(self, app: Any, registry: TaskRegistry) -> None:
