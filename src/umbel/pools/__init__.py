@@ -1,1 +1,1 @@
-"""Where tasks run: children, slots, frames."""
+"""Pools: children, their slots, and what passes between them and the worker."""

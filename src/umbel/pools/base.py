@@ -13,7 +13,7 @@ from umbel.pools.template.process import Template
 
 
 class Outcome(NamedTuple):
-    """How one job ended, as a child reports it. Plain values: crosses the process boundary by `marshal`."""
+    """The end of one job, as a child reports it. Plain values: crosses the process boundary by `marshal`."""
 
     number: int
     #: An `execution.model.Verdict`.
@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildOptions:
-    """What a child must know to start. Crosses the process boundary by pickle."""
+    """The start of a child: what it must know. Crosses the process boundary by pickle."""
 
     recipe: AppRecipe
     hostname: str
@@ -54,7 +54,7 @@ class ChildOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolOptions:
-    """What a pool is made with."""
+    """The values that a pool is made with."""
 
     app: Umbel
     #: ``module:attribute`` of the app, as after ``-A``; empty: the app knows it itself, or has none.
@@ -76,13 +76,13 @@ class PoolListener(Protocol):
     """Whom a pool's children tell; called on the event loop."""
 
     def on_ready(self, child: Child) -> None:
-        """It takes jobs now."""
+        """A ``child`` takes jobs now."""
 
     def on_outcomes(self, child: Child, outcomes: list[Outcome]) -> None:
-        """Jobs of its slots have ended."""
+        """Jobs in the slots of a ``child`` have ended, as its ``outcomes`` say."""
 
     def on_death(self, child: Child, cause: str) -> None:
-        """It is gone; its board still says what it was doing. ``cause`` is a phrase for a log line. `Pool.replace` follows."""
+        """A ``child`` is gone; its board still says what it was doing. ``cause`` is a phrase for a log line. `Pool.replace` follows."""
 
 
 class Pool(Protocol):
@@ -102,7 +102,7 @@ class Pool(Protocol):
         """
 
     def open(self, listener: PoolListener) -> None:
-        """Start the children; the listener hears of them."""
+        """Start the children; the ``listener`` hears of them."""
 
     def resize(self, slots: int) -> None:
         """Have another number of slots: more at once, fewer as soon as the jobs of those that go are done. Nothing happens while closing.
@@ -115,10 +115,18 @@ class Pool(Protocol):
         """
 
     def recycle(self, child: Child) -> None:
-        """Give a child no more jobs, and let it end when those that it has are done; another one follows. Call it again when they are."""
+        """Let a child end when its jobs are done, and give it no more; another one follows.
+
+        Args:
+            child: to be told as soon as it is idle. If it is not, call this again when it is.
+        """
 
     def replace(self, child: Child) -> None:
-        """A child has died: free what it held and start another in its place, unless it was one too many or the pool is closing."""
+        """Free what a dead child held, and start another in its place, unless it was one too many or the pool is closing.
+
+        Args:
+            child: of this pool.
+        """
 
     def close(self) -> None:
         """Let every child end when its jobs are done; start none any more."""
@@ -128,8 +136,8 @@ class Pool(Protocol):
 
     @property
     def is_closing(self) -> bool:
-        """Whether children are let go and not replaced."""
+        """True when children are let go and not replaced."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether no child is left."""
+        """True when no child is left."""

@@ -57,7 +57,7 @@ class BoardRow:
     # the child's side
 
     def claim(self, number: int) -> bool:
-        """Start a job, unless it was taken back. No system call."""
+        """Start the job of this ``number``, unless it was taken back. No system call."""
         numbers = self._numbers
         lock = self._lock
         lock.acquire()
@@ -75,7 +75,7 @@ class BoardRow:
         self._numbers[_CURRENT] = 0
 
     def resume(self, number: int) -> None:
-        """A claimed job runs, after a pause that does not count."""
+        """Let the claimed job of this ``number`` run, after a pause that does not count."""
         self._times[_SINCE] = SYSTEM.monotonic()
         self._numbers[_CURRENT] = number
 
@@ -102,7 +102,7 @@ class BoardRow:
         return self._times[_SINCE]
 
     def take_back(self, last: int) -> int | None:
-        """Bar every job up to ``last`` that has not started.
+        """Bar every job up to number ``last`` that has not started.
 
         Returns:
             The highest started number: jobs above it are the parent's again. ``None`` when the lock could not be had (the child is dying).
@@ -116,7 +116,7 @@ class BoardRow:
             self._lock.release()
 
     def pass_soft_limit(self, number: int) -> None:
-        """Name the job that a soft-limit signal is meant for."""
+        """Name the job, by its ``number``, that a soft-limit signal is meant for."""
         self._numbers[_SOFT] = number
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ _CHUNK = 1 << 18
 
 
 class SocketChannel:
-    """The end of the socket to the parent, in a child with one slot."""
+    """The end of the socket to the parent, a ``line``, in a child with one slot."""
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
@@ -44,7 +44,7 @@ class SocketChannel:
         self._quitting = False
 
     def receive(self, *, block: bool) -> Sequence[JobTuple] | None:
-        """Jobs; see `executor.Channel`."""
+        """Receive jobs, and wait for them if ``block`` is set; see `executor.Channel`."""
         jobs: list[JobTuple] = []
         while not self._quitting:
             try:
@@ -65,7 +65,7 @@ class SocketChannel:
         return None
 
     def report(self, outcomes: list[Outcome]) -> None:
-        """Send outcomes."""
+        """Send ``outcomes``."""
         self._line.sendall(framing.render(framing.OUTCOMES, [tuple(outcome) for outcome in outcomes]))
 
 
@@ -109,7 +109,7 @@ def main(line: socket.socket, memory: Memory, lock: Any, options: ChildOptions) 
 
 
 def load(options: ChildOptions) -> Any:
-    """The app of a child, with all its tasks."""
+    """The app of a child, with all its tasks, as ``options`` say."""
     for entry in reversed(options.path):
         if entry not in sys.path:
             sys.path.insert(0, entry)
@@ -138,7 +138,12 @@ def leave_signals_to_parent() -> None:
 
 
 def watch_soft_limit(row: BoardRow, limit: SoftLimit) -> None:
-    """Turn SIGUSR1 into SoftTimeLimitExceeded in the code of the job that the board names."""
+    """Turn SIGUSR1 into SoftTimeLimitExceeded in the code of the job that the board names.
+
+    Args:
+        row: of the slot whose jobs run in the main thread.
+        limit: says where it may be raised, and is told where it could not be.
+    """
 
     def soft_limit(_number: int, frame: FrameType | None) -> None:
         target = row.soft_target

@@ -76,11 +76,9 @@ class ChildProcess(Child):
     # what the parent does
 
     def send(self, slot: int, jobs: Sequence[JobTuple]) -> None:
-        """Give jobs to one of its slots; never blocks."""
         self._write(framing.render(framing.JOBS, (slot, list(jobs))))
 
     def interrupt(self, slot: int, number: int) -> None:
-        """Raise SoftTimeLimitExceeded in a slot's job, if it still runs."""
         self._board.rows[slot].pass_soft_limit(number)
         with contextlib.suppress(ProcessLookupError):  # it has just died
             if self._process.is_alive():
@@ -199,7 +197,7 @@ class ChildProcess(Child):
 
 
 def cause(exitcode: int | None) -> str:
-    """An exit code in words."""
+    """An ``exitcode`` in words."""
     if exitcode is None:
         return "ended"
     if exitcode < 0:

@@ -36,15 +36,15 @@ _CLAIM_LOOK, _CLAIM_LOOK_AT_MOST = 0.05, 1.0
 
 
 class Services(Protocol):
-    """What effects need of an app."""
+    """An app, as far as effects need it."""
 
     @property
     def store(self) -> ResultStore | None:
-        """Where results go, if anywhere."""
+        """The store that keeps results, if any does."""
 
     @property
     def publisher(self) -> Publisher:
-        """How messages leave."""
+        """Publishes messages."""
 
 
 class AppEffects:

@@ -41,7 +41,7 @@ class Channel(Protocol):
         """Jobs; an empty sequence when there are none and ``block`` is false; ``None`` when the child is to end."""
 
     def report(self, outcomes: list[Outcome]) -> None:
-        """Send outcomes."""
+        """Send ``outcomes``."""
 
 
 class Executor:
@@ -191,7 +191,7 @@ def _end_copy() -> NoReturn:
 
 
 def outcome_of(execution: Execution) -> Outcome:
-    """What the parent is told of an execution."""
+    """The outcome of an ``execution``, for the parent."""
     return Outcome(
         execution.number,
         int(execution.verdict),

@@ -29,7 +29,7 @@ FAILED = 5
 
 
 def render(kind: int, payload: Any) -> bytes:
-    """One frame."""
+    """One frame of a ``kind`` with its ``payload``, any value that `marshal` or pickle can write."""
     try:
         data = marshal.dumps(payload)
     except ValueError:
@@ -47,7 +47,7 @@ class FrameBuffer:
         self._data = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[int, Any]]:
-        """Add bytes; yield the ``(kind, payload)`` of every frame that is now whole."""
+        """Add bytes, the ``data``; yield the ``(kind, payload)`` of every frame that is now whole."""
         buffer = self._data
         buffer += data
         start, size = 0, len(buffer)

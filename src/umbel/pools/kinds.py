@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolKind:
-    """What is known of one kind."""
+    """One kind of pool, and all that is known of it."""
 
     name: str
     aliases: tuple[str, ...] = ()
@@ -45,12 +45,12 @@ class PoolKind:
     in_worker: bool = False
 
     def make(self, options: PoolOptions) -> Pool:
-        """A pool of this kind."""
+        """Make a pool of this kind with ``options``."""
         make: Callable[[PoolKind, PoolOptions], Pool] = plugins.load(self.pool, f"the pool {self.name}")
         return make(self, options)
 
     def describe(self, slots: int) -> str:
-        """What its tasks run in, in words: ``2 children``."""
+        """Say in words where its tasks run, with so many ``slots``: ``2 children``."""
         if self.in_worker:
             return "this process"
         count = -(-slots // self.slots_per_child) if self.slots_per_child else 1
@@ -89,12 +89,12 @@ _BY_NAME: Final[dict[Any, PoolKind]] = {name: kind for kind in KINDS for name in
 
 
 def find_kind(name: str) -> PoolKind | None:
-    """The kind of this name or alias, if there is one."""
+    """The kind of this ``name`` or alias, if there is one."""
     return _BY_NAME.get(name)
 
 
 def kind_of(name: str) -> PoolKind:
-    """The kind of this name or alias.
+    """The kind of this ``name`` or alias.
 
     Raises:
         ImproperlyConfigured: there is none.

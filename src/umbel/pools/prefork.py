@@ -56,7 +56,7 @@ class PreforkPool:
         self._deaths: deque[float] = deque(maxlen=_BURST)
 
     def run(self, main: Callable[[], Coroutine[Any, Any, int]]) -> int:
-        """Run the loop in this thread, and load the app for the children meanwhile."""
+        """Run a worker's life, ``main``, in this thread, and have the template load the app meanwhile."""
         self.prepare()
         self._template.warm_up()
         return_large_blocks()
@@ -76,12 +76,12 @@ class PreforkPool:
         self._context = self._template.context()
 
     def open(self, listener: PoolListener) -> None:
-        """Start the children."""
+        """Start the children; the ``listener`` hears of them."""
         self._listener = listener
         self._grow(self.slots)
 
     def resize(self, slots: int) -> None:
-        """Start what is missing; let those with the highest numbers go when there are too many."""
+        """Start the children that are missing for so many ``slots``; let those with the highest numbers go when there are too many."""
         if slots < 1:
             raise ValueError(f"a pool has at least 1 slot, got {slots}")
         if self.is_closing or slots == self.slots:
@@ -146,13 +146,13 @@ class PreforkPool:
         self._delayed[index] = asyncio.get_running_loop().call_later(_PENALTY, self._start, index)
 
     def recycle(self, child: Child) -> None:
-        """Give a child no more jobs; it is told to end as soon as it is idle."""
+        """Give a ``child`` no more jobs; it is told to end as soon as it is idle."""
         child.is_spent = True
         if child.is_ready and child.is_idle:
             child.quit()
 
     def replace(self, child: Child) -> None:
-        """Start a new child in a dead one's place; wait a little when they die in a burst."""
+        """Start a new child in the place of a dead ``child``; wait a little when they die in a burst."""
         self._children.discard(child)
         child.close()
         if child in self._surplus:
@@ -188,5 +188,5 @@ class PreforkPool:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no child is left."""
+        """True when no child is left."""
         return not self._children

@@ -1,4 +1,4 @@
-"""How another process gets the app: it imports it, or makes one like it.
+"""Recipes: another process gets the app by importing it, or makes one like it.
 
 An app that is bound to a name in a module is imported. One that is not (made in a test's fixture, or by a factory) is made anew: from its class and
 settings, by importing the modules that define shared tasks, and by registering its own tasks.
@@ -31,7 +31,7 @@ _made: dict[AppRecipe, Umbel] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecipe:
-    """How to make a task of an app."""
+    """Makes a task of an app."""
 
     name: str
     #: ``module:name`` of its function or class.
@@ -44,7 +44,7 @@ class TaskRecipe:
     details: bytes = b""
 
     def register(self, app: Umbel) -> None:
-        """Make the task, in an app that is made anew."""
+        """Make the task in an ``app`` that is made anew."""
         found: Any = _at(self.path) if self.path else None
         details: Any = pickle.loads(self.details)  # noqa: S301 - of our parent
         if self.is_instance:
@@ -63,7 +63,7 @@ class TaskRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppRecipe:
-    """How to get an app. Crosses process boundaries by pickle."""
+    """Gets an app. Crosses process boundaries by pickle."""
 
     #: ``module:attribute``, or what else may stand after ``-A``. It is made anew where there is none, or nothing is found there.
     import_path: str = ""
@@ -174,7 +174,7 @@ def _function_of(task: Any) -> Any:
 
 
 def _is_made_by_app(base: type) -> bool:
-    """Whether this is the class that an app derives for its tasks."""
+    """True of the class that an app derives for its tasks."""
     return "app" in vars(base) and _path_of(base)[0] == ""
 
 
@@ -204,7 +204,7 @@ def _pickled(task: Any, details: Any) -> bytes:
 
 
 def _is_typed_in(wanted: Any) -> bool:
-    """Whether this is defined in a main program that has no file: typed in, or in a notebook's cell."""
+    """True of what is defined in a main program that has no file: typed in, or in a notebook's cell."""
     main = sys.modules["__main__"]
     is_main = getattr(wanted, "__module__", None) == "__main__"
     return is_main and getattr(main, "__file__", None) is None and getattr(main, "__spec__", None) is None

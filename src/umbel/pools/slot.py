@@ -48,12 +48,12 @@ class Slot:
 
     @property
     def takes_more(self) -> bool:
-        """Whether it may be given jobs."""
+        """True when it may be given jobs."""
         child = self.child
         return child.is_ready and not child.is_spent and not self.is_stalled
 
     def send(self, jobs: Sequence[JobTuple]) -> None:
-        """Give it jobs; never blocks."""
+        """Give it ``jobs``; never blocks."""
         self.child.send(self.index, jobs)
 
     def current(self) -> tuple[int, float]:
@@ -70,12 +70,12 @@ class Slot:
         return self.row.take_back(self.last)
 
     def interrupt(self, number: int) -> None:
-        """Raise SoftTimeLimitExceeded in this job, if it still runs."""
+        """Raise SoftTimeLimitExceeded in the job of this ``number``, if it still runs."""
         self.child.interrupt(self.index, number)
 
 
 class Child(ABC):
-    """What holds slots: a process, or the main thread.
+    """A holder of slots: a process, or the main thread.
 
     Args:
         index: small number, shown in logs: 1, 2, ….
@@ -96,7 +96,7 @@ class Child(ABC):
 
     @property
     def is_idle(self) -> bool:
-        """Whether none of its slots has a job."""
+        """True when none of its slots has a job."""
         return not any(slot.given for slot in self.slots)
 
     @property
@@ -106,11 +106,21 @@ class Child(ABC):
 
     @abstractmethod
     def send(self, slot: int, jobs: Sequence[JobTuple]) -> None:
-        """Give jobs to one of its slots; never blocks."""
+        """Give jobs to one of its slots; never blocks.
+
+        Args:
+            slot: its place, from 0.
+            jobs: in the order in which it runs them.
+        """
 
     @abstractmethod
     def interrupt(self, slot: int, number: int) -> None:
-        """Raise SoftTimeLimitExceeded in a slot's job, if it still runs."""
+        """Raise SoftTimeLimitExceeded in a slot's job, if it still runs.
+
+        Args:
+            slot: its place, from 0.
+            number: of the job.
+        """
 
     @abstractmethod
     def kill(self) -> None:

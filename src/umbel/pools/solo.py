@@ -53,11 +53,9 @@ class MainThread(Child):
         return os.getpid()
 
     def send(self, slot: int, jobs: Sequence[JobTuple]) -> None:  # noqa: ARG002 - there is only one
-        """Give it jobs."""
         self._inbox.put(jobs)
 
     def interrupt(self, slot: int, number: int) -> None:  # noqa: ARG002 - there is only one
-        """Raise SoftTimeLimitExceeded in this job, if it still runs."""
         if not self._interruptible:
             logger.error("the solo pool cannot interrupt a task outside the main thread; use -P prefork for soft time limits")
             return
@@ -80,14 +78,14 @@ class MainThread(Child):
     # the main thread's side: executor.Channel
 
     def receive(self, *, block: bool) -> Sequence[JobTuple] | None:
-        """Jobs; see `executor.Channel`."""
+        """Receive jobs, and wait for them if ``block`` is set; see `executor.Channel`."""
         try:
             return self._inbox.get(block)
         except queue.Empty:
             return ()
 
     def report(self, outcomes: list[Outcome]) -> None:
-        """Tell the consumer."""
+        """Tell the consumer of ``outcomes``."""
         self._loop.call_soon_threadsafe(self._listener.on_outcomes, self, outcomes)
 
     def gone(self) -> None:
@@ -113,7 +111,7 @@ class SoloPool:
         self._is_gone = False
 
     def run(self, main: Callable[[], Coroutine[Any, Any, int]]) -> int:
-        """The loop on a thread, the tasks here."""
+        """Run a worker's life, ``main``, in a thread of its own, and the tasks here."""
         in_main = self._interruptible = threading.current_thread() is threading.main_thread()
         code: Future[int] = Future()
 
@@ -145,13 +143,13 @@ class SoloPool:
         return code.result()
 
     def open(self, listener: PoolListener) -> None:
-        """Make the slot."""
+        """Make the slot; the ``listener`` hears of it."""
         self._child = MainThread(listener, asyncio.get_running_loop(), interruptible=self._interruptible)
         self._is_made.set()
         listener.on_ready(self._child)
 
     def resize(self, slots: int) -> None:
-        """There is only one main thread.
+        """Refuse any number of ``slots`` but 1: there is only one main thread.
 
         Raises:
             ValueError: another number than 1 is wanted.
@@ -160,10 +158,10 @@ class SoloPool:
             raise ValueError(f"the solo pool has exactly 1 slot, got {slots}: use -P prefork for more")
 
     def recycle(self, child: Child) -> None:
-        """The main thread is not replaced: it goes on."""
+        """Do nothing: the main thread, the only ``child``, goes on."""
 
     def replace(self, child: Child) -> None:  # noqa: ARG002 - there is only one
-        """The main thread has left."""
+        """Note that the main thread, the only ``child``, has left."""
         self._is_gone = True
 
     def close(self) -> None:
@@ -178,5 +176,5 @@ class SoloPool:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the main thread has left, or never came."""
+        """True when the main thread has left, or never came."""
         return self._child is None or self._is_gone

@@ -39,7 +39,7 @@ class NoChildStarts(Exception):
 
 
 class PoolParts(Protocol):
-    """What is stopped; see `umbel.worker.parts.WorkerParts`."""
+    """The parts that are stopped; see `umbel.worker.parts.WorkerParts`."""
 
     pool: Pool
     supervisor: Supervisor

@@ -100,7 +100,7 @@ class Worker:
     @property
     def concurrency(self) -> int:
         """Jobs at a time."""
-        return self.settings.concurrency
+        return self.parts.pool.slots
 
     @property
     def handed_back(self) -> int:
@@ -192,7 +192,7 @@ class Worker:
             app=self.app,
             app_path=self.options.app_path or "",
             hostname=self.hostname,
-            slots=self.concurrency,
+            slots=self.settings.concurrency,
             changes=self.options.changes,
             template=template,
             initializer=self.options.child_initializer,

@@ -1,4 +1,4 @@
-"""Where child processes come from: a clean process that has loaded the app once and forks at request.
+"""The source of child processes: a clean process that has loaded the app once and forks at request.
 
 The consumer process itself never forks: it has a running event loop, sockets and perhaps threads, none of which may be copied. Where there is
 no fork (Windows) children are spawned.

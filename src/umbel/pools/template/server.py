@@ -1,4 +1,4 @@
-"""What the template process runs: load the app and all its tasks once, then fork a child for each request.
+"""The program of the template process: load the app and all its tasks once, then fork a child for each request.
 
 Requests come from the consumer process over a socket pair, so there is no address that anybody else could reach and no file that a kill would
 leave. A request is one byte, the number of descriptors that come with it: a pipe with what the child is to run, the pipe on which its process id

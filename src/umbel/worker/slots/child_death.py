@@ -19,7 +19,7 @@ from umbel.worker.tasks.reserved import EndReason, ReservedTask
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a dead child leaves."""
+    """The jobs that a dead child leaves."""
 
     blamed: list[ReservedTask]
     #: Ran, but their outcomes are lost: they must run again, here.
@@ -29,7 +29,7 @@ class Loss:
 
 
 class Fate(enum.Enum):
-    """What becomes of a message whose child died running it."""
+    """The fate of a message whose child died running it."""
 
     REDELIVER = "it will be redelivered"
     DEAD_LETTER = "it is moved to the dead letters"
@@ -38,7 +38,7 @@ class Fate(enum.Enum):
 
 
 def sort_out(child: Child) -> Loss:
-    """Part the entries of a dead child's slots."""
+    """Part the entries in the slots of a dead ``child``."""
     blamed: list[ReservedTask] = []
     unreported: list[ReservedTask] = []
     waiting: list[ReservedTask] = []

@@ -1,4 +1,4 @@
-"""Which slot runs what, when: the ready queue, the slots, and taking back what waits behind a slow task.
+"""Dispatching: the ready queue, the slots, and taking back what waits behind a slow task.
 
 One owner for three facts: what is ready, what each slot has been given, and what each task usually takes. Everything here runs on the event loop and
 performs no I/O but `Slot.send`. To give a job out costs the same at ten slots and at a thousand; only what looks at everything (`relieve`, a stop) does not.
@@ -57,14 +57,14 @@ class Dispatcher:
     # what comes in
 
     def add_child(self, child: Child) -> None:
-        """A child's slots take jobs from now on."""
+        """Give jobs to the slots of a ``child`` from now on."""
         self.children[child] = None
         for slot in child.slots:
             self._free.add(slot)
         self.pump()
 
     def remove_child(self, child: Child) -> bool:
-        """A child is gone, if it was known; the caller decides what becomes of what it had been given."""
+        """Forget a ``child`` that is gone; returns whether it was known. The caller decides what becomes of what it had been given."""
         if child not in self.children:
             return False
         del self.children[child]
@@ -72,16 +72,16 @@ class Dispatcher:
         return True
 
     def offer(self, entries: Iterable[ReservedTask]) -> None:
-        """These may run."""
+        """Let ``entries`` run."""
         self.ready.extend(entries)
         self.pump()
 
     def put_back(self, entries: Iterable[ReservedTask]) -> None:
-        """These come before all others; what is being acknowledged follows when that has ended."""
+        """Put ``entries`` before all others; what is being acknowledged follows when that has ended."""
         self.ready.extendleft(reversed([entry for entry in entries if entry not in self._underway]))
 
     def finished(self, child: Child, outcomes: list[Outcome]) -> list[tuple[ReservedTask, Outcome]]:
-        """Match outcomes with their entries; unknown numbers are passed over."""
+        """Match the ``outcomes`` of a ``child`` with their entries; unknown numbers are passed over."""
         ended: list[tuple[ReservedTask, Outcome]] = []
         if child not in self.children:
             return ended
@@ -101,7 +101,7 @@ class Dispatcher:
         return ended
 
     def recycle(self, child: Child) -> None:
-        """Replace a child, now if it is idle, else when its jobs are done."""
+        """Replace a ``child``, now if it is idle, else when its jobs are done."""
         knows = child.is_spent
         self._recycle(child)
         if not knows:
@@ -301,7 +301,7 @@ class Dispatcher:
         return self._surrender()
 
     def withdraw(self, lost: set[Delivery]) -> list[ReservedTask]:
-        """Forget entries whose deliveries are lost, unless they run already; returns those that run."""
+        """Forget entries whose deliveries are ``lost``, unless they run already; returns those that run."""
         for slot in self.slots():
             self._reclaim(slot)
             entry = single(slot)
@@ -342,33 +342,33 @@ class Dispatcher:
             yield from child.slots
 
     def running(self) -> Iterator[ReservedTask]:
-        """What has been given to slots and not ended."""
+        """The entries that slots have been given and that have not ended."""
         for slot in self.slots():
             yield from slot.given.values()
 
     @property
     def outstanding(self) -> int:
-        """How many entries slots have."""
+        """The number of entries that slots have."""
         return sum(len(slot.given) for slot in self.slots())
 
     @property
     def is_running(self) -> bool:
-        """Whether a task runs. One that has ended and whose result is being stored does not."""
+        """True when a task runs. One that has ended and whose result is being stored does not."""
         return any(slot.given and slot.current()[0] for slot in self.slots())
 
     @property
     def early(self) -> int:
-        """How many of them were acknowledged before they ran."""
+        """The number of those that were acknowledged before they ran."""
         return sum(entry.early for entry in self.running())
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left that must end here."""
+        """True when nothing is left that must end here."""
         return not self.outstanding and not self._underway and not any(entry.acked for entry in self.ready)
 
     @property
     def is_full(self) -> bool:
-        """Whether every slot is busy."""
+        """True when every slot is busy."""
         return all(slot.given or not slot.child.is_ready for slot in self.slots())
 
 

@@ -1,4 +1,4 @@
-"""Which slots may be given jobs: the idle ones, and busy ones by how little they have. Every step costs the same, however many slots there are."""
+"""Slots that may be given jobs: the idle ones, and busy ones by how little they have. Every step costs the same, however many there are."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class FreeSlots:
         self._levels: list[dict[Slot, None]] = [{} for _ in range(_FULL + 1)]
 
     def add(self, slot: Slot) -> None:
-        """Put a new slot behind all others."""
+        """Put a new ``slot`` behind all others."""
         slot.is_listed = True
         self._idle.append(slot)
         self.place(slot)
 
     def remove(self, child: Child) -> None:
-        """Forget a child's slots."""
+        """Forget the slots of a ``child``."""
         for slot in child.slots:
             if slot.level:
                 del self._levels[slot.level][slot]
@@ -51,7 +51,7 @@ class FreeSlots:
         self._idle = deque(slot for slot in self._idle if slot.child is not child)
 
     def place(self, slot: Slot) -> None:
-        """Put a slot where it belongs now."""
+        """Put a ``slot`` where it belongs now."""
         level, load, child = slot.level, len(slot.given), slot.child
         if level:
             del self._levels[level][slot]
@@ -100,10 +100,10 @@ class FreeSlots:
         return None
 
     def quota(self, child: Child) -> int:
-        """How many more jobs a child may be given before it is replaced."""
+        """The number of jobs that a ``child`` may still be given before it is replaced."""
         return MOST if self._max_tasks is None else self._max_tasks - child.allotted
 
 
 def single(slot: Slot) -> ReservedTask | None:
-    """The job of a slot around which nothing is queued, if it has such a one."""
+    """The job of a ``slot`` around which nothing is queued, if it has such a one."""
     return next(iter(slot.given.values()), None) if slot.is_single else None

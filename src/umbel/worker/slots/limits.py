@@ -80,7 +80,7 @@ class TimeLimits(Periodic):
             slot.child.kill()
 
     def forget(self, child: Child) -> None:
-        """A child is gone."""
+        """Forget a ``child`` that is gone."""
         for slot in child.slots:
             self._warned.pop(slot, None)
             self._unbegun.pop(slot, None)
@@ -115,7 +115,7 @@ class MemoryLimits(Periodic):
 
 
 def resident(pid: int | None) -> int:
-    """Resident memory of a process, KiB; 0 where the system does not tell."""
+    """Resident memory of the process ``pid``, KiB; 0 where the system does not tell."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     except (OSError, IndexError, ValueError):

@@ -1,4 +1,4 @@
-"""How many jobs to give to whom: pure decisions about keeping children busy without queueing behind slow tasks."""
+"""Pipelining: pure decisions about keeping children busy without queueing behind slow tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OVERDUE = 0.010
 
 
 class Pace:
-    """What each task usually takes: a mean that rises quickly and falls slowly, in seconds."""
+    """The usual runtime of each task: a mean that rises quickly and falls slowly, in seconds."""
 
     __slots__ = ("_usual",)
 
@@ -23,7 +23,7 @@ class Pace:
         self._usual: dict[str, float] = {}
 
     def learn(self, name: str, runtime: float) -> None:
-        """One run of a task took this long."""
+        """Note that one run of the task ``name`` took ``runtime`` seconds."""
         known = self._usual.get(name)
         if known is None:
             self._usual[name] = runtime
@@ -33,12 +33,12 @@ class Pace:
             self._usual[name] = known + (runtime - known) * 0.05
 
     def usual(self, name: str) -> float | None:
-        """Seconds that a task usually takes; ``None`` when it was never seen."""
+        """Seconds that the task ``name`` usually takes; ``None`` when it was never seen."""
         return self._usual.get(name)
 
 
 def room(usual: float | None, waiting: int) -> int:
-    """How many more jobs of one kind a slot may be given.
+    """The number of jobs of one kind that a slot may still be given.
 
     Args:
         usual: what such a job usually takes, seconds; ``None`` when unknown.
@@ -53,7 +53,7 @@ def room(usual: float | None, waiting: int) -> int:
 
 
 def is_overdue(ran: float, usual: float | None) -> bool:
-    """Whether a running job should have nothing queued behind it.
+    """Decide that a running job should have nothing queued behind it.
 
     Args:
         ran: how long it has been running, seconds.

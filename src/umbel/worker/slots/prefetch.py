@@ -1,4 +1,4 @@
-"""How many unsettled messages a worker asks for.
+"""The number of unsettled messages that a worker asks for.
 
 Too few and children wait for the broker; too many and messages wait in one worker while another is idle. So the window follows the measured
 rate: enough for a tenth of a second. Slow tasks get no reserve at all: one message per slot, fetched when the slot is free. Few slow tasks among
@@ -52,7 +52,7 @@ def window(slots: int, rate: float, *, runtime: float = 0.0, multiplier: int | N
 
 
 def had_better_go(count: int, jammed: float, runtime: float) -> bool:
-    """Whether messages that wait here had better go to another worker at once.
+    """Decide that messages which wait here had better go to another worker at once.
 
     Only where tasks are slow in the mean: then there are few, and they may wait for long. Where tasks are quick there are hundreds, a slot is free in
     a moment, and to hand them back and have them delivered again, as messages that were out before, costs several times what they would wait.
@@ -66,7 +66,11 @@ def had_better_go(count: int, jammed: float, runtime: float) -> bool:
 
 
 class Rate:
-    """Completions per second, a mean over about half a second; and what one of them took, a mean over some seconds."""
+    """Completions per second, a mean over about half a second; and what one of them took, a mean over some seconds.
+
+    Args:
+        now: monotonic seconds.
+    """
 
     __slots__ = ("_completions", "_last", "_worked", "value")
 
@@ -111,13 +115,13 @@ class Reservations(Protocol):
 
 
 class Slots(Protocol):
-    """How many there are to be; see `umbel.pools.base.Pool`."""
+    """The number of slots that there are to be; see `umbel.pools.base.Pool`."""
 
     slots: int
 
 
 class Completions(Protocol):
-    """What has ended; see `umbel.worker.tasks.acknowledging.Acknowledger`."""
+    """Tasks that have ended; see `umbel.worker.tasks.acknowledging.Acknowledger`."""
 
     completed: int
     worked: float
@@ -133,7 +137,10 @@ class Prefetch(Periodic):
         pool: says how many slots there are.
         multiplier: unsettled messages per slot; ``None`` follows the rate, 0 is no limit.
         one_per_slot: no message without a free slot, acknowledged early or not.
-        dispatcher, consumer, reservations, completions: what the window depends on, and whom it is for.
+        dispatcher: knows what runs.
+        consumer: whose window it is.
+        reservations: messages that are here and take no slot.
+        completions: tasks that have ended.
     """
 
     def __init__(
@@ -164,7 +171,7 @@ class Prefetch(Periodic):
 
     @property
     def follows_rate(self) -> bool:
-        """Whether the window is ours to choose."""
+        """True when the window is ours to choose."""
         return self._multiplier is None
 
     async def begin(self) -> None:
@@ -216,7 +223,12 @@ class Prefetch(Periodic):
 
 
 class Rebalancing(Periodic):
-    """Takes back what waits behind a job that runs longer than such jobs should; where all slots run such jobs, other workers get it."""
+    """Takes back what waits behind a job that runs longer than such jobs should; where all slots run such jobs, other workers get it.
+
+    Args:
+        dispatcher: takes it back.
+        prefetch: hands it back.
+    """
 
     def __init__(self, dispatcher: Dispatcher, prefetch: Prefetch) -> None:
         super().__init__(LOOK)

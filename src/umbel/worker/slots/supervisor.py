@@ -28,6 +28,10 @@ class Supervisor:
     """The worker's side of its pool (`pools.base.PoolListener`).
 
     Args:
+        dispatcher: gives jobs to the children.
+        acknowledger: settles messages.
+        limits: forget children that are gone.
+        task_log: says what was lost.
         pool: starts another child where one has died.
         max_deliveries: deaths after which a message is dead-lettered; 0 is no limit.
     """
@@ -56,18 +60,18 @@ class Supervisor:
     # pools.base.PoolListener
 
     def on_ready(self, child: Child) -> None:
-        """A child takes jobs."""
+        """Give jobs to a ``child`` that is ready."""
         self._failures = 0
         self.first_ready.set()
         self._dispatcher.add_child(child)
 
     def on_outcomes(self, child: Child, outcomes: list[Outcome]) -> None:
-        """Jobs have ended."""
+        """Settle what has ended in a ``child``, by its ``outcomes``."""
         self._acknowledger.settle(self._dispatcher.finished(child, outcomes))
         self._dispatcher.pump()
 
     def on_death(self, child: Child, cause: str) -> None:
-        """A child is gone: decide what becomes of what it had, and have another take its place."""
+        """Decide what becomes of the jobs of a dead ``child``, and have another take its place; ``cause`` is for the log."""
         was_ready = self._dispatcher.remove_child(child)
         self._limits.forget(child)
         if was_ready:
