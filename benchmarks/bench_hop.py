@@ -14,7 +14,7 @@ from umbel.execution.model import Execution, Job, Verdict
 from umbel.execution.policy import TaskPolicy
 from umbel.pools import child, framing
 from umbel.pools.base import ChildOptions, Outcome
-from umbel.pools.board import Board
+from umbel.pools.board.rows import Board
 from umbel.pools.child_process import ChildProcess
 from umbel.pools.executor import Executor
 from umbel.pools.recipe import AppRecipe

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from umbel.brokers.base import Delivery
 from umbel.execution.policy import TaskPolicy
 from umbel.pools.base import Outcome
-from umbel.pools.board import BoardRow, private
+from umbel.pools.board.rows import BoardRow, private
 from umbel.pools.slot import Child, JobTuple
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.reserved import ReservedTask

@@ -23,7 +23,8 @@ from umbel.execution.model import SoftLimit
 from umbel.hooks import worker_process_init, worker_process_shutdown
 from umbel.pools import framing
 from umbel.pools.base import ChildOptions, Outcome
-from umbel.pools.board import Board, BoardRow, Memory
+from umbel.pools.board.memory import Memory
+from umbel.pools.board.rows import Board, BoardRow
 from umbel.pools.effects import AppEffects
 from umbel.pools.executor import Executor
 from umbel.pools.slot import JobTuple

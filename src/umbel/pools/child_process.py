@@ -14,9 +14,10 @@ from typing import Any
 
 from umbel.pools import framing
 from umbel.pools.base import ChildOptions, Outcome, PoolListener
-from umbel.pools.board import Board, Memory
+from umbel.pools.board.lock import SharedLock
+from umbel.pools.board.memory import Memory
+from umbel.pools.board.rows import Board
 from umbel.pools.child import main
-from umbel.pools.lock import SharedLock
 from umbel.pools.slot import Child, JobTuple
 
 _CHUNK = 1 << 18

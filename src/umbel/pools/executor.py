@@ -19,7 +19,7 @@ from typing import NoReturn, Protocol
 from umbel.execution.committing import Committer, EffectSink
 from umbel.execution.model import Execution, Job, RunHandlers, Runner
 from umbel.pools.base import Outcome
-from umbel.pools.board import BoardRow
+from umbel.pools.board.rows import BoardRow
 from umbel.pools.slot import JobTuple
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit

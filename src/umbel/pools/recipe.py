@@ -96,7 +96,7 @@ class AppRecipe:
 
     @classmethod
     def _making(cls, app: Umbel) -> AppRecipe:
-        from umbel.app.registry import SHARED  # a template is started before the app is imported
+        from umbel.app.task.registry import SHARED  # a template is started before the app is imported
 
         shared = SHARED.functions_in(app)
         own = [task for name, task in sorted(app.tasks.items()) if _function_of(task) is not shared.get(name)]

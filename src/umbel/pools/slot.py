@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from umbel.pools.board import BoardRow
+from umbel.pools.board.rows import BoardRow
 
 #: A job as it crosses: the fields of `execution.model.Job`, in order.
 JobTuple = tuple[int, dict[str, Any], bytes, str, str, dict[str, Any], str, str, bool]
@@ -66,7 +66,7 @@ class Slot:
         return self.row.started
 
     def take_back(self) -> int | None:
-        """Take back every job that it was sent and has not started; see `umbel.pools.board.BoardRow.take_back`."""
+        """Take back every job that it was sent and has not started; see `umbel.pools.board.rows.BoardRow.take_back`."""
         return self.row.take_back(self.last)
 
     def interrupt(self, number: int) -> None:

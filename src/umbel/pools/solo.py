@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from umbel.pools.base import Outcome, PoolListener, PoolOptions
-from umbel.pools.board import BoardRow, private
+from umbel.pools.board.rows import BoardRow, private
 from umbel.pools.child import watch_soft_limit
 from umbel.pools.effects import AppEffects
 from umbel.pools.executor import Executor

@@ -10,7 +10,7 @@ import threading
 import time
 
 from umbel.pools import framing
-from umbel.pools.board import Board
+from umbel.pools.board.rows import Board
 
 
 class Thread(threading.Thread):

@@ -10,7 +10,7 @@ import pytest
 
 from umbel import Task, hooks
 from umbel.errors import SoftTimeLimitExceeded
-from umbel.pools.board import BoardRow, private
+from umbel.pools.board.rows import BoardRow, private
 from umbel.pools.child import watch_soft_limit
 from umbel.pools.effects import AppEffects
 from umbel.pools.executor import Executor

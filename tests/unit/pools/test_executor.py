@@ -7,7 +7,7 @@ import pytest
 from umbel import Task
 from umbel.errors import EncodeError
 from umbel.execution.model import Execution, Job, Publish, RunHandlers, Store, Verdict
-from umbel.pools.board import BoardRow, private
+from umbel.pools.board.rows import BoardRow, private
 from umbel.pools.executor import Executor, outcome_of
 from umbel.results.model import Record
 from umbel.testing.fakes import FakeApp

@@ -317,7 +317,7 @@ class Dispatcher:
         return running
 
     def take(self, entry: ReservedTask) -> bool:
-        """Take back one entry that has not started; returns whether it is the caller's now."""
+        """Take back one ``entry`` that has not started; returns whether it is the caller's now."""
         if entry.slot is not None and self._is_given(entry):
             self._reclaim(entry.slot)
         is_ready = entry in self.ready
@@ -329,7 +329,7 @@ class Dispatcher:
     # looking
 
     def holds(self, entry: ReservedTask) -> bool:
-        """Whether an entry is ready, or with a slot."""
+        """True when an ``entry`` is ready, or with a slot."""
         return self._is_given(entry) or entry in self.ready
 
     def _is_given(self, entry: ReservedTask) -> bool:

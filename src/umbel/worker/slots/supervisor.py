@@ -31,7 +31,7 @@ class Supervisor:
         dispatcher: gives jobs to the children.
         acknowledger: settles messages.
         limits: forget children that are gone.
-        task_log: says what was lost.
+        events: told of what was lost.
         pool: starts another child where one has died.
         max_deliveries: deaths after which a message is dead-lettered; 0 is no limit.
     """

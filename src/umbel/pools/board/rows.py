@@ -1,36 +1,15 @@
-"""The slot board: what each slot of a child is doing, in memory that its parent reads without asking.
-
-A few pages are mapped by a child and its parent. For each slot there is a row. The child stamps there the job that the slot starts; the parent
-reads the stamp when it needs to know: for time limits, for what is active, and above all after a death, when exactly the stamped jobs are to blame.
-
-The same memory takes back work. A slot runs its jobs in the order of their numbers, and a number is never used twice. So one number, the
-*barrier*, says which of its waiting jobs the parent has taken back: the slot starts a job only if its number is above the barrier. Both sides look and
-write under one lock, which is held for less than a microsecond.
-
-======== ======= =========== ==========================================
-cell     written meaning
-======== ======= =========== ==========================================
-CURRENT  child   job running now, 0 when idle
-STARTED  child   highest job number ever started
-SINCE    child   since when CURRENT runs, monotonic seconds
-BARRIER  parent  jobs up to this number that have not started are taken back
-SOFT     parent  job whose soft time limit has passed
-======== ======= =========== ==========================================
-"""
+"""The rows of a slot board."""
 
 from __future__ import annotations
 
 import mmap
-import os
-import tempfile
-from multiprocessing import reduction
 from typing import Any
 
 from umbel.runtime.clock import SYSTEM
 
 _CURRENT, _STARTED, _SINCE, _BARRIER, _SOFT = range(5)
 #: Bytes of a row: a line of a processor's cache, so that slots on two processors do not wait for each other.
-_ROW = 64
+ROW = 64
 #: Where the lock is. The rows follow it.
 LOCK = 0
 #: Seconds to wait for the lock of a child that may have died holding it.
@@ -49,7 +28,7 @@ class BoardRow:
     __slots__ = ("_lock", "_numbers", "_times")
 
     def __init__(self, memory: mmap.mmap | bytearray, lock: Any, offset: int = 0) -> None:
-        cells = memoryview(memory)[offset : offset + _ROW]
+        cells = memoryview(memory)[offset : offset + ROW]
         self._numbers = cells.cast("Q")
         self._times = cells.cast("d")
         self._lock = lock
@@ -135,7 +114,7 @@ class Board:
     """
 
     def __init__(self, memory: mmap.mmap | bytearray, lock: Any, slots: int = 1) -> None:
-        self.rows = tuple(BoardRow(memory, lock, _ROW * number) for number in range(1, slots + 1))
+        self.rows = tuple(BoardRow(memory, lock, ROW * number) for number in range(1, slots + 1))
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -143,62 +122,6 @@ class Board:
             row.close()
 
 
-class Memory:
-    """Pages that a child and its parent share. They have no name anywhere, so the kernel frees them with those who have them, however they end.
-
-    It can be passed to a child as it starts; call `seal` then.
-
-    Args:
-        slots: how many rows it has room for, and the lock.
-        descriptor: of one that was passed; a new one is made without it.
-    """
-
-    def __init__(self, slots: int = 1, descriptor: int | None = None) -> None:
-        self._slots = slots
-        size = _ROW * (slots + 1)
-        self._descriptor = _create(size) if descriptor is None else descriptor
-        self.map = mmap.mmap(self._descriptor, size)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _attach, (self._slots, reduction.DupFd(self._descriptor))
-
-    def seal(self) -> None:
-        """Nobody else will have it. Safe twice."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    def close(self) -> None:
-        """Unmap."""
-        self.seal()
-        self.map.close()
-
-
-def _create(size: int) -> int:
-    """A descriptor of an empty file of the right size, that has no name any more."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("umbel-board")
-    else:
-        descriptor, path = tempfile.mkstemp(prefix="umbel-board-")
-        os.unlink(path)  # noqa: PTH108
-    try:
-        if hasattr(os, "posix_fallocate"):  # a page that is not there when it is first written to would end the process (SIGBUS)
-            os.posix_fallocate(descriptor, 0, size)
-        else:
-            os.ftruncate(descriptor, size)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _attach(slots: int, passed: Any) -> Memory:
-    """The child's side of a memory."""
-    memory = Memory(slots, passed.detach())
-    memory.seal()  # the mapping goes on
-    return memory
-
-
 def private() -> bytearray:
     """Memory for a row inside one process."""
-    return bytearray(_ROW)
+    return bytearray(ROW)

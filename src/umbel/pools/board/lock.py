@@ -15,7 +15,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from umbel.pools.board import LOCK, Memory
+from umbel.pools.board.memory import Memory
+from umbel.pools.board.rows import LOCK
 
 try:
     # What multiprocessing.Lock is made of; it has no public name, and no types.

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from umbel.pools import lock
-from umbel.pools.board import Memory
-from umbel.pools.lock import SharedLock
+from umbel.pools.board import lock
+from umbel.pools.board.lock import SharedLock
+from umbel.pools.board.memory import Memory
 
 
 @pytest.fixture(params=["without a name", "with a name"])

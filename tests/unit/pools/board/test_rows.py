@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from umbel.pools.board import Board, BoardRow, Memory, private
-from umbel.pools.lock import SharedLock
+from umbel.pools.board.lock import SharedLock
+from umbel.pools.board.memory import Memory
+from umbel.pools.board.rows import Board, BoardRow, private
 
 
 def board():
