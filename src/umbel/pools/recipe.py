@@ -96,10 +96,17 @@ class AppRecipe:
 
     @classmethod
     def _making(cls, app: Umbel) -> AppRecipe:
-        from umbel.app.task.registry import SHARED  # a template is started before the app is imported
+        # Not at the top: a template is started before the app is imported.
+        from umbel.app.task import builtin_tasks
+        from umbel.app.task.registry import SHARED
 
         shared = SHARED.functions_in(app)
-        own = [task for name, task in sorted(app.tasks.items()) if _function_of(task) is not shared.get(name)]
+        functions = {name: _function_of(task) for name, task in sorted(app.tasks.items())}
+        own = [
+            app.tasks[name]
+            for name, function in functions.items()
+            if function is not shared.get(name) and getattr(function, "__module__", None) != builtin_tasks.__name__
+        ]
         modules = {function.__module__ for function in shared.values()} - {"__main__"}
         return cls(constructor=_constructor(app), modules=tuple(sorted(modules)), tasks=tuple(_recipe_of(task) for task in own))
 
