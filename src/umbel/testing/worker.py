@@ -83,7 +83,7 @@ def start_worker(
     Args:
         app: whose tasks run.
         pool: ``solo`` runs them in a thread of this process, so that they see what the test has patched, and ``memory://`` can be the broker.
-            ``prefork`` runs them in children, which import the app: it must be a name in a module. Settings that the test has
+            ``prefork`` runs them in children, which import the app, or make one like it of its settings and tasks. Settings that the test has
             changed reach them by ``changes``.
         concurrency: tasks at a time; ``solo`` has one.
         timeout: seconds for the start.

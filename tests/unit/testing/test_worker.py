@@ -93,7 +93,8 @@ def test_a_task_that_does_not_end_in_time_fails_the_test(app):
             thread.join(20)
 
 
-def test_an_app_that_children_cannot_import_is_told_with_its_names(app):
+def test_an_app_that_children_cannot_get_is_told_with_its_names(app):
+    app.task(name="proj.inner")(lambda: None)
     with pytest.raises(WorkerFailed) as caught, start_worker(app, pool="prefork", queues="a,b"):
         pytest.fail("it has not started")
     text = str(caught.value)
