@@ -165,8 +165,16 @@ def _start_chord(starting: _Starting, node: Shape, args: tuple[Any, ...], rest: 
         header = Handle(group_id, None, None, tuple(members))
         starting.records.append(ChordStart(group_id, size, body, header.as_tuple() if header.holds_groups else None))
     else:
-        starting.pending.append((body, ([],), None))
+        starting.pending.append((body, ([_value_of_nothing(member) for member in members],), None))
     starting.pending.extend((member, args, None) for member in reversed(members))
+
+
+def _value_of_nothing(workflow: Shape) -> list[Any]:
+    """Tell what a workflow without tasks is worth: the lists that its groups are."""
+    node: Any = workflow
+    while shapes.kind(node) == CHORD or (shapes.kind(node) == CHAIN and shapes.tasks(node)):
+        node = shapes.body(node) if shapes.kind(node) == CHORD else shapes.tasks(node)[-1]
+    return [_value_of_nothing(member) for member in shapes.tasks(node)]
 
 
 def _body(found: Shape, group_id: str, rest: Sequence[Any] | None, lineage: Lineage) -> Draft:

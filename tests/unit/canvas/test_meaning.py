@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fakes import workflows as model
@@ -35,6 +35,8 @@ WORKFLOWS = st.recursive(TASKS, bigger, max_leaves=10)
 
 @settings(max_examples=400, deadline=None)
 @given(WORKFLOWS, st.integers(0, 99))
+@example(chord([chord([], group())], Signature("a", ())), 0)
+@example(chord([group(), chain(group(group()))], Signature("a", ())), 0)
 def test_running_it_comes_to_what_it_means(workflow, order):
     found, workers = model.outcome(workflow, "in", order=order)
     assert found == model.meaning(workflow, ("in",))
