@@ -66,7 +66,7 @@ DEAD_REASON, DEAD_DETAIL, DEAD_QUEUE, DEAD_AT = "x-umbel-dead-reason", "x-umbel-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerOptions(ConnectionOptions):
-    """How to reach a broker, and how to publish and consume there. Made once from the settings; nothing below reads settings."""
+    """The way to a broker, and how to publish and consume there. Made once from the settings; nothing below reads settings."""
 
     #: Seconds that a broker with leases keeps a message for a worker that gives no sign of life.
     lease: float = 30.0
@@ -83,7 +83,7 @@ class BrokerOptions(ConnectionOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What differs between brokers and matters above them."""
+    """Differences between brokers that matter above them."""
 
     #: Of two priorities the higher runs first (RabbitMQ). Celery's Redis runs the lower first.
     higher_first: bool = True
@@ -146,7 +146,7 @@ class Publisher(Protocol):
 
 
 class DeliverySink(Protocol):
-    """Whom a consumer tells. Called on the event loop; never blocks."""
+    """The listener of a consumer. Called on the event loop; never blocks."""
 
     def on_deliveries(self, deliveries: list[Delivery]) -> None:
         """New unsettled deliveries."""
@@ -292,7 +292,7 @@ class Broker(Protocol):
         """
 
     def public_url(self) -> str:
-        """Where this is, without the password."""
+        """Return the URL, without the password."""
 
     def close(self) -> None:
         """Close the publisher and the broadcaster."""

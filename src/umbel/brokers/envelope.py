@@ -150,7 +150,7 @@ def _parse(envelope: bytes, limits: MessageLimits) -> dict[str, Any]:
 
 
 def _excess(headers: dict[str, Any], envelope: bytes, limits: MessageLimits) -> MessageError | None:
-    """Which limit the headers pass."""
+    """Name the limit that the headers pass."""
     if len(envelope) > limits.header_bytes:
         return MessageTooLarge(f"the headers have {len(envelope)} bytes, the limit is {limits.header_bytes}")
     if len(headers) > limits.header_count:
@@ -162,7 +162,7 @@ def _excess(headers: dict[str, Any], envelope: bytes, limits: MessageLimits) -> 
 
 
 def too_deep(values: Iterable[Any], most: int) -> bool:
-    """Whether lists and tables are nested in more than ``most`` levels."""
+    """Report whether lists and tables are nested in more than ``most`` levels."""
     for _ in range(most + 1):
         containers = [value for value in values if type(value) is dict or type(value) is list]
         if not containers:

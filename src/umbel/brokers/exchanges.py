@@ -1,4 +1,4 @@
-"""Which queues an exchange fills: the rules of AMQP 0-9-1 (section 3.1.3) for brokers that have no exchanges of their own."""
+"""Exchanges: the queues that they fill, by the rules of AMQP 0-9-1 (section 3.1.3), for brokers that have no exchanges of their own."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def matching(rules: Iterable[Rule], routing_key: str) -> list[str]:
 
 
 def matches(kind: str, pattern: str, routing_key: str) -> bool:
-    """Whether one binding lets a routing key through; in a topic, ``*`` is one word and ``#`` any number of words."""
+    """Report whether one binding lets a routing key through; in a topic, ``*`` is one word and ``#`` any number of words."""
     if kind == "fanout":
         return True
     if kind == "topic":

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Where messages are addressed to.
+    """An address of messages.
 
     Args:
         name: ``""`` is the default exchange, which delivers to the queue named by the routing key.
@@ -38,7 +38,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Where messages wait.
+    """A place where messages wait.
 
     Args:
         name: the queue's name.
@@ -77,7 +77,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where one message goes.
+    """The destination of one message.
 
     Args:
         exchange: ``""`` for a queue by name.

@@ -24,7 +24,7 @@ from umbel.canvas.shapes import CHAIN, CHORD, GROUP, Draft, Shape
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Whom a workflow comes from.
+    """The task that a workflow comes from.
 
     Args:
         root_id: the task that everything began with; ``None`` at its beginning.

@@ -1,4 +1,4 @@
-"""What connections to all servers have in common: how to reach one, and the states of a connection that comes back."""
+"""The common part of connections to all servers: how to reach one, and the states of a connection that comes back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionOptions:
-    """How to reach a server."""
+    """The way to a server."""
 
     #: In the order in which they are tried.
     urls: tuple[str, ...]
@@ -32,7 +32,7 @@ class ConnectionOptions:
 
 
 class ConnectionState(enum.Enum):
-    """What a consumer tells of its connection."""
+    """States of a connection, as its owner tells of them."""
 
     CONNECTED = "connected"
     LOST = "lost"

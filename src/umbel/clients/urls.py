@@ -74,7 +74,7 @@ def parse(text: str) -> Url:
 
 
 def masked(text: str) -> str:
-    """What is not a URL, without what may be a user and a password."""
+    """Mask what may be a user and a password in something that is not a URL."""
     _, at, rest = text.rpartition("@")
     return f"**@{rest}" if at else text
 

@@ -73,7 +73,7 @@ class PoolOptions:
 
 
 class PoolListener(Protocol):
-    """Whom a pool's children tell; called on the event loop."""
+    """The listener of a pool's children; called on the event loop."""
 
     def on_ready(self, child: Child) -> None:
         """A ``child`` takes jobs now."""

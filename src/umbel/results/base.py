@@ -16,7 +16,7 @@ from umbel.results.model import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreOptions:
-    """How to reach a store and how to write to it. Made once from the settings."""
+    """The way to a store, and how to write to it. Made once from the settings."""
 
     url: str
     #: Seconds that a record is kept; ``None`` is for ever.
@@ -97,7 +97,7 @@ class ResultStore(Protocol):
         """Drop what has expired where the store does not do so itself; returns how many."""
 
     def public_url(self) -> str:
-        """Where this is, without the password."""
+        """Return the URL, without the password."""
 
     def close(self) -> None:
         """Disconnect. The store may be used again."""

@@ -104,7 +104,7 @@ class MetaCodec:
 
 
 def is_terminal(record: Record) -> bool:
-    """Whether the task has ended."""
+    """Report whether the task has ended."""
     return record.status in states.READY_STATES
 
 
@@ -124,7 +124,7 @@ def absent_state(task_id: str, store: ResultStore, *, records_sent: bool) -> str
 
 
 def expired(task_id: str, store: ResultStore) -> ResultExpired:
-    """What is raised where a result is taken for gone."""
+    """Make the error for a result that is taken for gone."""
     return ResultExpired(
         f"There is no result of {task_id}, whose id is older than results are kept (result_expires, {store.options.expires:g} s). "
         "It is gone, or the task still waits or runs; get(timeout=…) waits for it."

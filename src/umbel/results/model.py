@@ -1,4 +1,4 @@
-"""What is stored of a task: the record. Its form as Celery's task meta is made in `umbel.results.meta`."""
+"""The record: all that is stored of a task. Its form as Celery's task meta is made in `umbel.results.meta`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from umbel import states
 
 @dataclass(slots=True, kw_only=True)
 class Record:
-    """How one task stands or ended, as it is stored.
+    """The state of one task, as it is stored.
 
     ``result`` is a plain value that the result serializer can write: the return value, a custom state's meta, or for exceptions
     ``{"exc_type", "exc_message", "exc_module"}`` (see `umbel.wire.failures`).

@@ -16,7 +16,7 @@ from umbel.runtime.clock import SYSTEM, Clock
 
 
 class Stored(Protocol):
-    """What is called back with: a record, or its packed form."""
+    """The argument of a call back: a record, or its packed form."""
 
     @property
     def status(self) -> str:

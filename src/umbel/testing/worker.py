@@ -63,7 +63,7 @@ class _Running:
         return WorkerFailed("\n".join(lines))
 
     def notes(self) -> Iterator[str]:
-        """What may be why a test has failed."""
+        """Collect what may be why a test has failed."""
         if not self.thread.is_alive():
             yield str(self.ended())
         elif self.warnings.lines:

@@ -1,4 +1,4 @@
-"""What comes in: deliveries are admitted, held for their time, sent back to wait, or moved to the dead letters."""
+"""Intake: deliveries are admitted, held for their time, sent back to wait, or moved to the dead letters."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ class Intake:
         )
 
     def _is_known(self, delivery: Delivery) -> bool:
-        """Whether a redelivered message is one that runs here, or has run here: then only its acknowledgement was lost."""
+        """Report whether a redelivered message is one that runs here, or has run here: then only its acknowledgement was lost."""
         running = self._adrift.pop(run_of(delivery), None)
         if running is not None and running.slot is not None and running in self._dispatcher.running():
             running.delivery = delivery
@@ -269,7 +269,7 @@ class Intake:
 
 
 def _error_for(delivery: Delivery, reason: str, detail: str) -> BaseException | None:
-    """What the result of a dead letter says; ``None`` when it names no task."""
+    """Make the error that the result of a dead letter says; ``None`` when it names no task."""
     if reason == DeadReason.UNREGISTERED:
         near = detail.partition("; ")[2]
         return NotRegistered(str(delivery.headers.get("task"))[:200], *([near] if near else []))

@@ -1,4 +1,4 @@
-"""What a worker is told: one frozen value, made from the command line or by hand."""
+"""Options of a worker: one frozen value, made from the command line or by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
-    """How one worker runs.
+    """Options of one worker.
 
     What is ``None`` falls back to the app's settings, then to the default named here.
     """

@@ -33,7 +33,7 @@ from umbel.worker.tasks.task_log import TaskLog
 
 
 class WorkerParts:
-    """What is in a worker, before any of it runs.
+    """The objects of a worker, before any of them runs.
 
     Args:
         app: finalized.

@@ -1,4 +1,4 @@
-"""What a worker goes by: its options, over the app's settings, over what both leave open."""
+"""Settings of a worker: its options, over the app's settings, over what both leave open."""
 
 from __future__ import annotations
 

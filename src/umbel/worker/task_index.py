@@ -1,4 +1,4 @@
-"""What a worker has in hand, by what becomes of it, and by task id.
+"""The index of a worker's tasks: by what becomes of them, and by id.
 
 Nothing is kept for it, so that the fast path pays nothing: each question is a scan of what the worker holds unsettled (at most the prefetch window, some two
 thousand messages, and a thousand that wait).
@@ -54,5 +54,5 @@ class TaskIndex:
 
 
 def is_active(task: ReservedTask) -> bool:
-    """Whether a task runs now, as its slot says."""
+    """Report whether a task runs now, as its slot says."""
     return task.slot is not None and task.slot.current()[0] == task.number

@@ -123,7 +123,7 @@ class Acks:
             self._deliver(deliveries)
 
     def _is_early(self, delivery: Delivery) -> bool:
-        """Whether a message came out of the delayed store early (it counts whole seconds); it is then handed on in time."""
+        """Report whether a message came out of the delayed store early (it counts whole seconds); it is then handed on in time."""
         if DUE not in delivery.headers and HELD not in delivery.headers:
             return False
         if COUNT in delivery.headers:
@@ -141,7 +141,7 @@ class Acks:
             self._deliver([delivery])
 
     def owns(self, delivery: Delivery) -> bool:
-        """Whether a delivery is unsettled, under the connection there is now."""
+        """Report whether a delivery is unsettled, under the connection there is now."""
         return delivery.epoch == self.epoch and delivery.tag in self.unsettled
 
     # acknowledging
@@ -225,7 +225,7 @@ class Acks:
         self._restore([each for each in ours if each.tag < 0])
 
     def _is_counted(self, delivery: Delivery) -> bool:
-        """Whether the broker would count it if this came back as it is. Of one with a flaw not all may be here, so it can only do so."""
+        """Report whether the broker would count it if this came back as it is. Of one with a flaw not all may be here, so it can only do so."""
         if delivery.tag < 0 or delivery.flaw is not None:
             return False
         if COUNT in delivery.headers:
@@ -297,7 +297,7 @@ class Acks:
 
     @property
     def apart(self) -> int:
-        """How many messages are here that do not count in the window of the delivery channel: copies stand for them, or are about to."""
+        """Count the messages here that are not in the window of the delivery channel: copies stand for them, or are about to."""
         return 0 if self.holding is None else len(self.holding.apart)
 
     async def begin(self, delivery: Delivery, question: Callable[[], base.Frame]) -> None:
@@ -441,5 +441,5 @@ async def _alone(publishing: Awaitable[None]) -> list[Exception | None]:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether it makes sense to try again."""
+    """Report whether it makes sense to try again."""
     return isinstance(error, OperationalError) and not error.is_permanent and not isinstance(error, PublishError)

@@ -1,4 +1,4 @@
-"""How far RabbitMQ is behind a publisher: what would be lost if the publishing process ended now. Pure.
+"""The backlog of RabbitMQ behind a publisher: what would be lost if the publishing process ended now. Pure.
 
 Bytes in the kernel's hands are not yet a message in a queue. When a connection ends, RabbitMQ stops its channel's process, and with it goes
 what that process has not routed yet; and a process that ends by ``os._exit``, ``exec`` or a signal ends its connection at once.
@@ -30,7 +30,7 @@ class Backlog:
         self.routed = 0
 
     def wants_mark(self, number: int, now: float) -> bool:
-        """Whether a mark belongs behind this message.
+        """Report whether a mark belongs behind this message.
 
         Args:
             number: of the message that is about to be written.
@@ -48,7 +48,7 @@ class Backlog:
             self.routed = marks.popleft()
 
     def is_behind(self, number: int) -> bool:
-        """Whether a call should wait before it returns."""
+        """Report whether a call should wait before it returns."""
         return bool(self._marks) and number > self.routed and not self.budget.is_spent
 
     def restart(self, number: int) -> None:

@@ -343,7 +343,7 @@ class AmqpConsumer:
         return self._qos(max(self._prefetch, 1))
 
     async def _declare_all(self, connection: AsyncConnection, queues: list[Queue]) -> set[str]:
-        """Which of these queues are there to consume from."""
+        """Declare these queues; return those that are there to consume from."""
         frames = [frame for queue in queues for frame in declare_queue(queue) or [look_at_queue(queue)]]
         with contextlib.suppress(ChannelError):  # one is refused: which, the single ones tell
             if len(queues) > 1 and await connection.declare(frames) is None:
@@ -351,7 +351,7 @@ class AmqpConsumer:
         return {queue.name for queue in queues if await self._declare(connection, queue)}
 
     async def _declare(self, connection: AsyncConnection, queue: Queue) -> bool:
-        """Whether the queue is there to consume from."""
+        """Declare a queue; return whether it is there to consume from."""
         refusal, problem = await _declare_as_it_is(connection, queue)
         if refusal is not None and "'quorum'" in refusal:
             self._quorum.add(queue.name)
@@ -413,7 +413,7 @@ class AmqpConsumer:
         await self._acks.flush(self._question)
 
     def _on_settled(self, settled: list[Delivery]) -> None:
-        """Where cancelled consumers had delivered these, there is room for a new consumer."""
+        """Make room for a new consumer, where cancelled ones had delivered these."""
         if self._subscriptions.left_over:
             made = [each for each in settled if self._subscriptions.settled(each.queue, each.tag)]
             if made and self._window > 0:

@@ -1,4 +1,4 @@
-"""Which consumers to have on the delivery channel, given a window. Pure.
+"""Subscriptions: the consumers to have on the delivery channel, given a window. Pure.
 
 Classic queues: one consumer each, and one window for the whole channel (``basic.qos`` with global set, as Celery does).
 
@@ -20,7 +20,7 @@ _MOST = 8
 
 
 def needs_consumer(queue: Queue) -> bool:
-    """Whether RabbitMQ removes a queue, with its messages, because nobody consumes from it."""
+    """Report whether RabbitMQ removes a queue, with its messages, because nobody consumes from it."""
     return queue.auto_delete or "x-expires" in queue.arguments
 
 

@@ -1,4 +1,4 @@
-"""What to declare, as methods: queues as Celery declares them, dead letters, and the delayed-delivery exchanges. Pure.
+"""Topology, as methods to send: queues as Celery declares them, dead letters, and the delayed-delivery exchanges. Pure.
 
 Brokers compare declarations, so every argument below is Celery's own: a different one would be refused with 406 in a mixed fleet.
 """
@@ -77,17 +77,17 @@ def bind_queue(queue: str, exchange: str, routing_key: str, arguments: Mapping[s
 
 
 def look_at_queue(queue: Queue) -> base.Frame:
-    """What fails if a queue is not there."""
+    """Make the method that fails if a queue is not there."""
     return method(commands.Queue.Declare, queue=queue.name, passive=True)
 
 
 def dead_queue(name: str) -> Queue:
-    """Where the dead letters of a queue rest: a durable classic queue without arguments, bound to nothing."""
+    """Make the queue where another one's dead letters rest: durable, classic, without arguments, bound to nothing."""
     return Queue(name + DEAD_SUFFIX, Exchange(""))
 
 
 def counts_deliveries(queue: Queue, *, some_do: bool) -> bool:
-    """Whether a queue may count what comes back to it, and drop a message that did so too often.
+    """Report whether a queue may count what comes back to it, and drop a message that did so too often.
 
     Args:
         some_do: one of the queues does so, though its arguments do not say so; then any may.
@@ -97,7 +97,7 @@ def counts_deliveries(queue: Queue, *, some_do: bool) -> bool:
 
 
 def limit_advice(queue: Queue, server_version: str, vhost: str) -> str | None:
-    """What to tell of a queue that counts deliveries, drops messages beyond a limit, and does not say where to.
+    """Write the advice for a queue that counts deliveries, drops messages beyond a limit, and does not say where to.
 
     An argument cannot be added: RabbitMQ refuses to declare a queue with arguments other than it has, to Celery's workers, too. A policy can.
     """

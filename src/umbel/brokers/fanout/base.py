@@ -54,7 +54,7 @@ class Broadcaster(Protocol):
 
 
 class SubscriberSink(Protocol):
-    """Whom a subscriber tells. Called on the event loop; never blocks."""
+    """The listener of a subscriber. Called on the event loop; never blocks."""
 
     def on_messages(self, messages: list[Delivery]) -> None:
         """Take what was broadcast; there is nothing to settle.

@@ -19,7 +19,7 @@ logger = logging.getLogger("umbel.brokers.redis")
 
 
 class Acks:
-    """What has been decided of deliveries and is on its way to the server.
+    """Decisions on deliveries that are on their way to the server.
 
     Args:
         link: over which it goes.
@@ -99,7 +99,7 @@ class Acks:
             self._plan()
 
     def _is_final(self, error: ConnectionLost | ReplyError, doing: str) -> bool:
-        """Whether trying again is of no use."""
+        """Report whether trying again is of no use."""
         if isinstance(error, ReplyError):
             if not is_transient(error) and not is_refusing_writes(error):
                 logger.error("Redis refused %s: %s", doing, error)

@@ -1,4 +1,4 @@
-"""What was claimed: list items → deliveries, and their way to the dead letters."""
+"""Claimed messages: list items → deliveries, and their way to the dead letters."""
 
 from __future__ import annotations
 

@@ -370,7 +370,7 @@ class RedisConsumer:
 
     @property
     def queue_names(self) -> list[str]:
-        """What is consumed from."""
+        """Name the queues that are consumed from."""
         return list(self._queues)
 
     async def add_queue(self, queue: Queue) -> None:

@@ -1,4 +1,4 @@
-"""What a consumer does by the clock: renew its leases, restore expired ones, move due messages, look after the connection."""
+"""Duties of a consumer by the clock: renew its leases, restore expired ones, move due messages, look after the connection."""
 
 from __future__ import annotations
 

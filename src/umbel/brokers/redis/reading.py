@@ -62,7 +62,7 @@ def publish_again(window: Window[Item], connection: BlockingConnection) -> None:
 
 
 class Pace:
-    """How far a publisher goes ahead of its server."""
+    """The distance that a publisher goes ahead of its server."""
 
     def __init__(self) -> None:
         self._budget = WaitBudget.of_process(_FIRST_CALLS)
@@ -106,7 +106,7 @@ def names_in(item: Item) -> tuple[str, str]:
 
 
 def refusal(reply: ReplyError, item: Item) -> PublishError:
-    """What a publisher says of a refused command."""
+    """Make the error of a refused command."""
     if item is None:
         where = "a binding or broadcast"
     else:

@@ -24,7 +24,7 @@ _MOST_TEMPLATES = 4096
 
 
 class Compiled(NamedTuple):
-    """What a stencil becomes: its envelopes, the command up to the envelope's length, the list."""
+    """A compiled stencil: its envelopes, the command up to the envelope's length, the list."""
 
     template: envelope.CompiledStencil
     head: bytes

@@ -57,7 +57,7 @@ _Step = Callable[[sqlite3.Connection, int], None]
 
 @dataclass(slots=True)
 class _Done:
-    """What a committed turn found."""
+    """Findings of a committed turn."""
 
     holder: int
     deliveries: list[Delivery]

@@ -1,4 +1,4 @@
-"""Who holds unsettled messages, and for how long.
+"""Leases: the holders of unsettled messages, and for how long they have them.
 
 A consumer registers one holder and claims messages in its name; the lease is the holder's, so that renewing it is one row however many
 messages it holds. What a holder does to a message has ``AND holder = ?`` in it: once the holder is given up, it changes nothing any more.

@@ -28,7 +28,7 @@ def declare(connection: sqlite3.Connection, queue: Queue, holder: int | None = N
 
 
 def exists(connection: sqlite3.Connection, name: str) -> bool:
-    """Whether a queue is declared."""
+    """Report whether a queue is declared."""
     return connection.execute("SELECT 1 FROM umbel_queues WHERE name = ?", (name,)).fetchone() is not None
 
 

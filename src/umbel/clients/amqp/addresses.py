@@ -1,4 +1,4 @@
-"""Where a broker is and how to log in: URL and options → `Address`. TLS contexts are made here too."""
+"""Addresses of brokers, and how to log in: URL and options → `Address`. TLS contexts are made here too."""
 
 from __future__ import annotations
 

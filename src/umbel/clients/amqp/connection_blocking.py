@@ -180,7 +180,7 @@ class BlockingConnection:
             self.write(data, deadline - SYSTEM.monotonic())
 
     def readable(self, timeout: float) -> bool:
-        """Whether something came within some seconds; also when the connection is lost, which reading will tell."""
+        """Report whether something came within some seconds; also when the connection is lost, which reading will tell."""
         return self._wait(timeout, write=False)[0]
 
     def _wait(self, timeout: float, *, write: bool) -> tuple[bool, bool]:

@@ -1,4 +1,4 @@
-"""Where a Redis server is and how to get in: URLs and options → `Address`; the first commands on a connection."""
+"""Addresses of Redis servers, and how to get in: URLs and options → `Address`; the first commands on a connection."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class CredentialProvider(Protocol):
     """redis-py's interface for credentials that change: user and password, or the password alone."""
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        """What to log in with now."""
+        """Return what to log in with now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentinels:
-    """Who knows where the primary is."""
+    """Servers that know where the primary is."""
 
     addresses: tuple[Address, ...]
     service: str

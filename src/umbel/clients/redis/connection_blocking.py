@@ -139,7 +139,7 @@ class BlockingConnection:
         self.sock.close()
 
     def is_stale(self) -> bool:
-        """Whether the server has hung up (or sent what nobody asked for) while nothing was under way."""
+        """Report whether the server has hung up (or sent what nobody asked for) while nothing was under way."""
         try:
             return wait_ready(self.sock, 0)
         except (OSError, ValueError):

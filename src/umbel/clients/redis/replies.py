@@ -1,4 +1,4 @@
-"""What an error reply means for us."""
+"""Meanings of error replies."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _REFUSED = frozenset({"NOAUTH", "WRONGPASS", "NOPERM"})
 
 
 def is_transient(error: ReplyError) -> bool:
-    """Whether it is worth trying again on a new connection."""
+    """Report whether it is worth trying again on a new connection."""
     return error.code in TRANSIENT
 
 
 def is_refusing_writes(error: ReplyError) -> bool:
-    """Whether the server takes no writes now, from anybody."""
+    """Report whether the server takes no writes now, from anybody."""
     return error.code in _NO_WRITES
 
 
 def is_permanent(error: ReplyError) -> bool:
-    """Whether the same command will be refused again, however often it is tried: a wrong type, another slot, no permission, no such command."""
+    """Report whether the same command will be refused again, however often it is tried: a wrong type, another slot, no permission, no such command."""
     return not is_transient(error) and not is_refusing_writes(error) and error.code != "NOSCRIPT"
 
 

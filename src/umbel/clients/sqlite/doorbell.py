@@ -37,7 +37,7 @@ _ATTEMPTS: Final = 3
 
 
 def directory_of(database: str) -> str:
-    """Where the listeners of a database bind their sockets."""
+    """Return the directory where the listeners of a database bind their sockets."""
     beside = f"{database}-bell"
     if _DESCRIPTORS or _fits(beside):
         return beside
@@ -89,7 +89,7 @@ class _Paths(list[str]):
 
 
 def _is_trusted(directory: str, database: str) -> bool:
-    """Whether a directory is one, and of somebody who may delete the database, too."""
+    """Report whether a directory is one, and of somebody who may delete the database, too."""
     try:
         found = os.lstat(directory)
     except OSError:
@@ -222,7 +222,7 @@ class Bell:
                 self._seen = None
 
     def _paths(self) -> _Paths:
-        """Where the listeners are."""
+        """List the sockets of the listeners."""
         found = _Paths()
         if not _is_trusted(self._directory, self._database):
             return found

@@ -39,7 +39,7 @@ def look(results: Results) -> int:
 
 
 class Window:
-    """How far ahead to read when one result has to be looked up: further when many were found to have ended the last time.
+    """The number of results to read ahead when one has to be looked up: more when many were found to have ended the last time.
 
     Args:
         results: in the order in which they are wanted.

@@ -150,7 +150,7 @@ class RecordView:
 
     @property
     def date_done(self) -> datetime | None:
-        """When it ended."""
+        """The time at which it ended."""
         record = self._record()
         return datetime.fromisoformat(record.date_done) if record and record.date_done else None
 
@@ -180,7 +180,7 @@ class RecordView:
 
     @property
     def retries(self) -> int | None:
-        """How often it was tried again (``result_extended``)."""
+        """Number of attempts after the first (``result_extended``)."""
         return cast("int | None", self._extended("retries"))
 
     @property
@@ -189,22 +189,22 @@ class RecordView:
         return cast("str | None", self._extended("queue"))
 
     def exists(self) -> bool:
-        """Whether there is a record of it."""
+        """Report whether there is a record of it."""
         return self._record() is not None
 
     def ready(self) -> bool:
-        """Whether `get` returns, or raises, without waiting."""
+        """Report whether `get` returns, or raises, without waiting."""
         return self.state in _SETTLED
 
     def successful(self) -> bool:
-        """Whether it has succeeded."""
+        """Report whether it has succeeded."""
         return self.state == states.SUCCESS
 
     def failed(self) -> bool:
-        """Whether it has failed."""
+        """Report whether it has failed."""
         return self.state == states.FAILURE
 
 
 def value_of(record: Record) -> Any:
-    """What `AsyncResult.result` shows of a record: exceptions are built again."""
+    """Return the value that `AsyncResult.result` shows of a record: exceptions are built again."""
     return failures.rebuild(record.result) if record.status in states.EXCEPTION_STATES else record.result

@@ -188,7 +188,7 @@ class _Watched:
         self.record: Record
 
     def take(self, value: bytes) -> bool:
-        """Whether this is the terminal one. A value that is both read and announced counts once."""
+        """Report whether this is the terminal one. A value that is both read and announced counts once."""
         if value == self._last:
             return False
         self._last = value

@@ -159,7 +159,7 @@ class _Wait:
         return (self.end if self.answered or is_lost else max(self.end, self.asked + READ_AGAIN)) - now
 
     def fall_asleep(self) -> threading.Lock:
-        """What to wait for."""
+        """Return the lock to wait for."""
         if self.gate is None:
             self.gate = threading.Lock()
         self.gate.acquire(blocking=False)
@@ -299,7 +299,7 @@ class Watch:
                         return
 
     def _next(self, wait: _Wait) -> list[bytes]:
-        """What has come for a wait; nothing when its time is over."""
+        """Return what has come for a wait; nothing when its time is over."""
         while True:
             gate = None
             with self._lock:

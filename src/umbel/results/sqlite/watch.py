@@ -1,4 +1,4 @@
-"""Who waits for results in an SQLite file: one thread looks for all of them.
+"""Waiting for results in an SQLite file: one thread looks for all who wait.
 
 The thread sleeps until the doorbell rings for results, asks SQLite whether anybody has committed since (``PRAGMA data_version``, a read of shared
 memory), and then fetches all awaited ids at once. Without a doorbell it asks every two milliseconds.

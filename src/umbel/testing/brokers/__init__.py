@@ -1,4 +1,4 @@
-"""What every broker does, by the contract in `umbel.brokers.base`, as classes of tests for pytest.
+"""The contract of brokers in `umbel.brokers.base`, as classes of tests for pytest.
 
 A package that brings a broker imports into a test file the classes that hold for it, and gives them a fixture ``kit``: a `BrokerKit`.
 For the assertions to say what differs, ``umbel.testing.plugin`` stands among ``pytest_plugins`` in its conftest.

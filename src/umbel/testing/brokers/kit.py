@@ -197,7 +197,7 @@ class BrokerKit:
             return client.length(queue if isinstance(queue, str) else queue.name)
 
     def leftovers(self) -> list[str]:
-        """What subscribers and reply inboxes of a test have left in the broker: of the queues that the kit knows, those that are still there."""
+        """List what subscribers and reply inboxes of a test have left in the broker: of the queues that the kit knows, those that are still there."""
         with self.client() as client:
             return [name for name in self.queues if client.length(name) is not None]
 

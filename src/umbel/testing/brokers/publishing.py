@@ -14,7 +14,7 @@ from umbel.wire.message import Message
 
 
 def confirmed(receipt: Receipt) -> bool:
-    """Whether the broker has taken what a receipt is for."""
+    """Report whether the broker has taken what a receipt is for."""
     taken = threading.Event()
     receipt.when_settled(lambda error: taken.set() if error is None else None)
     return taken.wait(SOON)

@@ -1,4 +1,4 @@
-"""What is published arrives, whole and in order."""
+"""Tests that what is published arrives, whole and in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every result store does, by the contract in `umbel.results.base`, as classes of tests for pytest.
+"""The contract of result stores in `umbel.results.base`, as classes of tests for pytest.
 
 A package that brings a store imports into a test file the classes that hold for it, and gives them a fixture ``kit``: a `StoreKit`.
 For the assertions to say what differs, ``umbel.testing.plugin`` stands among ``pytest_plugins`` in its conftest.

@@ -26,7 +26,7 @@ def part(group: str, number: int, result: Any = None, status: str = "SUCCESS", i
 
 
 def claim_of(found: object) -> ChordClaim:
-    """What was found, which must be a claim."""
+    """Return what was found, which must be a claim."""
     assert isinstance(found, ChordClaim), found
     return found
 

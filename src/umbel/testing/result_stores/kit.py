@@ -68,7 +68,7 @@ class StoreKit:
         return task_id
 
     def record(self, task_id: str, status: str = "SUCCESS", result: Any = None, **fields: Any) -> Record:
-        """What a worker writes of a task; ``fields`` are those of `Record`."""
+        """Make a record as a worker writes it; ``fields`` are those of `Record`."""
         return Record(task_id=task_id, status=status, result=result, reply_to=self.reader.reply_to, **fields)
 
     def write(self, task_id: str, status: str = "SUCCESS", result: Any = None, **fields: Any) -> None:

@@ -83,7 +83,7 @@ class Gate(Protocol):
     concerns_all: bool
 
     def concerns(self, policy: TaskPolicy) -> bool:
-        """Whether it has something to say on messages of this task, and is told when one starts. Such a task is not `TaskPolicy.is_plain`."""
+        """Report whether it has something to say on messages of this task, and is told when one starts. Such a task is not `TaskPolicy.is_plain`."""
 
     def ask(self, asked: Asked) -> Answer:
         """Decide on one message. It does not pass before all gates have said so; see `passed`."""
@@ -116,7 +116,7 @@ class Gates:
         self.concern_all = any(gate.concerns_all for gate in self.gates)
 
     def are_told(self, policy: TaskPolicy) -> bool:
-        """Whether a gate must be told when a message of a task starts."""
+        """Report whether a gate must be told when a message of a task starts."""
         return any(gate.concerns(policy) for gate in self.gates)
 
     def ask(self, asked: Asked) -> Answer:

@@ -1,4 +1,4 @@
-"""How messages end: acknowledged, handed back, dead-lettered, failed. Counts them, and tells the listeners of task events.
+"""Ends of messages: acknowledged, handed back, dead-lettered, failed. Counts them, and tells the listeners of task events.
 
 Children store the results of what they ran. What never reached a child, or whose child died, is stored here, off the event loop, and settled
 only when it is stored.
@@ -48,7 +48,7 @@ class Aside:
 
     @property
     def room(self) -> int:
-        """What the window has to be wider by."""
+        """Number of messages that the window has to be wider by."""
         return min(_MOST_ASIDE, len(self._waiting))
 
     def put(self, deliveries: Sequence[Delivery], error: Exception, requeue: Callable[[Sequence[Delivery]], None]) -> None:
@@ -125,11 +125,11 @@ class Acknowledger:
 
     @property
     def room_aside(self) -> int:
-        """What the window has to be wider by, for messages that cannot be moved."""
+        """Number of messages that cannot be moved, by which the window has to be wider."""
         return self.aside.room
 
     def connection_lost(self) -> None:
-        """What was on its way to the broker may not have arrived."""
+        """Note that what was on its way to the broker may not have arrived."""
         self._losses += 1
 
     async def before_run(self, entry: ReservedTask) -> None:
@@ -148,7 +148,7 @@ class Acknowledger:
             entry.acked = True
 
     def settle(self, ended: Iterable[tuple[ReservedTask, Outcome]]) -> None:
-        """What children have reported."""
+        """Settle what children have reported."""
         done: list[Delivery] = []
         endings, begins = self._events.endings, self._events.started.tell
         for entry, outcome in ended:
@@ -186,7 +186,7 @@ class Acknowledger:
             del self.done_but_unsettled[next(iter(self.done_but_unsettled))]
 
     def was_done(self, delivery: Delivery) -> bool:
-        """Whether this is a message that was run to its end here, but whose acknowledgement was lost."""
+        """Report whether this is a message that was run to its end here, but whose acknowledgement was lost."""
         if not self.done_but_unsettled:
             return False
         key = run_of(delivery)

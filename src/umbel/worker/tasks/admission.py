@@ -1,4 +1,4 @@
-"""What to do with a message that has come in: pure decisions on its headers.
+"""Admission of messages that have come in: pure decisions on their headers.
 
 ================ ===========================================================
 `Run`            now
@@ -72,7 +72,7 @@ Decision = Run | Hold | Postpone | Expire | DeadLetter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionPolicy:
-    """What a worker's admission goes by."""
+    """The rules of a worker's admission."""
 
     policies: Mapping[str, TaskPolicy]
     max_deliveries: int = 5

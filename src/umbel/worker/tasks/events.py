@@ -1,4 +1,4 @@
-"""What happens to tasks in a worker, for whoever listens: the log, and more when somebody wants to know.
+"""Events of tasks in a worker, for whoever listens: the log, and more when somebody wants to know.
 
 An event to which nobody listens costs next to nothing: the cheap question is whether its `Event.tell` is ``None``.
 """

@@ -1,4 +1,4 @@
-"""What follows tasks that no child can conclude: those that never ran, and those whose child has died.
+"""The following of tasks that no child can conclude: those that never ran, and those whose child has died.
 
 Their chord must learn of it, whoever waits for the rest of their chain, and their error callbacks. It is done in a thread, before the message is settled: what
 cannot be done now is tried again, and where the worker stops meanwhile, the message comes again.

@@ -11,7 +11,7 @@ from umbel.pools.slot import JobTuple, Slot
 
 
 def run_of(delivery: Delivery) -> tuple[str, Any]:
-    """What a message has in common with its redeliveries, but not with the next attempt: id and retries."""
+    """Return what a message has in common with its redeliveries, but not with the next attempt: id and retries."""
     return str(delivery.headers.get("id")), delivery.headers.get("retries")
 
 
@@ -70,7 +70,7 @@ class ReservedTask:
         self.end_reason: EndReason | None = None
 
     def job(self) -> JobTuple:
-        """What a child is sent."""
+        """Make the tuple that a child is sent."""
         delivery = self.delivery
         return (
             self.number,

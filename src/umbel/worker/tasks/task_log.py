@@ -1,4 +1,4 @@
-"""What a worker says of its tasks: one line each, with Celery's words, control characters escaped."""
+"""The log of a worker's tasks: one line each, with Celery's words, control characters escaped."""
 
 from __future__ import annotations
 

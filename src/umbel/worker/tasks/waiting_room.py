@@ -72,7 +72,7 @@ class WaitingRoom:
 
     @property
     def next_due(self) -> float | None:
-        """When the first one may run, seconds since the epoch; ``None`` when nobody waits for a time."""
+        """Time at which the first one may run, seconds since the epoch; ``None`` when nobody waits for a time."""
         return self._heap[0][0] if self._heap else None
 
     def put(self, delivery: Delivery, until: float) -> bool:
@@ -106,11 +106,11 @@ class WaitingRoom:
 
     @property
     def next_opening(self) -> float | None:
-        """When the first of some line is to be asked about, monotonic seconds; ``None`` when there is no line."""
+        """Time at which the first of some line is to be asked about, monotonic seconds; ``None`` when there is no line."""
         return min((line.opens_at for line in self._lines.values()), default=None)
 
     def ahead(self, name: str) -> int:
-        """How many wait in a line."""
+        """Count those that wait in a line."""
         line = self._lines.get(name)
         return 0 if line is None else len(line.deliveries)
 

@@ -86,7 +86,7 @@ class Holding:
             self._arriving.pop(mark, None)
 
     def takes(self, delivery: Delivery) -> bool:
-        """Whether a delivery is a held copy."""
+        """Report whether a delivery is a held copy."""
         if delivery.queue not in self._names.values():
             return False
         arriving = self._arriving.get(str(delivery.headers.get(HELD)))

@@ -144,7 +144,7 @@ class _Batch:
         self.known: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def settle(self, place: int, error: Exception | None) -> None:
-        """What became of one."""
+        """Tell what became of one."""
         self.errors[place] = error
         self.left -= 1
         if not self.left and not self.known.done():
