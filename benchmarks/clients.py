@@ -118,5 +118,51 @@ def mix(count, every, seconds):
     return {}
 
 
+def _canvas():
+    if os.environ["BENCH_LIBRARY"] == "celery":
+        from celery import chain, chord, group
+    else:
+        from umbel import chain, chord, group
+    return chain, chord, group
+
+
+def group(count):
+    """A group is sent; nobody runs it."""
+    from tasks import app
+
+    _, _, group = _canvas()
+    noop = app.tasks["noop"]
+    noop.delay(0)
+    start = time.perf_counter()
+    group(noop.s(number) for number in range(count)).apply_async()
+    app.close()
+    return {"group_sent_per_s": round(count / (time.perf_counter() - start))}
+
+
+def workflows(count, links):
+    """From the call to the last result: a chord of so many, a group of so many whose results are read, a chain of so many links."""
+    from tasks import app
+
+    chain, chord, group = _canvas()
+    noop = app.tasks["noop"]
+    noop.delay(0).get(timeout=60)
+    start = time.perf_counter()
+    chord(group(noop.si(number) for number in range(count)), noop.s()).apply_async().get(timeout=600)
+    chorded = time.perf_counter()
+    result = group(noop.s(number) for number in range(count)).apply_async()
+    while not result.results[-1].ready() or not result.ready():
+        time.sleep(0.05)
+    again = app.GroupResult(result.id, [app.AsyncResult(member.id) for member in result.results])
+    grouped = time.perf_counter()
+    again.get(timeout=600)
+    read = time.perf_counter()
+    chain(*(noop.si(number) for number in range(links))).apply_async().get(timeout=600)
+    return {
+        "chord_per_s": round(count / (chorded - start)),
+        "results_read_per_s": round(count / (read - grouped)),
+        "chain_links_per_s": round(links / (time.perf_counter() - read)),
+    }
+
+
 if __name__ == "__main__":
     print(json.dumps(globals()[sys.argv[1]](*json.loads(sys.argv[2]))))

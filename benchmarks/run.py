@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from staging import Setting, median
 
-BENCHMARKS = ("throughput", "publishing", "round_trips", "starting", "mixing", "mixed_load", "bodies", "many_queues", "growth")
+BENCHMARKS = ("throughput", "publishing", "round_trips", "starting", "mixing", "mixed_load", "bodies", "many_queues", "workflows", "growth")
 #: Which of them are run without and with results.
 WITH_RESULTS = {"throughput": (False, True)}
 #: library → (environment, packages, brokers, benchmarks)

@@ -152,7 +152,7 @@ def absurd():
     yield "stamps is text", poisons.message(stamps="x"), ("invalid_message", "ran")
     yield "ignore_result is text", poisons.message(ignore_result="yes"), ("invalid_message", "ran")
     yield "eta in the year 10000", poisons.message(eta="10000-01-01T00:00:00"), "invalid_message"
-    yield "chain of 10,000", poisons.message(body(chain=[signature] * 10_000)), "invalid_message"
+    yield "chain of 30,000", poisons.message(body(chain=[signature] * 30_000)), "invalid_message"
     yield "chain of numbers", poisons.message(body(chain=[1, 2])), "invalid_message"
     yield "callbacks is text", poisons.message(body(callbacks="mark")), "invalid_message"
     yield "callback without a task", poisons.message(body(callbacks=[{"args": []}])), "invalid_message"

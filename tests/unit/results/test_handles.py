@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import pytest
 
 from umbel import current, states
-from umbel.errors import ImproperlyConfigured, IncompleteStream, ResultExpired, TaskRevokedError, TimeoutError, UnknownTaskId
+from umbel.errors import ChordError, ImproperlyConfigured, IncompleteStream, ResultExpired, TaskRevokedError, TimeoutError, UnknownTaskId
 from umbel.messages.ids import uuid7
 from umbel.results import registry
 from umbel.results.base import StoreOptions
-from umbel.results.handles import AsyncResult, EagerResult
+from umbel.results.handles import AsyncResult, EagerResult, GroupResult
 from umbel.results.model import Record
 from umbel.runtime.clock import SYSTEM
 
@@ -293,3 +293,11 @@ def test_get_takes_no_unknown_options(store):
     with pytest.raises(TypeError):
         AsyncResult("x", store).get(time_out=1)
     assert AsyncResult.TimeoutError is TimeoutError
+
+
+def test_a_failed_member_of_a_header_is_told_by_the_body(store):
+    header = GroupResult("g", [AsyncResult("m", store)])
+    put(store, "m", "FAILURE", {"exc_type": "ValueError", "exc_message": ["bad"], "exc_module": "builtins"})
+    put(store, "body", "FAILURE", {"exc_type": "ChordError", "exc_message": ["Dependency m"], "exc_module": "celery.exceptions"})
+    with pytest.raises(ChordError, match="Dependency m"):
+        AsyncResult("body", store, parent=header).get(timeout=5)

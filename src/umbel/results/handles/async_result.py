@@ -158,7 +158,8 @@ class AsyncResult(RecordView, Generic[R]):
     def _raise_for_parents(self) -> None:
         node = self.parent
         while node is not None:
-            node.maybe_throw()
+            if isinstance(node, AsyncResult):  # a group is a chord's header: its failures come as the ChordError of the body
+                node.maybe_throw()
             node = node.parent
 
     def _outcome(self, propagate: bool, callback: Callable[[str, Any], object] | None) -> R:
