@@ -30,6 +30,7 @@ def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
         stores: results are kept.
     """
     conf = app.conf
+    groups = app.store.groups if stores and app.store is not None else None
     return Environment(
         tasks=app.tasks,
         hostname=hostname,
@@ -38,8 +39,8 @@ def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
         extended=conf.result_extended,
         stores=stores,
         records_sent=stores and conf.task_store_queued and not app.answers_by_message,
-        counts_chords=stores and app.store.groups is not None,
-        begins_body=app.store.groups.begin_body if stores and app.store.groups is not None else None,
+        counts_chords=groups is not None,
+        begins_body=None if groups is None else groups.begin_body,
         errbacks_in_header=bool(conf.task_allow_error_cb_on_chord_header),
         inherit_priority=bool(conf.task_inherit_parent_priority),
         prepare=app.prepare,

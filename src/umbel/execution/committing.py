@@ -51,11 +51,19 @@ class Committer:
             burst: executions. What is done leaves each, and what is committed leaves the list, so that a second try does nothing twice.
             done: what is committed is added here, as it is now.
         """
-        records = [effect.record for execution in burst for effect in execution.effects if type(effect) is Store]
+        records: list[Record] = []
+        counts = False
+        for execution in burst:
+            for effect in execution.effects:
+                kind = type(effect)
+                if kind is Store:
+                    records.append(effect.record)  # type: ignore[union-attr]  # mypy knows no types behind names
+                elif kind is CountChord:
+                    counts = True
         if records:
             self._sink.store(records)
             self._learn_what_failed(burst)
-        if any(type(effect) is CountChord for execution in burst for effect in execution.effects):
+        if counts:
             self._count(burst)
         settled = 0
         try:
