@@ -21,10 +21,7 @@ APP: Final = {
     "setup_security": "signing messages",
 }
 #: … of a result.
-RESULT: Final = {
-    **dict.fromkeys(("revoke", "revoke_by_stamped_headers"), _CONTROL),
-    **dict.fromkeys(("build_graph", "graph"), _CANVAS),
-}
+RESULT: Final = dict.fromkeys(("revoke", "revoke_by_stamped_headers"), _CONTROL)
 #: … of ``app.control``.
 REMOTE: Final = dict.fromkeys(
     (

@@ -12,6 +12,10 @@ from umbel.results.handles import joining
 from umbel.results.handles.record_view import RecordView
 from umbel.results.model import Record
 
+if TYPE_CHECKING:
+    from umbel.results.workflow import Workflow
+    from umbel.results.workflow.graph import DependencyGraph
+
 R = TypeVar("R")
 
 
@@ -263,6 +267,51 @@ class AsyncResult(RecordView, Generic[R]):
     def get_leaf(self) -> Any:
         """The value of the last task that came of this one."""
         return list(self.collect())[-1][1]
+
+    def build_graph(self, intermediate: bool = False, formatter: Callable[[Any], str] | None = None) -> DependencyGraph:
+        """Make a graph of this task and all that came of it.
+
+        Args:
+            intermediate: pass over what came of a task that has not ended.
+            formatter: makes the label of a result in the graph's ``to_dot``.
+
+        Raises:
+            IncompleteStream: one has not ended, unless ``intermediate``.
+        """
+        from umbel.results.workflow.graph import graph_of
+
+        return graph_of(self, intermediate=intermediate, formatter=formatter)
+
+    @property
+    def graph(self) -> DependencyGraph:
+        """The graph of this task and all that came of it, which must have ended; see `build_graph`."""
+        return self.build_graph()
+
+    def workflow(self, depth: int | None = None, nodes: int | None = None) -> Workflow:
+        """Look at the workflow that this task is part of, as far as the handle, the store and the ids in it tell; waits for nothing.
+
+        Args:
+            depth: levels that are read at most; 1,000 when not given.
+            nodes: tasks and groups that are read at most; 20,000 when not given.
+
+        Raises:
+            ImproperlyConfigured: there is no result store.
+            OperationalError: the store cannot be reached.
+            ValueError: ``depth`` or ``nodes`` is less than 1.
+        """
+        from umbel.results.workflow import reading
+
+        return reading.reader_of(self, depth, nodes).read()
+
+    def save(self) -> None:
+        """Keep which tasks and groups are before this result as long as results are kept, so that its `workflow` is whole in any process.
+
+        Raises:
+            ImproperlyConfigured: the store keeps no groups (rpc://).
+        """
+        from umbel.results.workflow import reading
+
+        reading.save(self, self.backend)
 
 
 if not TYPE_CHECKING:  # for type checkers there is no such attribute

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from umbel import current
 from umbel.errors import ImproperlyConfigured
@@ -13,6 +13,9 @@ from umbel.results.group_store import GroupStore
 from umbel.results.handles.async_result import AsyncResult
 from umbel.results.handles.result_set import Member, ResultSet
 from umbel.runtime.clock import SYSTEM
+
+if TYPE_CHECKING:
+    from umbel.results.workflow import Workflow
 
 
 class GroupResult(ResultSet):
@@ -74,6 +77,22 @@ class GroupResult(ResultSet):
     def get_leaf(self) -> list[Any]:
         """Return the values of its members, which must have ended."""
         return self.get()
+
+    def workflow(self, depth: int | None = None, nodes: int | None = None) -> Workflow:
+        """Look at the workflow that this group is part of, as far as the handle, the store and the ids in it tell; waits for nothing.
+
+        Args:
+            depth: levels that are read at most; 1,000 when not given.
+            nodes: tasks and groups that are read at most; 20,000 when not given.
+
+        Raises:
+            ImproperlyConfigured: there is no result store.
+            OperationalError: the store cannot be reached.
+            ValueError: ``depth`` or ``nodes`` is less than 1.
+        """
+        from umbel.results.workflow import reading
+
+        return reading.reader_of(self, depth, nodes).read()
 
     # kept in the store
 

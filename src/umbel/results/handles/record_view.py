@@ -15,6 +15,7 @@ from umbel.errors import ImproperlyConfigured
 from umbel.results.base import ResultStore
 from umbel.results.meta import absent_state, is_terminal
 from umbel.results.model import Record
+from umbel.results.progress import Progress, progress_of
 from umbel.wire import failures
 
 #: States that waiting does not change: get() returns or raises at once. EXPIRED is a guess: the task may still wait behind others, or run.
@@ -87,6 +88,16 @@ class RecordView:
         """True when no look at the store is needed any more: it has ended, or keeps no result."""
         return self._final is not None or self.ignored
 
+    @property
+    def known_record(self) -> Record | None:
+        """The record of a task that is known to have ended, without a look at the store."""
+        return self._final
+
+    @property
+    def known_name(self) -> str | None:
+        """The task's name, where the handle has it, without a look at the store."""
+        return self._task_name
+
     def learn(self, record: Record) -> bool:
         """Take over a record that was read with others; returns whether it says that the task has ended.
 
@@ -141,6 +152,11 @@ class RecordView:
         return self._value if record is self._final else value_of(record)
 
     info = result
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the running task says it is (`Task.progress`); ``None`` where it does not, and when it has ended."""
+        return progress_of(self._record())
 
     @property
     def traceback(self) -> str | None:
