@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from umbel import current, states
-from umbel.app.task import joining_workflows
+from umbel.app.task import joining_workflows, progress
 from umbel.app.task.options import TaskOptions
 from umbel.app.task.retry import ask_for
 from umbel.errors import Retry
 from umbel.execution.request import Request
 from umbel.results.model import Record
 from umbel.wire import failures
+
+T = TypeVar("T")
 
 
 class RunningTask(TaskOptions):
@@ -150,6 +152,18 @@ class RunningTask(TaskOptions):
         if task_id == request.id:
             record.group_id, record.parent_id, record.children = request.group, request.parent_id, request.children
         store.store([record])
+
+    def progress(self, items: Iterable[T], total: float | None = None) -> Iterator[T]:
+        """Yield items, and store how many are done as state ``PROGRESS``: before the first, after the last, and between a few times a second at most.
+
+        Clients read it as ``result.progress``. Nothing is stored where the task has nobody to tell: called as a function, or with ``ignore_result``. A
+        store that cannot be reached costs the news, not the task.
+
+        Args:
+            items: any iterable; write ``for item in self.progress(items):``.
+            total: how many there are; ``len(items)`` when not given, and not known where that cannot be told.
+        """
+        return progress.track(self, items, total)
 
     def push_request(self, *args: Any, **values: Any) -> None:
         """Pretend to run in a worker; for tests.
