@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("umbel.cli.commands.worker", "Run tasks."),
     "call": ("umbel.cli.commands.call", "Send a task by name."),
     "result": ("umbel.cli.commands.result", "Wait for a task's result and print it."),
+    "workflow": ("umbel.cli.commands.workflow", "Show how the tasks of a workflow stand."),
     "queues": ("umbel.cli.commands.queues", "Show how many messages wait in each queue."),
     "purge": ("umbel.cli.commands.purge", "Drop the messages that wait in queues."),
     "dead": ("umbel.cli.commands.dead", "List dead letters, send them again or drop them."),

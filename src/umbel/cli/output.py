@@ -32,7 +32,13 @@ def width(text: str) -> int:
     return sum(0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def _clip(text: str, room: int) -> str:
+def clip(text: str, room: int) -> str:
+    """Cut a text, with an ellipsis where something is lost.
+
+    Args:
+        text: one line.
+        room: columns that it may take.
+    """
     if width(text) <= room:
         return text
     kept, used = [], 0
@@ -99,7 +105,7 @@ class Output:
         cells = [[escape(str("–" if cell is None else cell)) for cell in row] for row in rows]
         widths = [max([width(title), *(width(row[column]) for row in cells)]) for column, title in enumerate(titles)]
         last = len(widths) - 1
-        room = _terminal_width() - sum(widths[:-1]) - 3 * last
+        room = terminal_width() - sum(widths[:-1]) - 3 * last
         for column in sorted(set(range(1, last)) - right, key=lambda column: -widths[column]):
             if room < _LEAST:  # the others give way, the widest first; what names a row stays whole
                 given = min(_LEAST - room, max(0, widths[column] - _LEAST))
@@ -111,9 +117,9 @@ class Output:
             parts = []
             for column, cell in enumerate(row):
                 if column == last and column not in right:
-                    parts.append(cell if wrap else _clip(cell, room))
+                    parts.append(cell if wrap else clip(cell, room))
                     continue
-                text = _clip(cell, widths[column])
+                text = clip(cell, widths[column])
                 gap = " " * (widths[column] - width(text))
                 parts.append(gap + text if column in right else text + gap)
             return "   ".join(parts).rstrip()
@@ -126,7 +132,8 @@ class Output:
                 self.line(" " * (sum(widths[:-1]) + 3 * last) + text)
 
 
-def _terminal_width() -> int:
+def terminal_width() -> int:
+    """Return the columns of the terminal that stdout is; many where it is none."""
     if not sys.stdout.isatty():
         return 10_000  # a pipe has no edge
     return os.get_terminal_size(sys.stdout.fileno()).columns or 80

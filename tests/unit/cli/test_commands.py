@@ -364,7 +364,7 @@ def test_completion_knows_tasks_and_queues(umbel, module, monkeypatch, capsys):
         monkeypatch.setenv("COMP_CWORD", str(at))
         return umbel().out.split()
 
-    assert complete("umbel wo", 1) == ["plain,worker"]
+    assert complete("umbel wo", 1) == ["plain,worker", "plain,workflow"]
     assert complete(f"umbel -A {module} call {module}.", 4) == [f"plain,{module}.add"]
     assert complete(f"umbel -A {module} purge -Q c", 5) == ["plain,celery"]
     assert complete(f"umbel -A {module} purge -X c", 5) == ["plain,celery"]

@@ -38,7 +38,7 @@ def test_columns_line_up(capsys):
 
 
 def test_columns_fit_a_narrow_terminal(capsys, monkeypatch):
-    monkeypatch.setattr("umbel.cli.output._terminal_width", lambda: 60)
+    monkeypatch.setattr("umbel.cli.output.terminal_width", lambda: 60)
     row = ("01a1fb8d-97b3-7d04-9a15-7068195ea2e5"[:20], "v" * 40, "one two three four five six seven")
     PLAIN.columns(["ID", "VALUE", "WHAT"], [row])
     title, line = capsys.readouterr().out.splitlines()
