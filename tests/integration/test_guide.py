@@ -76,6 +76,13 @@ def umbel(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+def test_progress(tmp_path):
+    with worker(tmp_path, "progress.md"):
+        task_id = umbel(tmp_path, "call", "tasks.resize", "--args", "[[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]").strip()
+        assert umbel(tmp_path, "result", task_id, "--follow", "--timeout", "60") == "10\n"
+        assert "SUCCESS" in umbel(tmp_path, "workflow", task_id)
+
+
 def test_worker_services(tmp_path):
     with worker(tmp_path, "worker-services.md"):
         eventually((tmp_path / "alive").exists, 30, "the file of a worker that is alive")

@@ -7,11 +7,11 @@ import logging
 
 import pytest
 
-from fakes.clock import FakeClock
 from umbel import Umbel
 from umbel.app.task.progress import ProgressTracker
 from umbel.errors import OperationalError
 from umbel.results.progress import Progress
+from umbel.testing import FakeClock
 
 
 class Told(list[tuple[float, float | None]]):
