@@ -108,30 +108,36 @@ def worker() -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def count(process: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
-    """Send the four tasks and watch them."""
+def count(process: subprocess.Popen[bytes]) -> dict[str, list[dict[str, Any]]]:
+    """Send the chord, watch its four members, and return what its body makes of them."""
     from chat import LINES, PARTS
-    from tasks import make_result_str
+    from tasks import make_model, make_result_str
 
-    results = {label(part.day, part.levels): make_result_str.delay(part.day, part.levels) for part in PARTS}
+    from umbel import chord, group
+
+    whole = chord(group(make_result_str.s(part.day, part.levels) for part in PARTS))(make_model.s())
+    results = dict(zip([label(part.day, part.levels) for part in PARTS], whole.parent.results, strict=True))
     last = None
     seen = time.monotonic()
     with Tracker("3  Four tasks segment the lines with jieba and count the words") as tracker:
         for name in results:
             tracker.show(name, 0, LINES, "lines")
         while True:
-            states = {name: (result.state, result.info) for name, result in results.items()}
-            for name, (state, info) in states.items():
-                if state == "PROGRESS" and isinstance(info, dict):
-                    tracker.show(name, info["done"], LINES, "lines")
-                elif state == "SUCCESS":
+            states = {name: (result.state, result.progress) for name, result in results.items()}
+            for name, (state, progress) in states.items():
+                if state == "SUCCESS":
                     tracker.show(name, LINES, LINES, "lines")
+                elif progress is not None:
+                    tracker.show(name, progress.current, LINES, "lines")
             if all(state in {"SUCCESS", "FAILURE"} for state, _ in states.values()):
-                return [result.get() for result in results.values()]
+                break
             check(process, seen)
             if states != last:
                 last, seen = states, time.monotonic()
             time.sleep(0.1)  # one look at all four, as often as a person sees a bar move
+    console.print("\n[bold]4  The chord's body ranks them[/]")
+    ranking: dict[str, list[dict[str, Any]]] = whole.get(timeout=60)
+    return ranking
 
 
 def check(process: subprocess.Popen[bytes], seen: float) -> None:
@@ -206,14 +212,11 @@ def main() -> None:
     sys.path.insert(0, str(HERE))
     import main as hot_topics
     from chat import LINES, PARTS
-    from tasks import make_model
 
     write_chats()
     started = time.monotonic()
     with worker() as process:
-        results = count(process)
-        console.print("\n[bold]4  One more task ranks them[/]")
-        ranking = make_model.delay(results).get(timeout=60)
+        ranking = count(process)
         seconds = time.monotonic() - started
     show_topics(ranking)
     close(LINES * len(PARTS), seconds)

@@ -1,6 +1,6 @@
 """The app. ``umbel -A main worker …`` finds it here; ``python main.py`` sends the work and prints the hot topics."""
 
-from umbel import Celery
+from umbel import Celery, chord, group
 
 app = Celery(
     "hot_topics",
@@ -12,13 +12,12 @@ app.conf.task_default_queue = "celery_test"
 
 
 def main() -> None:
-    """Map over the four files, then reduce."""
+    """Map over the four files, then reduce: a chord."""
     from chat import PARTS
     from tasks import make_model, make_result_str
 
-    counted = [make_result_str.delay(part.day, part.levels) for part in PARTS]
-    results = [result.get(timeout=300) for result in counted]
-    for day, topics in make_model.delay(results).get(timeout=60).items():
+    counted = group(make_result_str.s(part.day, part.levels) for part in PARTS)
+    for day, topics in chord(counted)(make_model.s()).get(timeout=300).items():
         print(day, " ".join(f"{topic['word']}({topic['count']})" for topic in topics))
 
 

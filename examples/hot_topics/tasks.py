@@ -14,8 +14,6 @@ jieba.setLogLevel(logging.WARNING)
 
 #: Where the chat files are.
 FOLDER = Path(os.environ.get("HOT_TOPICS_DATA", Path(__file__).parent / "data"))
-#: Lines between two words of progress.
-STEP = 2_500
 
 
 @shared_task(bind=True)
@@ -26,14 +24,8 @@ def make_result_str(self, day, levels):
     if not path.exists():
         write(part, FOLDER)
 
-    def reported(lines):
-        for number, line in enumerate(lines):
-            if number % STEP == 0:
-                self.update_state(state="PROGRESS", meta={"done": number, "total": LINES})
-            yield line
-
     with path.open(encoding="utf-8") as file:
-        words = count_words(reported(file), jieba.lcut)
+        words = count_words(self.progress(file, total=LINES), jieba.lcut)
     return {"day": day, "levels": levels, "total": words.total(), "words": dict(words.most_common(KEPT))}
 
 
