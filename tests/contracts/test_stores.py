@@ -5,26 +5,51 @@ from __future__ import annotations
 import pytest
 
 from umbel.brokers.base import BrokerOptions
-from umbel.testing.result_stores import StoreKit, TestClaims, TestCounting, TestProcesses, TestRecords, TestShared, TestTrees, TestWaiting
+from umbel.testing.result_stores import (
+    StoreKit,
+    TestClaims,
+    TestCounting,
+    TestExpiry,
+    TestProcesses,
+    TestPushing,
+    TestRecords,
+    TestShared,
+    TestTrees,
+    TestWaiting,
+)
 
-__all__ = ["TestClaims", "TestCounting", "TestProcesses", "TestRecords", "TestShared", "TestTrees", "TestWaiting"]
+__all__ = [
+    "TestClaims",
+    "TestCounting",
+    "TestExpiry",
+    "TestProcesses",
+    "TestPushing",
+    "TestRecords",
+    "TestShared",
+    "TestTrees",
+    "TestWaiting",
+]
 
 #: Each store, and what `needs` it answers.
 STORES = {
-    "memory": {"shared", "groups"},
-    "sqlite": {"shared", "processes", "groups"},
-    "redis": {"shared", "processes", "groups"},
-    "rpc": set(),
-    "rpc-redis": set(),
-    "rpc-sqlite": set(),
-    "rpc-memory": set(),
+    "memory": {"shared", "groups", "push", "expiry"},
+    "sqlite": {"shared", "processes", "groups", "push", "expiry"},
+    "redis": {"shared", "processes", "groups", "push", "expiry"},
+    "rpc": {"push"},
+    "rpc-redis": {"push"},
+    "rpc-sqlite": {"push"},
+    "rpc-memory": {"push"},
 }
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kit" in metafunc.fixturenames:
         need = getattr(metafunc.cls, "needs", None)
-        marks = {"redis": pytest.mark.redis, "rpc": pytest.mark.rabbitmq, "rpc-redis": pytest.mark.redis}
+        marks = {
+            "redis": pytest.mark.redis,
+            "rpc": pytest.mark.rabbitmq,
+            "rpc-redis": pytest.mark.redis,
+        }
         names = [name for name, offers in STORES.items() if need is None or need in offers]
         metafunc.parametrize("kit", [pytest.param(name, marks=marks.get(name, ())) for name in names], indirect=True)
 

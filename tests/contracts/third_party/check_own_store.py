@@ -9,9 +9,9 @@ import pytest
 
 from umbel.results import memory
 from umbel.results.base import ResultStore, StoreOptions
-from umbel.testing.result_stores import StoreKit, TestRecords, TestShared, TestWaiting
+from umbel.testing.result_stores import StoreKit, TestExpiry, TestPushing, TestRecords, TestShared, TestWaiting
 
-__all__ = ["TestRecords", "TestShared", "TestWaiting"]
+__all__ = ["TestExpiry", "TestPushing", "TestRecords", "TestShared", "TestWaiting"]
 
 
 def connect(options: StoreOptions) -> ResultStore:

@@ -16,29 +16,11 @@ from umbel.testing.result_stores.kit import StoreKit
 
 
 class TestWaiting:
-    def test_a_result_is_pushed(self, kit: StoreKit) -> None:
-        kit.write(kit.new())
-        waits = []
-        for _ in range(7):
-            task_id = kit.new()
-            stored: list[float] = []
-
-            def work(task_id: str = task_id, stored: list[float] = stored) -> None:
-                kit.write(task_id, result=1)
-                stored.append(time.perf_counter())
-
-            timer = kit.later(0.05, work)
-            assert kit.reader.wait(task_id, 5).result == 1
-            done = time.perf_counter()
-            timer.join()
-            waits.append(done - stored[0])
-        assert sorted(waits)[3] < 0.02
-
     def test_time_runs_out(self, kit: StoreKit) -> None:
         task_id, started = kit.new(), time.monotonic()
         with pytest.raises(errors.TimeoutError, match=task_id):
             kit.reader.wait(task_id, 0.2)
-        assert 0.15 < time.monotonic() - started < 2
+        assert 0.15 < time.monotonic() - started < 10
         with pytest.raises(TimeoutError):
             kit.reader.wait(task_id, 0)
 
@@ -74,9 +56,12 @@ class TestWaiting:
     def test_a_state_from_before_is_seen(self, kit: StoreKit) -> None:
         task_id, seen = kit.new(), []
         kit.write(task_id, "STARTED", {"pid": 1})
-        timer = kit.later(0.1, lambda: kit.write(task_id, result=1))
-        kit.reader.wait(task_id, 5, lambda record: seen.append(record.status))
-        timer.join()
+
+        def note(record: Record) -> None:
+            seen.append(record.status)
+            kit.write(task_id, result=1)
+
+        assert kit.reader.wait(task_id, 20, note).result == 1
         assert seen == ["STARTED"]
 
     def test_many_threads_wait(self, kit: StoreKit) -> None:
@@ -132,3 +117,27 @@ class TestWaiting:
             await waiting
         await asyncio.to_thread(kit.write, task_id, result=1)
         assert (await kit.reader.wait_async(task_id, 5)).result == 1
+
+
+class TestPushing:
+    """A result is there as soon as it is stored: not where a store is asked again and again."""
+
+    needs = "push"
+
+    def test_a_result_is_pushed(self, kit: StoreKit) -> None:
+        kit.write(kit.new())
+        waits = []
+        for _ in range(7):
+            task_id = kit.new()
+            stored: list[float] = []
+
+            def work(task_id: str = task_id, stored: list[float] = stored) -> None:
+                kit.write(task_id, result=1)
+                stored.append(time.perf_counter())
+
+            timer = kit.later(0.05, work)
+            assert kit.reader.wait(task_id, 5).result == 1
+            done = time.perf_counter()
+            timer.join()
+            waits.append(done - stored[0])
+        assert sorted(waits)[3] < 0.02
