@@ -1,4 +1,4 @@
-"""Find RabbitMQ and Redis for tests, or start private ones that end with the tests. Standard library only.
+"""Find RabbitMQ and Redis for tests, or start private ones that end with the tests; find PostgreSQL and MariaDB. Standard library only.
 
 In this order, for each: what ``UMBEL_TEST_RABBITMQ`` / ``UMBEL_TEST_REDIS`` names; what answers on this machine; a private server from the
 installed programs, on free ports with its files in a temporary folder; the same after ``apt-get install``, when this is root.
@@ -49,17 +49,18 @@ class Kind:
     answer: bytes
     programs: tuple[str, ...]
     package: str
-    start: Callable[[Path], Found]
+    #: ``None``: it is used where it answers, and never started.
+    start: Callable[[Path], Found] | None
 
 
 @contextlib.contextmanager
 def servers() -> Iterator[tuple[dict[str, str], list[str], list[str]]]:
-    """Both servers, as (environment for the tests, one line for each found, names of those missing)."""
+    """All servers, as (environment for the tests, one line for each found, names of those missing)."""
     environment: dict[str, str] = {}
     found_lines, missing = [], []
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="umbel-servers-", ignore_cleanup_errors=True)))
-        for kind in (RABBITMQ, REDIS):
+        for kind in (RABBITMQ, REDIS, POSTGRESQL, MARIADB):
             found = find(kind, folder)
             if found is None:
                 missing.append(kind.name)
@@ -81,7 +82,7 @@ def find(kind: Kind, folder: Path) -> Found | None:
             return Found({kind.variable: url}, f"{host}:{port}")
         if given:
             sys.exit(f"{kind.variable} names {host}:{port}, and no {kind.name} answers there.")
-    if not _installed(kind) and not _install(kind):
+    if kind.start is None or (not _installed(kind) and not _install(kind)):
         return None
     try:
         return kind.start(folder)
@@ -266,4 +267,26 @@ REDIS = Kind(
     programs=("redis-server",),
     package="redis-server",
     start=start_redis,
+)
+POSTGRESQL = Kind(
+    name="PostgreSQL",
+    variable="UMBEL_TEST_POSTGRESQL",
+    default_url="postgresql://postgres@127.0.0.1:5432/postgres",
+    port=5432,
+    greeting=b"\x00\x00\x00\x08\x04\xd2\x16\x2f",  # asks for TLS: the answer is one letter
+    answer=b"",
+    programs=(),
+    package="postgresql",
+    start=None,
+)
+MARIADB = Kind(
+    name="MariaDB",
+    variable="UMBEL_TEST_MARIADB",
+    default_url="mysql://root@127.0.0.1:3306/test",
+    port=3306,
+    greeting=b"",  # it speaks first
+    answer=b"",
+    programs=(),
+    package="mariadb-server",
+    start=None,
 )

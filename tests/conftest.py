@@ -1,14 +1,16 @@
 """Servers for tests: where they are, and what happens when they are not there.
 
-``UMBEL_TEST_RABBITMQ`` and ``UMBEL_TEST_REDIS`` give the base URLs (defaults: this machine). A test that needs one carries the marker
-``rabbitmq`` or ``redis``; without the server it is skipped with one line, and with ``CI=true`` it fails.
+``UMBEL_TEST_RABBITMQ``, ``UMBEL_TEST_REDIS``, ``UMBEL_TEST_POSTGRESQL`` and ``UMBEL_TEST_MARIADB`` give the URLs (defaults: this machine). A test that
+needs one carries the marker ``rabbitmq``, ``redis``, ``postgresql`` or ``mariadb``; without the server it is skipped with one line, and with ``CI=true`` it
+fails.
 
 Fixtures: `rabbitmq_url` (a virtual host of its own for the session), `redis_url` and `redis_store_url` (databases 3 and 4 unless the
-environment names one), `unique` (a name nobody else uses).
+environment names one), `postgresql_url` and `mariadb_url` (a database of its own for the session), `unique` (a name nobody else uses).
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
@@ -32,8 +34,15 @@ hypothesis.settings.load_profile("umbel")
 
 RABBITMQ = os.environ.get("UMBEL_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672").rstrip("/")
 REDIS = os.environ.get("UMBEL_TEST_REDIS", "redis://127.0.0.1:6379").rstrip("/")
+POSTGRESQL = os.environ.get("UMBEL_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
+MARIADB = os.environ.get("UMBEL_TEST_MARIADB", "mysql://root@127.0.0.1:3306/test")
 CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
-SERVERS = {"rabbitmq": (RABBITMQ, 5672, "UMBEL_TEST_RABBITMQ"), "redis": (REDIS, 6379, "UMBEL_TEST_REDIS")}
+SERVERS = {
+    "rabbitmq": (RABBITMQ, 5672, "UMBEL_TEST_RABBITMQ"),
+    "redis": (REDIS, 6379, "UMBEL_TEST_REDIS"),
+    "postgresql": (POSTGRESQL, 5432, "UMBEL_TEST_POSTGRESQL"),
+    "mariadb": (MARIADB, 3306, "UMBEL_TEST_MARIADB"),
+}
 
 
 @functools.cache
@@ -105,6 +114,40 @@ def redis_url() -> str:
 def redis_store_url() -> str:
     """Redis as a result store; shared like `redis_url`."""
     return _redis(4)
+
+
+@contextlib.contextmanager
+def sql_database(url: str) -> Iterator[str]:
+    """A database of its own on an SQL server, as the URL of a result store."""
+    import sqlalchemy as sa
+
+    from umbel.results.sql.addresses import url_of
+
+    name = f"umbel_test_{os.getpid()}_{uuid.uuid4().hex[:6]}"
+    engine = sa.create_engine(url_of(url), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    try:
+        yield f"db+{url_of(url).set(database=name).render_as_string(hide_password=False)}"
+    finally:
+        with engine.connect() as connection:
+            force = " WITH (FORCE)" if engine.dialect.name == "postgresql" else ""
+            connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
+        engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """PostgreSQL as a result store, in a database of this session."""
+    with sql_database(POSTGRESQL) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_url() -> Iterator[str]:
+    """MariaDB as a result store, in a database of this session."""
+    with sql_database(MARIADB) as url:
+        yield url
 
 
 @pytest.fixture

@@ -41,7 +41,6 @@ STORES: Final = {
     "cosmosdbsql": "Cosmos DB",
     "couchbase": "Couchbase",
     "couchdb": "CouchDB",
-    **dict.fromkeys(("database", "db"), "SQL databases"),
     "dynamodb": "DynamoDB",
     "elasticsearch": "Elasticsearch",
     **dict.fromkeys(("file", "filesystem"), "files"),

@@ -39,6 +39,9 @@ STORES = {
     "rpc-redis": {"push"},
     "rpc-sqlite": {"push"},
     "rpc-memory": {"push"},
+    "postgresql": {"shared", "processes", "groups"},
+    "mariadb": {"shared", "processes", "groups"},
+    "sqlalchemy-sqlite": {"shared", "processes", "groups"},
 }
 
 
@@ -49,6 +52,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             "redis": pytest.mark.redis,
             "rpc": pytest.mark.rabbitmq,
             "rpc-redis": pytest.mark.redis,
+            "postgresql": pytest.mark.postgresql,
+            "mariadb": pytest.mark.mariadb,
         }
         names = [name for name, offers in STORES.items() if need is None or need in offers]
         metafunc.parametrize("kit", [pytest.param(name, marks=marks.get(name, ())) for name in names], indirect=True)
@@ -71,6 +76,10 @@ def kit(request, tmp_path, unique):
         broker = brokers.get(name) or request.getfixturevalue("redis_url")
         prefix = {"global_keyprefix": unique("contract") + ":"} if name == "rpc-redis" else {}
         options = {"expires": 60.0, "transport": {"broker": BrokerOptions(urls=(broker,), transport=prefix)}}
+    elif name == "sqlalchemy-sqlite":
+        url = f"db+sqlite:///{tmp_path}/results.db"
+    elif name in ("postgresql", "mariadb"):
+        url = request.getfixturevalue(f"{name}_url")
     else:
         url = request.getfixturevalue("rabbitmq_url").replace("amqp://", "rpc://")
     with StoreKit(name, url, options) as made:

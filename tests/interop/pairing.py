@@ -16,7 +16,17 @@ from system.stage import Place, Stage
 
 CELERY_VENV = TESTS.parent / ".build" / "celery-venv"
 #: What real Celery needs to speak every serializer and compression.
-PACKAGES = ("celery[redis]==5.7.0", "hiredis", "msgpack", "pyyaml", "zstandard", "brotli", "backports.zstd")
+PACKAGES = (
+    "celery[redis]==5.7.0",
+    "sqlalchemy",
+    "psycopg[binary]",
+    "hiredis",
+    "msgpack",
+    "pyyaml",
+    "zstandard",
+    "brotli",
+    "backports.zstd",
+)
 
 
 def celery_python() -> Path:

@@ -71,6 +71,12 @@ def add(self, x, y):
 
 
 @task()
+def total(self, numbers):
+    with recorded(self):
+        return sum(numbers)
+
+
+@task()
 def echo(self, *args, **kwargs):
     return {"args": list(args), "kwargs": kwargs} if kwargs else list(args)
 

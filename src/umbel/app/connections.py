@@ -190,6 +190,13 @@ def store_url(conf: Settings, broker: Iterable[str]) -> str | None:
     if not isinstance(given, str):
         raise ImproperlyConfigured(f"result_backend: expected a URL, got {type(given).__name__}")
     text = store_registry.canonical(given)
+    if text in ("database", "db"):
+        if not conf.database_url:
+            raise ImproperlyConfigured(
+                f"result_backend is {text!r} and database_url is empty: expected e.g. postgresql://user:password@host/name"
+            )
+        text = conf.database_url
+        return text if text.startswith("db+") else f"db+{text}"
     if text == "redis://" and conf.redis_host:
         name, password = (quote(part or "", safe="") for part in (conf.redis_username, conf.redis_password))
         user = f"{name}:{password}@" if name or password else ""
@@ -203,6 +210,13 @@ def store_options(conf: Settings, url: str) -> StoreOptions:
     transport = dict(conf.result_backend_transport_options)
     if url.startswith("rpc"):  # results go through the broker that tasks go through
         transport.setdefault("broker", broker_options(conf))
+    if url.startswith("db+"):
+        transport["database"] = {
+            "engine_options": conf.database_engine_options,
+            "engine_callback": conf.database_engine_callback,
+            "table_names": conf.database_table_names,
+            "table_schemas": conf.database_table_schemas,
+        }
     return StoreOptions(
         url=url,
         expires=seconds(conf.result_expires),

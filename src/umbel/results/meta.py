@@ -63,6 +63,33 @@ def from_meta(meta: Any, task_id: str = "") -> Record:
     )
 
 
+def compressed(data: bytes, method: str) -> bytes:
+    """Compress a stored value, and say so in front of it.
+
+    Args:
+        data: the value.
+        method: of compression.
+
+    Raises:
+        EncodeError: it could not be read again.
+    """
+    content_type, data = compression.compress(data, method, compression.MAX_DECOMPRESSED)
+    return COMPRESSED + content_type.encode() + b"\x00" + data
+
+
+def decompressed(data: bytes) -> bytes:
+    """Undo `compressed`.
+
+    Args:
+        data: begins with `COMPRESSED`.
+
+    Raises:
+        DecodeError: it cannot be decompressed.
+    """
+    content_type, _, data = data[len(COMPRESSED) :].partition(b"\x00")
+    return compression.decompress(data, content_type.decode("ascii", "replace"))
+
+
 class MetaCodec:
     """Records ⇄ bytes, with the serializer and the compression of one store."""
 
@@ -85,8 +112,7 @@ class MetaCodec:
         try:
             data = serializers.dumps(to_meta(record), self._serializer)[2]
             if self._compression:
-                content_type, data = compression.compress(data, self._compression, compression.MAX_DECOMPRESSED)
-                data = COMPRESSED + content_type.encode() + b"\x00" + data
+                data = compressed(data, self._compression)
         except EncodeError as error:
             raise EncodeError(f"the result of task {record.task_id} cannot be stored: {error}") from error
         return data
@@ -98,8 +124,7 @@ class MetaCodec:
             DecodeError: they are not what the serializer writes, or it is not accepted (`ContentDisallowed`).
         """
         if data.startswith(COMPRESSED):
-            content_type, _, data = data[len(COMPRESSED) :].partition(b"\x00")
-            data = compression.decompress(data, content_type.decode("ascii", "replace"))
+            data = decompressed(data)
         return from_meta(serializers.loads(data, self._content_type, self._content_encoding, self._accept), task_id)
 
 

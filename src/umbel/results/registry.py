@@ -22,6 +22,7 @@ BUILT_IN: Mapping[str, str] = {
     **dict.fromkeys(("redis", "rediss", "redis+socket", "socket", "unix", "sentinel", "valkey", "valkeys"), _REDIS),
     "sqlite": "umbel.results.sqlite:connect",
     "rpc": "umbel.results.rpc:connect",
+    "db": "umbel.results.sql:connect",
     "memory": _MEMORY,
     "cache+memory": _MEMORY,
 }
@@ -74,6 +75,8 @@ def check(url: str | None) -> None:
 
 
 def _target(scheme: str) -> str:
+    if scheme.lower().startswith("db+"):
+        scheme = "db"
     try:
         return plugins.target(scheme.lower(), BUILT_IN, group=GROUP, what="result store")
     except ImproperlyConfigured:

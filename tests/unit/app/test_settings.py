@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from umbel import Umbel
 from umbel.app.config import schema, sources
 from umbel.app.config.settings import Settings, zone_of
 from umbel.errors import ImproperlyConfigured
@@ -377,3 +378,32 @@ def test_a_zone_that_does_not_exist_is_refused_at_once(zone):
 def test_zones():
     for zone in ("UTC", "utc", "", "Asia/Shanghai", None):
         assert settings(arguments={"timezone": zone}).timezone == zone
+
+
+@pytest.mark.parametrize("name", ["database", "db"])
+def test_the_url_of_an_sql_result_store(name):
+    from umbel.app.connections import store_url
+
+    with Umbel("proj", broker="memory://", set_as_current=False) as app:
+        app.conf.update(result_backend=name)
+        with pytest.raises(ImproperlyConfigured, match=f"result_backend is '{name}' and database_url is empty"):
+            store_url(app.conf, ())
+        for url in ("sqlite:///x.db", "db+sqlite:///x.db"):
+            app.conf.update(database_url=url)
+            assert store_url(app.conf, ()) == "db+sqlite:///x.db"
+
+
+def test_the_settings_of_an_sql_result_store():
+    from umbel.app.connections import store_options
+
+    def callback(engine): ...
+
+    with Umbel("proj", broker="memory://", set_as_current=False) as app:
+        app.conf.update(database_engine_callback=callback, database_table_names={"task": "t"}, database_table_schemas={"task": "s"})
+        found = store_options(app.conf, "db+sqlite:///x.db").transport["database"]
+    assert found == {
+        "engine_options": {"pool_pre_ping": True, "pool_recycle": 3600},
+        "engine_callback": callback,
+        "table_names": {"task": "t"},
+        "table_schemas": {"task": "s"},
+    }

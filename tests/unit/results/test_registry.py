@@ -60,8 +60,7 @@ def test_paths_that_lead_to_no_store(path, text):
     ("url", "text"),
     [
         ("amqp://guest@localhost", "use rpc://"),
-        ("db+postgresql://h/d", "Celery's results in SQL databases are not there yet; known are cache.memory, memory, redis, rpc, sqlite"),
-        ("mongodb://h", "MongoDB are not there yet"),
+        ("mongodb://h", "Celery's results in MongoDB are not there yet; known are cache.memory, memory, redis, rpc, sqlite"),
         ("cache+memcached://h", "Memcached are not there yet"),
         ("file:///tmp", "files are not there yet"),
         ("zz://", "known are"),
