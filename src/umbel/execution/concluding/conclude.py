@@ -183,6 +183,8 @@ class Conclusion:
         effects: tuple[Effect, ...] = ()
         if verdict is Verdict.DEAD and self._env.stores and not completion.is_ignored(request.fields, resolved.ignore_result):
             effects = (Store(completion.failure_record(request, error, None, self._env.clock.now(), extended=self._env.extended)),)
+        if verdict is Verdict.DEAD and request.embed:
+            effects += self._chords.count(request, states.FAILURE, failures.render(error))
         effects += self._other_effects(request, resolved, error, states.REJECTED)
         return Execution(
             number, request.id or "", resolved.name, states.REJECTED, verdict, started, runtime, effects, reason, str(error.reason)

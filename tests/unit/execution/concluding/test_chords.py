@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from umbel import states
+from umbel.errors import Reject
 from umbel.execution.concluding.chords import tasks_of, values_of
 from umbel.execution.model import CountChord, Verdict
 from umbel.results.group_store import ChordClaim, ChordPart
@@ -180,6 +181,20 @@ class TestTrees:
         chain = {"task": "celery.chain", "subtask_type": "chain", "kwargs": {"tasks": [body_of(task_id="a"), body_of(task_id="b")]}}
         assert [task["options"]["task_id"] for task in tasks_of(chain)] == ["a", "b"]
         assert [task["options"]["task_id"] for task in tasks_of(body_of(chain=[body_of(task_id="c")]))] == ["body", "c"]
+
+
+@pytest.mark.parametrize(("requeue", "ended"), [(False, True), (True, False)])
+def test_a_member_that_is_rejected_for_good_fails_the_chord(app, requeue, ended):
+    @app.task(name="proj.reject")
+    def reject(value):
+        raise Reject("no", requeue=requeue)
+
+    app.groups.open("g", 1)
+    send(app, 0, body_of(), name="proj.reject")
+    run_all(app)
+    assert ("body" in records(app)) == ended
+    if ended:
+        assert records(app)["body"][1]["exc_type"] == "ChordError"
 
 
 def test_a_body_that_was_sent_twice_runs_once(app):
