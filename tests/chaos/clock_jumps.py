@@ -38,10 +38,16 @@ def run(site: Site) -> Outcome:
 def _jump(site: Site, arena: Arena, hours: int, outcome: Outcome) -> None:
     with tempfile.TemporaryDirectory(prefix="umbel-clock-") as name:
         clock = Path(name, "clock")
-        clock.write_text("+0")
+        clock.write_text("+00000")
         Path(name, "sitecustomize.py").write_text(CLOCK.format(path=str(clock)))
         arena.worker("-c", "2", env={"PYTHONPATH": f"{name}{os.pathsep}{TESTS}"})
-        _play(site, arena, hours, outcome, lambda seconds: clock.write_text(f"{seconds:+d}"))
+        _play(site, arena, hours, outcome, lambda seconds: _set(clock, seconds))
+
+
+def _set(clock: Path, seconds: int) -> None:
+    """Write over what is there: an interpreter may read at any moment, and must not find an empty file."""
+    with clock.open("r+") as file:
+        file.write(f"{seconds:+06d}")
 
 
 def _play(site: Site, arena: Arena, hours: int, outcome: Outcome, set_clock: Callable[[int], object]) -> None:

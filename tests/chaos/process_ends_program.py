@@ -1,6 +1,6 @@
 """Processes that publish and end in one way or another. Prints how many calls had returned.
 
-python ending_program.py BROKER QUEUE WAY PROCESSES CALLS
+python process_ends_program.py BROKER QUEUE WAY PROCESSES CALLS
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from umbel import Umbel
 
 broker, queue, way, processes, calls = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
-app = Umbel("ending_program", broker=broker, task_default_queue=queue)
+app = Umbel("process_ends_program", broker=broker, task_default_queue=queue)
 FORK = multiprocessing.get_context("fork")
 
 
@@ -65,8 +65,8 @@ def main():
             send()
     elif way == "app dropped":
         for _ in range(processes):
-            other = Umbel("ending_program", broker=broker, task_default_queue=queue, set_as_current=False)
-            task = other.task(name="ending_program.job")(lambda number: None)
+            other = Umbel("process_ends_program", broker=broker, task_default_queue=queue, set_as_current=False)
+            task = other.task(name="process_ends_program.job")(lambda number: None)
             for number in range(calls):
                 task.delay(number)
             del other, task
