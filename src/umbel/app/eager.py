@@ -122,7 +122,7 @@ class _Effects:
         if self._app.store is not None and self._app.store.groups is not None:
             self._app.store.groups.open(chord.group_id, chord.size, chord.header)
 
-    def count(self, parts: list[ChordPart]) -> list[ChordClaim | None]:
+    def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
         """Nothing is counted: a chord that runs in its caller knows when its header has ended."""
         return [None] * len(parts)
 

@@ -1,4 +1,4 @@
-"""Why a server cannot be reached, in words a person can act on."""
+"""Reasons why a server cannot be reached, in words a person can act on."""
 
 from __future__ import annotations
 

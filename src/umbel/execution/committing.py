@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from umbel import states
-from umbel.errors import ChordError
-from umbel.execution.model import CloseChord, CountChord, Execution, OpenChord, Publish, RunHandlers, Store, Verdict
+from umbel.errors import ChordError, EncodeError, OperationalError
+from umbel.execution.model import CloseChord, CountChord, Effect, Execution, OpenChord, Publish, RunHandlers, Store, Verdict
+from umbel.reasons import DeadReason
 from umbel.results.group_store import ChordClaim, ChordPart
 from umbel.results.model import Record
 from umbel.wire import failures
@@ -25,8 +26,8 @@ class EffectSink(Protocol):
     def open_chord(self, chord: OpenChord) -> None:
         """Begin to count ``chord``."""
 
-    def count(self, parts: list[ChordPart]) -> list[ChordClaim | None]:
-        """Count members of chords, ``parts``; returns the claims on bodies, once no other process has them."""
+    def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
+        """Count members of chords, ``parts``; returns the claims on bodies, once no other process has them, and why one can never be counted."""
 
     def close_chord(self, claim: ChordClaim) -> None:
         """Forget the chord of ``claim``."""
@@ -82,27 +83,29 @@ class Committer:
         execution = burst[place]
         calls = tuple([effect for effect in execution.effects if type(effect) is RunHandlers])
         closes = [effect for effect in execution.effects if type(effect) is CloseChord]
-        for effect in execution.effects:
-            if type(effect) is OpenChord:
-                self._sink.open_chord(effect)
-        if execution.has_sent or any(type(effect) is Publish for effect in execution.effects):
-            execution = self._sink.publish(execution)
+        try:
+            for effect in execution.effects:
+                if type(effect) is OpenChord:
+                    self._sink.open_chord(effect)
+        except (OperationalError, EncodeError) as error:  # its header would be counted by nobody
+            detail = f"what follows it cannot be started: {error}"
+            execution = execution._replace(verdict=Verdict.DEAD, reason=DeadReason.REFUSED, detail=detail)
+        else:
+            if execution.has_sent or any(type(effect) is Publish for effect in execution.effects):
+                execution = self._sink.publish(execution)
         for close in closes:
-            calls += self._close(close, execution)
+            self._close(close, execution)
         burst[place] = execution._replace(effects=(), has_sent=False)
         for call in calls:
             self._call(execution, call.function)
         return burst[place]
 
-    def _close(self, close: CloseChord, execution: Execution) -> tuple[RunHandlers, ...]:
-        """Forget a chord; where its body could not be sent, whoever waits for it learns so."""
-        calls: tuple[RunHandlers, ...] = ()
+    def _close(self, close: CloseChord, execution: Execution) -> None:
+        """Forget a chord; where its body could not be sent, whoever waits for it learns so, and the chord around it, too."""
         if execution.verdict is Verdict.DEAD:
             effects = close.fail(ChordError(f"Callback error: {execution.detail}"))
-            self._sink.store([effect.record for effect in effects if type(effect) is Store])
-            calls = tuple([effect for effect in effects if type(effect) is RunHandlers])
+            self.commit([execution._replace(verdict=Verdict.ACK, effects=effects, has_sent=False)], [])
         self._sink.close_chord(close.claim)
-        return calls
 
     def _count(self, burst: list[Execution]) -> None:
         """Count the members of chords that have ended, and add what is to be done about those that are complete: one may complete another."""
@@ -112,12 +115,16 @@ class Committer:
                 return
             claims = self._sink.count([effect.part for _, effect in counts])
             for (place, effect), claim in zip(counts, claims, strict=True):
-                following = effect.go_on(claim) if claim is not None else ()
+                following: tuple[Effect, ...] = ()
+                if isinstance(claim, Exception):
+                    following = effect.fail(ChordError(f"The end of {effect.part.task_id} cannot be counted: {claim}"))
+                elif claim is not None:
+                    following = effect.go_on(claim)
                 records = [each.record for each in following if type(each) is Store]
                 if records:
                     self._sink.store(records)
                 effects = burst[place].effects
-                at = effects.index(effect)
+                at = next(number for number, each in enumerate(effects) if each is effect)  # their values are anything
                 rest = tuple([each for each in following if type(each) is not Store])
                 burst[place] = burst[place]._replace(effects=(*effects[:at], *rest, *effects[at + 1 :]))
 

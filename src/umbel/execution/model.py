@@ -97,6 +97,8 @@ class CountChord(NamedTuple):
     part: ChordPart
     #: What is done when the header is complete: the body starts, or fails.
     go_on: Callable[[ChordClaim], tuple[Effect, ...]]
+    #: What is done when it cannot be counted, for good: the body fails, with this error.
+    fail: Callable[[Exception], tuple[Effect, ...]]
 
 
 class CloseChord(NamedTuple):

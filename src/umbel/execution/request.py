@@ -63,6 +63,8 @@ class Request:
     replaced_task_nesting: int
     stamped_headers: Sequence[str] | None
     stamps: Mapping[str, Any]
+    #: Members that the task has added to its chord (`Task.add_to_chord`).
+    chord_additions: int = 0
 
     def __init__(  # noqa: PLR0913, PLR0917 - one per message: a value object would cost a second one
         self,

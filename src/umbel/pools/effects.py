@@ -21,7 +21,7 @@ from umbel.execution.completion import iso
 from umbel.execution.model import Execution, OpenChord, Verdict
 from umbel.reasons import DeadReason
 from umbel.results.base import ResultStore
-from umbel.results.group_store import ChordClaim, ChordPart, ClaimedElsewhere, GroupStore
+from umbel.results.group_store import CLAIM, ChordClaim, ChordPart, ClaimedElsewhere, GroupStore
 from umbel.results.model import Record
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
@@ -123,36 +123,54 @@ class AppEffects:
         """Begin to count a chord, before its header is published; wait out a store that cannot be reached."""
         self._with_groups(lambda groups: groups.open(chord.group_id, chord.size, chord.header))
 
-    def count(self, parts: list[ChordPart]) -> list[ChordClaim | None]:
-        """Count members of chords. A claim that somebody else has is waited for: its holder closes the chord, or has died."""
-        return [self._claim(part, turn) for part, turn in zip(parts, self._count(parts), strict=True)]
+    def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
+        """Count members of chords. A claim that somebody else has is waited for: its holder closes the chord, or has died.
+
+        What cannot be counted is looked for one by one: the chords of the others go on.
+        """
+        try:
+            turns = self._count(parts)
+        except (OperationalError, EncodeError, DecodeError) as error:
+            if len(parts) == 1:
+                logger.error("the end of task %s cannot be counted, so its chord fails: %s", parts[0].task_id, error)
+                return [error]
+            return [self.count([part])[0] for part in parts]
+        return [self._claim(part, turn) for part, turn in zip(parts, turns, strict=True)]
 
     def _count(self, parts: list[ChordPart]) -> list[ChordClaim | ClaimedElsewhere | None]:
         return self._with_groups(lambda groups: groups.count(parts)) or [None] * len(parts)
 
-    def _claim(self, part: ChordPart, turn: ChordClaim | ClaimedElsewhere | None) -> ChordClaim | None:
-        while isinstance(turn, ClaimedElsewhere):
+    def _claim(self, part: ChordPart, turn: ChordClaim | ClaimedElsewhere | None) -> ChordClaim | Exception | None:
+        if isinstance(turn, ClaimedElsewhere):
             time.sleep(min(max(turn.seconds, _CLAIM_LOOK), _CLAIM_LOOK_AT_MOST))
-            (turn,) = self._count([part])
+            return self.count([part])[0]
         return turn
 
     def close_chord(self, claim: ChordClaim) -> None:
-        """Forget a chord whose body has been published or has failed."""
-        if not self._with_groups(lambda groups: groups.close(claim)):
-            logger.warning("the claim on the body of chord %s had ended before it was closed; its body may run twice", claim.group_id)
+        """Forget a chord whose body has been published or has failed; take the claim again where it has ended meanwhile."""
+        try:
+            closed = self._with_groups(lambda groups: groups.close(claim) or (groups.extend(claim, CLAIM) and groups.close(claim)))
+        except (OperationalError, DecodeError) as error:
+            logger.error("chord %s is not closed, and stays until it expires: %s", claim.group_id, error)
+        else:
+            if closed is False:
+                logger.warning("somebody else had taken the claim on the body of chord %s before it was closed", claim.group_id)
 
     def _with_groups(self, work: Callable[[GroupStore], Any]) -> Any:
-        """Do a step of a chord; wait out a store that cannot be reached. A store that refuses it for good is told of, and ``None`` returned."""
+        """Do a step of a chord; wait out a store that cannot be reached.
+
+        Raises:
+            OperationalError: the store refuses it for good.
+        """
         groups = self._app.store.groups if self._app.store is not None else None
         if groups is None:
             return None
         for delay in delays(first=0.5, most=10.0):
             try:
                 return work(groups)
-            except (OperationalError, EncodeError, DecodeError) as error:
-                if not isinstance(error, OperationalError) or error.is_permanent or isinstance(error, AccessRefused):
-                    logger.critical("a chord cannot be counted, and its body will not run: %s", error)
-                    return None
+            except OperationalError as error:
+                if error.is_permanent or isinstance(error, AccessRefused):
+                    raise
                 logger.error("a chord waits for the result store: %s", error)
                 time.sleep(delay)
         return None

@@ -91,12 +91,15 @@ class GroupStore(Protocol):
             OperationalError: the store cannot be reached after its retries.
         """
 
-    def grow(self, group_id: str, by: int = 1) -> None:
-        """Expect more members (`Task.add_to_chord`).
+    def grow(self, group_id: str, task_id: str) -> None:
+        """Expect one more member (`Task.add_to_chord`), once however often it is told: whoever adds it may be delivered again.
 
         Args:
             group_id: of the header.
-            by: how many.
+            task_id: of the member.
+
+        Raises:
+            OperationalError: the store cannot be reached after its retries.
         """
 
     def count(self, parts: Sequence[ChordPart]) -> list[ChordClaim | ClaimedElsewhere | None]:

@@ -15,7 +15,7 @@ PROGRESS: Final = "PROGRESS"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a task is.
+    """The progress of a task.
 
     Args:
         current: items that are done.

@@ -173,7 +173,7 @@ class FakeEffectSink:
     def open_chord(self, chord: OpenChord) -> None:
         self._app.groups.open(chord.group_id, chord.size)
 
-    def count(self, parts: list[ChordPart]) -> list[ChordClaim | None]:
+    def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
         return [turn if isinstance(turn, ChordClaim) else None for turn in self._app.groups.count(parts)]
 
     def close_chord(self, claim: ChordClaim) -> None:

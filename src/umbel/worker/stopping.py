@@ -7,7 +7,7 @@ import contextlib
 
 
 class StopRequest:
-    """Whether, and how, a worker has been asked to stop. The first request is warm unless it says otherwise; a second one makes it cold."""
+    """The request that a worker stops. The first request is warm unless it says otherwise; a second one makes it cold."""
 
     def __init__(self) -> None:
         self.is_requested = False

@@ -30,7 +30,7 @@ def test_the_six_keys(store):
     store.groups.open(group, 2, [[group, None], []])
     assert call(store, "GET", f"{key}.s") == b"2"
     assert call(store, "GET", key) == b'{"result": [["%s", null], []]}' % group.encode()
-    store.groups.grow(group)
+    store.groups.grow(group, "c")
     assert call(store, "GET", f"{key}.t") == b"1"
     store.groups.count([ChordPart(group, "a", 0, "SUCCESS", 2), ChordPart(group, "b", None, "FAILURE", {"exc_type": "E"})])
     members = [b'[1, "a", "SUCCESS", 2]', b'[1, "b", "FAILURE", {"exc_type": "E"}]']

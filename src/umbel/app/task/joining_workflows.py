@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -79,8 +80,11 @@ def add_to_chord(task: Any, signature: Any, *, lazy: bool) -> Any:
             "a chord needs a result store that counts its members: set result_backend to redis://, sqlite:// or another shared store"
         )
     member = maybe_signature(signature, app=task.app, clone=True)
-    member.set(group_id=request.group, chord=request.chord, root_id=request.root_id)
-    store.groups.grow(request.group)
+    # Whoever runs this task again adds the same members: the chord must neither wait for them twice nor miss them.
+    request.chord_additions += 1
+    member_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{request.id}:{request.chord_additions}"))
+    member.set(task_id=member_id, group_id=request.group, chord=request.chord, root_id=request.root_id)
+    store.groups.grow(request.group, member_id)
     return member if lazy else member.delay()
 
 

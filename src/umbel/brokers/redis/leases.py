@@ -41,7 +41,7 @@ _NUMBER = re.compile(rb"(\d+)$")
 
 
 class Leaseholder(Protocol):
-    """Whose leases are looked after; see `umbel.brokers.redis.consumer.RedisConsumer`."""
+    """The consumer whose leases are looked after; see `umbel.brokers.redis.consumer.RedisConsumer`."""
 
     keys: Keys
     link: Link

@@ -49,7 +49,7 @@ class Chords:
         if not body or not group_id or not request.id:
             return ()
         part = ChordPart(group_id, request.id, request.group_index, status, result)
-        return (CountChord(part, functools.partial(self._go_on, body, request)),)
+        return (CountChord(part, functools.partial(self._go_on, body, request), functools.partial(self._fail, body, request)),)
 
     def _go_on(self, body: Mapping[str, Any], request: Request, claim: ChordClaim) -> tuple[Effect, ...]:
         """All members have ended: start the body with their results, or fail it with the first failure."""
@@ -97,7 +97,7 @@ class Chords:
         if not outer or not group_id or not task_id:
             return ()
         part = ChordPart(group_id, task_id, options.get("group_index"), states.FAILURE, result)
-        return (CountChord(part, functools.partial(self._go_on, outer, request)),)
+        return (CountChord(part, functools.partial(self._go_on, outer, request), functools.partial(self._fail, outer, request)),)
 
 
 def tasks_of(workflow: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -21,7 +21,8 @@ class _Chord:
     expires: float
     #: Members to come; unknown until it is opened.
     size: int | None = None
-    growth: int = 0
+    #: Ids of members that were added.
+    added: set[str] = field(default_factory=set)
     #: By (task id, place), as bytes: nobody may change what was counted.
     parts: dict[tuple[str, int | None], bytes] = field(default_factory=dict)
     token: str = ""
@@ -69,9 +70,9 @@ class MemoryGroups:
         if header is not None:
             self.save(group_id, header)
 
-    def grow(self, group_id: str, by: int = 1) -> None:
+    def grow(self, group_id: str, task_id: str) -> None:
         with self._lock:
-            self._find(group_id).growth += by
+            self._find(group_id).added.add(task_id)
 
     def count(self, parts: Sequence[ChordPart]) -> list[ChordClaim | ClaimedElsewhere | None]:
         encoded = [(part, self._codec.encode(part)) for part in parts]
@@ -83,7 +84,7 @@ class MemoryGroups:
         if chord.is_closed:
             return None
         chord.parts.setdefault((part.task_id, part.place), data)
-        if chord.size is None or len(chord.parts) < chord.size + chord.growth:
+        if chord.size is None or len(chord.parts) < chord.size + len(chord.added):
             return None
         now = self._clock.now()
         if chord.claimed_until > now:

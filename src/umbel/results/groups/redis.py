@@ -77,12 +77,9 @@ class RedisGroups:
             commands.append(self._saving(group_id, header))
         self._connections.use(lambda connection: _checked(connection.pipeline(commands)), _PATIENCE)
 
-    def grow(self, group_id: str, by: int = 1) -> None:
-        growth = self._keys(group_id)[1]
-        commands: list[tuple[Argument, ...]] = [("INCRBY", growth, str(by))]
-        if self._keep:
-            commands.append(("EXPIRE", growth, str(self._keep)))
-        self._connections.use(lambda connection: _checked(connection.pipeline(commands)), 0.0)  # not twice: it adds
+    def grow(self, group_id: str, task_id: str) -> None:
+        names = (self._keys(group_id)[1], keys.chord_added(self._prefix, group_id))
+        self._run("chord_grow", names, (task_id, str(self._keep)))
 
     def count(self, parts: Sequence[ChordPart]) -> list[ChordClaim | ClaimedElsewhere | None]:
         found: list[ChordClaim | ClaimedElsewhere | None] = []

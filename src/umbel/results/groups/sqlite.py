@@ -46,7 +46,7 @@ _TABLES: Final = (
     """
     CREATE TABLE IF NOT EXISTS umbel_chord_bodies (
         task_id TEXT PRIMARY KEY,
-        token   TEXT NOT NULL,                      -- of the claim under which it was sent
+        token   TEXT NOT NULL,                      -- of the claim under which a body was sent; the group that a member was added to
         expires REAL                                -- seconds since the epoch
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS umbel_groups_expires ON umbel_groups (expires) WHERE expires IS NOT NULL",
@@ -59,6 +59,7 @@ _FIND: Final = (
     "SELECT size, growth, counted, claimed_until, closed FROM umbel_chords WHERE group_id = ? AND (expires IS NULL OR expires > ?)"
 )
 _DROP: Final = ("DELETE FROM umbel_chord_parts WHERE group_id = ?", "DELETE FROM umbel_chords WHERE group_id = ?")
+_ADD: Final = "INSERT OR IGNORE INTO umbel_chord_bodies VALUES (?, ?, ?)"
 _BEGIN_BODY: Final = (
     "INSERT INTO umbel_chord_bodies VALUES (?, ?, ?) ON CONFLICT (task_id) DO UPDATE SET token = excluded.token, expires = excluded.expires "
     "WHERE umbel_chord_bodies.expires <= ?"
@@ -127,10 +128,11 @@ class SqliteGroups:
 
         self._write(work)
 
-    def grow(self, group_id: str, by: int = 1) -> None:
+    def grow(self, group_id: str, task_id: str) -> None:
         def work(connection: sqlite3.Connection) -> None:
             self._touch(connection, group_id)
-            connection.execute("UPDATE umbel_chords SET growth = growth + ? WHERE group_id = ?", (by, group_id))
+            if connection.execute(_ADD, (task_id, group_id, self._until())).rowcount:
+                connection.execute("UPDATE umbel_chords SET growth = growth + 1 WHERE group_id = ?", (group_id,))
 
         self._write(work)
 

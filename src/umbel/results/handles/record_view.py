@@ -155,7 +155,7 @@ class RecordView:
 
     @property
     def progress(self) -> Progress | None:
-        """How far the running task says it is (`Task.progress`); ``None`` where it does not, and when it has ended."""
+        """The progress that the running task tells (`Task.progress`); ``None`` where it tells none, and when it has ended."""
         return progress_of(self._record())
 
     @property

@@ -85,10 +85,15 @@ class SqlGroups:
 
         self._database.run(work, _PATIENCE)
 
-    def grow(self, group_id: str, by: int = 1) -> None:
+    def grow(self, group_id: str, task_id: str) -> None:
+        body = self._tables.body
+
         def work(connection: Connection) -> None:
-            row = self._locked(connection, group_id)
-            self._change(connection, group_id, growth=row.growth + by)
+            row = self._locked(connection, group_id)  # one at a time adds to a chord
+            known = sa.select(sa.literal(1)).select_from(body).where(body.c.task_id == key_of(task_id))
+            if connection.execute(known).first() is None:
+                connection.execute(body.insert().values(task_id=key_of(task_id), token=key_of(group_id)[:64], expires=self._until()))
+                self._change(connection, group_id, growth=row.growth + 1)
 
         self._database.run(work, _PATIENCE)
 

@@ -1,4 +1,4 @@
-"""What graphs for Graphviz are written with: quoted words, colours of states."""
+"""Parts of graphs for Graphviz: quoted words, colours of states."""
 
 from __future__ import annotations
 

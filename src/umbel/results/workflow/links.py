@@ -64,7 +64,7 @@ def steps_of(result: Any) -> list[Step]:
 
 @dataclass(slots=True)
 class Entry:
-    """What is known of one task or group."""
+    """One task or group, as far as it is known."""
 
     id: str
     name: str | None = None

@@ -116,7 +116,7 @@ class Workflow:
 
     @property
     def root(self) -> WorkflowNode:
-        """What everything began with."""
+        """The node that everything began with."""
         return self.nodes[0]
 
     @property

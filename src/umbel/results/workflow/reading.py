@@ -142,7 +142,7 @@ def save(result: Any, store: ResultStore) -> None:
 
 
 def _links_of(result: Any, store: ResultStore | None, most: int) -> Links:
-    """How a result hangs together: as its handle knows, or else as was kept (`save`, or `GroupResult.save`)."""
+    """Link the parts of a result: as its handle knows, or else as was kept (`save`, or `GroupResult.save`)."""
     if result.parent is not None or hasattr(result, "results") or store is None or store.groups is None:
         return Links(result, most)
     kept = store.groups.tree(result.id)

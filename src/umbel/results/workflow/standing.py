@@ -1,4 +1,4 @@
-"""How a workflow stands: states, times, and what is waited for, concluded from entries and their records."""
+"""The state of a workflow: states of its tasks, times, and what is waited for, concluded from entries and their records."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class _Standing:
         )
 
     def _end_of_group(self, entry: Entry) -> datetime | None:
-        """When the last member ended, where all have."""
+        """Find when the last member ended, where all have."""
         if not entry.members or entry.id in self.open:
             return None
         entries = self.links.entries

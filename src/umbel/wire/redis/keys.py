@@ -139,3 +139,13 @@ def chord_body(prefix: str, task_id: str) -> str:
         task_id: of the body.
     """
     return f"{prefix}umbel:chord-body:{task_id}"
+
+
+def chord_added(prefix: str, group_id: str) -> str:
+    """Build the key of the set of members that were added to a chord.
+
+    Args:
+        prefix: of the result keys.
+        group_id: of its header.
+    """
+    return f"{prefix}umbel:chord-added:{group_id}"

@@ -104,7 +104,7 @@ class _Sink:
         if self._app.store is not None and self._app.store.groups is not None:
             self._app.store.groups.open(chord.group_id, chord.size, chord.header)
 
-    def count(self, parts: list[ChordPart]) -> list[ChordClaim | None]:
+    def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
         groups = self._app.store.groups if self._app.store is not None else None
         turns = groups.count(parts) if groups is not None else [None] * len(parts)
         busy = next((turn for turn in turns if isinstance(turn, ClaimedElsewhere)), None)

@@ -16,7 +16,7 @@ def run_of(delivery: Delivery) -> tuple[str, Any]:
 
 
 class EndReason(enum.Enum):
-    """Why a child is killed while it runs a task."""
+    """The reason why a child is killed while it runs a task."""
 
     TIME_LIMIT = "its hard time limit passed"
     REVOKED = "it was revoked"

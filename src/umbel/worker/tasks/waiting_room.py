@@ -13,7 +13,7 @@ from umbel.brokers.base import Delivery
 
 
 class WaitReason(enum.Enum):
-    """Why a delivery waits."""
+    """The reason why a delivery waits."""
 
     #: For its time.
     DUE = "due"

@@ -138,6 +138,9 @@ class TestAddToChord:
         assert message.headers["group"] == "g"
         assert [each.headers["task"] for each, _ in app.fake.sent] == ["proj.add"]
         app.fake.sent.clear()
+        app.run(job)  # it is delivered again: it adds the same member
+        assert [each.headers["id"] for each, _ in app.fake.sent] == [message.headers["id"]]
+        app.fake.sent.clear()
         app.run(app.job(message, to))
         ((headers, (args, _, _)),) = sent(app)
         assert (headers["id"], args) == ("body", [[1, 14]])

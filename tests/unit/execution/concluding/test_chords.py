@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from umbel import states
-from umbel.errors import Reject
+from umbel.errors import OperationalError, Reject
+from umbel.execution.committing import Committer
 from umbel.execution.concluding.chords import tasks_of, values_of
 from umbel.execution.model import CountChord, Verdict
 from umbel.results.group_store import ChordClaim, ChordPart
-from umbel.testing.fakes import FakeApp
+from umbel.testing.fakes import FakeApp, FakeEffectSink
 
 
 def body_of(name: str = "proj.body", task_id: str = "body", **options: Any) -> dict[str, Any]:
@@ -208,3 +209,53 @@ def test_a_body_that_was_sent_twice_runs_once(app):
     execution = app.run(second)
     assert (execution.state, execution.verdict, execution.detail) == (states.IGNORED, Verdict.ACK, "its chord has sent it twice")
     assert app.run(app.job(message, to)).state == states.SUCCESS, "it is delivered again: whoever ran it has died"
+
+
+def test_a_body_that_the_broker_refuses_fails_its_chord_and_the_one_around_it(app):
+    app.groups.open("outer", 1)
+    app.groups.open("inner", 1)
+    app.elsewhere = []
+    inner = body_of("proj.body", "inner-body", group_id="outer", group_index=0, chord=body_of("proj.body", "outer-body"))
+    inner["options"]["link_error"] = [body_of("proj.errback", "e")]
+    send(app, 0, inner, group="inner")
+    job = app.job(*app.fake.sent.pop())
+    sink = FakeEffectSink(app)
+    publish = sink.publish
+    sink.publish = lambda execution: (
+        execution._replace(verdict=Verdict.DEAD, detail="no queue takes it")
+        if any(message.headers["task"] == "proj.body" for message, _ in execution.publications)
+        else publish(execution)
+    )
+    done = []
+    Committer(sink).commit([app.runner("w@h").execute(job)], done)
+    assert [each.verdict for each in done] == [Verdict.DEAD]
+    assert records(app)["inner-body"][0] == records(app)["outer-body"][0] == "FAILURE"
+    assert "no queue takes it" in records(app)["inner-body"][1]["exc_message"][0]
+    assert [message.headers["task"] for message, _ in app.fake.sent] == ["proj.errback"]
+
+
+def test_a_member_that_can_never_be_counted_fails_its_chord(app):
+    app.groups.open("g", 2)
+    send(app, 0, body_of())
+    app.groups.count = lambda parts: [ValueError("WRONGTYPE") for _ in parts]
+    sink = FakeEffectSink(app)
+    sink.count = app.groups.count
+    Committer(sink).commit([app.runner("w@h").execute(app.job())], [])
+    assert records(app)["body"][1]["exc_message"] == ["The end of m0 cannot be counted: WRONGTYPE"]
+
+
+def test_a_chord_that_cannot_be_opened_is_not_sent(app):
+    chord = {"task": "celery.chord", "subtask_type": "chord", "args": [], "options": {}, "immutable": False}
+    chord["kwargs"] = {"header": [body_of("proj.member", "h0")], "body": body_of(task_id="end"), "kwargs": {}}
+    app.send_task("proj.member", args=(1,), chain=[chord])
+    job = app.job(*app.fake.sent.pop())
+    sink = FakeEffectSink(app)
+
+    def refuse(_chord):
+        raise OperationalError("read only", permanent=True)
+
+    sink.open_chord = refuse
+    done = []
+    Committer(sink).commit([app.runner("w@h").execute(job)], done)
+    assert (done[0].verdict, app.fake.sent) == (Verdict.DEAD, [])
+    assert "cannot be started: read only" in done[0].detail
