@@ -48,7 +48,7 @@ class Chords:
         body, group_id = request.chord, request.group
         if not body or not group_id or not request.id:
             return ()
-        part = ChordPart(group_id, request.id, request.group_index, status, result)
+        part = ChordPart(group_id, request.id, _place(request.group_index), status, result)
         return (CountChord(part, functools.partial(self._go_on, body, request), functools.partial(self._fail, body, request)),)
 
     def _go_on(self, body: Mapping[str, Any], request: Request, claim: ChordClaim) -> tuple[Effect, ...]:
@@ -96,8 +96,13 @@ class Chords:
         outer, group_id, task_id = options.get("chord"), options.get("group_id"), options.get("task_id")
         if not outer or not group_id or not task_id:
             return ()
-        part = ChordPart(group_id, task_id, options.get("group_index"), states.FAILURE, result)
+        part = ChordPart(group_id, task_id, _place(options.get("group_index")), states.FAILURE, result)
         return (CountChord(part, functools.partial(self._go_on, outer, request), functools.partial(self._fail, outer, request)),)
+
+
+def _place(index: Any) -> int | None:
+    """Return a place in a header as a message tells it; ``None`` where it is no number: nobody has checked the messages of tasks that never ran."""
+    return index if type(index) is int and index >= 0 else None
 
 
 def tasks_of(workflow: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from umbel.app.app import Umbel
 from umbel.brokers.base import Delivery
-from umbel.errors import OperationalError
+from umbel.errors import DecodeError, EncodeError, OperationalError
 from umbel.execution.committing import Committer
 from umbel.execution.model import Execution, Job, OpenChord
 from umbel.messages.v2 import nothing_follows
@@ -106,7 +106,14 @@ class _Sink:
 
     def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
         groups = self._app.store.groups if self._app.store is not None else None
-        turns = groups.count(parts) if groups is not None else [None] * len(parts)
+        if groups is None:
+            return [None] * len(parts)
+        try:
+            turns = groups.count(parts)
+        except (OperationalError, EncodeError, DecodeError) as error:
+            if isinstance(error, OperationalError) and not error.is_permanent:
+                raise
+            return [error] * len(parts)  # one task's, and those of the chords around it
         busy = next((turn for turn in turns if isinstance(turn, ClaimedElsewhere)), None)
         if busy is not None:
             raise OperationalError(f"somebody else has the claim on the body of its chord, for {busy.seconds:.1f} s at most")

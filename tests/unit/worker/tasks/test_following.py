@@ -103,7 +103,7 @@ def test_a_store_that_is_away_is_waited_for(app, caplog):
     assert "what follows task j (FAILURE) waits: away" in caplog.text
 
 
-def test_a_store_that_refuses_for_good_is_not(app, caplog):
+def test_a_store_that_refuses_for_good_fails_the_chord(app):
     app.groups.open("g", 1)
     given = delivery(app, group_id="g", group_index=0, chord=BODY)
 
@@ -112,4 +112,14 @@ def test_a_store_that_refuses_for_good_is_not(app, caplog):
 
     app.groups.count = refuse
     follow(app, given)
-    assert "what follows task j (FAILURE) is lost: no" in caplog.text
+    (record,) = app.records.records
+    assert (record.task_id, record.status) == ("body", "FAILURE")
+    assert "cannot be counted: no" in record.result["exc_message"][0]
+
+
+def test_a_place_that_is_no_number_counts_as_none(app):
+    app.groups.open("g", 1)
+    given = delivery(app, group_id="g", group_index=0, chord=BODY)
+    given.headers["group_index"] = "evil"
+    follow(app, given)
+    assert [record.task_id for record in app.records.records] == ["body"]

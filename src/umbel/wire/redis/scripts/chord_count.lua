@@ -7,12 +7,15 @@ local held = redis.call('GET', claim)
 if held == 'done' then
   return {}
 end
-if redis.call('SADD', counted, ARGV[1] .. ':' .. ARGV[4]) == 1 then
+local member = ARGV[1] .. ':' .. ARGV[4]
+if redis.call('SISMEMBER', counted, member) == 0 then
   if ARGV[3] == '1' then
     redis.call('ZADD', parts, ARGV[4], ARGV[2])
   else
     redis.call('RPUSH', parts, ARGV[2])
   end
+  -- Redis does not undo what a failing script has done: a member is told to be counted once its part is there.
+  redis.call('SADD', counted, member)
 end
 if ARGV[5] ~= '0' then
   for _, key in ipairs(KEYS) do
