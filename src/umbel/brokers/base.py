@@ -27,7 +27,7 @@ from typing import Protocol
 
 from umbel.brokers.confirms.receipts import Receipt
 from umbel.brokers.fanout.base import REPLY_TTL, Broadcaster, ReplyInbox, Subscriber, SubscriberSink
-from umbel.brokers.topology import Destination, Queue
+from umbel.brokers.topology import Destination, Outgoing, Queue
 from umbel.clients.base import ConnectionOptions, ConnectionState
 from umbel.wire.attempts import ATTEMPTS
 from umbel.wire.message import Call, Delivery, Message, MessageLimits, Stencil
@@ -115,7 +115,7 @@ class Publisher(Protocol):
     def publish_stencil(self, stencil: Stencil, call: Call) -> None:
         """`publish` for the plain call, from wire bytes compiled once for the stencil. The queue must have been declared before."""
 
-    def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
+    def publish_many(self, messages: Iterable[Outgoing], *, confirm: bool = False) -> int:
         """Hand over many messages with as few system calls as possible; returns how many."""
 
     def retrying(self, retries: int) -> AbstractContextManager[None]:

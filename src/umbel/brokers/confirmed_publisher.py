@@ -20,7 +20,7 @@ from umbel.brokers.confirms.attempts import LastFailure, Retries
 from umbel.brokers.confirms.receipts import Receipt, WouldBlock
 from umbel.brokers.confirms.window import Window
 from umbel.brokers.defaults.publisher import PublisherDefaults
-from umbel.brokers.topology import Destination
+from umbel.brokers.topology import Destination, Outgoing
 from umbel.errors import AccessRefused, OperationalError
 from umbel.runtime import process_hooks
 from umbel.runtime.backoff import delays
@@ -81,7 +81,7 @@ class ConfirmedPublisher(PublisherDefaults, abc.ABC, Generic[T]):
         """
 
     @abc.abstractmethod
-    def _send_many(self, messages: Iterable[tuple[Message, Destination]]) -> int:
+    def _send_many(self, messages: Iterable[Outgoing]) -> int:
         """Write many messages with few system calls; returns how many."""
 
     @abc.abstractmethod
@@ -119,7 +119,7 @@ class ConfirmedPublisher(PublisherDefaults, abc.ABC, Generic[T]):
             self._send(message, to, started, deadline, is_confirmed=True)
         self._settle(receipt, deadline)
 
-    def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
+    def publish_many(self, messages: Iterable[Outgoing], *, confirm: bool = False) -> int:
         with self.receipt() if confirm else nullcontext(None) as receipt:
             count = self._send_many(messages)
         if receipt is not None and count:

@@ -65,6 +65,7 @@ class CompiledStencil:
     def __init__(self, stencil: Stencil) -> None:
         mark = secrets.token_hex(8)
         message = stencil.fill(Call(f"{mark}0", f"{mark}1", f"{mark}2", f"{mark}3", f"{mark}4", b""))
+        message.headers["group_index"] = f"{mark}5"
         message.properties["correlation_id"] = f"{mark}0"
         self.priority, _, envelope, _ = encode(message, stencil.exchange, stencil.routing_key)
         parts = re.split(rf'"{mark}(\d)"', envelope)
@@ -73,8 +74,15 @@ class CompiledStencil:
 
     def fill(self, call: Call) -> str:
         """The envelope of one message."""
-        task_id, root_id, parent_id, argsrepr, kwargsrepr, _ = call
-        values = (quote(task_id), quote(root_id), "null" if parent_id is None else quote(parent_id), quote(argsrepr), quote(kwargsrepr))
+        task_id, root_id, parent_id, argsrepr, kwargsrepr, _, group_index = call
+        values = (
+            quote(task_id),
+            quote(root_id),
+            "null" if parent_id is None else quote(parent_id),
+            quote(argsrepr),
+            quote(kwargsrepr),
+            "null" if group_index is None else str(group_index),
+        )
         pieces = self._pieces.copy()
         pieces[1::2] = [values[hole] for hole in self._order]
         return "".join(pieces)

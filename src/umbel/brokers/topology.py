@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from umbel.wire.message import Call, Message, Stencil
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -100,6 +102,20 @@ class Destination:
         if queue.exchange.type == "direct":
             return cls("", queue.name, queue)
         return cls(queue.exchange.name, queue.routing_key, queue)
+
+
+#: A message and its address, or a call and the stencil that makes both of it: what publishers are handed many of.
+Outgoing = tuple[Message, Destination] | tuple[Call, Stencil]
+
+
+def whole(outgoing: Outgoing) -> tuple[Message, Destination]:
+    """Fill the stencil of what is ``outgoing``, for publishers that have no compiled form."""
+    content, to = outgoing
+    if isinstance(to, Stencil):
+        assert isinstance(content, Call)
+        return to.fill(content), Destination(to.exchange, to.routing_key)
+    assert isinstance(content, Message)
+    return content, to
 
 
 class ReplyAddress(NamedTuple):

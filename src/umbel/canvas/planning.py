@@ -45,7 +45,7 @@ class PlannedCall:
 
     task: str
     args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
+    kwargs: dict[str, Any]
     #: Calling options: ids, membership, what follows (`link`, `link_error`, `chain`, `chord`), routing, …
     options: Mapping[str, Any]
 
@@ -204,8 +204,7 @@ def _tell_of_kin(options: dict[str, Any], group_id: str, lineage: Lineage, *, fo
 
 
 def _call(task: Shape, args: tuple[Any, ...], rest: Sequence[Any] | None, lineage: Lineage) -> PlannedCall:
-    own = shapes.merged(task, args)
-    options = own["options"]
+    options = dict(task["options"])
     following = options.get("chain")
     if rest is not None or following is not None:
         options["chain"] = (*(rest or ()), *(following or ()))
@@ -216,4 +215,5 @@ def _call(task: Shape, args: tuple[Any, ...], rest: Sequence[Any] | None, lineag
                 options[name] = value
     if lineage.nesting:
         options["replaced_task_nesting"] = lineage.nesting
-    return PlannedCall(own["task"], own["args"], own["kwargs"], options)
+    own = tuple(task["args"])
+    return PlannedCall(task["task"], own if task.get("immutable") else (*args, *own), dict(task["kwargs"]), options)

@@ -97,7 +97,9 @@ def properties(task: TaskMessage, *, delivery_mode: int = PERSISTENT) -> dict[st
     return found
 
 
-def body(args: Sequence[Any], kwargs: Mapping[str, Any], embed: Embed = _NO_EMBED, serializer: str = "json") -> tuple[str, str, bytes]:
+def body(
+    args: Sequence[Any], kwargs: Mapping[str, Any], embed: Embed = _NO_EMBED, serializer: str = "json", *, tail: bytes = b""
+) -> tuple[str, str, bytes]:
     """Encode a body.
 
     Args:
@@ -105,6 +107,7 @@ def body(args: Sequence[Any], kwargs: Mapping[str, Any], embed: Embed = _NO_EMBE
         kwargs: keyword arguments.
         embed: what follows the task.
         serializer: name or content type.
+        tail: what follows the task, written by `tail` before; in place of ``embed``, in JSON only.
 
     Returns:
         content type, content encoding, bytes.
@@ -116,8 +119,13 @@ def body(args: Sequence[Any], kwargs: Mapping[str, Any], embed: Embed = _NO_EMBE
     if nothing and serializer == "json":
         # The third element is the same bytes in nearly all messages.
         kind, encoding, data = serializers.dumps((args, kwargs), "json")
-        return kind, encoding, data[:-1] + _EMPTY_TAIL
+        return kind, encoding, data[:-1] + (tail or _EMPTY_TAIL)
     return serializers.dumps((args, kwargs, embed_dict(embed)), serializer)
+
+
+def tail(embed: Embed) -> bytes:
+    """Write the end of JSON bodies that have the same ``embed``."""
+    return b", " + serializers.dumps(embed_dict(embed), "json")[2] + b"]"
 
 
 def nothing_follows(body: bytes) -> bool:
@@ -178,7 +186,7 @@ def stencil(
     """
     kind = serializers.find(serializer)
     found = headers(task)
-    found.update(dict.fromkeys(("id", "root_id", "parent_id", "argsrepr", "kwargsrepr")))
+    found.update(dict.fromkeys(("id", "group_index", "root_id", "parent_id", "argsrepr", "kwargsrepr")))
     common = properties(task, delivery_mode=delivery_mode)
     del common["correlation_id"]
     return Stencil(found, common, kind.content_type, kind.content_encoding, exchange, routing_key)

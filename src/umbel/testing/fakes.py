@@ -9,7 +9,7 @@ from typing import Any
 from umbel.app.app import Umbel
 from umbel.brokers.base import Publisher
 from umbel.brokers.confirms.receipts import Receipt, Receipts, WouldBlock
-from umbel.brokers.topology import Destination, Queue
+from umbel.brokers.topology import Destination, Outgoing, Queue, whole
 from umbel.errors import PublishError, TimeoutError
 from umbel.execution.committing import Committer
 from umbel.execution.model import Execution, Job, OpenChord
@@ -46,10 +46,10 @@ class FakePublisher:
         message = stencil.fill(call)
         self.publish(message, Destination(stencil.exchange, stencil.routing_key))
 
-    def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
+    def publish_many(self, messages: Iterable[Outgoing], *, confirm: bool = False) -> int:
         before = len(self.sent)
-        for message, to in messages:
-            self.publish(message, to, confirm=confirm)
+        for outgoing in messages:
+            self.publish(*whole(outgoing), confirm=confirm)
         return len(self.sent) - before
 
     def retrying(self, retries: int) -> AbstractContextManager[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from umbel.errors import MessageError
 
@@ -92,6 +92,8 @@ class Call(NamedTuple):
     kwargsrepr: str
     #: Serialized: args, kwargs and what follows.
     body: bytes
+    #: Of a member of a group.
+    group_index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,9 @@ class Stencil:
     exchange: str
     routing_key: str
 
+    #: None to declare: that was done when the stencil was made.
+    queue: ClassVar[Any] = None
+
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> bool:
@@ -117,9 +122,9 @@ class Stencil:
 
     def fill(self, call: Call) -> Message:
         """Make the message of ``call``, for publishers that have no compiled form."""
-        task_id, root_id, parent_id, argsrepr, kwargsrepr, body = call
+        task_id, root_id, parent_id, argsrepr, kwargsrepr, body, group_index = call
         headers = dict(self.headers)
-        headers.update(id=task_id, root_id=root_id, parent_id=parent_id, argsrepr=argsrepr, kwargsrepr=kwargsrepr)
+        headers.update(id=task_id, group_index=group_index, root_id=root_id, parent_id=parent_id, argsrepr=argsrepr, kwargsrepr=kwargsrepr)
         return Message(body, headers, self.content_type, self.content_encoding, {**self.properties, "correlation_id": task_id})
 
 

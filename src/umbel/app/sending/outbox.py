@@ -19,11 +19,12 @@ from umbel.app.connections import AppConnections, publish_retries
 from umbel.app.sending import announcing
 from umbel.app.sending.calls import NOTHING, TaskCall
 from umbel.app.sending.event_loop import LoopPublishing
+from umbel.app.sending.members import MemberPlan, MemberPlans
 from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.plans import plans_of
 from umbel.app.sending.publishing import Calling, Plan, Sender, SinglePlan, plan_plain, plan_single, too_large
 from umbel.app.sending.routing import Router
-from umbel.brokers.topology import Destination
+from umbel.brokers.topology import Destination, Outgoing
 from umbel.execution.preparing import task_names
 from umbel.messages.ids import uuid7
 from umbel.results.base import ResultStore
@@ -39,7 +40,7 @@ _PLAIN = PublishOptions()
 #: The fields of a `TaskCall`; a plain tuple costs less.
 _Call = tuple[str, tuple[Any, ...], dict[str, Any], Mapping[str, Any], Any]
 #: A call on its way: its handle, its plan, its message (or what goes into the holes of the plan's stencil).
-_Outgoing = tuple[AsyncResult[Any], Plan | SinglePlan, Call | Message]
+_Outgoing = tuple[AsyncResult[Any], Plan | SinglePlan | MemberPlan, Call | Message]
 
 
 class SendingApp(Protocol):
@@ -161,7 +162,7 @@ class Outbox:
             return [self.publish_one(name, args, kwargs, {**options, **own}, task) for name, args, kwargs, own, task in calls]
         handles: list[AsyncResult[Any]] = []
         source = iter(calls)
-        outgoing = self._outgoing(iter(lambda: list(islice(source, _BATCH)), []), options)
+        outgoing = self._outgoing(iter(lambda: list(islice(source, _BATCH)), []), options, MemberPlans(self.plan))
         publisher = self._connections.publisher
         for (confirm, retry, policy), run in groupby(outgoing, lambda each: each[1].delivery):
             with self._retrying(retry, policy):
@@ -222,12 +223,15 @@ class Outbox:
         handle, plan, content = self._render(call, NOTHING, options, parent, listeners=True)
         return handle.id, cast("Message", content), plan.to
 
-    def _outgoing(self, batches: Iterable[Sequence[_Call]], common: Mapping[str, Any] = NOTHING) -> Iterator[_Outgoing]:
+    def _outgoing(
+        self, batches: Iterable[Sequence[_Call]], common: Mapping[str, Any] = NOTHING, members: MemberPlans | None = None
+    ) -> Iterator[_Outgoing]:
         """Do what is to be done for each message, before and after whoever asks for it hands it to the publisher.
 
         Args:
             batches: of calls.
             common: options of all calls.
+            members: finds plans for members of groups among them.
         """
         options = PublishOptions.parse(common) if common else _PLAIN
         listeners = hooks.before_task_publish.receivers or hooks.after_task_publish.receivers
@@ -240,7 +244,7 @@ class Outbox:
         for batch in batches:
             rendered = []
             for call in batch:  # a comprehension would be one call more, which counts for a batch of one
-                rendered.append(self._render(call, common, options, parent, listeners))  # noqa: PERF401
+                rendered.append(self._render(call, common, options, parent, listeners, members))  # noqa: PERF401
             if self._expect is not None:
                 self._expect([handle.id for handle, _, _ in rendered])
             for outgoing in rendered:
@@ -259,6 +263,7 @@ class Outbox:
         options: PublishOptions,
         parent: Any,
         listeners: object,
+        members: MemberPlans | None = None,
     ) -> _Outgoing:
         """Check one call, plan it, give it an id and its kin, write it, and see that it is not too large.
 
@@ -268,10 +273,11 @@ class Outbox:
             options: these, parsed.
             parent: the request of the task that sends, if any.
             listeners: of what is published; anything true where there are some.
+            members: finds plans for members of groups.
         """
         name, args, kwargs, given, task = call
         given = {**common, **given} if common and given else given or common
-        plan: Plan | SinglePlan | None = None
+        plan: Plan | SinglePlan | MemberPlan | None = None
         if task is not None:
             plans = task._plans  # noqa: SLF001 - forgotten by the task, kept for the outbox
             if plans is None or plans.version != self._version:
@@ -280,14 +286,20 @@ class Outbox:
             if check is not None:
                 check(args, kwargs)
             plan = plans.find(given) if given else plans.usual or plans.find(given)
+            if plan is None and members is not None:
+                plan = members.find(task, given)
         if plan is None:
             plan = self._plan_single(call, given, None if given is not common else options, parent)
-        said = plan.options
-        task_id = said.task_id or uuid7(plan.begins_at or SYSTEM.now())
-        root_id, parent_id = said.root_id, said.parent_id
-        if parent is not None:
-            root_id, parent_id = root_id or parent.root_id, parent_id or parent.id
-        content = plan.render(task_id, root_id or task_id, parent_id, args, kwargs)
+        content: Call | Message
+        if isinstance(plan, MemberPlan):
+            task_id, content = given["task_id"], plan.render(given, parent, args, kwargs)
+        else:
+            said = plan.options
+            task_id = said.task_id or uuid7(plan.begins_at or SYSTEM.now())
+            root_id, parent_id = said.root_id, said.parent_id
+            if parent is not None:
+                root_id, parent_id = root_id or parent.root_id, parent_id or parent.id
+            content = plan.render(task_id, root_id or task_id, parent_id, args, kwargs)
         if len(content.body) > self._max_body:
             raise too_large(name, len(content.body), self._max_body)
         if listeners:
@@ -352,10 +364,10 @@ class Outbox:
         return self._expect is not None
 
 
-def _messages(run: Iterable[_Outgoing], handles: list[AsyncResult[Any]]) -> Iterator[tuple[Message, Destination]]:
+def _messages(run: Iterable[_Outgoing], handles: list[AsyncResult[Any]]) -> Iterator[Outgoing]:
     for handle, plan, content in run:
         handles.append(handle)
-        yield plan.stencil.fill(content) if isinstance(content, Call) else content, plan.to
+        yield (content, plan.stencil) if isinstance(content, Call) else (content, plan.to)
 
 
 def _expect(store: ResultStore, task_ids: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ class Plans:
         task: is annotated by ``task_annotations``: a program that only sends need not finalize the app.
     """
 
-    __slots__ = ("_by_options", "_is_plain", "_task", "check", "usual", "version")
+    __slots__ = ("_by_options", "_task", "check", "is_plain", "usual", "version")
 
     def __init__(self, task: Any) -> None:
         app = task.app
@@ -36,12 +36,12 @@ class Plans:
         self.usual: Plan | None = None
         self._task = task
         #: No call is shown under a name of its own.
-        self._is_plain: bool = getattr(task.shadow_name, "does_nothing", False)
+        self.is_plain: bool = getattr(task.shadow_name, "does_nothing", False)
         self._by_options: dict[tuple[tuple[str, Any], ...], Plan | None] = {}
 
     def find(self, options: Mapping[str, Any]) -> Plan | None:
         """Find the plan of calls with these ``options``; ``None`` where calls differ in more. Making it declares the queue, and no other."""
-        if not self._is_plain or not options.keys() <= _LASTING:
+        if not self.is_plain or not options.keys() <= _LASTING:
             return None
         key = tuple(options.items())
         try:

@@ -253,7 +253,7 @@ class Plan:
             EncodeError: the arguments cannot be written.
         """
         body = v2.body(args, kwargs, serializer=self.serializer)[2]
-        return _new(Call, (task_id, root_id, parent_id, preview(args), preview(kwargs) if kwargs else "{}", body))
+        return _new(Call, (task_id, root_id, parent_id, preview(args), preview(kwargs) if kwargs else "{}", body, None))
 
 
 def plan_plain(sender: Sender, calling: Calling) -> Plan | None:

@@ -19,6 +19,8 @@ from umbel.results.handles import GroupResult
 
 #: Options of a call that a plain task does not have: with one of them it is planned like a workflow.
 _PLANNED = frozenset({"chain", "chord"})
+#: Options that planning gives to a member of a chord: there is nothing to check in them.
+_MADE = frozenset({"task_id", "reply_to", "root_id", "parent_id", "group_id", "group_index", "chord", "add_to_parent"})
 
 
 class Workflows:
@@ -64,7 +66,7 @@ class Workflows:
             return self.run(workflow, args, kwargs, options, as_sent=True)
         planned = plan(workflow, self.naming(), args=args, kwargs=kwargs, options=options, lineage=_lineage(self._app))
         calls = [
-            TaskCall(call.task, call.args, dict(call.kwargs), {**call.options, "add_to_parent": False}, self._app.tasks.get(call.task))
+            TaskCall(call.task, call.args, call.kwargs, {**call.options, "add_to_parent": False}, self._app.tasks.get(call.task))
             for call in planned.calls
         ]
         self._open_chords(planned, calls)
@@ -97,28 +99,34 @@ class Workflows:
         Args:
             handle: of a frozen workflow.
         """
+        # Members of a group are mostly calls of one task, which is asked once.
+        return self._result(handle, {})
+
+    def _result(self, handle: Handle, ignoring: dict[str | None, bool]) -> Any:
         app = self._app
         found: Any = None
-        for each in (*reversed(list(handle.parents)), handle):
+        before = () if handle.parent is None else reversed(list(handle.parents))
+        for each in (*before, handle):
             if each.is_group:
-                found = GroupResult(each.id, [self.result(child) for child in each.children], found, app)
+                found = GroupResult(each.id, [self._result(child, ignoring) for child in each.children], found, app)
+                continue
+            found = app.AsyncResult(each.id, None, each.name, found)
+            if each.ignore_result is not None:
+                found.ignored = bool(each.ignore_result)
             else:
-                found = app.AsyncResult(each.id, None, each.name, found)
-                found.ignored = self._is_ignored(each)
+                if each.name not in ignoring:
+                    task = app.tasks.get(each.name)
+                    ignoring[each.name] = task is not None and bool(task.ignore_result)
+                found.ignored = ignoring[each.name]
         return found
-
-    def _is_ignored(self, handle: Handle) -> bool:
-        if handle.ignore_result is not None:
-            return bool(handle.ignore_result)
-        task = self._app.tasks.get(handle.name)
-        return task is not None and bool(task.ignore_result)
 
     def _open_chords(self, planned: Plan, calls: list[TaskCall]) -> None:
         """Record the chords of a plan. What cannot be sent is told before: nobody would close them."""
         if not planned.records:
             return
         for _, args, kwargs, options, task in calls:
-            PublishOptions.parse(options)
+            if not options.keys() <= _MADE or type(options["task_id"]) is not str:
+                PublishOptions.parse(options)
             if task is not None and (check := plans_of(task).check) is not None:
                 check(args, kwargs)
         store = self._app.store

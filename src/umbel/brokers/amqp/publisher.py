@@ -20,13 +20,14 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
+from typing import cast
 
 from umbel.brokers.amqp.pipeline import CHANNEL, MARK, Pipeline
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.confirmed_publisher import ConfirmedPublisher
 from umbel.brokers.confirms.receipts import WouldBlock
 from umbel.brokers.confirms.window import MOST_BYTES
-from umbel.brokers.topology import Destination, Queue
+from umbel.brokers.topology import Destination, Outgoing, Queue
 from umbel.clients.amqp.addresses import Address
 from umbel.clients.amqp.channels import ChannelError
 from umbel.errors import BrokerBlocked, OperationalError, PublishError
@@ -87,7 +88,7 @@ class AmqpPublisher(ConfirmedPublisher[bytes]):
         if self._receipts.has_news:
             self._receipts.tell()
 
-    def _prepare(self, to: Destination, started: float, deadline: float) -> None:
+    def _prepare(self, to: Destination | Stencil, started: float, deadline: float) -> None:
         """Declare a message's queue, see that its exchange is there."""
         if to.queue is not None and to.queue.name not in self._pipe.ready:
             self._declare(to.queue, started, deadline)
@@ -105,9 +106,9 @@ class AmqpPublisher(ConfirmedPublisher[bytes]):
         if self._receipts.has_news:
             self._receipts.tell()
 
-    def _send_many(self, messages: Iterable[tuple[Message, Destination]]) -> int:
+    def _send_many(self, messages: Iterable[Outgoing]) -> int:
         count, left = 0, iter(messages)
-        while batch := [(self._render(message, to), to) for message, to in islice(left, _BATCH)]:
+        while batch := [(self._rendered(outgoing), outgoing[1]) for outgoing in islice(left, _BATCH)]:
             started = SYSTEM.monotonic()
             deadline = started + self._options.publish_timeout
             with self._lock:
@@ -128,6 +129,12 @@ class AmqpPublisher(ConfirmedPublisher[bytes]):
         self._pipe.close()
 
     # rendering
+
+    def _rendered(self, outgoing: Outgoing) -> bytes:
+        if type(outgoing[0]) is Call:
+            call, stencil = outgoing
+            return (self._stencils.get(stencil) or self._compile(stencil)).render(call, self._pipe.frame_max)
+        return self._render(*cast("tuple[Message, Destination]", outgoing))
 
     def _render(self, message: Message, to: Destination) -> bytes:
         key = (to.exchange, to.routing_key, to.mandatory)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from umbel.brokers.confirms.receipts import Receipt, Receipts, WouldBlock
-from umbel.brokers.topology import Destination, Queue
+from umbel.brokers.topology import Destination, Outgoing, Queue, whole
 from umbel.wire.message import Call, Message, Stencil
 
 
@@ -33,10 +33,10 @@ class PublisherDefaults(abc.ABC):
     def publish_stencil(self, stencil: Stencil, call: Call) -> None:
         self.publish(stencil.fill(call), Destination(stencil.exchange, stencil.routing_key))
 
-    def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:
+    def publish_many(self, messages: Iterable[Outgoing], *, confirm: bool = False) -> int:
         count = 0
-        for message, to in messages:
-            self.publish(message, to, confirm=confirm)
+        for outgoing in messages:
+            self.publish(*whole(outgoing), confirm=confirm)
             count += 1
         return count
 

@@ -17,6 +17,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.confirmed_publisher import ConfirmedPublisher
@@ -24,7 +25,7 @@ from umbel.brokers.confirms.receipts import WouldBlock
 from umbel.brokers.redis.reading import ONE_READ, Pace, Reader, declare_again, names_in, publish_again, refusal, settle, size_of
 from umbel.brokers.redis.rendering import Item, Renderer
 from umbel.brokers.redis.topology import Table, binding_commands
-from umbel.brokers.topology import Destination, Queue
+from umbel.brokers.topology import Destination, Outgoing, Queue, whole
 from umbel.clients.redis.addresses import Address
 from umbel.clients.redis.connection_blocking import BlockingConnection, KeptConnection, wait_ready
 from umbel.errors import OperationalError, PublishError
@@ -84,9 +85,8 @@ class RedisPublisher(ConfirmedPublisher[Item]):
         if compiled is None:
             self.publish(stencil.fill(call), Destination(stencil.exchange, stencil.routing_key))
             return
-        template, head, key = compiled
-        raw = template.render(call, self._renderer.tag())
-        self._write(b"%b%d\r\n%b\r\n" % (head, len(raw), raw), ((key, raw),), 0.0)
+        data, item = self._renderer.fill(compiled, call)
+        self._write(data, (item,), 0.0)
 
     def _queue_up(self, lock: threading.RLock, deadline: float) -> float:
         """Take the lock that another thread has; returns the deadline. Who waited while that one failed to connect fails with it.
@@ -106,16 +106,23 @@ class RedisPublisher(ConfirmedPublisher[Item]):
                 raise
         return deadline
 
-    def _send_many(self, messages: Iterable[tuple[Message, Destination]]) -> int:
+    def _send_many(self, messages: Iterable[Outgoing]) -> int:
         count = 0
         pieces: list[bytes] = []
         items: list[Item] = []
-        for message, to in messages:
-            if to.queue is not None:
-                self._declare(to.queue, time.monotonic() + self._options.publish_timeout)
-            data, more = self._renderer.render(message, to)
+        renderer = self._renderer
+        for outgoing in messages:
+            content, stencil = outgoing
+            if isinstance(stencil, Stencil) and (compiled := renderer.compile(stencil)) is not None:
+                data, item = renderer.fill(compiled, cast("Call", content))
+                items.append(item)
+            else:
+                message, to = whole(outgoing)
+                if to.queue is not None:
+                    self._declare(to.queue, time.monotonic() + self._options.publish_timeout)
+                data, more = renderer.render(message, to)
+                items += more
             pieces.append(data)
-            items += more
             count += 1
             if len(items) >= _BATCH:
                 self._write(b"".join(pieces), items, 0.0, is_last=False)

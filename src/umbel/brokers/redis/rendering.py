@@ -11,7 +11,7 @@ from typing import NamedTuple
 from umbel.brokers.redis.topology import Table
 from umbel.brokers.topology import Destination
 from umbel.errors import MessageReturned
-from umbel.wire.message import Message, Stencil
+from umbel.wire.message import Call, Message, Stencil
 from umbel.wire.redis import envelope
 from umbel.wire.redis.keys import Keys
 from umbel.wire.redis.resp import pack_all
@@ -68,6 +68,17 @@ class Renderer:
             head = b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n$" % (len(key), key)
             compiled = self._templates[stencil] = Compiled(envelope.CompiledStencil(stencil), head, key)
         return compiled
+
+    def fill(self, compiled: Compiled, call: Call) -> tuple[bytes, tuple[bytes, bytes]]:
+        """The command of one call, packed, and what it carries.
+
+        Args:
+            compiled: its stencil.
+            call: what fills it.
+        """
+        template, head, key = compiled
+        raw = template.render(call, self.tag())
+        return b"%b%d\r\n%b\r\n" % (head, len(raw), raw), (key, raw)
 
     def render(self, message: Message, to: Destination) -> tuple[bytes, list[Item]]:
         """The commands, packed, and what each of them carries.

@@ -11,14 +11,14 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Final
+from typing import Final, cast
 
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.defaults.publisher import PublisherDefaults
 from umbel.brokers.envelope import CompiledStencil, Encoded, encode
 from umbel.brokers.sqlite import topology
 from umbel.brokers.sqlite.rows import INSERT, Row
-from umbel.brokers.topology import Destination, Queue
+from umbel.brokers.topology import Destination, Outgoing, Queue
 from umbel.clients.sqlite.database import Database
 from umbel.clients.sqlite.doorbell import MESSAGES, Bell
 from umbel.errors import MessageReturned
@@ -63,22 +63,31 @@ class SqlitePublisher(PublisherDefaults):
         self._insert([(row, to)], self._timeout if timeout is None else timeout)
 
     def publish_stencil(self, stencil: Stencil, call: Call) -> None:
+        self._insert([self._filled(stencil, call)], self._timeout)
+
+    def _filled(self, stencil: Stencil, call: Call) -> _Addressed:
         compiled = self._stencils.get(stencil)
         if compiled is None:
             if len(self._stencils) >= _MOST_STENCILS:
                 self._stencils.clear()
             compiled = self._stencils[stencil] = CompiledStencil(stencil), Destination(stencil.exchange, stencil.routing_key)
         pieces, to = compiled
-        envelope = pieces.fill(call)
-        self._insert([((pieces.priority, 0, envelope, call.body), to)], self._timeout)
+        return (pieces.priority, 0, pieces.fill(call), call.body), to
 
-    def publish_many(self, messages: Iterable[tuple[Message, Destination]], *, confirm: bool = False) -> int:  # noqa: ARG002
+    def publish_many(self, messages: Iterable[Outgoing], *, confirm: bool = False) -> int:  # noqa: ARG002
         source = iter(messages)
         count = 0
-        while chunk := [(encode(message, to.exchange, to.routing_key), to) for message, to in islice(source, _CHUNK)]:
+        while chunk := [self._encoded(outgoing) for outgoing in islice(source, _CHUNK)]:
             self._insert(chunk, self._timeout)
             count += len(chunk)
         return count
+
+    def _encoded(self, outgoing: Outgoing) -> _Addressed:
+        if type(outgoing[0]) is Call:
+            call, stencil = outgoing
+            return self._filled(stencil, call)
+        message, to = cast("tuple[Message, Destination]", outgoing)
+        return encode(message, to.exchange, to.routing_key), to
 
     def declare(self, queue: Queue) -> None:
         if queue.name in self._declared and self._generation == self._database.generation:

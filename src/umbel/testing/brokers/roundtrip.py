@@ -75,6 +75,7 @@ class TestRoundtrip:
             "task": 'quote " and ☃',
             "id": None,
             "shadow": None,
+            "group_index": None,
             "root_id": None,
             "parent_id": None,
             "argsrepr": None,
@@ -82,12 +83,17 @@ class TestRoundtrip:
         headers |= {"timelimit": [None, 5], "kwargsrepr": None, "stamps": {"x": [1]}}
         to = Destination.of(queue)
         stencil = Stencil(headers, {"delivery_mode": 2, "reply_to": "r"}, "application/json", "utf-8", to.exchange, to.routing_key)
-        calls = [Call("id-1", "root-1", None, "('é\\n\"',)", "{}", b"one"), Call("id-2", "root-2", "parent", "()", "{'a': 1}", b"two")]
+        calls = [
+            Call("id-1", "root-1", None, "('é\\n\"',)", "{}", b"one"),
+            Call("id-2", "root-2", "parent", "()", "{'a': 1}", b"two"),
+            Call("id-3", "root-2", None, "()", "{}", b"three", 7),
+        ]
         for call in calls:
             kit.publisher.publish_stencil(stencil, call)
+        assert kit.publisher.publish_many((call, stencil) for call in calls) == 3
         kit.publisher.flush(SOON)
         async with kit.consuming(queue) as sink:
-            for call, delivery in zip(calls, await sink.take(2), strict=True):
+            for call, delivery in zip(calls * 2, await sink.take(6), strict=True):
                 expected = stencil.fill(call)
                 assert delivery.body == expected.body
                 assert {name: delivery.headers.get(name, "absent") for name in expected.headers} == expected.headers

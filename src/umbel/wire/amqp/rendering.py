@@ -1,6 +1,6 @@
 """The hot path of sending: whole messages, messages from a stencil, acknowledgements.
 
-A `CompiledStencil` is a task's message with everything that does not change already in bytes; rendering one fills five holes and three
+A `CompiledStencil` is a task's message with everything that does not change already in bytes; rendering one fills six holes and three
 lengths. ``benchmarks/bench_amqp_codec.py`` holds it to 6 µs.
 """
 
@@ -19,7 +19,10 @@ _PACK_FRAME = Struct(">BHI").pack
 _PACK_LONG = Struct(">I").pack
 _PUBLISH = b"\x00\x3c\x00\x28\x00\x00"
 _PACK_ACK = Struct(">BHIHHQBB").pack
-_HOLES = ("id", "root_id", "parent_id", "argsrepr", "kwargsrepr")
+_HOLES = ("id", "group_index", "root_id", "parent_id", "argsrepr", "kwargsrepr")
+#: Those that may hold nothing: their type is written with them.
+_EMPTY = frozenset(("group_index", "parent_id"))
+_PACK_INDEX = Struct(">ci").pack
 
 
 def render_frame(kind: int, channel: int, payload: bytes) -> bytes:
@@ -103,7 +106,7 @@ class CompiledStencil:
         for name, value in stencil.headers.items():
             static += render_name(name)
             if name in _HOLES:
-                pieces.append(static if name == "parent_id" else static + b"S")
+                pieces.append(static if name in _EMPTY else static + b"S")
                 static = b""
             else:
                 static += render_value(value, name)
@@ -130,7 +133,7 @@ class CompiledStencil:
         Raises:
             EncodeError: the id is longer than 255 bytes, or the headers do not fit into one frame.
         """
-        task_id, root_id, parent_id, argsrepr, kwargsrepr, body = call
+        task_id, root_id, parent_id, argsrepr, kwargsrepr, body, group_index = call
         ident = task_id.encode()
         root = ident if root_id == task_id else root_id.encode()
         args, kwargs = argsrepr.encode(), kwargsrepr.encode()
@@ -139,18 +142,21 @@ class CompiledStencil:
         else:
             raw = parent_id.encode()
             parent = b"S" + _PACK_LONG(len(raw)) + raw
+        index = b"V" if group_index is None else _PACK_INDEX(b"I", group_index)
         ident_size, size, channel = len(ident), len(body), self._channel
         table_size, rest_size = self._fixed
-        table_size += ident_size + len(root) + len(parent) + len(args) + len(kwargs)
+        table_size += ident_size + len(index) + len(root) + len(parent) + len(args) + len(kwargs)
         header_size = table_size + rest_size + ident_size
         if ident_size > 255 or header_size + 8 > frame_max:
             raise EncodeError(f"the headers and properties have {header_size} bytes; the broker allows {frame_max - 8}, and 255 for the id")
         method, flags, before, first = self._prefix
-        to_root, to_parent, to_args, to_kwargs, last = self._pieces
+        to_index, to_root, to_parent, to_args, to_kwargs, last = self._pieces
         return b"".join(
             (
                 self._head(method, 2, channel, header_size, CLASS_BASIC, 0, size, flags, before, table_size, first, ident_size),
                 ident,
+                to_index,
+                index,
                 to_root,
                 _PACK_LONG(len(root)),
                 root,

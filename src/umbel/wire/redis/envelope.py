@@ -78,7 +78,7 @@ class CompiledStencil:
 
     def __init__(self, stencil: Stencil) -> None:
         headers = dict(stencil.headers)
-        headers.update({name: f"{_HOLE}{name}" for name in ("id", "root_id", "parent_id", "argsrepr", "kwargsrepr")})
+        headers.update({name: f"{_HOLE}{name}" for name in ("id", "group_index", "root_id", "parent_id", "argsrepr", "kwargsrepr")})
         properties = {**stencil.properties, "correlation_id": f"{_HOLE}id"}
         shape = Message(b"", headers, stencil.content_type, stencil.content_encoding, properties)
         text = render(shape, stencil.exchange, stencil.routing_key, f"{_HOLE}tag").decode()
@@ -97,13 +97,14 @@ class CompiledStencil:
             call: what fills the stencil.
             tag: its delivery tag.
         """
-        task_id, root_id, parent_id, argsrepr, kwargsrepr, body = call
+        task_id, root_id, parent_id, argsrepr, kwargsrepr, body, group_index = call
         quote = encode_basestring_ascii
         return (
             self._format
             % {
                 "body": f'"{b2a_base64(body, newline=False).decode()}"',
                 "id": quote(task_id),
+                "group_index": "null" if group_index is None else group_index,
                 "root_id": quote(root_id),
                 "parent_id": "null" if parent_id is None else quote(parent_id),
                 "argsrepr": quote(argsrepr),

@@ -6,6 +6,7 @@ import pytest
 
 from umbel import Umbel, chain, chord, group, signature
 from umbel.app.task.task import Task
+from umbel.brokers.topology import whole
 from umbel.current import request as current_request
 from umbel.errors import ImproperlyConfigured
 from umbel.execution.request import Request
@@ -43,7 +44,7 @@ def sent(app):
             found.append(message)
 
         def publish_many(self, pairs, **_):
-            found.extend(message for message, _ in pairs)
+            found.extend(whole(pair)[0] for pair in pairs)
 
         def publish_stencil(self, stencil, call):
             found.append(stencil.fill(call))
