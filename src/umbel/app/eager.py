@@ -120,13 +120,18 @@ class _Effects:
 
     def open_chord(self, chord: OpenChord) -> None:
         if self._app.store is not None and self._app.store.groups is not None:
+            if chord.kept is not None:
+                self._app.store.groups.save(*chord.kept)
             self._app.store.groups.open(chord.group_id, chord.size, chord.header)
 
     def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
         """Nothing is counted: a chord that runs in its caller knows when its header has ended."""
         return [None] * len(parts)
 
-    def close_chord(self, claim: ChordClaim) -> None:
+    def kept_body(self, key: str) -> Any:
+        """Nothing is asked for: nothing was counted."""
+
+    def close_chord(self, claim: ChordClaim, kept: str) -> None:
         """Nothing was claimed."""
 
 

@@ -42,6 +42,7 @@ def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
         counts_chords=groups is not None,
         begins_body=None if groups is None else groups.begin_body,
         errbacks_in_header=bool(conf.task_allow_error_cb_on_chord_header),
+        chord_body_limit=conf.task_chord_body_limit,
         inherit_priority=bool(conf.task_inherit_parent_priority),
         prepare=app.prepare,
         clock=app.clock,

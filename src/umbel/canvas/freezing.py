@@ -24,11 +24,13 @@ class Naming:
         new_id: makes an id.
         reply_to: where results go that are sent as messages; ``None`` leaves it to who publishes.
         errbacks_in_header: error callbacks of a chord are its header's, too (``task_allow_error_cb_on_chord_header``).
+        most_copied: bytes that a chord's body may take in all messages of its header; a larger one waits in the result store. 0 for no limit.
     """
 
     new_id: Callable[[], str]
     reply_to: str | None = None
     errbacks_in_header: bool = False
+    most_copied: int = 0
 
 
 def freeze(workflow: Shape, naming: Naming) -> Draft:

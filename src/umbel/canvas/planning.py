@@ -17,6 +17,7 @@ from typing import Any
 from umbel.canvas import shapes
 from umbel.canvas.freezing import Naming, freeze, leaves, task_ids
 from umbel.canvas.handles import Handle, handle_of
+from umbel.canvas.kept_bodies import is_to_be_kept, key_of, stand_in
 from umbel.canvas.membership import joined, members_of
 from umbel.canvas.opening import open_into_chord
 from umbel.canvas.shapes import CHAIN, CHORD, GROUP, Draft, Shape
@@ -66,6 +67,8 @@ class ChordStart:
     body: Shape
     #: The tree of its header's results (`Handle.as_tuple`) where it holds groups: the body gets their results as lists. ``None``: a row of results.
     header: list[Any] | None = None
+    #: The name under which the body is to wait in the result store, where the messages of the header carry a stand-in.
+    kept: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def plan(
         TypeError: a group has a callback, or a chord no body.
     """
     frozen = freeze(shapes.merged(workflow, args, kwargs, options), naming)
-    calls, records = start(frozen, lineage=lineage or Lineage())
+    calls, records = start(frozen, lineage=lineage or Lineage(), most_copied=naming.most_copied)
     at_once = {call.id for call in calls}
     return Plan(calls, records, handle_of(frozen), tuple(each for each in task_ids(frozen) if each not in at_once))
 
@@ -113,6 +116,7 @@ class _Starting:
     """Gathers the calls of what is started."""
 
     lineage: Lineage
+    most_copied: int
     calls: list[PlannedCall] = field(default_factory=list)
     records: list[ChordStart] = field(default_factory=list)
     #: (what to start, arguments in front of its own, what follows it: reversed).
@@ -125,6 +129,7 @@ def start(
     rest: Sequence[Any] | None = None,
     *,
     lineage: Lineage,
+    most_copied: int = 0,
 ) -> tuple[tuple[PlannedCall, ...], tuple[ChordStart, ...]]:
     """The calls that start what is frozen, and what to record before them.
 
@@ -133,8 +138,9 @@ def start(
         args: the result that it follows.
         rest: what follows it, reversed: the remaining links of a chain.
         lineage: whom it comes from.
+        most_copied: see `umbel.canvas.freezing.Naming`.
     """
-    starting = _Starting(lineage)
+    starting = _Starting(lineage, most_copied)
     starting.pending.append((frozen, args, rest))
     while starting.pending:
         node, given, following = starting.pending.pop()
@@ -159,11 +165,13 @@ def _start_chord(starting: _Starting, node: Shape, args: tuple[Any, ...], rest: 
         node, rest = open_into_chord(node, rest[-1]), rest[:-1]
     group_id = node["options"]["task_id"]
     body = _body(shapes.body(node), group_id, rest, starting.lineage)
-    members = joined(shapes.header(node), group_id, body)
-    size = sum(1 for member in members for _ in leaves(member))
+    size = sum(1 for member in shapes.header(node) for _ in leaves(member))
+    is_kept = size > 1 and is_to_be_kept(body, size, starting.most_copied)
+    members = joined(shapes.header(node), group_id, stand_in(group_id, body) if is_kept else body)
     if size:
         header = Handle(group_id, None, None, tuple(members))
-        starting.records.append(ChordStart(group_id, size, body, header.as_tuple() if header.holds_groups else None))
+        tree = header.as_tuple() if header.holds_groups else None
+        starting.records.append(ChordStart(group_id, size, body, tree, key_of(group_id) if is_kept else ""))
     else:
         starting.pending.append((body, ([_value_of_nothing(member) for member in members],), None))
     starting.pending.extend((member, args, None) for member in reversed(members))

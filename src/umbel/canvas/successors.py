@@ -114,7 +114,7 @@ def replace(ended: Ended, replacement: Shape, naming: Naming) -> Plan:
     chained: Any = steps[0] if len(steps) == 1 else shapes.chain_of(steps)
     taking_over = shapes.merged(chained, options={name: value for name, value in inherited.items() if value not in (None, [])})
     lineage = Lineage(root_id=ended.root_id, parent_id=ended.id, priority=ended.priority, nesting=ended.nesting + 1)
-    return _plan(freeze(taking_over, naming), (), None, lineage)
+    return _plan(freeze(taking_over, naming), (), None, lineage, naming)
 
 
 def _ends_in_group(step: Shape) -> bool:
@@ -126,8 +126,8 @@ def _ends_in_group(step: Shape) -> bool:
 
 def _follow(signature: Shape, args: tuple[Any, ...], rest: Sequence[Any] | None, ended: Ended, naming: Naming) -> Plan:
     frozen = freeze(signature, naming)
-    return _plan(frozen, () if signature.get("immutable") else args, rest, ended.lineage)
+    return _plan(frozen, () if signature.get("immutable") else args, rest, ended.lineage, naming)
 
 
-def _plan(frozen: Draft, args: tuple[Any, ...], rest: Sequence[Any] | None, lineage: Lineage) -> Plan:
-    return Plan(*start(frozen, args, rest, lineage=lineage), handle_of(frozen))
+def _plan(frozen: Draft, args: tuple[Any, ...], rest: Sequence[Any] | None, lineage: Lineage, naming: Naming) -> Plan:
+    return Plan(*start(frozen, args, rest, lineage=lineage, most_copied=naming.most_copied), handle_of(frozen))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from umbel import states
+from umbel.canvas.kept_bodies import is_body, kept_key
 from umbel.errors import ChordError, EncodeError, OperationalError
 from umbel.execution.model import CloseChord, CountChord, Effect, Execution, OpenChord, Publish, RunHandlers, Store, Verdict
 from umbel.reasons import DeadReason
@@ -29,8 +30,11 @@ class EffectSink(Protocol):
     def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
         """Count members of chords, ``parts``; returns the claims on bodies, once no other process has them, and why one can never be counted."""
 
-    def close_chord(self, claim: ChordClaim) -> None:
-        """Forget the chord of ``claim``."""
+    def kept_body(self, key: str) -> Any:
+        """Read the body of a chord that waits under the name ``key``; ``None`` when it is not there."""
+
+    def close_chord(self, claim: ChordClaim, kept: str) -> None:
+        """Forget the chord of ``claim``, and its body where that waits under the name ``kept``."""
 
 
 class Committer:
@@ -105,7 +109,7 @@ class Committer:
         if execution.verdict is Verdict.DEAD:
             effects = close.fail(ChordError(f"Callback error: {execution.detail}"))
             self.commit([execution._replace(verdict=Verdict.ACK, effects=effects, has_sent=False)], [])
-        self._sink.close_chord(close.claim)
+        self._sink.close_chord(close.claim, close.kept)
 
     def _count(self, burst: list[Execution]) -> None:
         """Count the members of chords that have ended, and add what is to be done about those that are complete: one may complete another."""
@@ -117,9 +121,10 @@ class Committer:
             for (place, effect), claim in zip(counts, claims, strict=True):
                 following: tuple[Effect, ...] = ()
                 if isinstance(claim, Exception):
-                    following = effect.fail(ChordError(f"The end of {effect.part.task_id} cannot be counted: {claim}"))
+                    error = ChordError(f"The end of {effect.part.task_id} cannot be counted: {claim}")
+                    following = effect.fail(self._body_of(effect), error)
                 elif claim is not None:
-                    following = effect.go_on(claim)
+                    following = effect.go_on(self._body_of(effect), claim)
                 records = [each.record for each in following if type(each) is Store]
                 if records:
                     self._sink.store(records)
@@ -127,6 +132,12 @@ class Committer:
                 at = next(number for number, each in enumerate(effects) if each is effect)  # their values are anything
                 rest = tuple([each for each in following if type(each) is not Store])
                 burst[place] = burst[place]._replace(effects=(*effects[:at], *rest, *effects[at + 1 :]))
+
+    def _body_of(self, effect: CountChord) -> Mapping[str, Any]:
+        """Read the body of a chord where it waits; what the message carries where it is not there."""
+        key = kept_key(effect.body)
+        found = self._sink.kept_body(key) if key else None
+        return found if is_body(found) else effect.body
 
     def _learn_what_failed(self, burst: list[Execution]) -> None:
         """Turn an execution whose result could not be written, and was stored as a failure, into that failure."""

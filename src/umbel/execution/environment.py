@@ -38,6 +38,8 @@ class Environment:
     begins_body: Callable[[str, str], bool] | None = None
     #: Error callbacks of a chord are its header's, too (``task_allow_error_cb_on_chord_header``).
     errbacks_in_header: bool = False
+    #: Bytes that a chord's body may take in all messages of its header (``task_chord_body_limit``).
+    chord_body_limit: int = 0
     #: What follows a task inherits its priority (``task_inherit_parent_priority``).
     inherit_priority: bool = False
     prepare: Prepare

@@ -13,7 +13,7 @@ This is Celery's order (5.7): before_start → body → result stored → handle
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -89,16 +89,20 @@ class OpenChord(NamedTuple):
     size: int
     #: The tree of its header's results, where it holds groups.
     header: Any = None
+    #: The name under which its body is to wait, and the body, where the messages of the header do not carry it.
+    kept: tuple[str, Any] | None = None
 
 
 class CountChord(NamedTuple):
     """An effect: a member of a chord's header has ended. After its record is stored."""
 
     part: ChordPart
-    #: What is done when the header is complete: the body starts, or fails.
-    go_on: Callable[[ChordClaim], tuple[Effect, ...]]
-    #: What is done when it cannot be counted, for good: the body fails, with this error.
-    fail: Callable[[Exception], tuple[Effect, ...]]
+    #: As the message carries it.
+    body: Mapping[str, Any]
+    #: What is done with the body when the header is complete: it starts, or fails.
+    go_on: Callable[[Mapping[str, Any], ChordClaim], tuple[Effect, ...]]
+    #: What is done with it when the member cannot be counted, for good: it fails, with this error.
+    fail: Callable[[Mapping[str, Any], Exception], tuple[Effect, ...]]
 
 
 class CloseChord(NamedTuple):
@@ -107,6 +111,8 @@ class CloseChord(NamedTuple):
     claim: ChordClaim
     #: What is stored when the body could not be sent: that it has failed, with this error.
     fail: Callable[[Exception], tuple[Effect, ...]]
+    #: The name under which its body waits, if it does.
+    kept: str = ""
 
 
 class RunHandlers(NamedTuple):

@@ -121,6 +121,9 @@ class AppEffects:
 
     def open_chord(self, chord: OpenChord) -> None:
         """Begin to count a chord, before its header is published; wait out a store that cannot be reached."""
+        kept = chord.kept
+        if kept is not None:
+            self._with_groups(lambda groups: groups.save(*kept))
         self._with_groups(lambda groups: groups.open(chord.group_id, chord.size, chord.header))
 
     def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
@@ -146,10 +149,20 @@ class AppEffects:
             return self.count([part])[0]
         return turn
 
-    def close_chord(self, claim: ChordClaim) -> None:
+    def kept_body(self, key: str) -> Any:
+        """Read a body that waits in the store; ``None`` when it is not there, or cannot be read for good."""
+        try:
+            return self._with_groups(lambda groups: groups.tree(key))
+        except (OperationalError, DecodeError) as error:
+            logger.error("the body of a chord that waits as %s cannot be read: %s", key, error)
+            return None
+
+    def close_chord(self, claim: ChordClaim, kept: str) -> None:
         """Forget a chord whose body has been published or has failed; take the claim again where it has ended meanwhile."""
         try:
             closed = self._with_groups(lambda groups: groups.close(claim) or (groups.extend(claim, CLAIM) and groups.close(claim)))
+            if kept:
+                self._with_groups(lambda groups: groups.forget(kept))
         except (OperationalError, DecodeError) as error:
             logger.error("chord %s is not closed, and stays until it expires: %s", claim.group_id, error)
         else:

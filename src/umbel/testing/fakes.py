@@ -171,10 +171,16 @@ class FakeEffectSink:
         return execution
 
     def open_chord(self, chord: OpenChord) -> None:
+        if chord.kept is not None:
+            self._app.groups.save(*chord.kept)
         self._app.groups.open(chord.group_id, chord.size)
 
     def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
         return [turn if isinstance(turn, ChordClaim) else None for turn in self._app.groups.count(parts)]
 
-    def close_chord(self, claim: ChordClaim) -> None:
+    def kept_body(self, key: str) -> Any:
+        return self._app.groups.tree(key)
+
+    def close_chord(self, claim: ChordClaim, kept: str) -> None:
         self._app.groups.close(claim)
+        self._app.groups.forget(kept)

@@ -7,6 +7,7 @@ from typing import Any
 
 from umbel.app.task.making import make_task
 from umbel.app.task.task import Task
+from umbel.canvas import kept_bodies
 
 
 def add_to(app: Any, tasks: dict[str, Any]) -> None:
@@ -50,7 +51,18 @@ def _functions(app: Any) -> dict[str, Callable[..., Any]]:
         index = kwargs.get("index")
         return args if index is None else args[index]
 
+    def start_body(results: Any, key: str) -> None:
+        """Start the body of a chord that waits in the result store under ``key``: a worker of Celery has ended its header."""
+        groups = app.store.groups if app.store is not None else None
+        body = groups.tree(key) if groups is not None else None
+        if groups is None or not kept_bodies.is_body(body):
+            raise LookupError(f"there is no body of a chord in the result store under {key}")
+        signature: Any = called(body)
+        signature.apply_async((results,))
+        groups.forget(key)
+
     return {
+        kept_bodies.START_BODY: start_body,
         "celery.map": call_with_each,
         "celery.starmap": call_with_each_list,
         "celery.chunks": send_chunks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from umbel import current
@@ -40,6 +41,7 @@ class Workflows:
             new_id=lambda: uuid7(app.clock.now()),
             reply_to=app.outbox.sender.reply_to,
             errbacks_in_header=bool(app.conf.task_allow_error_cb_on_chord_header),
+            most_copied=app.conf.task_chord_body_limit,
         )
 
     def publish(self, workflow: shapes.Shape, args: Iterable[Any], kwargs: shapes.Shape, options: Mapping[str, Any]) -> Any:
@@ -91,7 +93,7 @@ class Workflows:
         """
         from umbel.app.workflows.eager import EagerRun
 
-        return EagerRun(self._app, self.naming(), as_sent=as_sent).run(workflow, args, kwargs, options)
+        return EagerRun(self._app, replace(self.naming(), most_copied=0), as_sent=as_sent).run(workflow, args, kwargs, options)
 
     def result(self, handle: Handle) -> Any:
         """The result object of a handle, with those of what is before it.
@@ -135,6 +137,8 @@ class Workflows:
                 "a chord needs a result store that counts its header's tasks: set result_backend to redis://, sqlite:// or another shared store"
             )
         for record in planned.records:
+            if record.kept:
+                store.groups.save(record.kept, record.body)
             store.groups.open(record.group_id, record.size, record.header)
 
     def _send(self, calls: list[TaskCall]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from umbel import states
 from umbel.canvas import shapes
 from umbel.canvas.freezing import leaves
+from umbel.canvas.kept_bodies import kept_key
 from umbel.canvas.successors import start_body
 from umbel.errors import ChordError
 from umbel.execution import completion
@@ -49,25 +50,33 @@ class Chords:
         if not body or not group_id or not request.id:
             return ()
         part = ChordPart(group_id, request.id, _place(request.group_index), status, result)
-        return (CountChord(part, functools.partial(self._go_on, body, request), functools.partial(self._fail, body, request)),)
+        return (self._counted(part, body, request),)
 
-    def _go_on(self, body: Mapping[str, Any], request: Request, claim: ChordClaim) -> tuple[Effect, ...]:
+    def _counted(self, part: ChordPart, body: Mapping[str, Any], request: Request) -> CountChord:
+        kept = kept_key(body)
+        return CountChord(part, body, functools.partial(self._go_on, request, kept), functools.partial(self._fail, request))
+
+    def _go_on(self, request: Request, kept: str, body: Mapping[str, Any], claim: ChordClaim) -> tuple[Effect, ...]:
         """All members have ended: start the body with their results, or fail it with the first failure."""
-        close = CloseChord(claim, functools.partial(self._fail, body, request))
+        close = CloseChord(claim, functools.partial(self._fail, request, body), kept)
         failed = next((part for part in claim.parts if part.status in states.PROPAGATE_STATES), None)
         if failed is not None:
             cause = failures.rebuild(failed.result)
             logger.error("Chord %s: its member %s has failed, so its body does not run: %r", claim.group_id, failed.task_id, cause)
             error = ChordError(f"Dependency {failed.task_id} raised {cause!r}")
-            return (*self._fail(body, request, error), close)
+            return (*self._fail(request, body, error), close)
+        if kept and kept == kept_key(body):
+            gone = f"its body is gone from the result store, where it waited as {kept}"
+            logger.error("Chord %s: %s", claim.group_id, gone)
+            return (*self._fail(request, body, ChordError(gone)), close)
         try:
             plan = start_body(body, values_of(claim), self._successors.ended(request, callbacks=()), self._successors.naming)
             return (*self._successors.effects(plan, request, children=False, claim=claim.token), close)
         except Exception as error:
             logger.exception("Chord %s: its body %s cannot be started", claim.group_id, body.get("task"))
-            return (*self._fail(body, request, ChordError(f"Callback error: {error!r}")), close)
+            return (*self._fail(request, body, ChordError(f"Callback error: {error!r}")), close)
 
-    def _fail(self, body: Mapping[str, Any], request: Request, error: Exception) -> tuple[Effect, ...]:
+    def _fail(self, request: Request, body: Mapping[str, Any], error: Exception) -> tuple[Effect, ...]:
         """Store the failure for whoever waits for the body, or for anything behind it; send its error callbacks; count it in the chord around it."""
         now, result = self._env.clock.now(), failures.render(error)
         stores: list[Effect] = []
@@ -97,7 +106,7 @@ class Chords:
         if not outer or not group_id or not task_id:
             return ()
         part = ChordPart(group_id, task_id, _place(options.get("group_index")), states.FAILURE, result)
-        return (CountChord(part, functools.partial(self._go_on, outer, request), functools.partial(self._fail, outer, request)),)
+        return (self._counted(part, outer, request),)
 
 
 def _place(index: Any) -> int | None:

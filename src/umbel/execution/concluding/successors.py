@@ -29,7 +29,11 @@ class Successors:
 
     def __init__(self, environment: Environment) -> None:
         self._env = environment
-        self.naming = Naming(new_id=lambda: uuid7(environment.clock.now()), errbacks_in_header=environment.errbacks_in_header)
+        self.naming = Naming(
+            new_id=lambda: uuid7(environment.clock.now()),
+            errbacks_in_header=environment.errbacks_in_header,
+            most_copied=environment.chord_body_limit,
+        )
 
     def next_attempt(self, request: Request) -> list[Effect]:
         """Render the next attempt, when the task asked for one, even if it then ended in another way: asking is what sends it in Celery.
@@ -144,7 +148,10 @@ class Successors:
         Raises:
             Exception: a call cannot be rendered.
         """
-        found: list[Effect] = [OpenChord(record.group_id, record.size, record.header) for record in plan.records]
+        found: list[Effect] = [
+            OpenChord(record.group_id, record.size, record.header, (record.kept, record.body) if record.kept else None)
+            for record in plan.records
+        ]
         for call in plan.calls:
             options = {name: value for name, value in call.options.items() if value is not None}
             if request.reply_to:  # whoever waits for this task may wait for what follows it, too

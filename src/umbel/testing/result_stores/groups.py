@@ -42,6 +42,9 @@ class TestTrees:
         reader = kit.reader.groups
         assert reader is not None
         assert reader.tree(group) == tree
+        body = {"task": "total", "args": [], "kwargs": {"key": "é"}, "options": {"chain": [{"task": "x", "args": [1]}]}, "immutable": False}
+        groups_of(kit).save(f"{group}.body", body)
+        assert reader.tree(f"{group}.body") == body
         groups_of(kit).save(group, [[group, None], []])
         assert reader.tree(group) == [[group, None], []]
         reader.forget(group)

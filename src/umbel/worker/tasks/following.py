@@ -102,6 +102,8 @@ class _Sink:
 
     def open_chord(self, chord: OpenChord) -> None:
         if self._app.store is not None and self._app.store.groups is not None:
+            if chord.kept is not None:
+                self._app.store.groups.save(*chord.kept)
             self._app.store.groups.open(chord.group_id, chord.size, chord.header)
 
     def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
@@ -119,6 +121,13 @@ class _Sink:
             raise OperationalError(f"somebody else has the claim on the body of its chord, for {busy.seconds:.1f} s at most")
         return [turn for turn in turns if not isinstance(turn, ClaimedElsewhere)]
 
-    def close_chord(self, claim: ChordClaim) -> None:
+    def kept_body(self, key: str) -> Any:
+        if self._app.store is None or self._app.store.groups is None:
+            return None
+        return self._app.store.groups.tree(key)
+
+    def close_chord(self, claim: ChordClaim, kept: str) -> None:
         if self._app.store is not None and self._app.store.groups is not None:
             self._app.store.groups.close(claim)
+            if kept:
+                self._app.store.groups.forget(kept)

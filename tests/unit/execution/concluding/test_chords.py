@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from umbel import states
+from umbel.canvas.kept_bodies import stand_in
 from umbel.errors import OperationalError, Reject
 from umbel.execution.committing import Committer
 from umbel.execution.concluding.chords import tasks_of, values_of
@@ -32,6 +33,7 @@ def app():
         raise ValueError(f"bad {value}")
 
     made.task(name="proj.body")(sum)
+    made.elsewhere = []
     return made
 
 
@@ -259,3 +261,44 @@ def test_a_chord_that_cannot_be_opened_is_not_sent(app):
     Committer(sink).commit([app.runner("w@h").execute(job)], done)
     assert (done[0].verdict, app.fake.sent) == (Verdict.DEAD, [])
     assert "cannot be started: read only" in done[0].detail
+
+
+def test_a_body_that_waits_in_the_store_starts_from_there(app):
+    body = body_of(chain=[body_of("proj.elsewhere", "after")])
+    app.groups.save("g.body", body)
+    app.groups.open("g", 2)
+    send(app, 0, stand_in("g", body))
+    send(app, 1, stand_in("g", body))
+    run_all(app)
+    assert records(app)["body"] == ("SUCCESS", 10)
+    assert app.groups.tree("g.body") is None
+    assert [body[0] for body in app.elsewhere] == [[10]]
+
+
+def test_a_body_that_waits_in_the_store_fails_with_all_that_follows_it(app):
+    body = body_of(chain=[body_of("proj.elsewhere", "after")])
+    app.groups.save("g.body", body)
+    app.groups.open("g", 2)
+    send(app, 0, stand_in("g", body))
+    send(app, 1, stand_in("g", body), name="proj.fail")
+    run_all(app)
+    found = records(app)
+    assert (found["body"][0], found["after"][0]) == ("FAILURE", "FAILURE")
+    assert app.groups.tree("g.body") is None
+
+
+def test_a_body_that_is_gone_is_told(app, caplog):
+    app.groups.open("g", 1)
+    send(app, 0, stand_in("g", body_of()))
+    run_all(app)
+    assert "Chord g: its body is gone from the result store, where it waited as g.body" in caplog.text
+    assert app.fake.sent == []
+
+
+@pytest.mark.parametrize("kept", [None, 5, "text", {"task": 5}, []])
+def test_what_is_no_body_is_not_started(app, kept, caplog):
+    app.groups.save("g.body", kept)
+    app.groups.open("g", 1)
+    send(app, 0, stand_in("g", body_of()))
+    run_all(app)
+    assert "its body is gone" in caplog.text

@@ -246,6 +246,14 @@ TASK = (
         used=True,
     ),
     Setting(
+        "task_chord_body_limit",
+        1 << 20,
+        COUNT,
+        "Bytes that a chord's body may take in all messages of its header; a larger one waits in the result store. 0 for no limit.",
+        used=True,
+        own=True,
+    ),
+    Setting(
         "task_max_deliveries",
         5,
         COUNT,
