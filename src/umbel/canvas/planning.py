@@ -11,13 +11,13 @@ object that all calls of its header share.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from umbel.canvas import shapes
 from umbel.canvas.freezing import Naming, freeze, leaves, task_ids
 from umbel.canvas.handles import Handle, handle_of
-from umbel.canvas.kept_bodies import is_to_be_kept, key_of, stand_in
+from umbel.canvas.kept_parts import body_key, cut, is_to_be_kept, stand_in
 from umbel.canvas.membership import joined, members_of
 from umbel.canvas.opening import open_into_chord
 from umbel.canvas.shapes import CHAIN, CHORD, GROUP, Draft, Shape
@@ -81,6 +81,8 @@ class Plan:
     handle: Handle | None = None
     #: The tasks that come later, by their ids.
     later: tuple[str, ...] = ()
+    #: Parts of long chains that are to wait in the result store, with their names.
+    kept: tuple[tuple[str, Shape], ...] = ()
 
 
 def plan(
@@ -91,6 +93,7 @@ def plan(
     kwargs: Shape | None = None,
     options: Shape | None = None,
     lineage: Lineage | None = None,
+    most_chained: int = 0,
 ) -> Plan:
     """Plan ``workflow.apply_async(args, kwargs, **options)``.
 
@@ -101,6 +104,7 @@ def plan(
         kwargs: over the first tasks' own.
         options: calling options.
         lineage: whom it comes from.
+        most_chained: bytes that the rest of a chain may take in a message; of a longer one, parts wait in the result store. 0 for no limit.
 
     Raises:
         TypeError: a group has a callback, or a chord no body.
@@ -108,7 +112,22 @@ def plan(
     frozen = freeze(shapes.merged(workflow, args, kwargs, options), naming)
     calls, records = start(frozen, lineage=lineage or Lineage(), most_copied=naming.most_copied)
     at_once = {call.id for call in calls}
-    return Plan(calls, records, handle_of(frozen), tuple(each for each in task_ids(frozen) if each not in at_once))
+    later = tuple(each for each in task_ids(frozen) if each not in at_once)
+    kept: list[tuple[str, Shape]] = []
+    if most_chained:
+        calls = tuple([_with_short_chain(call, most_chained, kept) for call in calls])
+    return Plan(calls, records, handle_of(frozen), later, tuple(kept))
+
+
+def _with_short_chain(call: PlannedCall, most: int, kept: list[tuple[str, Shape]]) -> PlannedCall:
+    chain = call.options.get("chain")
+    if not chain:
+        return call
+    near, parts = cut(chain, lambda number: f"{call.id}.chain.{number}", most)
+    if not parts:
+        return call
+    kept += parts
+    return replace(call, options={**call.options, "chain": near})
 
 
 @dataclass(slots=True)
@@ -167,11 +186,12 @@ def _start_chord(starting: _Starting, node: Shape, args: tuple[Any, ...], rest: 
     body = _body(shapes.body(node), group_id, rest, starting.lineage)
     size = sum(1 for member in shapes.header(node) for _ in leaves(member))
     is_kept = size > 1 and is_to_be_kept(body, size, starting.most_copied)
-    members = joined(shapes.header(node), group_id, stand_in(group_id, body) if is_kept else body)
+    key = body_key(group_id) if is_kept else ""
+    members = joined(shapes.header(node), group_id, stand_in(key, body) if is_kept else body)
     if size:
         header = Handle(group_id, None, None, tuple(members))
         tree = header.as_tuple() if header.holds_groups else None
-        starting.records.append(ChordStart(group_id, size, body, tree, key_of(group_id) if is_kept else ""))
+        starting.records.append(ChordStart(group_id, size, body, tree, key))
     else:
         starting.pending.append((body, ([_value_of_nothing(member) for member in members],), None))
     starting.pending.extend((member, args, None) for member in reversed(members))

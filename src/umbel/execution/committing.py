@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from umbel import states
-from umbel.canvas.kept_bodies import is_body, kept_key
+from umbel.canvas.kept_parts import is_part, kept_key
 from umbel.errors import ChordError, EncodeError, OperationalError
 from umbel.execution.model import CloseChord, CountChord, Effect, Execution, OpenChord, Publish, RunHandlers, Store, Verdict
 from umbel.reasons import DeadReason
@@ -137,7 +137,7 @@ class Committer:
         """Read the body of a chord where it waits; what the message carries where it is not there."""
         key = kept_key(effect.body)
         found = self._sink.kept_body(key) if key else None
-        return found if is_body(found) else effect.body
+        return found if is_part(found) else effect.body
 
     def _learn_what_failed(self, burst: list[Execution]) -> None:
         """Turn an execution whose result could not be written, and was stored as a failure, into that failure."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, Final
 
@@ -99,8 +99,20 @@ def check_embed(embed: Any) -> None:
         pending.extend((inner, depth + 1) for inner in _inner_signatures(signature))
 
 
-def _inner_signatures(signature: Any) -> list[Any]:
+#: Types of options, kwargs and args in most signatures.
+_PLAIN: Final = (dict, dict, list)
+#: Options of a signature that hold others.
+_HOLDING: Final = frozenset(("link", "link_error", "chain", "chord"))
+
+
+def _inner_signatures(signature: Any) -> Sequence[Any]:
     """The signatures that one holds: its links, and what a group, chain or chord is made of."""
+    if type(signature) is dict and signature.get("subtask_type") is None and type(signature.get("task")) is str:
+        # Most are plain tasks, and a long chain is looked at once for each of its links.
+        options = signature.get("options")
+        found = type(options), type(signature.get("kwargs")), type(signature.get("args"))
+        if found == _PLAIN and _HOLDING.isdisjoint(options):  # type: ignore[arg-type]
+            return ()
     if not isinstance(signature, dict) or not isinstance(signature.get("task"), str):
         raise _wrong("signature", "an object with a task's name", signature)
     options, kwargs = signature.get("options") or {}, signature.get("kwargs") or {}

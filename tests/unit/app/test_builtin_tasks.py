@@ -1,7 +1,5 @@
 """Tasks that every app has."""
 
-import json
-
 import pytest
 
 from umbel import Umbel
@@ -34,19 +32,19 @@ def test_a_task_of_that_name_is_kept():
         assert app.tasks["celery.map"] is own
         tasks = {}
         builtin_tasks.add_to(app, tasks)
-        assert sorted(tasks) == ["celery.accumulate", "celery.chunks", "celery.map", "celery.starmap", "umbel.start_body"]
+        assert sorted(tasks) == [
+            "celery.accumulate",
+            "celery.chunks",
+            "celery.map",
+            "celery.starmap",
+            "umbel.fail_kept",
+            "umbel.start_kept",
+        ]
         assert tasks["celery.map"].run.__doc__ == "Call a task with each item."
 
 
-def test_a_body_that_waits_in_the_store_is_started(monkeypatch):
+def test_a_part_that_is_gone_is_told():
     with Umbel("proj", broker="memory://", backend="cache+memory://", set_as_current=False) as app:
-        app.task(name="total")(sum)
-        app.store.groups.save("g.body", {"task": "total", "args": [], "kwargs": {}, "options": {"task_id": "body"}})
-        sent = []
-        monkeypatch.setattr(app.publisher, "publish_stencil", lambda stencil, call: sent.append(stencil.fill(call)))
-        monkeypatch.setattr(app.publisher, "publish", lambda message, to, **_: sent.append(message))
-        app.tasks["umbel.start_body"]([1, 2], key="g.body")
-        (message,) = sent
-        assert (message.headers["id"], json.loads(message.body)[0]) == ("body", [[1, 2]])
-        with pytest.raises(LookupError, match=r"no body of a chord in the result store under g\.body"):
-            app.tasks["umbel.start_body"]([1, 2], key="g.body")
+        for name in ("umbel.start_kept", "umbel.fail_kept"):
+            with pytest.raises(LookupError, match="no part of a workflow waits in the result store under k"):
+                app.tasks[name](1, key="k")

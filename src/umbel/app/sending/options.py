@@ -217,6 +217,8 @@ def _listed(value: Any) -> Sequence[Any]:
 
 
 def _signature(option: str, value: Any) -> Mapping[str, Any]:
+    if type(value) is dict and type(value.get("task")) is str:
+        return value
     if isinstance(value, Mapping) and isinstance(value.get("task"), str):
         return value if type(value) is dict else copied(value)
     raise ImproperlyConfigured(f"{option} takes signatures (dicts with at least 'task'), got {type(value).__name__}")

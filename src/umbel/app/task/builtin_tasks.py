@@ -7,7 +7,8 @@ from typing import Any
 
 from umbel.app.task.making import make_task
 from umbel.app.task.task import Task
-from umbel.canvas import kept_bodies
+from umbel.canvas import kept_parts
+from umbel.wire import failures
 
 
 def add_to(app: Any, tasks: dict[str, Any]) -> None:
@@ -19,7 +20,8 @@ def add_to(app: Any, tasks: dict[str, Any]) -> None:
     """
     for name, function in _functions(app).items():
         if name not in tasks:
-            tasks[name] = make_task(app, function, Task, {"name": name, "ignore_result": False})
+            own = {"bind": True, "ignore_result": True, "throws": (Exception,)} if name.startswith("umbel.") else {"ignore_result": False}
+            tasks[name] = make_task(app, function, Task, {"name": name, **own})
 
 
 def _functions(app: Any) -> dict[str, Callable[..., Any]]:
@@ -51,18 +53,28 @@ def _functions(app: Any) -> dict[str, Callable[..., Any]]:
         index = kwargs.get("index")
         return args if index is None else args[index]
 
-    def start_body(results: Any, key: str) -> None:
-        """Start the body of a chord that waits in the result store under ``key``: a worker of Celery has ended its header."""
+    def kept(request: Any, key: str) -> None:
+        """Let what waits in the result store under ``key`` follow the task that asks for it."""
         groups = app.store.groups if app.store is not None else None
-        body = groups.tree(key) if groups is not None else None
-        if groups is None or not kept_bodies.is_body(body):
-            raise LookupError(f"there is no body of a chord in the result store under {key}")
-        signature: Any = called(body)
-        signature.apply_async((results,))
-        groups.forget(key)
+        part = groups.tree(key) if groups is not None else None
+        if not kept_parts.is_part(part):
+            raise LookupError(f"no part of a workflow waits in the result store under {key}")
+        request.embed = {"chain": kept_parts.links_of(part)}
+        request.chain = request.embed["chain"]
+
+    def start_kept(self: Any, value: Any, key: str) -> Any:
+        """Hand ``value`` on to the part of a workflow that waits under ``key``."""
+        kept(self.request, key)
+        return value
+
+    def fail_kept(self: Any, failure: Any, key: str) -> None:
+        """Fail the part of a workflow that waits under ``key`` with the ``failure``, rendered, of what is before it."""
+        kept(self.request, key)
+        raise failures.rebuild(failure)
 
     return {
-        kept_bodies.START_BODY: start_body,
+        kept_parts.START_KEPT: start_kept,
+        kept_parts.FAIL_KEPT: fail_kept,
         "celery.map": call_with_each,
         "celery.starmap": call_with_each_list,
         "celery.chunks": send_chunks,

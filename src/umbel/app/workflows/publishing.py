@@ -66,18 +66,32 @@ class Workflows:
             return self._send_one(own["task"], own["args"], own["kwargs"], own["options"])
         if self._app.conf.task_always_eager:
             return self.run(workflow, args, kwargs, options, as_sent=True)
-        planned = plan(workflow, self.naming(), args=args, kwargs=kwargs, options=options, lineage=_lineage(self._app))
+        planned = self._plan(workflow, args, kwargs, options, self._app.conf.task_chain_limit)
+        if planned.kept and not self._can_keep():
+            planned = self._plan(workflow, args, kwargs, options, 0)
         calls = [
             TaskCall(call.task, call.args, call.kwargs, {**call.options, "add_to_parent": False}, self._app.tasks.get(call.task))
             for call in planned.calls
         ]
         self._open_chords(planned, calls)
+        for key, part in planned.kept:
+            self._app.store.groups.save(key, part)
         self._app.outbox.expect(planned.later)  # whoever waits for a later task may do so from now on
         self._send(calls)
         if planned.handle is None:
             return None
         self._remember(planned.handle, options)
         return self.result(planned.handle)
+
+    def _plan(
+        self, workflow: shapes.Shape, args: Iterable[Any], kwargs: shapes.Shape, options: Mapping[str, Any], most_chained: int
+    ) -> Plan:
+        lineage = _lineage(self._app)
+        return plan(workflow, self.naming(), args=args, kwargs=kwargs, options=options, lineage=lineage, most_chained=most_chained)
+
+    def _can_keep(self) -> bool:
+        store = self._app.store
+        return store is not None and store.groups is not None
 
     def run(
         self, workflow: shapes.Shape, args: Iterable[Any], kwargs: shapes.Shape, options: Mapping[str, Any], *, as_sent: bool = False

@@ -10,7 +10,7 @@ from typing import Any
 from umbel import states
 from umbel.canvas import shapes
 from umbel.canvas.freezing import leaves
-from umbel.canvas.kept_bodies import kept_key
+from umbel.canvas.kept_parts import kept_key
 from umbel.canvas.successors import start_body
 from umbel.errors import ChordError
 from umbel.execution import completion
@@ -87,7 +87,7 @@ class Chords:
                 record = Record(task_id=options["task_id"], status=states.FAILURE, result=result, date_done=completion.iso(now))
                 record.reply_to, record.group_id = options.get("reply_to") or request.reply_to, options.get("group_id")
                 stores.append(Store(record))
-            others += self._errbacks(task, request, error)
+            others += [*self._errbacks(task, request, error), *self._successors.abandoned((task,), request, error)]
         for leaf in leaves(body):
             others += self._count_failed(leaf, request, result)
         return (*stores, *others)

@@ -114,7 +114,7 @@ class Conclusion:
         if request.embed or request.planned_retry:
             effects += self._successors.next_attempt(request)
             published, inline = self._successors.errbacks(request)
-            effects += published
+            effects += [*published, *self._successors.abandoned(request.chain, request, error)]
         call = handlers.after_failure(request, resolved, error, inline, self._env.tasks)
         if call is not None:
             effects.append(RunHandlers(call))
@@ -149,6 +149,7 @@ class Conclusion:
             effects += [Store(record) for record in completion.abandoned_records(request, error, None, self._env.clock.now())]
         if self._env.counts_chords:
             effects += self._chords.count(request, status, failures.render(error))
+        effects += self._successors.abandoned(request.chain, request, error)
         if status == states.FAILURE:
             published, inline = self._successors.errbacks(request)
             effects += published

@@ -8,6 +8,7 @@ from typing import Any
 
 from umbel.canvas import successors
 from umbel.canvas.freezing import Naming
+from umbel.canvas.kept_parts import FAIL_KEPT, kept_key
 from umbel.canvas.planning import Plan
 from umbel.canvas.successors import Ended
 from umbel.execution import retrying
@@ -16,6 +17,7 @@ from umbel.execution.model import Effect, OpenChord, Publish
 from umbel.execution.request import Request
 from umbel.messages.ids import uuid7
 from umbel.results.group_store import CHORD_CLAIM
+from umbel.wire import failures
 
 logger = logging.getLogger("umbel.execution")
 
@@ -78,6 +80,22 @@ class Successors:
         if request.callbacks or request.chain:
             for plan in successors.successors(self.ended(request), value, self.naming):
                 found += self.effects(plan, request)
+        return found
+
+    def abandoned(self, links: Sequence[Mapping[str, Any]] | None, request: Request, error: BaseException) -> list[Effect]:
+        """Render what fails the parts of workflows that wait in the result store, and will never start.
+
+        Args:
+            links: what follows a failed task; stand-ins among them.
+            request: of the task that failed.
+            error: what it failed with.
+        """
+        found: list[Effect] = []
+        for link in links or ():
+            if key := kept_key(link):
+                options = {**(link.get("options") or {}), "root_id": request.root_id, "parent_id": request.id, "task_id": None}
+                given = {name: value for name, value in options.items() if value is not None}
+                found.append(Publish(*self._env.prepare(FAIL_KEPT, (failures.render(error),), {"key": key}, given)[1:]))
         return found
 
     def errbacks(self, request: Request) -> tuple[list[Effect], list[Mapping[str, Any]]]:

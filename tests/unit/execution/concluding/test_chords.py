@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from umbel import states
-from umbel.canvas.kept_bodies import stand_in
+from umbel.canvas.kept_parts import stand_in
+from umbel.canvas.shapes import chain_of
 from umbel.errors import OperationalError, Reject
 from umbel.execution.committing import Committer
 from umbel.execution.concluding.chords import tasks_of, values_of
@@ -267,8 +268,8 @@ def test_a_body_that_waits_in_the_store_starts_from_there(app):
     body = body_of(chain=[body_of("proj.elsewhere", "after")])
     app.groups.save("g.body", body)
     app.groups.open("g", 2)
-    send(app, 0, stand_in("g", body))
-    send(app, 1, stand_in("g", body))
+    send(app, 0, stand_in("g.body", body))
+    send(app, 1, stand_in("g.body", body))
     run_all(app)
     assert records(app)["body"] == ("SUCCESS", 10)
     assert app.groups.tree("g.body") is None
@@ -279,8 +280,8 @@ def test_a_body_that_waits_in_the_store_fails_with_all_that_follows_it(app):
     body = body_of(chain=[body_of("proj.elsewhere", "after")])
     app.groups.save("g.body", body)
     app.groups.open("g", 2)
-    send(app, 0, stand_in("g", body))
-    send(app, 1, stand_in("g", body), name="proj.fail")
+    send(app, 0, stand_in("g.body", body))
+    send(app, 1, stand_in("g.body", body), name="proj.fail")
     run_all(app)
     found = records(app)
     assert (found["body"][0], found["after"][0]) == ("FAILURE", "FAILURE")
@@ -289,7 +290,7 @@ def test_a_body_that_waits_in_the_store_fails_with_all_that_follows_it(app):
 
 def test_a_body_that_is_gone_is_told(app, caplog):
     app.groups.open("g", 1)
-    send(app, 0, stand_in("g", body_of()))
+    send(app, 0, stand_in("g.body", body_of()))
     run_all(app)
     assert "Chord g: its body is gone from the result store, where it waited as g.body" in caplog.text
     assert app.fake.sent == []
@@ -299,6 +300,32 @@ def test_a_body_that_is_gone_is_told(app, caplog):
 def test_what_is_no_body_is_not_started(app, kept, caplog):
     app.groups.save("g.body", kept)
     app.groups.open("g", 1)
-    send(app, 0, stand_in("g", body_of()))
+    send(app, 0, stand_in("g.body", body_of()))
     run_all(app)
     assert "its body is gone" in caplog.text
+
+
+def test_the_kept_rest_of_a_chain_goes_on_with_the_result(app):
+    app.groups.save("k", chain_of([body_of("proj.member", "second"), body_of("proj.elsewhere", "third")]))
+    app.send_task("proj.member", args=(1,), task_id="first", chain=[stand_in("k", body_of())])
+    run_all(app)
+    assert records(app)["second"] == ("SUCCESS", 100)
+    assert [body[0] for body in app.elsewhere] == [[100]]
+
+
+def test_the_kept_rest_of_a_chain_fails_to_its_end(app):
+    app.groups.save("k", chain_of([body_of("proj.member", "second"), stand_in("l", body_of())]))
+    app.groups.save("l", chain_of([body_of("proj.member", "third")]))
+    app.send_task("proj.fail", args=(1,), task_id="first", chain=[stand_in("k", body_of()), body_of("proj.member", "near")])
+    run_all(app)
+    found = records(app)
+    assert [found[name][0] for name in ("first", "near", "second", "third")] == ["FAILURE"] * 4
+    assert found["third"][1] == found["first"][1]
+
+
+def test_a_chord_whose_body_has_a_kept_rest_fails_it_too(app):
+    app.groups.save("k", chain_of([body_of("proj.member", "after")]))
+    app.groups.open("g", 1)
+    send(app, 0, body_of(chain=[stand_in("k", body_of())]), name="proj.fail")
+    run_all(app)
+    assert records(app)["after"][0] == "FAILURE"

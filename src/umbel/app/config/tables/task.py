@@ -254,6 +254,14 @@ TASK = (
         own=True,
     ),
     Setting(
+        "task_chain_limit",
+        1 << 16,
+        COUNT,
+        "Bytes that the rest of a chain may take in a message; of a longer one, parts wait in the result store. 0 for no limit.",
+        used=True,
+        own=True,
+    ),
+    Setting(
         "task_max_deliveries",
         5,
         COUNT,

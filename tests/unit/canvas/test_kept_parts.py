@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from umbel.canvas import kept_bodies
+from umbel.canvas import kept_parts
 from umbel.canvas.freezing import Naming
 from umbel.canvas.planning import plan
 from umbel.wire import kombu_json
@@ -74,8 +74,8 @@ def test_large_ones_leave_a_stand_in_that_goes_where_they_go():
     first, second = planned.calls
     stand_in = first.options["chord"]
     assert stand_in == second.options["chain"][0]["options"]["chord"]
-    assert (stand_in["task"], stand_in["kwargs"], stand_in["options"]) == ("umbel.start_body", {"key": record.kept}, {"queue": "q"})
-    assert kept_bodies.kept_key(stand_in) == record.kept
+    assert (stand_in["task"], stand_in["kwargs"], stand_in["options"]) == ("umbel.start_kept", {"key": record.kept}, {"queue": "q"})
+    assert kept_parts.kept_key(stand_in) == record.kept
 
 
 def test_a_header_of_one_carries_its_body():
@@ -84,9 +84,42 @@ def test_a_header_of_one_carries_its_body():
 
 def test_what_json_cannot_hold_travels():
     body = sig("b") | {"args": (object(),)}
-    assert not kept_bodies.is_to_be_kept(body, 1000, 10)
+    assert not kept_parts.is_to_be_kept(body, 1000, 10)
 
 
-@pytest.mark.parametrize("body", [sig("b"), {"task": "umbel.start_body"}, {"task": "umbel.start_body", "kwargs": {"key": 5}}])
+@pytest.mark.parametrize("body", [sig("b"), {"task": "umbel.start_kept"}, {"task": "umbel.start_kept", "kwargs": {"key": 5}}])
 def test_other_bodies_have_no_key(body):
-    assert kept_bodies.kept_key(body) == ""
+    assert kept_parts.kept_key(body) == ""
+
+
+def links_after(planned):
+    """Follow a plan's only call: the tasks that run after it, in their order, as the parts that wait are read."""
+    kept = dict(planned.kept)
+    (call,) = planned.calls
+    chain = list(call.options["chain"])
+    found = []
+    while chain:
+        link = chain.pop()
+        key = kept_parts.kept_key(link)
+        if key:
+            assert not chain, "a stand-in is the last link"
+            chain = kept_parts.links_of(kept.pop(key))
+        else:
+            found.append(link["task"])
+    assert not kept
+    return found
+
+
+@pytest.mark.parametrize("links", [66, 97, 98, 1000])
+def test_a_long_chain_waits_in_parts(links):
+    workflow = chain_of(*(sig(f"t{number}") for number in range(links)))
+    planned = plan(workflow, naming(0), most_chained=1000)
+    assert len(planned.calls[0].options["chain"]) <= 33
+    assert all(len(kept_parts.links_of(part)) <= 33 for _, part in planned.kept)
+    assert links_after(planned) == [f"t{number}" for number in range(1, links)]
+    assert len(planned.later) == links - 1
+
+
+@pytest.mark.parametrize(("links", "most"), [(65, 0), (65, 1 << 20), (65, 10)])
+def test_a_short_one_travels(links, most):
+    assert plan(chain_of(*(sig("t") for _ in range(links))), naming(0), most_chained=most).kept == ()
