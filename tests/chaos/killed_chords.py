@@ -1,4 +1,7 @@
-"""Scenario "chords": many chords while one of two workers is killed with all its processes every few seconds. Each body runs, and is sent once."""
+"""Scenario "chords": many chords while one of two workers is killed with all its processes every few seconds. Each body runs, and is sent once.
+
+Scenario "twice": every tenth message of a header is there twice.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,68 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from chaos.scenario import Arena, Outcome, Site, in_background
+from conftest import POSTGRESQL, sql_database
 from system.processes import WorkerProcess
+from umbel.brokers.topology import Outgoing
 from umbel.canvas.signatures import chord
 
 SLOTS = 2
 #: Every such chord has a member that fails.
 FAILING = 10
+
+
+def run_on_sql(site: Site, **given: int) -> Outcome:
+    """As `run`, with the results in PostgreSQL."""
+    with sql_database(POSTGRESQL) as url:
+        return run(replace(site, place=replace(site.place, name=f"{site.place.name} and postgresql", backend=url)), **given)
+
+
+def run_twice(site: Site, *, chords: int = 1000, members: int = 20, seed: int = 0) -> Outcome:
+    """Publish every tenth message of a header twice, and kill nobody.
+
+    Args:
+        site: where.
+        chords: to send.
+        members: of each header.
+        seed: of which messages are sent twice.
+    """
+    arena = Arena(site.place)
+    outcome = Outcome(f"chords on {site.place.name}: {chords} of {members}, every tenth message twice, seed {seed}")
+    bodies: dict[str, bool] = {}
+    try:
+        for _ in range(2):
+            _start(arena).wait_ready()
+        doubled = _double(arena, random.Random(seed))
+        _publish(arena, bodies, chords, members, threading.Event())
+        _await_all(arena, bodies, (site.place.lease or 0) + 25)
+        outcome.check("messages sent twice", doubled(), "> 0", doubled() > 0)
+        _judge(arena, outcome, bodies)
+        report = arena.verdict()
+        outcome.none("dead letters or stuck", [f"{place} {number}" for place, number in report.stuck.items()])
+    finally:
+        arena.close()
+    return outcome
+
+
+def _double(arena: Arena, chance: random.Random) -> Callable[[], int]:
+    """Have every tenth message of a bulk published twice; returns what tells how many were."""
+    publisher = arena.app.publisher
+    publish_many, count = publisher.publish_many, 0
+
+    def some_twice(messages: Iterable[Outgoing]) -> Iterator[Outgoing]:
+        nonlocal count
+        for message in messages:
+            yield message
+            if chance.random() < 0.1:
+                count += 1
+                yield message
+
+    publisher.publish_many = lambda messages, **how: publish_many(some_twice(messages), **how)
+    return lambda: count
 
 
 def run(site: Site, *, chords: int = 1200, members: int = 20, kills: int = 15, interval: float = 2.0, seed: int = 0) -> Outcome:
@@ -52,7 +109,8 @@ def run(site: Site, *, chords: int = 1200, members: int = 20, kills: int = 15, i
         for worker in workers:
             worker.wait_ready()
         _await_all(arena, bodies, (site.place.lease or 0) + 25)
-        _judge(arena, outcome, bodies, count)
+        outcome.check("kills", count, "> 0", count > 0)
+        _judge(arena, outcome, bodies)
         outcome.lines = [f"kills {count}, in {time.time() - arena.begun:.0f} s"]
         report = arena.verdict()
         outcome.none("dead letters or stuck", [f"{place} {number}" for place, number in report.stuck.items()])
@@ -105,12 +163,11 @@ def _await_all(arena: Arena, bodies: dict[str, bool], patience: float) -> None:
         time.sleep(0.2)
 
 
-def _judge(arena: Arena, outcome: Outcome, bodies: dict[str, bool], kills: int) -> None:
+def _judge(arena: Arena, outcome: Outcome, bodies: dict[str, bool]) -> None:
     records = _records(arena, bodies)
     starts = [entry for entry in arena.watch.update() if entry["kind"] == "start" and entry["id"] in bodies]
     runs = Counter(entry["id"] for entry in starts)
     again = Counter(entry["id"] for entry in starts if entry.get("redelivered"))
-    outcome.check("kills", kills, "> 0", kills > 0)
     good = [task_id for task_id, fails in bodies.items() if not fails]
     bad = [task_id for task_id, fails in bodies.items() if fails]
     outcome.none("bodies that never ran", [task_id for task_id in good if not runs[task_id]])

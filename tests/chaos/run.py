@@ -67,6 +67,11 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
     "ends": (ALL, lambda site, given: process_ends.run(site, processes=100 if given.full else 20)),
     "leaving": (("sqlite",), lambda site, given: killed_starts.run(site, seed=given.seed, kills=200 if given.full else 10)),
     "chords": (ALL, lambda site, given: killed_chords.run(site, seed=given.seed, **({} if given.full else {"chords": 200, "kills": 6}))),
+    "chords-sql": (
+        ALL,
+        lambda site, given: killed_chords.run_on_sql(site, seed=given.seed, **({} if given.full else {"chords": 200, "kills": 6})),
+    ),
+    "twice": (ALL, lambda site, given: killed_chords.run_twice(site, seed=given.seed, **({} if given.full else {"chords": 200}))),
     "loop": (SERVERS, lambda site, _: event_loops.run(site)),
     "failpoints": (ALL, lambda site, _: failpoint_cases.run_all(site)),
 }
