@@ -24,6 +24,7 @@ CLEAN = (
     "brokers/sqlite/fanout",
     "canvas",
     "cli",
+    "events",
     "execution",
     "messages",
     "pools",
@@ -32,6 +33,7 @@ CLEAN = (
     "results/sql",
     "runtime",
     "wire",
+    "worker/events",
     "worker/slots",
     *(path.name for path in SOURCE.glob("*.py")),
 )

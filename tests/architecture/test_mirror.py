@@ -52,6 +52,7 @@ ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
     "clients/redis/": (("tests/integration/redis/test_connections.py",), REAL_SERVER),
     "clients/sqlite/": (("tests/integration/sqlite/test_database.py",), REAL_SERVER),
     "control/": (("tests/unit/cli/test_commands.py", "tests/system/test_routing.py"), THROUGH),
+    "events/model.py": (("tests/golden/test_events.py", "tests/unit/events/test_rendering.py"), THROUGH),
     "execution/": (("tests/unit/execution/test_execute.py",), TOGETHER),
     "execution/concluding/": (("tests/unit/execution/test_execute.py",), TOGETHER),
     "messages/": (("tests/unit/messages/test_protocols.py", "tests/golden"), TOGETHER),
@@ -78,6 +79,7 @@ ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
     "wire/message.py": (("tests/unit/wire/amqp/test_rendering.py", "tests/unit/wire/redis/test_envelope.py"), THROUGH),
     "wire/redis/scripts.py": (("tests/unit/wire/redis/test_keys.py",), TOGETHER),
     "worker/": (("tests/unit/worker/test_worker.py", "tests/system"), REAL_WORKER),
+    "worker/events/making.py": (("tests/system",), THROUGH),
     "worker/slots/": (("tests/unit/worker/slots/test_dispatching.py", "tests/system/test_child_death.py"), REAL_WORKER),
     "worker/tasks/": (("tests/unit/worker/test_intake.py", "tests/system"), REAL_WORKER),
 }

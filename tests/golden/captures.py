@@ -1,4 +1,4 @@
-"""Load the captures: ``published("redis")``, ``published("rabbitmq")``, ``foreign(…)``, ``fanout(…)``, ``flows()``, ``failures()``."""
+"""Load the captures: ``published("redis")``, ``published("rabbitmq")``, ``foreign(…)``, ``fanout(…)``, ``events(…)``, ``flows()``, ``failures()``."""
 
 from __future__ import annotations
 
@@ -79,6 +79,11 @@ def failures() -> list[dict[str, Any]]:
 def fanout(broker: str) -> dict[str, Any]:
     """One remote control request and its answer, some events, and what is declared or subscribed to for them."""
     return _load(f"fanout_{broker}.json")
+
+
+def events(broker: str) -> dict[str, list[dict[str, Any]]]:
+    """Events of Celery's workers and clients, some of each type."""
+    return _load(f"events_{broker}.json")
 
 
 def _load(name: str) -> Any:

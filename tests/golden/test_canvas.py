@@ -82,7 +82,7 @@ PUBLISHED |= {f"proto1_{name}": PUBLISHED[name] for name in ("chain_3", "chord_2
 
 @pytest.fixture(scope="module")
 def app():
-    with Umbel("golden", broker="memory://", set_as_current=False, clock=FakeClock(captures.NOW)) as app:
+    with Umbel("golden", broker="memory://", set_as_current=False, time=FakeClock(captures.NOW)) as app:
         for name in ("tasks.add", "tasks.mul", "tasks.xsum", "tasks.fail", "tasks.slow", "tasks.replaceme", "celery.map", "celery.starmap"):
             app.task(lambda: None, name=name)
         yield app

@@ -29,6 +29,7 @@ from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
 from umbel.runtime import process_hooks
 from umbel.runtime.clock import SYSTEM, Clock
+from umbel.runtime.logical_clock import LogicalClock
 
 if TYPE_CHECKING:
     from umbel.canvas.signatures import Signature
@@ -52,7 +53,7 @@ class Umbel(AppSettings, TaskApp, Handles):
         set_as_current: be the app that ``shared_task`` and `current_app` find.
         autofinalize: `finalize` the app when its tasks are first used; ``False`` makes that an error.
         strict_typing: check the arguments of calls where they are made.
-        clock: the time.
+        time: tells the time; a `umbel.testing.FakeClock` in tests.
         loader: Celery's; without effect.
         fixups: Celery's; without effect.
         settings: any setting by name.
@@ -72,7 +73,7 @@ class Umbel(AppSettings, TaskApp, Handles):
         set_as_current: bool = True,
         autofinalize: bool = True,
         strict_typing: bool = True,
-        clock: Clock = SYSTEM,
+        time: Clock = SYSTEM,
         loader: Any = None,  # noqa: ARG002 - Celery's; there is one way to load
         fixups: Any = None,  # noqa: ARG002 - Celery's; integrations need none
         **settings: Any,
@@ -80,7 +81,9 @@ class Umbel(AppSettings, TaskApp, Handles):
         self.main = main
         self._module: str = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001 - where another process finds this app
         self._import_path = ""
-        self.clock = clock
+        self.time = time
+        #: Orders events and requests of processes whose clocks differ.
+        self.clock = LogicalClock()
         self.strict_typing = strict_typing
         self.autofinalize = autofinalize
         self.finalized = False
@@ -257,6 +260,7 @@ class Umbel(AppSettings, TaskApp, Handles):
     def _after_fork(self) -> None:
         """Drop the parent's connections in a forked child."""
         self._lock = threading.RLock()
+        self.clock.reset_lock()
         self.connections.forget()
         self._forget_process()
         self.on_after_fork.send(self)

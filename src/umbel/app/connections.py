@@ -52,14 +52,23 @@ class AppConnections:
         return self._broker
 
     @property
+    def write_broker(self) -> Broker:
+        """The broker that messages are sent to: that which workers read from, unless the settings name two."""
+        if not (self._conf.broker_write_url or self._conf.broker_read_url):
+            return self.broker
+        if self._write_broker is None:
+            with self._lock:
+                if self._write_broker is None:
+                    self._write_broker = broker_registry.connect(broker_options(self._conf, role="write"))
+        return self._write_broker
+
+    @property
     def publisher(self) -> Publisher:
         """The publisher of this process."""
         if self._publisher is None:
             with self._lock:
                 if self._publisher is None:
-                    if self._conf.broker_write_url or self._conf.broker_read_url:
-                        self._write_broker = broker_registry.connect(broker_options(self._conf, role="write"))
-                    self._publisher = (self._write_broker or self.broker).publisher()
+                    self._publisher = self.write_broker.publisher()
         return self._publisher
 
     @property

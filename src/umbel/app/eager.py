@@ -50,7 +50,7 @@ def apply(
         as_sent: it stands for a message (``task_always_eager``).
     """
     app = task.app
-    task_id = options.get("task_id") or uuid7(app.clock.now())
+    task_id = options.get("task_id") or uuid7(app.time.now())
     throw = options.get("throw")
     throw = app.conf.task_eager_propagates if throw is None else throw
     runner = app.eager_runner(stores=as_sent and bool(task.store_eager_result))

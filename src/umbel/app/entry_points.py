@@ -45,7 +45,7 @@ def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
         chord_body_limit=conf.task_chord_body_limit,
         inherit_priority=bool(conf.task_inherit_parent_priority),
         prepare=app.prepare,
-        clock=app.clock,
+        clock=app.time,
     )
 
 

@@ -31,6 +31,8 @@ class TaskPolicy:
     time_limit: float | None = None
     #: Seconds.
     soft_time_limit: float | None = None
+    #: Tell whoever watches what happens to it.
+    send_events: bool = True
     #: Starts a second, in one worker; ``None`` is no limit.
     rate_limit: float | None = None
     #: Nothing about the task itself keeps its messages from the short way through admission.
@@ -70,6 +72,7 @@ def policy_of(task: Any, conf: Any) -> TaskPolicy:
         track_started=bool(option("track_started", "task_track_started")),
         time_limit=option("time_limit", "task_time_limit"),
         soft_time_limit=option("soft_time_limit", "task_soft_time_limit"),
+        send_events=bool(getattr(task, "send_events", True)),
         rate_limit=None if conf.worker_disable_rate_limits else _rate_of(task.name, option("rate_limit", "task_default_rate_limit")),
     )
 

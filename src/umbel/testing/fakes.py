@@ -126,13 +126,13 @@ class FakeApp(Umbel):
 
     Args:
         main: the app's name.
-        options: of `Umbel`; ``clock`` is a `FakeClock` unless given.
+        options: of `Umbel`; ``time`` is a `FakeClock` unless given.
     """
 
     def __init__(self, main: str = "proj", **options: Any) -> None:
         options.setdefault("broker", "memory://")
         options.setdefault("backend", "memory://")
-        super().__init__(main, clock=options.pop("clock", FakeClock()), set_as_current=False, **options)
+        super().__init__(main, time=options.pop("time", FakeClock()), set_as_current=False, **options)
         self.fake = FakePublisher()
         self.records = FakeStore()
         self.groups = self.records.groups

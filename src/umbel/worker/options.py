@@ -41,6 +41,16 @@ class WorkerOptions:
     max_memory_per_child: int | None = None
     #: Seconds that a warm stop waits for running tasks before it becomes cold; ``None`` waits for them.
     grace: float | None = None
+    #: Tell whoever watches what happens to tasks; ``None`` is as ``worker_send_task_events`` says.
+    task_events: bool | None = None
+    #: Seconds between two heartbeats; 0 or ``None``: two.
+    heartbeat_interval: float | None = None
+    #: Tell nobody that this worker is there.
+    without_heartbeat: bool = False
+    #: Do not listen to other workers.
+    without_gossip: bool = False
+    #: Do not ask other workers at the start.
+    without_mingle: bool = False
     #: Settings given on the command line; children apply them too.
     changes: Mapping[str, Any] = field(default_factory=dict)
     #: ``module:function`` and arguments that every child calls first: logging.

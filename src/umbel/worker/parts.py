@@ -13,6 +13,7 @@ from umbel.pools.base import Pool
 from umbel.runtime.signal_thread import SignalThread
 from umbel.wire.serializers import content_types
 from umbel.worker.background import BackgroundTasks
+from umbel.worker.events.making import make_reporting
 from umbel.worker.gates.base import Gates
 from umbel.worker.gates.rate_limits import RateLimits
 from umbel.worker.gates.revoked import RevokedIds
@@ -79,6 +80,7 @@ class WorkerParts:
         )
         self.index = TaskIndex(self.dispatcher, self.intake.holding.room)
         self.revoking = Revoking(self.revoked, self.gates, self.index, self.dispatcher, self.intake, self.acknowledger)
+        self.reporting = make_reporting(app, settings, policies, self.events, self.index, self.acknowledger)
         self.limits = TimeLimits(self.dispatcher, task_log)
         self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, self.events, pool, settings.max_deliveries)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from umbel import hooks
 from umbel.app.app import Umbel
@@ -13,6 +13,9 @@ from umbel.pools.kinds import DEFAULT, PoolKind, kind_of
 from umbel.worker.options import WorkerOptions, node_name, processors
 
 logger = logging.getLogger("umbel.worker")
+
+#: Seconds between two heartbeats, where nothing else is said (Celery's).
+HEARTBEAT_INTERVAL: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,10 @@ class WorkerSettings:
     #: Ids of revoked tasks to remember, and for how long.
     revokes_max: int
     revoke_expires: float
+    #: Events of tasks are sent from the beginning.
+    task_events: bool
+    #: Seconds between two heartbeats; ``None`` sends none.
+    heartbeat: float | None
 
     @classmethod
     def of(cls, app: Umbel, options: WorkerOptions) -> WorkerSettings:
@@ -72,6 +79,8 @@ class WorkerSettings:
             grace=options.grace,
             revokes_max=conf.worker_revokes_max,
             revoke_expires=conf.worker_revoke_expires,
+            task_events=conf.worker_send_task_events if options.task_events is None else options.task_events,
+            heartbeat=None if options.without_heartbeat else options.heartbeat_interval or HEARTBEAT_INTERVAL,
         )
 
 

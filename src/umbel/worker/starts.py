@@ -10,7 +10,7 @@ from umbel.worker.tasks.events import TaskEvents
 
 
 class Starts(Periodic):
-    """Looks for tasks that have begun, where somebody listens to it when the worker starts.
+    """Looks for tasks that have begun, while somebody listens to it.
 
     Args:
         dispatcher: has what runs.
@@ -22,16 +22,14 @@ class Starts(Periodic):
         self._dispatcher = dispatcher
         self._events = events
 
-    async def begin(self) -> None:
-        if self._events.started.tell is not None:
-            await super().begin()
-
     def look(self, now: float) -> None:  # noqa: ARG002 - the boards say when
         """Tell of those that have begun since the last look.
 
         Args:
             now: monotonic seconds.
         """
+        if self._events.started.tell is None:
+            return
         begun = set()
         for task in self._dispatcher.running():
             if task.number in self._events.begun:

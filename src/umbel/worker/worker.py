@@ -75,6 +75,7 @@ class Worker:
                 parts.signals,
                 parts.revoking,
                 Consuming(consumer, parts.intake, self._learn_tasks),
+                parts.reporting,
                 parts.background,
                 parts.limits,
                 self._pool,

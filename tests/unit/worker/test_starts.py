@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import asyncio
-
-from umbel.testing.coroutines import on_loop
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.starts import Starts
 from umbel.worker.tasks.events import TaskEvents
@@ -56,14 +53,18 @@ def test_what_has_ended_is_not_remembered():
     assert stage.events.begun == set()
 
 
-@on_loop
-async def test_nobody_looks_where_nobody_listens():
-    quiet = Starts(Dispatcher(None, None, None, None, None), TaskEvents())
-    quiet.interval = 0.0
-    quiet.look = lambda now: quiet.die(AssertionError())
-    deaths = []
-    quiet.on_death = lambda service, error: deaths.append(error)
-    await quiet.start()
-    await asyncio.sleep(0.02)
-    await quiet.stop()
-    assert not deaths
+def test_it_looks_while_somebody_listens():
+    stage, told = Stage(), []
+    nobody = Starts(None, TaskEvents())
+    nobody.look(0.0)  # else it would ask a dispatcher, which is none
+
+    def listener(task, at):
+        told.append(task.id)
+
+    stage.events.started.listen(listener, never_raises=True)
+    stage.child.begin(1, since=5.0)
+    stage.starts.look(6.0)
+    stage.events.started.forget(listener)
+    stage.child.begin(2, since=7.0)
+    stage.starts.look(8.0)
+    assert (told, stage.told) == (["a"], [("a", 5.0), ("b", 7.0)])

@@ -16,7 +16,7 @@ class AppSettings:
     """Base of `umbel.app.app.Umbel`: the methods that take settings from somewhere, and what follows from settings alone."""
 
     conf: Settings
-    clock: Clock
+    time: Clock
     #: Prefix of every setting in the configuration source.
     namespace: str | None
 
@@ -75,4 +75,4 @@ class AppSettings:
 
     def now(self) -> datetime:
         """Return the time in the app's zone."""
-        return datetime.fromtimestamp(self.clock.now(), self.timezone)
+        return datetime.fromtimestamp(self.time.now(), self.timezone)

@@ -46,7 +46,7 @@ _Outgoing = tuple[AsyncResult[Any], Plan | SinglePlan | MemberPlan, Call | Messa
 class SendingApp(Protocol):
     """The part of an app that its outbox needs; see `umbel.app.app.Umbel`."""
 
-    clock: Clock
+    time: Clock
     conf: Settings
     connections: AppConnections
 
@@ -335,7 +335,7 @@ class Outbox:
                 task=known,
                 attributes=known.sending_options() if known is not None else NOTHING,
                 parent=parent,
-                now=self._app.clock.now(),
+                now=self._app.time.now(),
             ),
         )
 

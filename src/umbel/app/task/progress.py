@@ -75,4 +75,4 @@ def track(task: Any, items: Iterable[T], total: float | None) -> Iterator[T]:
         except OperationalError as error:
             TASKS.warning("The progress of task %s[%s] could not be stored: %s. The task goes on.", task.name, request.id, error)
 
-    return ProgressTracker(tell, task.app.clock).track(items, total)
+    return ProgressTracker(tell, task.app.time).track(items, total)

@@ -148,7 +148,7 @@ class RunningTask(TaskOptions):
         result = failures.render(meta) if isinstance(meta, BaseException) else meta
         record = Record(task_id=task_id, status=state or states.PENDING, result=result, reply_to=request.reply_to)
         if state in states.READY_STATES:
-            record.date_done = datetime.fromtimestamp(self.app.clock.now(), UTC).isoformat()
+            record.date_done = datetime.fromtimestamp(self.app.time.now(), UTC).isoformat()
         if task_id == request.id:
             record.group_id, record.parent_id, record.children = request.group, request.parent_id, request.children
         store.store([record])

@@ -38,7 +38,7 @@ class Workflows:
         """Make the names for workflows that are sent from here."""
         app = self._app
         return Naming(
-            new_id=lambda: uuid7(app.clock.now()),
+            new_id=lambda: uuid7(app.time.now()),
             reply_to=app.outbox.sender.reply_to,
             errbacks_in_header=bool(app.conf.task_allow_error_cb_on_chord_header),
             most_copied=app.conf.task_chord_body_limit,

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from umbel.brokers.fanout.base import Broadcaster
 from umbel.brokers.fanout.defaults import MOST_WAITING
@@ -31,12 +31,14 @@ class BroadcastBuffer:
     Args:
         broadcaster: sends the messages; closed with the buffer.
         size: messages that are kept.
+        weigh: says for how many a message counts when it is dropped; for one when not given.
     """
 
-    def __init__(self, broadcaster: Broadcaster, size: int = MOST_WAITING) -> None:
+    def __init__(self, broadcaster: Broadcaster, size: int = MOST_WAITING, weigh: Callable[[Message], int] | None = None) -> None:
         self._broadcaster = broadcaster
         self._size = size
-        #: Messages that were dropped because there was no room, or because sending failed.
+        self._weigh = weigh
+        #: Messages (or what they count for) that were dropped because there was no room, or because sending failed.
         self.dropped = 0
         self._reset()
         process_hooks.attach(after_fork=self._reset)
@@ -67,14 +69,12 @@ class BroadcastBuffer:
         """
         with self._filled:
             if self._closed:
-                self._drop(len(messages), "the buffer is closed")
+                self._drop((message for message, _ in messages), "the buffer is closed")
                 return
             self._waiting.extend((exchange, message, routing_key) for message, routing_key in messages)
             excess = len(self._waiting) - self._size
             if excess > 0:
-                for _ in range(excess):
-                    self._waiting.popleft()
-                self._drop(excess, f"more than {self._size} wait for the broker")
+                self._drop([self._waiting.popleft()[1] for _ in range(excess)], f"more than {self._size} wait for the broker")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, daemon=True, name="umbel-broadcasts")
                 self._thread.start()
@@ -98,7 +98,7 @@ class BroadcastBuffer:
             self._filled.wait_for(lambda: not self._waiting and not self._sending, timeout)
             self._closed = True
             if self._waiting:
-                self._drop(len(self._waiting), "the broker did not take them in time")
+                self._drop((message for _, message, _ in self._waiting), "the broker did not take them in time")
                 self._waiting.clear()
             thread = self._thread
             self._filled.notify_all()
@@ -106,10 +106,10 @@ class BroadcastBuffer:
             thread.join(timeout)
         self._broadcaster.close()
 
-    def _drop(self, count: int, reason: str) -> None:
+    def _drop(self, messages: Iterable[Message], reason: str) -> None:
         if not self.dropped:
             logger.warning("broadcasts are dropped: %s", reason)
-        self.dropped += count
+        self.dropped += sum(map(self._weigh or _one, messages))
 
     def _run(self) -> None:
         filled = self._filled
@@ -151,7 +151,11 @@ class BroadcastBuffer:
                 self._broadcaster.broadcast_many(exchange, messages)
             except (OperationalError, MessageError) as error:
                 with self._filled:
-                    self._drop(len(messages), f"sending to exchange {exchange.name!r} failed: {error}")
+                    self._drop((message for message, _ in messages), f"sending to exchange {exchange.name!r} failed: {error}")
+
+
+def _one(_message: Message) -> int:
+    return 1
 
 
 def _by_exchange(batch: Sequence[tuple[Exchange, Message, str]]) -> Iterator[tuple[Exchange, list[tuple[Message, str]]]]:

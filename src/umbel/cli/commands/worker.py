@@ -35,7 +35,6 @@ _SECONDS = Number(min=0, min_open=True)
 _HINTS = 5
 #: Options that Celery has and this version does not act on, with what it means to leave them out.
 _LATER = {
-    "task_events": "-E: task events come with a later version; none are sent.",
     "beat": "-B: the scheduler comes with a later version; no periodic task is sent.",
     "autoscale": "--autoscale comes with a later version; the number of children stays as it is.",
     "statedb": "-S: a state file comes with a later version; nothing is written to it.",
@@ -119,23 +118,25 @@ _PROCESS = (
     click.option("--gid", metavar="GROUP", help="Run as this group."),
     click.option("--umask", metavar="OCTAL", help="Permissions that new files do not get, e.g. 022."),
 )
+_EVENTS = (
+    click.option("-E", "--task-events", "--events", is_flag=True, help="Tell whoever watches what happens to tasks."),
+    click.option("--heartbeat-interval", type=Number(min=0), metavar="SECONDS", help="Time between two heartbeats. Default: 2."),
+    click.option("--without-heartbeat", is_flag=True, help="Tell nobody that this worker is there."),
+    click.option("--without-gossip", is_flag=True, help="Do not listen to other workers."),
+    click.option("--without-mingle", is_flag=True, help="Do not ask other workers at the start."),
+)
 _LATER_OPTIONS = (
-    _accepted("-E", "--task-events", "--events", is_flag=True),
     _accepted("-B", "--beat", is_flag=True),
     _accepted("-s", "--schedule", "--schedule-filename"),
     _accepted("--scheduler"),
     _accepted("-S", "--statedb"),
     _accepted("--autoscale", callback=_autoscale, metavar="MAX,MIN"),
-    _accepted("--without-gossip", is_flag=True),
-    _accepted("--without-mingle", is_flag=True),
-    _accepted("--without-heartbeat", is_flag=True),
-    _accepted("--heartbeat-interval", type=WholeNumber(min=0)),
     _accepted("--executable"),
 )
 
 
 def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed((*_QUEUES, *_POOL, *_PROCESS, *_LATER_OPTIONS)):
+    for option in reversed((*_QUEUES, *_POOL, *_EVENTS, *_PROCESS, *_LATER_OPTIONS)):
         function = option(function)
     return function
 
@@ -152,6 +153,7 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "Pool": (
             "concurrency", "pool", "prefetch_multiplier", "disable_prefetch", "max_tasks_per_child", "max_memory_per_child",
         ),
+        "Events": ("task_events", "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle"),
         "Log": ("loglevel", "logfile"),
         "Process": ("hostname", "pid_path", "detach", "uid", "gid", "umask"),
     },
@@ -227,6 +229,11 @@ def _run(
         soft_time_limit=given["soft_time_limit"],
         max_tasks_per_child=given["max_tasks_per_child"],
         max_memory_per_child=given["max_memory_per_child"],
+        task_events=given["task_events"] or None,
+        heartbeat_interval=given["heartbeat_interval"],
+        without_heartbeat=given["without_heartbeat"],
+        without_gossip=given["without_gossip"],
+        without_mingle=given["without_mingle"],
         changes=dict(loaded.changes),
         child_initializer=(_INITIALIZER, (log_options,)),
     )

@@ -41,8 +41,19 @@ class Event(Generic[*Told]):
             listener: called on the event loop; it must not block. What it raises is logged, and harms neither the task nor other listeners.
             never_raises: it need not be guarded, which is quicker.
         """
-        self._listeners = (*self._listeners, listener if never_raises else _guarded(listener))
-        self.tell = self if self._listeners[1:] else self._listeners[0]
+        self._set((*self._listeners, listener if never_raises else _guarded(listener)))
+
+    def forget(self, listener: Callable[[*Told], object]) -> None:
+        """Do not call a function any more.
+
+        Args:
+            listener: was given to `listen`, with ``never_raises``.
+        """
+        self._set(tuple([each for each in self._listeners if each != listener]))
+
+    def _set(self, listeners: tuple[Callable[[*Told], object], ...]) -> None:
+        self._listeners = listeners
+        self.tell = None if not listeners else self if listeners[1:] else listeners[0]
 
 
 def _guarded(listener: Callable[[*Told], object]) -> Callable[[*Told], None]:

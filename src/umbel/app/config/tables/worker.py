@@ -155,7 +155,7 @@ WORKER = (
         ("CELERY_REDIRECT_STDOUTS_LEVEL",),
         used=True,
     ),
-    Setting("worker_send_task_events", False, FLAG, "Publish events of tasks (`-E`).", ("CELERY_SEND_EVENTS",)),
+    Setting("worker_send_task_events", False, FLAG, "Publish events of tasks (`-E`).", ("CELERY_SEND_EVENTS",), used=True),
     Setting("worker_revokes_max", 50_000, COUNT, "Most ids of revoked tasks that a worker remembers.", used=True, own=True),
     Setting("worker_revoke_expires", 10_800.0, DURATION, "Seconds for which a worker remembers them.", used=True, own=True),
     Setting("worker_state_db", None, TEXT, "File that keeps revoked ids.", ("CELERYD_STATE_DB",)),
@@ -210,8 +210,8 @@ EVENT = (
     Setting("event_queue_prefix", "celeryev", TEXT, "Prefix of the names of event queues.", ("CELERY_EVENT_QUEUE_PREFIX",)),
     Setting("event_queue_exclusive", True, FLAG, "Event queues belong to their connection.", ("CELERY_EVENT_QUEUE_EXCLUSIVE",)),
     Setting("event_queue_durable", False, FLAG, "Event queues survive a restart of the broker.", ("CELERY_EVENT_QUEUE_DURABLE",)),
-    Setting("event_serializer", "json", TEXT, "Serializer of events.", ("CELERY_EVENT_SERIALIZER",)),
-    Setting("event_exchange", "celeryev", TEXT, "Exchange of events.", ("CELERY_EVENT_EXCHANGE",)),
+    Setting("event_serializer", "json", TEXT, "Serializer of events.", ("CELERY_EVENT_SERIALIZER",), used=True),
+    Setting("event_exchange", "celeryev", TEXT, "Exchange of events.", ("CELERY_EVENT_EXCHANGE",), used=True),
     *_daemon("events"),
 )
 
