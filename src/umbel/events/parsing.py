@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from umbel.errors import DecodeError
 from umbel.events.model import LONGEST_NAME
@@ -86,7 +86,7 @@ def checked(event: Any, now: float, sender: Any = None) -> dict[str, Any] | None
     return event
 
 
-def is_name(value: Any) -> bool:
+def is_name(value: Any) -> TypeGuard[str]:
     """Report whether a value may be a type, a hostname, or the id of a task.
 
     Args:
@@ -95,7 +95,7 @@ def is_name(value: Any) -> bool:
     return type(value) is str and 0 < len(value) <= LONGEST_NAME and value.isprintable()
 
 
-def is_time(value: Any) -> bool:
+def is_time(value: Any) -> TypeGuard[float]:
     """Report whether a value may be seconds since the epoch.
 
     Args:
@@ -104,7 +104,7 @@ def is_time(value: Any) -> bool:
     return type(value) in {int, float} and 0 < value < _LAST
 
 
-def is_clock(value: Any) -> bool:
+def is_clock(value: Any) -> TypeGuard[int]:
     """Report whether a value may be that of a logical clock.
 
     Args:
