@@ -8,16 +8,14 @@ from typing import Any, Final
 _CANVAS: Final = "canvas (signatures, chains, groups, chords)"
 _CONTROL: Final = "remote control"
 _PERIODIC: Final = "periodic tasks"
-_EVENTS: Final = "events"
 
 #: Names in the package itself.
 PACKAGE: Final = dict.fromkeys(("beat", "schedules"), _PERIODIC)
 #: … of a task.
-TASK: Final = {"send_event": _EVENTS}
+TASK: Final[dict[str, str]] = {}
 #: … of an app.
 APP: Final = {
     **dict.fromkeys(("Beat", "add_periodic_task"), _PERIODIC),
-    "events": _EVENTS,
     "setup_security": "signing messages",
 }
 #: … of a result.
@@ -61,7 +59,6 @@ APP_ELSEWHERE: Final = {
     "WorkController": "app.Worker",
     **dict.fromkeys(
         (
-            "broker_connection", "connection", "connection_for_read", "connection_for_write", "connection_or_acquire", "default_connection",
             "default_producer", "pool", "producer_or_acquire", "producer_pool",
         ),
         "the app as it is: its connections are kept, shared and renewed for you",

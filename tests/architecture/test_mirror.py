@@ -52,6 +52,7 @@ ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
     "clients/redis/": (("tests/integration/redis/test_connections.py",), REAL_SERVER),
     "clients/sqlite/": (("tests/integration/sqlite/test_database.py",), REAL_SERVER),
     "control/": (("tests/unit/cli/test_commands.py", "tests/system/test_routing.py"), THROUGH),
+    "events/": (("tests/unit/events/test_state.py", "tests/unit/events/test_dispatcher.py"), TOGETHER),
     "events/model.py": (("tests/golden/test_events.py", "tests/unit/events/test_rendering.py"), THROUGH),
     "execution/": (("tests/unit/execution/test_execute.py",), TOGETHER),
     "execution/concluding/": (("tests/unit/execution/test_execute.py",), TOGETHER),

@@ -11,8 +11,8 @@ from umbel.reasons import DeadReason
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "umbel"
 GUIDE = ROOT / "docs" / "guide" / "dead-letters.md"
-#: Words that name something else as well: an option of a task, attributes in ``__slots__``.
-ALSO_OTHER_THINGS = {"time_limit", "refused"}
+#: Words that name something else as well: an option of a task, attributes, events.
+ALSO_OTHER_THINGS = {"time_limit", "refused", "failed", "rejected"}
 
 
 def test_the_guide_lists_every_reason_once_and_no_other():

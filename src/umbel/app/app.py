@@ -32,7 +32,9 @@ from umbel.runtime.clock import SYSTEM, Clock
 from umbel.runtime.logical_clock import LogicalClock
 
 if TYPE_CHECKING:
+    from umbel.brokers.connection_handle import ConnectionHandle
     from umbel.canvas.signatures import Signature
+    from umbel.events.client import Events
     from umbel.execution.execute import TaskRunner
 
 T = TypeVar("T", bound=type)
@@ -104,6 +106,7 @@ class Umbel(AppSettings, TaskApp, Handles):
         #: Called with each new worker; the `umbel.Service` that each returns starts after the worker's own, and stops before them.
         self.worker_services: list[Callable[[Any], Any]] = []
         self.connections = AppConnections(self.conf)
+        self._events: Events | None = None
         #: Renders and publishes this app's messages.
         self.outbox = Outbox(self)
         #: Plans and publishes this app's workflows.
@@ -240,6 +243,28 @@ class Umbel(AppSettings, TaskApp, Handles):
         return f"{os.getpid()}@{socket.gethostname()}"
 
     @property
+    def events(self) -> Events:
+        """Events: what receives, sends and remembers them."""
+        if self._events is None:
+            from umbel.events.client import Events
+
+            self._events = Events(self)
+        return self._events
+
+    def connection(self, *_options: Any, **_named: Any) -> ConnectionHandle:
+        """Return the broker as what monitors expect, ``with app.connection() as connection:``; see `umbel.events.receiver.EventReceiver`.
+
+        Args:
+            _options: ignored; the app's settings say where the broker is.
+            _named: ignored, likewise.
+        """
+        from umbel.brokers.connection_handle import ConnectionHandle
+
+        return ConnectionHandle(lambda: self.broker)
+
+    connection_for_read = connection_for_write = connection_or_acquire = broker_connection = default_connection = connection
+
+    @property
     def control(self) -> Control:
         """Remote control."""
         return Control(lambda: self.broker, lambda: self.queues)
@@ -253,6 +278,8 @@ class Umbel(AppSettings, TaskApp, Handles):
         current.forget_app(self)
         try:
             self.outbox.close()
+            if self._events is not None:
+                self._events.close()
             self.connections.close()
         finally:
             self._forget_process()
@@ -262,6 +289,8 @@ class Umbel(AppSettings, TaskApp, Handles):
         self._lock = threading.RLock()
         self.clock.reset_lock()
         self.connections.forget()
+        if self._events is not None:
+            self._events.forget()
         self._forget_process()
         self.on_after_fork.send(self)
 

@@ -1,7 +1,7 @@
 """`Task`: what is known of one task by its events, which may be late, missing, doubled, or of several attempts. Pure.
 
 An event is late when it tells of something before what is known already. It then only adds what is not known yet; otherwise it overwrites. What decides is,
-in this order: the logical clock, of two events of one worker; the number of the attempt, where both events tell it; the order of states in a task's life.
+in this order: the logical clock, of two events of one process; the number of the attempt, where both events tell it; the order of states in a task's life.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ class Task:
     traceback: str | None = None
     #: Of the last event.
     timestamp: float | None = None
+    #: The largest of all events that were not late.
     clock: int = 0
     #: Seconds.
     runtime: float | None = None
@@ -92,8 +93,9 @@ class Task:
     routing_key: str | None = None
     root_id: str | None = None
     parent_id: str | None = None
-    #: The sender of the last event that was not late.
-    _source: str | None = None
+    #: The sender of the last event that was not late, and its clock. A child's clock is not its worker's, though its name is.
+    _source: tuple[Any, Any] | None = None
+    _source_clock: int = 0
 
     def __init__(self, uuid: str | None = None, cluster_state: Cluster | None = None, **known: Any) -> None:
         self.uuid = uuid
@@ -120,17 +122,18 @@ class Task:
         """
         told = told or {}
         state = _STATES.get(kind) or kind.upper()
-        hostname, clock = told.get("hostname"), told.get("clock", 0)
-        is_late = self._source is not None and self._is_late(state, told, hostname, clock)
+        source, clock = (told.get("hostname"), told.get("pid")), told.get("clock", 0)
+        is_late = self._source is not None and self._is_late(state, told, source, clock)
         if kind in MOMENTS:
             setattr(self, kind, max(getattr(self, kind) or 0.0, timestamp or 0.0) if is_late else timestamp)
         if not is_late:
-            self.state, self.timestamp, self.clock, self._source = state, timestamp, clock, hostname
+            self.state, self.timestamp, self._source, self._source_clock = state, timestamp, source, clock
+            self.clock = max(self.clock, clock)
         self._add(told, is_late=is_late)
 
-    def _is_late(self, state: str, told: Mapping[str, Any], hostname: Any, clock: Any) -> bool:
-        if hostname == self._source and clock and self.clock and states.PENDING not in {state, self.state}:
-            return bool(clock <= self.clock)
+    def _is_late(self, state: str, told: Mapping[str, Any], source: tuple[Any, Any], clock: Any) -> bool:
+        if source == self._source and clock and self._source_clock and states.PENDING not in {state, self.state}:
+            return bool(clock <= self._source_clock)
         attempts = self._attempts_ahead(told)
         if attempts:
             return attempts < 0

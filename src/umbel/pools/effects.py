@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from umbel import states
-from umbel.app.sending import announcing
+from umbel.app.sending.outbox import Outbox
 from umbel.brokers.base import Publisher
 from umbel.errors import AccessRefused, BrokerBlocked, DecodeError, EncodeError, MessageReturned, OperationalError, PublishError
 from umbel.execution.completion import iso
@@ -45,6 +45,10 @@ class Services(Protocol):
     @property
     def publisher(self) -> Publisher:
         """Publishes messages."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Tells of messages that have been published."""
 
 
 class AppEffects:
@@ -104,7 +108,7 @@ class AppEffects:
                         execution = self._give_up(execution, error.reason, "encoded", error)
                     else:
                         del left[0]  # the publisher has it now: to publish it again would be to run it twice
-                        announcing.after(message, to)
+                        self._app.outbox.tell_sent(message, to)
                 publisher.flush()
             except MessageReturned as error:
                 return self._give_up(execution, DeadReason.UNROUTABLE, "delivered", error)

@@ -140,6 +140,13 @@ def test_fields_of_a_tasks_own_events_are_its_attributes():
     assert (found.state, found.done, found.label, found.nested, found.odd) == ("PROGRESS", 5, "half", "{'a': [1]}", None)
 
 
+def test_a_childs_clock_is_not_its_workers():
+    own = [task("progress", clock, pid=99, done=clock) for clock in (500, 501)]
+    found = state_of([*LIFE[:2], *own, LIFE[2]]).tasks["u"]
+    assert (found.state, found.done, found.clock) == ("SUCCESS", 501, 501)
+    assert state_of([LIFE[0], own[0], LIFE[1]]).tasks["u"].state == "PROGRESS"
+
+
 def test_tasks_in_the_order_of_clocks_then_times():
     events = [task("received", clock, uuid=str(clock), name="even" if clock % 2 == 0 else "odd") for clock in range(1, 9)]
     random.Random(1).shuffle(events)

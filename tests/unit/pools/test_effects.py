@@ -35,8 +35,13 @@ class Troubled(FakePublisher):
             raise self.errors.pop(0)
 
 
+class Outbox:
+    def tell_sent(self, message, to):
+        """Nobody wants to know."""
+
+
 def publish(publisher, count=2):
-    ran = AppEffects(SimpleNamespace(publisher=publisher, store=None)).publish(execution(count))
+    ran = AppEffects(SimpleNamespace(publisher=publisher, store=None, outbox=Outbox())).publish(execution(count))
     return ran, [message.body for message, _ in publisher.sent]
 
 
@@ -79,7 +84,7 @@ def test_what_cannot_be_encoded_makes_a_dead_letter_and_the_rest_follows():
 def test_a_retry_that_cannot_be_sent_is_a_failure_for_who_waits():
     store, ran = FakeStore(), execution(1)
     ran = ran._replace(state="RETRY", effects=(model.Store(Record(task_id="id", status="RETRY")), *ran.effects))
-    AppEffects(SimpleNamespace(publisher=Choosy(), store=store)).publish(ran)
+    AppEffects(SimpleNamespace(publisher=Choosy(), store=store, outbox=Outbox())).publish(ran)
     (record,) = store.records
     assert (record.task_id, record.status, record.result["exc_type"]) == ("id", "FAILURE", "EncodeError")
     assert record.date_done

@@ -22,7 +22,7 @@ def before(message: Message, to: Destination, retry_policy: Mapping[str, Any] | 
     """
     if not hooks.before_task_publish.receivers:
         return
-    content = _content(message)
+    content = content_of(message)
     hooks.before_task_publish.send(
         _task_name(message, content),
         body=content,
@@ -43,14 +43,14 @@ def after(message: Message, to: Destination) -> None:
     """Tell listeners that ``message`` has been published, at the address ``to``."""
     if not hooks.after_task_publish.receivers:
         return
-    content = _content(message)
+    content = content_of(message)
     hooks.after_task_publish.send(
         _task_name(message, content), body=content, headers=message.headers, exchange=to.exchange, routing_key=to.routing_key
     )
 
 
-def _content(message: Message) -> Any:
-    """Protocol 2: (args, kwargs, embed); protocol 1: a dict, as in Celery."""
+def content_of(message: Message) -> Any:
+    """Decode the body of ``message``. Protocol 2: (args, kwargs, embed); protocol 1: a dict, as in Celery."""
     body = message.body
     if packed := message.headers.get("compression"):
         body = compression.decompress(body, packed, sys.maxsize - 1)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from itertools import groupby, islice
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from umbel import current, hooks
 from umbel.app import eager
@@ -32,6 +32,9 @@ from umbel.results.handles import AsyncResult
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.wire.message import Call, Message
 
+if TYPE_CHECKING:
+    from umbel.app.sending.sent_events import SentEvents
+
 _PERSISTENT, _TRANSIENT = 2, 1
 #: Calls that are rendered, and told to the result store, in one go.
 _BATCH = 500
@@ -52,6 +55,8 @@ class SendingApp(Protocol):
 
     @property
     def router(self) -> Router: ...
+    @property
+    def events(self) -> Any: ...
     @property
     def answers_by_message(self) -> bool: ...
     @property
@@ -79,6 +84,8 @@ class Outbox:
         self._max_body, self._always_eager = 0, False
         #: Told of ids before their messages are published; ``None`` where nobody needs to know.
         self._expect: Callable[[Sequence[str]], None] | None = None
+        #: Tells whoever watches of each message; ``None`` where that is not wanted.
+        self._sent: SentEvents | None = None
         #: For coroutines.
         self.loop = LoopPublishing(lambda: app.connections.publisher, self._can_block)
 
@@ -102,7 +109,7 @@ class Outbox:
     def forget(self) -> None:
         """After a fork or a close: another process, another origin, another store."""
         self._sender = None
-        self._expect = None
+        self._expect = self._sent = None
         self.loop = LoopPublishing(lambda: self._connections.publisher, self._can_block)
         self._lock = threading.RLock()
 
@@ -121,6 +128,8 @@ class Outbox:
             expect = announce if store.shared else functools.partial(_expect, store)
         self._expect = expect
         self._max_body, self._always_eager = conf.message_max_body, conf.task_always_eager
+        origin = f"gen{os.getpid()}@{socket.gethostname()}"
+        self._sent = _sent_events(app, origin) if conf.task_send_sent_event else None
         return Sender(
             router=app.router,
             serializer=conf.task_serializer,
@@ -130,7 +139,7 @@ class Outbox:
             inherit_priority=conf.task_inherit_parent_priority,
             protocol=conf.task_protocol,
             zone=app.timezone,
-            origin=f"gen{os.getpid()}@{socket.gethostname()}",
+            origin=origin,
             reply_to=reply_to or app.connections.oid,
         )
 
@@ -234,7 +243,7 @@ class Outbox:
             members: finds plans for members of groups among them.
         """
         options = PublishOptions.parse(common) if common else _PLAIN
-        listeners = hooks.before_task_publish.receivers or hooks.after_task_publish.receivers
+        listeners = hooks.before_task_publish.receivers or hooks.after_task_publish.receivers or self._sent
         parent = current.request.get()
         if parent is not None:
             if parent.id is None:
@@ -252,9 +261,21 @@ class Outbox:
                 if listeners or parent is not None:
                     handle, plan, content = outgoing
                     if listeners:
-                        announcing.after(cast("Message", content), plan.to)
+                        self.tell_sent(cast("Message", content), plan.to)
                     if parent is not None and plan.options.add_to_parent:
                         parent.children.append([[handle.id, None], None])
+
+    def tell_sent(self, message: Message, to: Destination) -> None:
+        """Tell listeners, and whoever watches, of a message that has been published.
+
+        Args:
+            message: of a task.
+            to: its address.
+        """
+        announcing.after(message, to)
+        self.refresh()
+        if self._sent is not None:
+            self._sent.send(message, to)
 
     def _render(
         self,
@@ -368,6 +389,12 @@ def _messages(run: Iterable[_Outgoing], handles: list[AsyncResult[Any]]) -> Iter
     for handle, plan, content in run:
         handles.append(handle)
         yield (content, plan.stencil) if isinstance(content, Call) else (content, plan.to)
+
+
+def _sent_events(app: SendingApp, origin: str) -> SentEvents:
+    from umbel.app.sending.sent_events import SentEvents
+
+    return SentEvents(app.events.Dispatcher(hostname=origin))
 
 
 def _expect(store: ResultStore, task_ids: Sequence[str]) -> None:

@@ -165,6 +165,22 @@ class RunningTask(TaskOptions):
         """
         return progress.track(self, items, total)
 
+    def send_event(self, type_: str, retry: bool = True, retry_policy: Mapping[str, Any] | None = None, **fields: Any) -> None:
+        """Send an event of one's own about the task that runs, to whoever watches; never waits for the broker.
+
+        Args:
+            type_: e.g. ``task-progress``.
+            retry: ignored; what could not be sent waits for the broker.
+            retry_policy: ignored, likewise.
+            **fields: of the event; what the event serializer can write.
+
+        Raises:
+            EncodeError: a field cannot be written.
+        """
+        request = self.request
+        with self.app.events.default_dispatcher(hostname=request.hostname) as dispatcher:
+            dispatcher.send(type_, uuid=request.id, retry=retry, retry_policy=retry_policy, **fields)
+
     def push_request(self, *args: Any, **values: Any) -> None:
         """Pretend to run in a worker; for tests.
 

@@ -17,6 +17,9 @@ from umbel.wire.message import Delivery
 
 logger = logging.getLogger("umbel.brokers")
 
+#: Bytes of bodies that wait for a slow reader.
+MOST_BYTES = 64 * 1024 * 1024
+
 
 class BlockingSubscriber:
     """Runs a subscriber on a loop and a thread of its own. Any thread may close it. Also a context manager, which opens it.
@@ -24,13 +27,16 @@ class BlockingSubscriber:
     Args:
         subscriber: one that has not been started.
         size: messages that wait for `receive`; beyond these the oldest are dropped.
+        most_bytes: likewise, bytes of their bodies.
     """
 
-    def __init__(self, subscriber: Subscriber, size: int = MOST_WAITING) -> None:
+    def __init__(self, subscriber: Subscriber, size: int = MOST_WAITING, most_bytes: int = MOST_BYTES) -> None:
         self._subscriber = subscriber
         #: Messages that were dropped because nobody received them in time.
         self.dropped = 0
         self._size = size
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._waiting: deque[Delivery] = deque()
         self._changed = threading.Condition()
         self._pid = os.getpid()
@@ -79,6 +85,7 @@ class BlockingSubscriber:
             self._changed.wait_for(lambda: self._waiting or self._closed, timeout)
             found = list(self._waiting)
             self._waiting.clear()
+            self._bytes = 0
             return found
 
     def close(self) -> None:
@@ -99,13 +106,12 @@ class BlockingSubscriber:
         """Keep ``messages`` for `receive`."""
         with self._changed:
             self._waiting.extend(messages)
-            excess = len(self._waiting) - self._size
-            if excess > 0:
+            self._bytes += sum(len(message.body) for message in messages)
+            while len(self._waiting) > self._size or (self._bytes > self._most_bytes and len(self._waiting) > 1):
                 if not self.dropped:
-                    logger.warning("more than %d messages wait to be received: the oldest are dropped", self._size)
-                self.dropped += excess
-                for _ in range(excess):
-                    self._waiting.popleft()
+                    logger.warning("messages are received too slowly: the oldest are dropped")
+                self.dropped += 1
+                self._bytes -= len(self._waiting.popleft().body)
             self._changed.notify_all()
 
     def on_connection(self, state: ConnectionState, detail: str) -> None:

@@ -71,6 +71,8 @@ def event_queue(
     prefix: str = "celeryev",
     expires: float | None = 60.0,
     message_ttl: float | None = 5.0,
+    exclusive: bool = True,
+    durable: bool = False,
 ) -> Queue:
     """The queue from which one watcher reads events.
 
@@ -81,8 +83,11 @@ def event_queue(
         prefix: Celery's ``event_queue_prefix``.
         expires: seconds without a reader after which it is deleted; ``None`` is never.
         message_ttl: seconds after which an event is dropped; ``None`` is never.
+        exclusive: the queue is that of one connection.
+        durable: the queue survives a restart of the broker.
     """
-    return _private(f"{prefix}.{ident}", event_exchange(exchange), patterns, expires, message_ttl)
+    queue = _private(f"{prefix}.{ident}", event_exchange(exchange), patterns, expires, message_ttl)
+    return replace(queue, exclusive=exclusive, durable=durable, auto_delete=not durable)
 
 
 def result_queue(ident: str, expires: float | None) -> Queue:

@@ -201,7 +201,7 @@ TASK = (
         ("CELERY_ROUTES",),
         used=True,
     ),
-    Setting("task_send_sent_event", False, FLAG, "Publish an event for each message sent.", ("CELERY_SEND_TASK_SENT_EVENT",)),
+    Setting("task_send_sent_event", False, FLAG, "Publish an event for each message sent.", ("CELERY_SEND_TASK_SENT_EVENT",), used=True),
     Setting(
         "task_serializer", "json", TEXT, "Serializer of arguments: json, pickle, yaml, msgpack.", ("CELERY_TASK_SERIALIZER",), used=True
     ),

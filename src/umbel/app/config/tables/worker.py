@@ -205,11 +205,13 @@ BEAT = (
 )
 
 EVENT = (
-    Setting("event_queue_expires", 60.0, SECONDS, "Life of an unused queue of events.", ("CELERY_EVENT_QUEUE_EXPIRES",)),
-    Setting("event_queue_ttl", 5.0, SECONDS, "Life of an event that nobody reads.", ("CELERY_EVENT_QUEUE_TTL",)),
-    Setting("event_queue_prefix", "celeryev", TEXT, "Prefix of the names of event queues.", ("CELERY_EVENT_QUEUE_PREFIX",)),
-    Setting("event_queue_exclusive", True, FLAG, "Event queues belong to their connection.", ("CELERY_EVENT_QUEUE_EXCLUSIVE",)),
-    Setting("event_queue_durable", False, FLAG, "Event queues survive a restart of the broker.", ("CELERY_EVENT_QUEUE_DURABLE",)),
+    Setting("event_queue_expires", 60.0, SECONDS, "Life of an unused queue of events.", ("CELERY_EVENT_QUEUE_EXPIRES",), used=True),
+    Setting("event_queue_ttl", 5.0, SECONDS, "Life of an event that nobody reads.", ("CELERY_EVENT_QUEUE_TTL",), used=True),
+    Setting("event_queue_prefix", "celeryev", TEXT, "Prefix of the names of event queues.", ("CELERY_EVENT_QUEUE_PREFIX",), used=True),
+    Setting("event_queue_exclusive", True, FLAG, "Event queues belong to their connection.", ("CELERY_EVENT_QUEUE_EXCLUSIVE",), used=True),
+    Setting(
+        "event_queue_durable", False, FLAG, "Event queues survive a restart of the broker.", ("CELERY_EVENT_QUEUE_DURABLE",), used=True
+    ),
     Setting("event_serializer", "json", TEXT, "Serializer of events.", ("CELERY_EVENT_SERIALIZER",), used=True),
     Setting("event_exchange", "celeryev", TEXT, "Exchange of events.", ("CELERY_EVENT_EXCHANGE",), used=True),
     *_daemon("events"),
