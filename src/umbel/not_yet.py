@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 _CANVAS: Final = "canvas (signatures, chains, groups, chords)"
-_CONTROL: Final = "remote control"
 _PERIODIC: Final = "periodic tasks"
 
 #: Names in the package itself.
@@ -18,17 +17,6 @@ APP: Final = {
     **dict.fromkeys(("Beat", "add_periodic_task"), _PERIODIC),
     "setup_security": "signing messages",
 }
-#: … of a result.
-RESULT: Final = dict.fromkeys(("revoke", "revoke_by_stamped_headers"), _CONTROL)
-#: … of ``app.control``.
-REMOTE: Final = dict.fromkeys(
-    (
-        "add_consumer", "autoscale", "broadcast", "cancel_consumer", "disable_events", "enable_events", "election", "heartbeat", "inspect",
-        "mailbox", "ping", "pool_grow", "pool_restart", "pool_shrink", "rate_limit", "revoke", "revoke_by_stamped_headers", "shutdown",
-        "terminate", "time_limit",
-    ),
-    _CONTROL,
-)  # fmt: skip
 #: Result stores, by the first word of their URLs.
 STORES: Final = {
     "arangodb": "ArangoDB",
@@ -50,7 +38,6 @@ STORES: Final = {
 #: Parts of Celery's app that are another thing here: what to use in their place.
 APP_ELSEWHERE: Final = {
     "amqp": "app.queues and app.router",
-    "bugreport": "`umbel report`",
     "loader": "app.import_modules()",
     "log": "the signals setup_logging and after_setup_logger",
     "select_queues": "the worker's option -Q",

@@ -13,6 +13,7 @@ from umbel.testing.result_stores import (
     TestProcesses,
     TestPushing,
     TestRecords,
+    TestRevocations,
     TestShared,
     TestTrees,
     TestWaiting,
@@ -25,6 +26,7 @@ __all__ = [
     "TestProcesses",
     "TestPushing",
     "TestRecords",
+    "TestRevocations",
     "TestShared",
     "TestTrees",
     "TestWaiting",
@@ -32,16 +34,16 @@ __all__ = [
 
 #: Each store, and what `needs` it answers.
 STORES = {
-    "memory": {"shared", "groups", "push", "expiry"},
-    "sqlite": {"shared", "processes", "groups", "push", "expiry"},
-    "redis": {"shared", "processes", "groups", "push", "expiry"},
+    "memory": {"shared", "groups", "push", "expiry", "revocations"},
+    "sqlite": {"shared", "processes", "groups", "push", "expiry", "revocations"},
+    "redis": {"shared", "processes", "groups", "push", "expiry", "revocations"},
     "rpc": {"push"},
     "rpc-redis": {"push"},
     "rpc-sqlite": {"push"},
     "rpc-memory": {"push"},
-    "postgresql": {"shared", "processes", "groups"},
-    "mariadb": {"shared", "processes", "groups"},
-    "sqlalchemy-sqlite": {"shared", "processes", "groups"},
+    "postgresql": {"shared", "processes", "groups", "revocations"},
+    "mariadb": {"shared", "processes", "groups", "revocations"},
+    "sqlalchemy-sqlite": {"shared", "processes", "groups", "revocations"},
 }
 
 

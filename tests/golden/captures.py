@@ -1,4 +1,4 @@
-"""Load the captures: ``published("redis")``, ``published("rabbitmq")``, ``foreign(…)``, ``fanout(…)``, ``events(…)``, ``flows()``, ``failures()``."""
+"""Load the captures: ``published("redis")``, ``published("rabbitmq")``, ``foreign(…)``, ``fanout(…)``, ``events(…)``, ``pidbox(…)``, ``flows()``, ``failures()``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from umbel.brokers.topology import ReplyAddress
 from umbel.wire.message import Message
 
 HERE = Path(__file__).parent
@@ -84,6 +85,44 @@ def fanout(broker: str) -> dict[str, Any]:
 def events(broker: str) -> dict[str, list[dict[str, Any]]]:
     """Events of Celery's workers and clients, some of each type."""
     return _load(f"events_{broker}.json")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One call of remote control: the request, the worker's reply, and what the call returned."""
+
+    name: str
+    returned: Any
+    request: Message
+    reply: Message | None
+    #: Where the reply goes.
+    address: ReplyAddress | None
+    #: Redis: what was published and pushed.
+    raw_request: str = ""
+    raw_reply: str = ""
+
+
+@functools.cache
+def pidbox(broker: str) -> dict[str, Asked]:
+    """Calls of Celery's `app.control`, by name."""
+    return {entry["command"]: _asked(entry) for entry in _load(f"pidbox_{broker}.json")}
+
+
+def _asked(entry: dict[str, Any]) -> Asked:
+    request, reply = (None if entry[side] is None else _control_message(entry[side]) for side in ("request", "reply"))
+    assert request is not None
+    to = json.loads(request.body).get("reply_to")
+    raw = [(entry[side] or {}).get("raw", "") for side in ("request", "reply")]
+    return Asked(entry["command"], entry["returned"], request, reply, ReplyAddress(**to) if to else None, *raw)
+
+
+def _control_message(entry: dict[str, Any]) -> Message:
+    if "raw" in entry:
+        return _redis({**entry, "queue": ""}).message
+    properties = dict(entry["props"])
+    return Message(
+        entry["body"].encode(), properties.pop("headers"), properties.pop("content_type"), properties.pop("content_encoding"), properties
+    )
 
 
 def _load(name: str) -> Any:

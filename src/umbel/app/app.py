@@ -6,14 +6,14 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from umbel import current, not_yet
 from umbel.app import eager, entry_points, importing
 from umbel.app.config.app_settings import AppSettings
 from umbel.app.config.settings import Settings
-from umbel.app.connections import AppConnections
+from umbel.app.connections import AppConnections, mailbox_options, seconds
 from umbel.app.handles import Handles
 from umbel.app.sending.options import PublishOptions, arguments
 from umbel.app.sending.outbox import Outbox
@@ -23,10 +23,10 @@ from umbel.app.task.registering import TaskApp
 from umbel.app.task.registry import TaskRegistry
 from umbel.app.workflows.publishing import Workflows
 from umbel.brokers.base import Broker, Publisher
-from umbel.control.client import Control
 from umbel.hooks import Signal
 from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
+from umbel.results.revocation_store import revocations_of
 from umbel.runtime import process_hooks
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.runtime.logical_clock import LogicalClock
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from umbel.brokers.connection_handle import ConnectionHandle
     from umbel.canvas.signatures import Signature
     from umbel.events.client import Events
+    from umbel.control.client import Control
     from umbel.execution.execute import TaskRunner
 
 T = TypeVar("T", bound=type)
@@ -267,7 +268,22 @@ class Umbel(AppSettings, TaskApp, Handles):
     @property
     def control(self) -> Control:
         """Remote control."""
-        return Control(lambda: self.broker, lambda: self.queues)
+        from umbel.control.client import Control  # most programs that send tasks control nothing
+        from umbel.control.mailbox import Mailbox
+
+        mailbox = Mailbox(lambda: self.broker, mailbox_options(self.conf), self.logical_clock)
+        return Control(mailbox, lambda: self.queues, lambda: self.broker, self._keep_revoked)
+
+    def _keep_revoked(self, entries: Collection[str]) -> None:
+        kept, conf = revocations_of(self.store), self.conf
+        if kept is not None:
+            kept.add(entries, SYSTEM.now(), most=conf.worker_revokes_max, expires=seconds(conf.worker_revoke_expires) or 0.0)
+
+    def bugreport(self) -> str:
+        """Write versions, platform and settings as text, for a bug report; passwords are masked."""
+        from umbel.app.report import bug_report
+
+        return bug_report(self)
 
     def close(self) -> None:
         """Flush what was published, and disconnect. The app may be used again.

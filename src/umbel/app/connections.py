@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from umbel.app.config.settings import Settings
@@ -18,7 +18,11 @@ from umbel.clients import urls
 from umbel.errors import ImproperlyConfigured
 from umbel.results import registry as store_registry
 from umbel.results.base import ResultStore, StoreOptions
+from umbel.wire import serializers
 from umbel.wire.message import MessageLimits
+
+if TYPE_CHECKING:
+    from umbel.control.mailbox import MailboxOptions
 
 
 class AppConnections:
@@ -239,6 +243,24 @@ def store_options(conf: Settings, url: str) -> StoreOptions:
         connect_timeout=seconds(conf.redis_socket_connect_timeout) or 4.0,
         max_connections=conf.redis_max_connections,
         transport=transport,
+    )
+
+
+def mailbox_options(conf: Settings) -> MailboxOptions:
+    """Read from the settings ``conf`` how workers are reached by remote control."""
+    from umbel.control.mailbox import MailboxOptions
+
+    accept = serializers.content_types(conf.accept_content)
+    durable = bool(conf.control_queue_durable)
+    return MailboxOptions(
+        namespace=conf.control_exchange,
+        expires=seconds(conf.control_queue_expires) or 10.0,
+        message_ttl=seconds(conf.control_queue_ttl) or 300.0,
+        exclusive=bool(conf.control_queue_exclusive) and not durable,
+        durable=durable,
+        # Workers that read no JSON are spoken to in what they are sent as tasks.
+        serializer="json" if "application/json" in accept else conf.task_serializer,
+        accept=accept,
     )
 
 

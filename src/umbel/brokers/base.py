@@ -210,6 +210,10 @@ class Consumer(Protocol):
     async def flush(self) -> None:
         """Return when all settlements so far are with the broker and, while the window is 0, nothing more is on its way to us."""
 
+    @property
+    def queues(self) -> Sequence[Queue]:
+        """The queues that are consumed from."""
+
     async def add_queue(self, queue: Queue) -> None:
         """Consume from one more queue."""
 

@@ -121,6 +121,13 @@ class Pool(Protocol):
             child: to be told as soon as it is idle. If it is not, call this again when it is.
         """
 
+    def restart(self) -> None:
+        """Have children that are started from now on load the app anew. Those that are there stay until they are recycled.
+
+        Raises:
+            ValueError: the pool cannot.
+        """
+
     def replace(self, child: Child) -> None:
         """Free what a dead child held, and start another in its place, unless it was one too many or the pool is closing.
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from umbel.pools.base import Pool, PoolOptions
 
 
+#: Slots of one pool. Each may be a process.
+MOST_SLOTS: Final = 10_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolKind:
     """One kind of pool, and all that is known of it."""

@@ -54,6 +54,8 @@ class PreforkPool:
         #: The numbers of children that are to be started when a moment has passed.
         self._delayed: dict[int, asyncio.TimerHandle] = {}
         self._deaths: deque[float] = deque(maxlen=_BURST)
+        #: Templates that fork no children any more, and the children that end with them.
+        self._old: list[tuple[Template, set[Child]]] = []
 
     def run(self, main: Callable[[], Coroutine[Any, Any, int]]) -> int:
         """Run a worker's life, ``main``, in this thread, and have the template load the app meanwhile."""
@@ -63,7 +65,8 @@ class PreforkPool:
         try:
             return asyncio.run(main())
         finally:
-            self._template.close()
+            for template, _ in [*self._old, (self._template, None)]:
+                template.close()
 
     def prepare(self) -> None:
         """Find out how children get the app.
@@ -151,9 +154,25 @@ class PreforkPool:
         if child.is_ready and child.is_idle:
             child.quit()
 
+    def restart(self) -> None:
+        """Fork children of a new template from now on, which loads the app anew."""
+        self._old.append((self._template, set(self._children)))
+        self._template = Template(self._recipe)
+        self._context = self._template.context()
+        self._template.warm_up()
+
+    def _close_old(self, child: Child) -> None:
+        """A child has died: a template of which none is left may end."""
+        for template, children in self._old:
+            children.discard(child)
+            if not children:
+                template.close()
+        self._old = [(template, children) for template, children in self._old if children]
+
     def replace(self, child: Child) -> None:
         """Start a new child in the place of a dead ``child``; wait a little when they die in a burst."""
         self._children.discard(child)
+        self._close_old(child)
         child.close()
         if child in self._surplus:
             self._surplus.remove(child)

@@ -160,6 +160,14 @@ class SoloPool:
     def recycle(self, child: Child) -> None:
         """Do nothing: the main thread, the only ``child``, goes on."""
 
+    def restart(self) -> None:
+        """Refuse: this process has loaded the app, and goes on.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("the solo pool has no children that could load the app anew: use -P prefork, or restart the worker")
+
     def replace(self, child: Child) -> None:  # noqa: ARG002 - there is only one
         """Note that the main thread, the only ``child``, has left."""
         self._is_gone = True

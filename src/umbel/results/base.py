@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from umbel.brokers.base import Publisher
 from umbel.results.group_store import GroupStore
 from umbel.results.model import Record
+from umbel.results.revocation_store import RevocationStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,10 @@ class ResultStore(Protocol):
     @property
     def groups(self) -> GroupStore | None:
         """Keeps the trees of groups and counts chords; ``None`` where the store cannot (rpc://)."""
+
+    @property
+    def revocations(self) -> RevocationStore | None:
+        """Keeps which tasks were revoked, for workers that are started later; ``None`` where the store cannot (rpc://)."""
 
     def expect(self, task_id: str) -> None:
         """A task with this id is about to be sent from here (rpc:// opens its reply queue; others do nothing)."""

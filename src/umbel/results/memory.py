@@ -16,6 +16,7 @@ from umbel.results.base import StoreOptions
 from umbel.results.groups.memory import MemoryGroups
 from umbel.results.model import Record, sent
 from umbel.results.packing import Packed, pack, unpack
+from umbel.results.revocations.memory import MemoryRevocations
 from umbel.results.waiting import Waiting
 from umbel.runtime.clock import SYSTEM
 from umbel.wire import serializers
@@ -27,6 +28,7 @@ class _Hub:
     def __init__(self, options: StoreOptions) -> None:
         self.lock = threading.Lock()
         self.groups = MemoryGroups(options)
+        self.revocations = MemoryRevocations()
         self.records: dict[str, tuple[Packed, float | None]] = {}
         self.watchers: dict[str, list[Callable[[Packed], None]]] = {}
 
@@ -64,6 +66,7 @@ class MemoryStore:
         self.options = options
         self._hub = hub
         self.groups = hub.groups
+        self.revocations = hub.revocations
         self._accept = serializers.content_types(options.accept)
         self._waiting: Waiting[Packed] = Waiting(hub, lambda packed: unpack(packed, self._accept))
 

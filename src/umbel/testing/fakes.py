@@ -17,6 +17,7 @@ from umbel.results.base import StoreOptions
 from umbel.results.group_store import ChordClaim, ChordPart
 from umbel.results.groups.memory import MemoryGroups
 from umbel.results.model import Record, sent
+from umbel.results.revocations.memory import MemoryRevocations
 from umbel.states import READY_STATES
 from umbel.testing.clock import FakeClock
 from umbel.wire.message import Call, Message, Stencil
@@ -86,6 +87,7 @@ class FakeStore:
         self.options = StoreOptions(url="fake://")
         self.records: list[Record] = []
         self.groups = MemoryGroups(StoreOptions(url="memory://"))
+        self.revocations = MemoryRevocations()
 
     def expect(self, task_id: str) -> None: ...
 

@@ -62,7 +62,7 @@ class Intake:
     def on_deliveries(self, deliveries: list[Delivery]) -> None:
         """New unsettled deliveries. The plain case is decided right here; `admit` decides the rest."""
         policies, ready = self._policy.policies, []
-        concern_all = self._has_limits or self._gates.concern_all
+        concern_all, ids = self._has_limits or self._gates.concern_all, self._gates.ids
         now = SYSTEM.now()
         if ARMED:
             hit("after_fetch_before_register")
@@ -86,6 +86,7 @@ class Intake:
                 or ((place := headers.get("group_index")) is not None and type(place) is not int)
                 or not task_policy.is_plain
                 or concern_all
+                or headers["id"] in ids
             ):
                 entry = self._safely(self._admit, delivery, now)
                 if entry is None:
@@ -158,7 +159,8 @@ class Intake:
                 task.careful = self._policy.careful and delivery.redelivered
                 return self._at_gates(task, now, line)
             case (Hold(until) | Postpone(until)) as wait:
-                if self._gates.concern_all and self._ask(task := self.reserve(delivery), line, is_due=False) is REVOKE:
+                task = self.reserve(delivery)
+                if self._gates.concern(task.id) and self._ask(task, line, is_due=False) is REVOKE:
                     self._acknowledger.revoke(task)
                 elif isinstance(wait, Hold):
                     self.holding.hold(delivery, until)
@@ -190,7 +192,7 @@ class Intake:
             line: the one whose first it was.
         """
         is_gated = self._gates.are_told(task.policy)
-        if not is_gated and not self._gates.concern_all:
+        if not is_gated and not self._gates.concern(task.id):
             return task
         match self._ask(task, line):
             case Wait(name, reason):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,6 +38,10 @@ class WorkerOptions:
     max_tasks_per_child: int | None = None
     #: KiB of resident memory.
     max_memory_per_child: int | None = None
+    #: File that keeps revoked tasks; ``%n`` and ``%h`` stand for the worker's name and host.
+    state_db: str | None = None
+    #: Ask the other workers at the start which tasks are revoked.
+    mingle: bool = True
     #: Seconds that a warm stop waits for running tasks before it becomes cold; ``None`` waits for them.
     grace: float | None = None
     #: Tell whoever watches what happens to tasks; ``None`` is as ``worker_send_task_events`` says.
@@ -89,10 +92,3 @@ def fill(template: str, values: Mapping[str, str]) -> str:
             letter, rest = rest[:1], rest[1:]
             filled += "%" if letter == "%" else values.get(letter, f"%{letter}")
     return filled
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -16,9 +17,11 @@ from umbel.worker.background import BackgroundTasks
 from umbel.worker.events.making import make_reporting
 from umbel.worker.gates.base import Gates
 from umbel.worker.gates.rate_limits import RateLimits
-from umbel.worker.gates.revoked import RevokedIds
+from umbel.worker.gates.revoked import Revoked
 from umbel.worker.intake import Intake
-from umbel.worker.revoking import Revoking
+from umbel.worker.revoking.keeping import Keeping
+from umbel.worker.revoking.service import Revoking
+from umbel.worker.revoking.state_file import stores_of
 from umbel.worker.settings import WorkerSettings
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.slots.limits import TimeLimits
@@ -59,8 +62,9 @@ class WorkerParts:
             self.consumer, app.store, follow, self.events, self.signals, spawn, leases=broker.capabilities.leases
         )
         self.dispatcher = Dispatcher(self._before_run, settings.max_tasks, pool.recycle, self.acknowledger.expire_waiting, spawn)
-        self.revoked = RevokedIds(settings.revokes_max, settings.revoke_expires)
-        self.gates = Gates(self.revoked, RateLimits(self.dispatcher.holds))
+        revoked = Revoked.remembering(settings.revokes_max, settings.revoke_expires)
+        self.rate_limits = RateLimits(self.dispatcher.holds)
+        self.gates = Gates(revoked.ids, revoked.stamps, self.rate_limits)
         policy = AdmissionPolicy(
             policies=policies,
             max_deliveries=settings.max_deliveries,
@@ -79,10 +83,19 @@ class WorkerParts:
             upgrade=partial(protocols.upgrade, accept=content_types(app.conf.accept_content), limit=app.conf.message_max_decompressed),
         )
         self.index = TaskIndex(self.dispatcher, self.intake.holding.room)
-        self.revoking = Revoking(self.revoked, self.gates, self.index, self.dispatcher, self.intake, self.acknowledger)
         self.reporting = make_reporting(app, settings, policies, self.events, self.index, self.acknowledger)
+        keeping = Keeping(stores_of(app, settings), settings.revokes_max, settings.revoke_expires, spawn)
+        self.revoking = Revoking(
+            revoked, self.gates, self.index, self.dispatcher, self.intake, self.acknowledger, keeping, kills=settings.kind.kills
+        )
         self.limits = TimeLimits(self.dispatcher, task_log)
         self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, self.events, pool, settings.max_deliveries)
+
+    def totals(self) -> dict[str, int]:
+        """Tasks that have been begun here, by name."""
+        counts = Counter(self.acknowledger.totals)
+        counts.update(task.task for task in self.index.active())
+        return dict(counts)
 
     async def _before_run(self, task: ReservedTask) -> None:
         """Do what comes before a task that runs with nothing queued around it."""

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from umbel import hooks
 from umbel.app.app import Umbel
+from umbel.app.connections import seconds
 from umbel.errors import ImproperlyConfigured
 from umbel.pools.kinds import DEFAULT, PoolKind, kind_of
-from umbel.worker.options import WorkerOptions, node_name, processors
+from umbel.runtime.processors import processors
+from umbel.worker.options import WorkerOptions, node_name
 
 logger = logging.getLogger("umbel.worker")
 
@@ -48,6 +50,8 @@ class WorkerSettings:
     task_events: bool
     #: Seconds between two heartbeats; ``None`` sends none.
     heartbeat: float | None
+    #: File that keeps them; ``None`` is none.
+    state_db: str | None = None
 
     @classmethod
     def of(cls, app: Umbel, options: WorkerOptions) -> WorkerSettings:
@@ -78,9 +82,10 @@ class WorkerSettings:
             max_deliveries=conf.task_max_deliveries or 0,
             grace=options.grace,
             revokes_max=conf.worker_revokes_max,
-            revoke_expires=conf.worker_revoke_expires,
             task_events=conf.worker_send_task_events if options.task_events is None else options.task_events,
             heartbeat=None if options.without_heartbeat else options.heartbeat_interval or HEARTBEAT_INTERVAL,
+            revoke_expires=seconds(conf.worker_revoke_expires) or 0.0,
+            state_db=options.state_db or conf.worker_state_db or None,
         )
 
 

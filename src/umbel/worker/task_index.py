@@ -6,7 +6,8 @@ thousand messages, and a thousand that wait).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.reserved import ReservedTask
@@ -51,6 +52,16 @@ class TaskIndex:
         for tasks in (self._dispatcher.running(), self._dispatcher.ready):
             yield from (task for task in tasks if task.id in task_ids)
         yield from (waiting for waiting in self._room if waiting.delivery.headers.get("id") in task_ids)
+
+    def find_where(self, wanted: Callable[[Mapping[str, Any]], bool]) -> Iterator[ReservedTask | Waiting]:
+        """All tasks whose message is wanted, in one scan, as `find_all`.
+
+        Args:
+            wanted: asked about the headers of each.
+        """
+        for tasks in (self._dispatcher.running(), self._dispatcher.ready):
+            yield from (task for task in tasks if wanted(task.delivery.headers))
+        yield from (waiting for waiting in self._room if wanted(waiting.delivery.headers))
 
 
 def is_active(task: ReservedTask) -> bool:

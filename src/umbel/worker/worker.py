@@ -10,6 +10,7 @@ from typing import Any
 
 from umbel import hooks
 from umbel.app.app import Umbel
+from umbel.app.connections import mailbox_options
 from umbel.app.sending.queues import worker_direct
 from umbel.brokers.topology import Queue
 from umbel.execution.policy import TaskPolicy, policy_of
@@ -21,6 +22,9 @@ from umbel.worker.consuming import Consuming
 from umbel.worker.options import WorkerOptions
 from umbel.worker.parts import WorkerParts
 from umbel.worker.pool_service import NoChildStarts, PoolService
+from umbel.worker.remote.facade import WorkerFacade
+from umbel.worker.remote.service import RemoteControl
+from umbel.worker.revoking.mingling import Mingling
 from umbel.worker.settings import WorkerSettings, configured
 from umbel.worker.slots.limits import MemoryLimits
 from umbel.worker.slots.prefetch import Prefetch, Rebalancing
@@ -69,14 +73,18 @@ class Worker:
             parts.pool, settings.prefetch_multiplier, dispatcher, consumer, parts.intake.holding, parts.acknowledger,
             one_per_slot=settings.one_per_slot,
         )  # fmt: skip
+        state = WorkerFacade(app, settings, parts, self._policies, prefetch, self.stopping, self.request_stop)
+        listens = app.conf.worker_enable_remote_control
         #: In the order of their start. They stop in reverse order: limits hold, and settlements arrive, until the pool has ended.
         self.services = ServiceGroup(
             [
                 parts.signals,
                 parts.revoking,
+                Mingling(app, settings.hostname, parts.revoking, enabled=listens and self.options.mingle),
                 Consuming(consumer, parts.intake, self._learn_tasks),
                 parts.reporting,
                 parts.background,
+                RemoteControl(state, app.broker, mailbox_options(app.conf), enabled=listens),
                 parts.limits,
                 self._pool,
                 MemoryLimits(dispatcher, settings.max_memory),

@@ -15,7 +15,7 @@ from umbel.testing.coroutines import on_loop
 from umbel.wire.serializers import content_types
 from umbel.worker.gates.base import Gates
 from umbel.worker.gates.rate_limits import RateLimits
-from umbel.worker.gates.revoked import RevokedIds
+from umbel.worker.gates.revoked import Revoked
 from umbel.worker.intake import Intake
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.admission import AdmissionPolicy
@@ -31,11 +31,13 @@ class Bench:
         self.consumer, self.store, self.child = FakeConsumer(), FakeStore(), FakeChild()
         self.dispatcher = Dispatcher(None, None, None, None, self.spawn)
         self.events = TaskEvents()
-        self.revoked = RevokedIds(100, 60.0)
-        self.gates = Gates(self.revoked, RateLimits(self.dispatcher.holds))
+        self.revoked = Revoked.remembering(100, 60.0)
+        self.rate_limits = RateLimits(self.dispatcher.holds)
+        self.gates = Gates(self.revoked.ids, self.revoked.stamps, self.rate_limits)
+        self.policies = {"t": task_policy("t", **options)}
         self.acknowledger = acknowledger(self.consumer, self.store, self.spawn, leases=leases, events=self.events)
         self.intake = Intake(
-            AdmissionPolicy(policies={"t": task_policy("t", **options)}, careful=careful),
+            AdmissionPolicy(policies=self.policies, careful=careful),
             self.dispatcher,
             self.acknowledger,
             self.events,
@@ -365,7 +367,7 @@ async def test_one_that_expires_in_a_line_does_not_hold_up_the_others():
 @on_loop
 async def test_what_is_revoked_is_acknowledged_due_or_not():
     bench, later = Bench(), (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-    bench.revoked.add(["a", "c"], time.monotonic())
+    bench.revoked.ids.add(["a", "c"], time.monotonic())
     bench.gates.update()
     bench.intake.on_deliveries([delivery("a"), delivery("b"), delivery("c", eta=later), delivery("d", eta=later)])
     await bench.calm()

@@ -148,7 +148,7 @@ def test_ids_to_revoke_are_text():
     made = worker(pool="solo")
     made.revoke("a")
     made.revoke(["b", "c"])
-    assert sorted(made.parts.revoked) == ["a", "b", "c"]
+    assert sorted(made.parts.revoking.ids) == ["a", "b", "c"]
     with pytest.raises(TypeError, match="task ids are text, got 3"):
         made.revoke(["d", 3])
 

@@ -18,6 +18,8 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "broker_read_url": ("UMBEL_BROKER_READ_URL", "CELERY_BROKER_READ_URL"),
     "broker_write_url": ("UMBEL_BROKER_WRITE_URL", "CELERY_BROKER_WRITE_URL"),
     "result_backend": ("UMBEL_RESULT_BACKEND", "CELERY_RESULT_BACKEND"),
+    "worker_revokes_max": ("UMBEL_WORKER_REVOKES_MAX", "CELERY_WORKER_REVOKES_MAX"),
+    "worker_revoke_expires": ("UMBEL_WORKER_REVOKE_EXPIRES", "CELERY_WORKER_REVOKE_EXPIRES"),
 }
 
 

@@ -83,8 +83,7 @@ class AmqpConsumer:
                 most = self._options.max_retries
                 if most is not None and attempt > most:
                     raise
-                pause = next(pauses)
-                self._sink.on_connection(ConnectionState.RETRYING, f"{error}; trying again in {pause:.1f} s")
+                self._sink.on_connection(ConnectionState.RETRYING, f"{error}; trying again in {(pause := next(pauses)):.1f} s")
                 await asyncio.sleep(pause)
             else:
                 self._spawn(self._renew())
@@ -237,6 +236,11 @@ class AmqpConsumer:
         if size != self._window:
             self._window = size
             self._reconcile()
+
+    @property
+    def queues(self) -> list[Queue]:
+        """See `umbel.brokers.base.Consumer`."""
+        return list(self._queues.values())
 
     async def add_queue(self, queue: Queue) -> None:
         self._queues[queue.name] = queue

@@ -144,6 +144,11 @@ class ConsumerDefaults(abc.ABC):
         async with self._one_turn:
             await self._settle()
 
+    @property
+    def queues(self) -> list[Queue]:
+        """See `umbel.brokers.base.Consumer`."""
+        return list(self._queues.values())
+
     async def add_queue(self, queue: Queue) -> None:
         await self._declare(queue)
         self._queues[queue.name] = queue

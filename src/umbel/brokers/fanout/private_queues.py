@@ -20,7 +20,15 @@ def control_exchange(namespace: str = "celery") -> Exchange:
     return Exchange(f"{namespace}.pidbox", "fanout", durable=False)
 
 
-def control_queue(node: str, namespace: str = "celery", *, expires: float = 10.0, message_ttl: float = 300.0) -> Queue:
+def control_queue(
+    node: str,
+    namespace: str = "celery",
+    *,
+    expires: float = 10.0,
+    message_ttl: float = 300.0,
+    exclusive: bool = True,
+    durable: bool = False,
+) -> Queue:
     """The queue from which one worker reads requests.
 
     Args:
@@ -28,8 +36,11 @@ def control_queue(node: str, namespace: str = "celery", *, expires: float = 10.0
         namespace: Celery's ``control_exchange``.
         expires: seconds without a reader after which it is deleted.
         message_ttl: seconds after which a request is dropped.
+        exclusive: it belongs to one connection.
+        durable: it survives a restart of the broker; then it does not go with its reader, but after ``expires``.
     """
-    return _private(f"{node}.{namespace}.pidbox", control_exchange(namespace), [""], expires, message_ttl)
+    queue = _private(f"{node}.{namespace}.pidbox", control_exchange(namespace), [""], expires, message_ttl)
+    return replace(queue, exclusive=exclusive, durable=durable, auto_delete=not durable)
 
 
 def control_reply_exchange(namespace: str = "celery") -> Exchange:

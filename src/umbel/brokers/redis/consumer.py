@@ -373,6 +373,11 @@ class RedisConsumer:
         """Name the queues that are consumed from."""
         return list(self._queues)
 
+    @property
+    def queues(self) -> list[Queue]:
+        """See `umbel.brokers.base.Consumer`."""
+        return list(self._queues.values())
+
     async def add_queue(self, queue: Queue) -> None:
         exchanges.check(queue)
         self._queues[queue.name] = queue

@@ -168,6 +168,11 @@ class SqliteConsumer:
         if self._loop is not None and not self._closed and (self._acks or self._requeues or self._steps):
             await self._step(lambda _connection, _holder: None)
 
+    @property
+    def queues(self) -> list[Queue]:
+        """See `umbel.brokers.base.Consumer`."""
+        return list(self._queues.values())
+
     async def add_queue(self, queue: Queue) -> None:
         exchanges.check(queue)
         await self._step(lambda connection, holder: topology.declare(connection, queue, holder))

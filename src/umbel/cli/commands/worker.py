@@ -20,6 +20,7 @@ from umbel.cli.overrides import parse_overrides
 from umbel.cli.process import StopEscalation, become, detach, dump_stacks_on_usr1, file_name, is_detached, on_thread, pidfile, stop_signals
 from umbel.cli.shell_completion import one_of, queues_option
 from umbel.pools import kinds
+from umbel.pools.kinds import MOST_SLOTS
 from umbel.runtime.logs import LogOptions, configure, level_of
 from umbel.worker.options import node_name
 
@@ -69,7 +70,9 @@ _QUEUES = (
     click.option("-I", "--include", multiple=True, callback=names_list, metavar="MODULES", help="Import these modules too."),
 )
 _POOL = (
-    click.option("-c", "--concurrency", type=WholeNumber(1, 10_000), metavar="N", help="Tasks at a time. Default: one for each processor."),
+    click.option(
+        "-c", "--concurrency", type=WholeNumber(1, MOST_SLOTS), metavar="N", help="Tasks at a time. Default: one for each processor."
+    ),
     click.option(
         "-P",
         "--pool",

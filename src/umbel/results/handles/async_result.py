@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
-from umbel import not_yet, states
+from umbel import states
 from umbel.errors import IncompleteStream, TimeoutError
 from umbel.messages import ids
 from umbel.results.handles import joining
 from umbel.results.handles.record_view import RecordView
+from umbel.results.handles.revocable import Revocable
 from umbel.results.model import Record
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class AsyncResult(RecordView, Generic[R]):
+class AsyncResult(RecordView, Revocable, Generic[R]):
     """The result of a task, now or later.
 
     Args:
@@ -312,7 +313,3 @@ class AsyncResult(RecordView, Generic[R]):
         from umbel.results.workflow import reading
 
         reading.save(self, self.backend)
-
-
-if not TYPE_CHECKING:  # for type checkers there is no such attribute
-    AsyncResult.__getattr__ = not_yet.explain_missing("a result", not_yet.RESULT)

@@ -36,5 +36,8 @@ class EagerResult(AsyncResult[R]):
         """It has run."""
         return True
 
+    def revoke(self, *args: Any, **options: Any) -> None:
+        """Do nothing, whatever ``*args`` and ``**options``: it has run."""
+
     def forget(self) -> None:
         """Nothing is stored."""

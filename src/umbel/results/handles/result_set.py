@@ -333,3 +333,27 @@ class ResultSet:
             self.backend.forget([leaf.id for leaf in leaves])
         for leaf in leaves:
             leaf.unlearn()
+
+    def revoke(
+        self,
+        connection: Any = None,
+        terminate: bool = False,
+        signal: str | int | None = None,
+        wait: bool = False,
+        timeout: float | None = None,
+    ) -> Any:
+        """Have none of the tasks run, with one request for all; see `AsyncResult.revoke`.
+
+        Args:
+            connection: Celery's; without effect.
+            terminate: as for `AsyncResult.revoke`.
+            signal: likewise.
+            wait: likewise.
+            timeout: likewise.
+
+        Raises:
+            OperationalError: the broker cannot be reached.
+        """
+        del connection
+        ids = [leaf.id for leaf in self.leaves()]
+        return self.app.control.revoke(ids, terminate=terminate, signal=signal, reply=wait, timeout=timeout) if ids else None

@@ -22,6 +22,7 @@ from umbel.results.meta import MetaCodec, is_terminal
 from umbel.results.model import Record, sent
 from umbel.results.redis.loops import LoopWaiter
 from umbel.results.redis.watch import Connections, Watch
+from umbel.results.revocations.redis import RedisRevocations
 from umbel.results.waiting import late
 from umbel.runtime import process_hooks
 from umbel.wire.redis import keys, scripts
@@ -63,6 +64,7 @@ class RedisStore:
         self._connections = Connections(self._candidates, options.socket_timeout, max(1, (options.max_connections or _CONNECTIONS) - 1))
         self._watch = Watch(self._candidates, min(options.socket_timeout, 10.0))
         self.groups = RedisGroups(self._connections, self._prefix, options)
+        self.revocations = RedisRevocations(self._connections, self._prefix)
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWaiter] = weakref.WeakKeyDictionary()
         process_hooks.attach(after_fork=self._forget_connections)
 

@@ -51,6 +51,7 @@ class RpcStore:
     """
 
     shared = False
+    revocations = None
     groups: GroupStore | None = None
 
     def __init__(self, options: StoreOptions) -> None:

@@ -21,6 +21,7 @@ from umbel.results.sql import layout, rows, upsert
 from umbel.results.sql.addresses import public, url_of
 from umbel.results.sql.engine import Database
 from umbel.results.sql.groups import SqlGroups
+from umbel.results.sql.revocations import SqlRevocations
 from umbel.results.sql.tables import tables_of
 from umbel.results.sql.values import ValueCodec, key_of, moment
 from umbel.results.waiting import Waiting
@@ -63,6 +64,7 @@ class SqlStore:
             self._prepare,
         )
         self.groups = SqlGroups(self._database, self._tables, options, self._codec)
+        self.revocations = SqlRevocations(self._database, self._tables.revoked)
         self._watch = PollingWatch(self.fetch)
         self._waiting: Waiting[Record] = Waiting(self._watch, lambda record: record)
         #: Held by the one thread that looks for a result itself before it waits, so that many that wait use one connection.

@@ -38,6 +38,7 @@ class Tables:
     chord: sa.Table
     part: sa.Table
     body: sa.Table
+    revoked: sa.Table
 
 
 def tables_of(names: Mapping[str, Any], schemas: Mapping[str, Any]) -> Tables:
@@ -87,7 +88,16 @@ def tables_of(names: Mapping[str, Any], schemas: Mapping[str, Any]) -> Tables:
         schema=group_schema,
         **_MYSQL,
     )
-    return Tables(metadata, task, extra, group, *_chord_tables(metadata, group_schema))
+    revoked = sa.Table(
+        "umbel_revoked",
+        metadata,
+        sa.Column("entry_key", _ID, primary_key=True),
+        sa.Column("entry", _TEXT, nullable=False),
+        sa.Column("revoked", sa.Float(53), nullable=False, index=True),
+        schema=schema,
+        **_MYSQL,
+    )
+    return Tables(metadata, task, extra, group, *_chord_tables(metadata, group_schema), revoked)
 
 
 def _chord_tables(metadata: sa.MetaData, schema: str | None) -> tuple[sa.Table, sa.Table, sa.Table]:

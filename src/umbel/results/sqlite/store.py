@@ -19,6 +19,7 @@ from umbel.results.base import StoreOptions
 from umbel.results.groups.sqlite import SqliteGroups
 from umbel.results.model import Record, sent
 from umbel.results.packing import Packed, pack, unpack
+from umbel.results.revocations.sqlite import SqliteRevocations
 from umbel.results.sqlite.watch import Watch, select
 from umbel.results.waiting import Waiting
 from umbel.runtime.clock import SYSTEM, Clock
@@ -52,6 +53,7 @@ class SqliteStore:
         self._accept = serializers.content_types(options.accept)
         self._database = Database(self.path, synchronous=synchronous_of(options.url, options.transport))
         self.groups = SqliteGroups(self._database, options, clock)
+        self.revocations = SqliteRevocations(self._database)
         self._bell = Bell(self.path, RESULTS)
         self._watch = Watch(self.path, clock)
         self._waiting: Waiting[Packed] = Waiting(self._watch, lambda packed: unpack(packed, self._accept), clock)

@@ -71,9 +71,11 @@ class TestQueues:
         one, two = kit.queue("one"), kit.queue("two")
         async with kit.consuming(one) as sink:
             await sink.consumer.add_queue(two)
+            assert {queue.name for queue in sink.consumer.queues} == {one.name, two.name}
             kit.publish(two, b"2")
             sink.consumer.ack([await sink.one()])
             await sink.consumer.cancel_queue(two.name)
+            assert [queue.name for queue in sink.consumer.queues] == [one.name]
             kit.publish(two, b"more")
             await sink.quiet()
             kit.publish(one, b"1")

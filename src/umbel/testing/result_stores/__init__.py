@@ -3,9 +3,9 @@
 A package that brings a store imports into a test file the classes that hold for it, and gives them a fixture ``kit``: a `StoreKit`.
 For the assertions to say what differs, ``umbel.testing.plugin`` stands among ``pytest_plugins`` in its conftest.
 
-Seven classes ask what not every store can do, and have an attribute ``needs``: `TestShared` (a record may be read by anybody, more than once),
+Eight classes ask what not every store can do, and have an attribute ``needs``: `TestShared` (a record may be read by anybody, more than once),
 `TestProcesses` (other processes can read it), `TestPushing` (who waits is called, and does not ask again and again), `TestExpiry` (a record's writer says
-how long it is kept), and, for chords (``groups``), `TestTrees`, `TestCounting` and `TestClaims`.
+how long it is kept), `TestRevocations` (``revocations``: it keeps which tasks were revoked), and, for chords (``groups``), `TestTrees`, `TestCounting` and `TestClaims`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from umbel.testing.result_stores.groups import TestClaims, TestCounting, TestTrees
 from umbel.testing.result_stores.kit import StoreKit
 from umbel.testing.result_stores.records import TestRecords
+from umbel.testing.result_stores.revocations import TestRevocations
 from umbel.testing.result_stores.sharing import TestExpiry, TestProcesses, TestShared
 from umbel.testing.result_stores.waiting import TestPushing, TestWaiting
 
@@ -24,6 +25,7 @@ __all__ = [
     "TestProcesses",
     "TestPushing",
     "TestRecords",
+    "TestRevocations",
     "TestShared",
     "TestTrees",
     "TestWaiting",

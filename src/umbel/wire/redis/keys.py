@@ -141,6 +141,11 @@ def chord_body(prefix: str, task_id: str) -> str:
     return f"{prefix}umbel:chord-body:{task_id}"
 
 
+def revoked(prefix: str) -> str:
+    """Name the sorted set of revoked tasks under ``prefix``."""
+    return f"{prefix}umbel:revoked"
+
+
 def chord_added(prefix: str, group_id: str) -> str:
     """Build the key of the set of members that were added to a chord.
 

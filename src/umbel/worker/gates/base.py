@@ -10,9 +10,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from umbel.execution.policy import TaskPolicy
 from umbel.worker.tasks.reserved import ReservedTask
@@ -56,6 +56,9 @@ class Revoke:
 Answer = Pass | Wait | Later | Revoke
 PASS, REVOKE = Pass(), Revoke()
 
+#: The `Gate.ids` of a gate that knows none.
+NOBODY: Final[frozenset[str]] = frozenset()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -81,6 +84,8 @@ class Gate(Protocol):
 
     #: Whether it has something to say on any message, just now. Else it is asked only about tasks that it `concerns`.
     concerns_all: bool
+    #: Ids of the tasks on which it has something to say besides. One gate may have such.
+    ids: Container[str]
 
     def concerns(self, policy: TaskPolicy) -> bool:
         """Report whether it has something to say on messages of this task, and is told when one starts. Such a task is not `TaskPolicy.is_plain`."""
@@ -109,6 +114,8 @@ class Gates:
         self.gates = gates
         #: Whether every message must be asked about, just now. Kept, because it is looked at for each batch of deliveries; see `update`.
         self.concern_all = False
+        #: Ids of tasks about which must be asked, looked at for each message; the same object for ever.
+        self.ids: Container[str] = next((gate.ids for gate in gates if gate.ids is not NOBODY), NOBODY)
         self.update()
 
     def update(self) -> None:
@@ -119,9 +126,14 @@ class Gates:
         """Report whether a gate must be told when a message of a task starts."""
         return any(gate.concerns(policy) for gate in self.gates)
 
+    def concern(self, task_id: str) -> bool:
+        """Report whether this task must be asked about, whatever its policy."""
+        return self.concern_all or task_id in self.ids
+
     def ask(self, asked: Asked) -> Answer:
         """Decide on one message; where it is due and passes, the gates hold what it needs."""
-        concerned = [gate for gate in self.gates if gate.concerns_all or gate.concerns(asked.task.policy)]
+        task = asked.task
+        concerned = [gate for gate in self.gates if gate.concerns_all or task.id in gate.ids or gate.concerns(task.policy)]
         answer = next((answer for gate in concerned if (answer := gate.ask(asked)) is not PASS), PASS)
         if answer is PASS and asked.is_due:
             for gate in concerned:

@@ -9,10 +9,10 @@ on, some at a time: more than this worker can run, for another one may have room
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from umbel.execution.policy import TaskPolicy
-from umbel.worker.gates.base import PASS, Answer, Asked, Later, Wait
+from umbel.worker.gates.base import NOBODY, PASS, Answer, Asked, Later, Wait
 from umbel.worker.tasks.admission import NEAR
 from umbel.worker.tasks.reserved import ReservedTask
 from umbel.worker.tasks.waiting_room import WaitReason
@@ -56,6 +56,7 @@ class RateLimits:
     """
 
     concerns_all = False
+    ids: Container[str] = NOBODY
 
     def __init__(self, is_here: Callable[[ReservedTask], bool]) -> None:
         self._is_here = is_here
@@ -84,6 +85,14 @@ class RateLimits:
             return Later(max(LEAST_AWAY, turn - asked.now - asked.near / 2))
         bucket.last_far = max(asked.now + FAR, bucket.last_far + min(RETURN, bucket.interval / 2))
         return Later(bucket.last_far - asked.now)
+
+    def forget(self, task: str) -> None:
+        """Its limit has changed: count anew.
+
+        Args:
+            task: its name.
+        """
+        self._buckets.pop(task, None)
 
     def passed(self, asked: Asked) -> None:
         if asked.task.policy.rate_limit is not None:

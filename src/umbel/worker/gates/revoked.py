@@ -1,61 +1,81 @@
-"""Revoked ids: messages of these tasks are not run."""
+"""Revoked ids and revoked stamps: messages of these tasks are not run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 
 from umbel.execution.policy import TaskPolicy
-from umbel.worker.gates.base import PASS, REVOKE, Answer, Asked
+from umbel.worker.gates.base import NOBODY, PASS, REVOKE, Answer, Asked
 from umbel.worker.tasks.reserved import ReservedTask
 
+K = TypeVar("K")
 
-class RevokedIds:
-    """The gate of revoked tasks. It remembers ids for a while, and the latest of very many.
+#: The name and the value of a stamp.
+Stamp = tuple[str, str | int | float | bool]
+
+#: Values of one stamp of a message that are looked at.
+_MOST_VALUES: Final = 1000
+
+
+class _Remembered(Generic[K]):
+    """Entries that are remembered for a while, and the latest of very many; a gate but for `ask`.
 
     Args:
-        most: ids to remember; the oldest is forgotten for another.
-        expires: seconds for which an id is remembered.
+        most: entries to remember; the oldest is forgotten for another.
+        expires: seconds for which one is remembered.
     """
+
+    concerns_all = False
+    ids: Container[str] = NOBODY
 
     def __init__(self, most: int, expires: float) -> None:
         self._most = most
         self._expires = expires
-        #: Id → when it was revoked, monotonic seconds; the oldest first.
-        self._ids: dict[str, float] = {}
-        self.concerns_all = False
+        #: Entry → when it was revoked, monotonic seconds; the oldest first.
+        self._entries: dict[K, float] = {}
 
-    def __iter__(self) -> Iterator[str]:
-        """The ids, the oldest first."""
-        return iter(self._ids)
+    def __iter__(self) -> Iterator[K]:
+        """The entries, the oldest first."""
+        return iter(self._entries)
 
-    def add(self, task_ids: Iterable[str], now: float) -> None:
-        """Remember ids. One that is known becomes the newest.
+    def add(self, entries: Iterable[K], now: float) -> None:
+        """Remember entries. One that is known becomes the newest.
 
         Args:
-            task_ids: of tasks that may have been sent, or may be yet.
+            entries: of tasks that may have been sent, or may be yet.
             now: monotonic seconds.
         """
-        for task_id in task_ids:
-            self._ids.pop(task_id, None)
-            self._ids[task_id] = now
+        for entry in entries:
+            self._entries.pop(entry, None)
+            self._entries[entry] = now
         self._forget(now)
 
-    def _forget(self, now: float) -> None:
-        while self._ids:
-            oldest = next(iter(self._ids))
-            if len(self._ids) <= self._most and now - self._ids[oldest] < self._expires:
-                break
-            del self._ids[oldest]
-        self.concerns_all = bool(self._ids)
+    def learn(self, entries: Mapping[K, float], now: float) -> set[K]:
+        """Remember what others have remembered; returns what is new.
 
-    def concerns(self, policy: TaskPolicy) -> bool:  # noqa: ARG002 - it knows ids, not tasks
+        Args:
+            entries: each with the time of its revocation, monotonic seconds, which may be negative.
+            now: monotonic seconds.
+        """
+        new = {entry: when for entry, when in entries.items() if entry not in self._entries and now - when < self._expires}
+        merged = sorted({**self._entries, **new}.items(), key=lambda item: item[1])
+        self._entries.clear()  # the same object stays: it is looked at
+        self._entries.update(merged)
+        self._forget(now)
+        return new.keys() & self._entries.keys()
+
+    def _forget(self, now: float) -> None:
+        while self._entries:
+            oldest = next(iter(self._entries))
+            if len(self._entries) <= self._most and now - self._entries[oldest] < self._expires:
+                break
+            del self._entries[oldest]
+
+    def concerns(self, policy: TaskPolicy) -> bool:  # noqa: ARG002 - it knows no tasks
         """No task in particular."""
         return False
-
-    def ask(self, asked: Asked) -> Answer:
-        """A revoked task is told so as soon as its message comes, whenever it is due."""
-        self._forget(asked.now)
-        return REVOKE if asked.task.id in self._ids else PASS
 
     def passed(self, asked: Asked) -> None:
         """Nothing is held."""
@@ -66,3 +86,75 @@ class RevokedIds:
     def opens_in(self, line: str, now: float) -> float | None:  # noqa: ARG002 - nobody waits here
         """It has no line."""
         return None
+
+
+class RevokedIds(_Remembered[str]):
+    """The gate of revoked tasks.
+
+    Args:
+        most: as for `_Remembered`.
+        expires: as for `_Remembered`.
+    """
+
+    def __init__(self, most: int, expires: float) -> None:
+        super().__init__(most, expires)
+        self.ids = self._entries
+
+    def ask(self, asked: Asked) -> Answer:
+        """A revoked task is told so as soon as its message comes, whenever it is due."""
+        self._forget(asked.now)
+        return REVOKE if asked.task.id in self._entries else PASS
+
+
+class RevokedStamps(_Remembered[Stamp]):
+    """The gate of tasks that carry a revoked stamp.
+
+    Args:
+        most: as for `_Remembered`.
+        expires: as for `_Remembered`.
+    """
+
+    def add(self, entries: Iterable[Stamp], now: float) -> None:
+        """Remember entries; see `_Remembered.add`."""
+        super().add(entries, now)
+        self.concerns_all = bool(self._entries)
+
+    def learn(self, entries: Mapping[Stamp, float], now: float) -> set[Stamp]:
+        """Remember what others have remembered; see `_Remembered.learn`."""
+        new = super().learn(entries, now)
+        self.concerns_all = bool(self._entries)
+        return new
+
+    def ask(self, asked: Asked) -> Answer:
+        """A task with a revoked stamp is told so as soon as its message comes."""
+        self._forget(asked.now)
+        self.concerns_all = bool(self._entries)
+        return REVOKE if any(stamp in self._entries for stamp in stamps_of(asked.task.delivery.headers)) else PASS
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """Everything that a worker remembers as revoked."""
+
+    ids: RevokedIds
+    stamps: RevokedStamps
+
+    @classmethod
+    def remembering(cls, most: int, expires: float) -> Revoked:
+        """Remember ``most`` ids and as many stamps, each for ``expires`` seconds."""
+        return cls(RevokedIds(most, expires), RevokedStamps(most, expires))
+
+
+def stamps_of(headers: Mapping[str, Any]) -> Iterator[Stamp]:
+    """The stamps of a message, each value for itself.
+
+    Args:
+        headers: of the message; not trusted.
+    """
+    stamps = headers.get("stamps")
+    if not isinstance(stamps, dict):
+        return
+    for name, value in stamps.items():
+        for each in value[:_MOST_VALUES] if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(each, (str, int, float)):
+                yield name, each

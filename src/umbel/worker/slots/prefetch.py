@@ -168,6 +168,8 @@ class Prefetch(Periodic):
         #: How many messages were held, and how many had been postponed, at the last look.
         self._early_before = (0, 0)
         self._progress_at = SYSTEM.monotonic()
+        #: Unsettled messages that were allowed last.
+        self.allowed = 0
 
     @property
     def follows_rate(self) -> bool:
@@ -182,12 +184,12 @@ class Prefetch(Periodic):
 
     async def end(self) -> None:
         await super().end()
-        self._consumer.set_window(0)
+        self._allow(0)
 
     def look(self, now: float) -> None:
         self.interval = LOOK
         if not self._dispatcher.is_open:  # the worker stops, and other services may take a while to do so
-            self._consumer.set_window(0)
+            self._allow(0)
             return
         completed, worked = self._completions.completed, self._completions.worked
         done, took = completed - self._seen[0], worked - self._seen[1]
@@ -198,7 +200,7 @@ class Prefetch(Periodic):
         if now - self._progress_at >= _NO_PROGRESS and self.follows_rate:
             self.hand_back()
         else:
-            self._consumer.set_window(self.window())
+            self._allow(self.window())
 
     def window(self) -> int:
         """Unsettled messages to allow now. What runs acknowledged already takes a slot without being unsettled."""
@@ -209,9 +211,13 @@ class Prefetch(Periodic):
     def hand_back(self) -> None:
         """Every slot is busy with long tasks, or has yet to come: give what waits here to other workers, and fetch no more of it."""
         waiting = self._dispatcher.reclaim_waiting()
-        self._consumer.set_window(self._dispatcher.outstanding - self._dispatcher.early + self._extra())
+        self._allow(self._dispatcher.outstanding - self._dispatcher.early + self._extra())
         if waiting:
             self._consumer.requeue(entry.delivery for entry in waiting if not entry.lost)
+
+    def _allow(self, size: int) -> None:
+        self.allowed = size
+        self._consumer.set_window(size)
 
     def _extra(self) -> int:
         """Room for messages that are not due, and for those that cannot be moved."""

@@ -98,7 +98,7 @@ class Supervisor:
     def _end_blamed(self, entry: ReservedTask, cause: str) -> None:
         verdict = fate(entry, self._max_deliveries)
         if verdict is Fate.REVOKE:
-            self._acknowledger.revoke(entry, signum=_KILL)
+            self._acknowledger.revoke(entry, signum=entry.signum or _KILL)
             return
         timed_out = entry.end_reason is EndReason.TIME_LIMIT
         error = TimeLimitExceeded(entry.hard) if timed_out else WorkerLostError(f"Worker exited prematurely: {cause}.")

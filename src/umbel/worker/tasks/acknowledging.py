@@ -118,6 +118,8 @@ class Acknowledger:
         self.aside = Aside()
         #: Tasks that have ended in children.
         self.completed = 0
+        #: The same by task.
+        self.totals: dict[str, int] = {}
         #: Seconds that they took together.
         self.worked = 0.0
         #: Runs that ended after their delivery was lost, so that they are not repeated when it comes back.
@@ -150,10 +152,12 @@ class Acknowledger:
     def settle(self, ended: Iterable[tuple[ReservedTask, Outcome]]) -> None:
         """Settle what children have reported."""
         done: list[Delivery] = []
+        totals = self.totals
         endings, begins = self._events.endings, self._events.started.tell
         for entry, outcome in ended:
             self.completed += 1
             self.worked += outcome.runtime
+            totals[entry.task] = totals.get(entry.task, 0) + 1
             if outcome.verdict == Verdict.ACK:
                 if entry.lost:
                     self._remember(entry)

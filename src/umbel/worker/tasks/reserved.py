@@ -37,6 +37,7 @@ class ReservedTask:
         "lost",
         "number",
         "policy",
+        "signum",
         "slot",
         "soft",
         "task",
@@ -68,6 +69,8 @@ class ReservedTask:
         self.slot: Slot | None = None
         #: Why its child was killed, if it was.
         self.end_reason: EndReason | None = None
+        #: By which signal that was asked for, where it was revoked.
+        self.signum: int | None = None
 
     def job(self) -> JobTuple:
         """Make the tuple that a child is sent."""

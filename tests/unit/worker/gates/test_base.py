@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from umbel.worker.gates.base import PASS, REVOKE, Asked, Gates, Later
+from umbel.worker.gates.base import NOBODY, PASS, REVOKE, Asked, Gates, Later
 from unit.worker.stand_ins import entry
 
 
 class FakeGate:
     """Answers as it is told, and remembers what it is told."""
 
-    def __init__(self, answer=PASS, *, concerns=True, concerns_all=False, opens=None):
+    def __init__(self, answer=PASS, *, concerns=True, concerns_all=False, opens=None, ids=NOBODY):
+        self.ids = ids
         self.answer, self.its, self.concerns_all, self.opens = answer, concerns, concerns_all, opens
         self.calls = []
 
@@ -78,3 +79,13 @@ def test_that_is_looked_at_when_a_gate_was_told_something_and_when_all_are_asked
 def test_the_gate_of_a_line_says_when_it_opens():
     assert Gates(FakeGate(opens=None), FakeGate(opens=2.0)).opens_in("x", 0.0) == 2.0
     assert Gates().opens_in("x", 0.0) == 0.0
+
+
+def test_one_that_knows_ids_is_asked_about_these_alone():
+    ids = {"i"}
+    gate = FakeGate(REVOKE, concerns=False, ids=ids)
+    gates = Gates(FakeGate(), gate)
+    assert (gates.concern("i"), gates.concern("j"), gates.concern_all) == (True, False, False)
+    assert gates.ask(asked()) is REVOKE
+    ids.clear()
+    assert gates.ask(asked()) is PASS

@@ -73,7 +73,7 @@ WORKER = (
         "Do not run a redelivered task that has succeeded already.",
         ("CELERYD_DEDUPLICATE_SUCCESSFUL_TASKS",),
     ),
-    Setting("worker_enable_remote_control", True, FLAG, "Listen to remote control.", ("CELERY_ENABLE_REMOTE_CONTROL",)),
+    Setting("worker_enable_remote_control", True, FLAG, "Listen to remote control.", ("CELERY_ENABLE_REMOTE_CONTROL",), used=True),
     Setting(
         "worker_hijack_root_logger",
         True,
@@ -114,7 +114,7 @@ WORKER = (
         ("CELERYD_POOL_START_METHOD",),
     ),
     Setting("worker_pool_putlocks", True, FLAG, "Celery's guard of its pool.", ("CELERYD_POOL_PUTLOCKS",)),
-    Setting("worker_pool_restarts", False, FLAG, "Allow the remote command `pool_restart`.", ("CELERYD_POOL_RESTARTS",)),
+    Setting("worker_pool_restarts", False, FLAG, "Allow the remote command `pool_restart`.", ("CELERYD_POOL_RESTARTS",), used=True),
     Setting(
         "worker_proc_alive_timeout",
         4.0,
@@ -158,7 +158,14 @@ WORKER = (
     Setting("worker_send_task_events", False, FLAG, "Publish events of tasks (`-E`).", ("CELERY_SEND_EVENTS",), used=True),
     Setting("worker_revokes_max", 50_000, COUNT, "Most ids of revoked tasks that a worker remembers.", used=True, own=True),
     Setting("worker_revoke_expires", 10_800.0, DURATION, "Seconds for which a worker remembers them.", used=True, own=True),
-    Setting("worker_state_db", None, TEXT, "File that keeps revoked ids.", ("CELERYD_STATE_DB",)),
+    Setting(
+        "worker_state_db",
+        None,
+        TEXT,
+        "File that keeps revoked tasks, an SQLite file; `%n` and `%h` stand for the name and the host of the worker.",
+        ("CELERYD_STATE_DB",),
+        used=True,
+    ),
     Setting(
         "worker_task_log_datefmt",
         None,
@@ -218,11 +225,11 @@ EVENT = (
 )
 
 CONTROL = (
-    Setting("control_queue_ttl", 300.0, SECONDS, "Life of a command that no worker reads.", ("CONTROL_QUEUE_TTL",)),
-    Setting("control_queue_expires", 10.0, SECONDS, "Life of an unused mailbox.", ("CONTROL_QUEUE_EXPIRES",)),
-    Setting("control_queue_exclusive", True, FLAG, "Mailboxes belong to their connection.", ("CONTROL_QUEUE_EXCLUSIVE",)),
-    Setting("control_queue_durable", False, FLAG, "Mailboxes survive a restart of the broker.", ("CONTROL_QUEUE_DURABLE",)),
-    Setting("control_exchange", "celery", TEXT, "Base of the names of the control exchanges.", ("CONTROL_EXCHANGE",)),
+    Setting("control_queue_ttl", 300.0, SECONDS, "Life of a command that no worker reads.", ("CONTROL_QUEUE_TTL",), used=True),
+    Setting("control_queue_expires", 10.0, SECONDS, "Life of an unused mailbox.", ("CONTROL_QUEUE_EXPIRES",), used=True),
+    Setting("control_queue_exclusive", True, FLAG, "Mailboxes belong to their connection.", ("CONTROL_QUEUE_EXCLUSIVE",), used=True),
+    Setting("control_queue_durable", False, FLAG, "Mailboxes survive a restart of the broker.", ("CONTROL_QUEUE_DURABLE",), used=True),
+    Setting("control_exchange", "celery", TEXT, "Base of the names of the control exchanges.", ("CONTROL_EXCHANGE",), used=True),
 )
 
 SECURITY = (

@@ -1,0 +1,1 @@
+"""Lists of revoked tasks, one module for each kind of result store."""

@@ -1,0 +1,27 @@
+"""Revoked tasks inside one process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+
+
+class MemoryRevocations:
+    """`RevocationStore` in a dictionary."""
+
+    def __init__(self) -> None:
+        #: Entry → when it was revoked; the oldest first.
+        self._entries: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def add(self, entries: Collection[str], now: float, *, most: int, expires: float) -> None:
+        with self._lock:
+            for entry in entries:
+                self._entries.pop(entry, None)
+                self._entries[entry] = now
+            while self._entries and (len(self._entries) > most or self._entries[next(iter(self._entries))] <= now - expires):
+                del self._entries[next(iter(self._entries))]
+
+    def read(self, since: float) -> dict[str, float]:
+        with self._lock:
+            return {entry: when for entry, when in self._entries.items() if when > since}

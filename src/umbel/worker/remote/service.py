@@ -1,0 +1,202 @@
+"""The service that answers remote control: it listens to the worker's mailbox, runs commands, and sends what they return."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final
+
+from umbel.brokers.base import Broker, ConnectionState, Delivery, Subscriber
+from umbel.brokers.fanout import private_queues
+from umbel.brokers.fanout.buffer import BroadcastBuffer
+from umbel.control.commands import COMMANDS, Commands
+from umbel.control.mailbox import MailboxOptions
+from umbel.control.requests import Request, parse_request, render_reply
+from umbel.errors import EncodeError, MessageError, OperationalError
+from umbel.runtime.logs import escape
+from umbel.runtime.service import Service
+from umbel.wire.message import Message
+from umbel.worker.remote import about, events, limits, memory, pool, queues, revocations, tasks
+from umbel.worker.remote.facade import WorkerFacade
+
+logger = logging.getLogger("umbel.worker")
+
+#: The modules whose commands every worker has.
+BUILT_IN: Final = (about, events, limits, memory, pool, queues, revocations, tasks)
+
+#: Commands that are under way; more are refused.
+_MOST_UNDER_WAY: Final = 1000
+#: Threads for commands that are no coroutine functions.
+_THREADS: Final = 4
+#: Bytes of a reply.
+_MOST_REPLY: Final = 8 * 1024 * 1024
+#: Characters of an error in a reply.
+_MOST_ERROR: Final = 2000
+#: Seconds after which a mailbox is opened again that the broker has refused.
+_AGAIN: Final = 30.0
+
+
+class RemoteControl(Service):
+    """Listens to a worker's mailbox. A worker that cannot have one works without.
+
+    Args:
+        state: the worker, as commands see it.
+        broker: where the mailbox is.
+        options: of the mailbox.
+        enabled: ``worker_enable_remote_control``; else nothing listens.
+        commands: that are known.
+    """
+
+    def __init__(
+        self, state: WorkerFacade, broker: Broker, options: MailboxOptions, *, enabled: bool = True, commands: Commands = COMMANDS
+    ) -> None:
+        super().__init__()
+        self._state = state
+        self._broker = broker
+        self._options = options
+        self._enabled = enabled
+        self._commands = commands
+        self._replies: BroadcastBuffer | None = None
+        self._subscriber: Subscriber | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._threads: ThreadPoolExecutor | None = None
+        self._was_lost = self._told_of_flood = False
+
+    async def begin(self) -> None:
+        """Open the mailbox. What is sent to it from now on is answered."""
+        if not self._enabled:
+            return
+        self._replies = BroadcastBuffer(self._broker.broadcaster())
+        if not await self._open():
+            self._opening = asyncio.get_running_loop().create_task(self._open_later())
+
+    async def end(self) -> None:
+        """Close the mailbox, and send what has been answered."""
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._subscriber is not None:
+            await self._subscriber.aclose()
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=1.0)
+        for task in self._under_way:
+            task.cancel()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._replies is not None:
+            await self._replies.aclose()
+
+    async def _open(self) -> bool:
+        subscriber = self._broker.subscriber(self._options.queue_of(self._state.hostname))
+        try:
+            await subscriber.start(self)
+        except OperationalError as error:
+            logger.error(
+                "Remote control does not work, trying again every %g s (another worker may have the name %s): %s",
+                _AGAIN, self._state.hostname, error,
+            )  # fmt: skip
+            await subscriber.aclose()
+            return False
+        self._subscriber = subscriber
+        return True
+
+    async def _open_later(self) -> None:
+        while True:
+            await asyncio.sleep(_AGAIN)
+            if await self._open():
+                logger.info("Remote control works now")
+                return
+
+    # brokers.base.SubscriberSink
+
+    def on_messages(self, messages: list[Delivery]) -> None:
+        """Begin to answer requests."""
+        for message in messages:
+            try:
+                request = parse_request(message, self._options.accept)
+                if not request.is_for(self._state.hostname):
+                    continue
+            except (MessageError, ValueError) as error:
+                logger.warning("A remote control message is passed over: %s", escape(str(error), _MOST_ERROR))
+                continue
+            self._state.clock.adjust(request.clock)
+            self._start(request)
+
+    def on_connection(self, state: ConnectionState, detail: str) -> None:
+        """Learn what was revoked while nothing was heard."""
+        if state is not ConnectionState.CONNECTED:
+            self._was_lost = True
+            logger.debug("Remote control: %s", detail)
+        elif self._was_lost:
+            self._was_lost = False
+            self._state.parts.revoking.learn_again()
+
+    def _start(self, request: Request) -> None:
+        if len(self._under_way) >= _MOST_UNDER_WAY:
+            if not self._told_of_flood:
+                self._told_of_flood = True
+                logger.warning("more than %d remote control commands are under way: others are dropped", _MOST_UNDER_WAY)
+            return
+        task = asyncio.get_running_loop().create_task(self._answer(request))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _answer(self, request: Request) -> None:
+        answer = await self.run(request)
+        if request.reply_to is not None:
+            self._send(request, answer)
+
+    async def run(self, request: Request) -> Any:
+        """Run the command of a request; returns its answer, ``{"error": …}`` where it fails.
+
+        Args:
+            request: for this worker.
+        """
+        command = self._commands.find(request.method)
+        if command is None:
+            logger.warning("Remote control: there is no command %a", request.method)
+            return {"error": repr(KeyError(request.method))}
+        try:
+            if inspect.iscoroutinefunction(command.handler):
+                return await command.handler(self._state, **request.arguments)
+            return await self._in_thread(partial(command.handler, self._state, **request.arguments))
+        except Exception as error:
+            logger.warning("Remote control command %s fails: %s", command.name, escape(repr(error), _MOST_ERROR))
+            return {"error": _error(error)}
+
+    async def _in_thread(self, call: partial[Any]) -> Any:
+        """Run a command that may block; not in the loop's own threads, which results wait for."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_THREADS, "umbel-control")
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await found if isinstance(found, Coroutine) else found
+
+    def _send(self, request: Request, answer: Any) -> None:
+        """Send an answer to where replies are sent in this fleet, and nowhere else: a request must not have messages put into other queues."""
+        exchange = private_queues.control_reply_exchange(self._options.namespace)
+        assert request.reply_to is not None
+        if request.reply_to.exchange != exchange.name or self._replies is None:
+            logger.warning("Remote control: no reply is sent to exchange %a, but to %s", request.reply_to.exchange, exchange.name)
+            return
+        self._replies.broadcast(exchange, self._rendered(request, answer), request.reply_to.routing_key)
+
+    def _rendered(self, request: Request, answer: Any) -> Message:
+        node, clock = self._state.hostname, self._state.clock.forward()
+        try:
+            message = render_reply(node, answer, request, clock)
+        except EncodeError as error:
+            return render_reply(node, {"error": _error(error)}, request, clock)
+        if len(message.body) > _MOST_REPLY:
+            too_large = f"the reply has {len(message.body):,} bytes: at most {_MOST_REPLY:,} are sent"
+            return render_reply(node, {"error": too_large}, request, clock)
+        return message
+
+
+def _error(error: Exception) -> str:
+    """An error as Celery's workers write it."""
+    text = repr(error)
+    return text if len(text) <= _MOST_ERROR else text[:_MOST_ERROR] + "…"
