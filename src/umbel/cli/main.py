@@ -24,6 +24,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "call": ("umbel.cli.commands.call", "Send a task by name."),
     "result": ("umbel.cli.commands.result", "Wait for a task's result and print it."),
     "workflow": ("umbel.cli.commands.workflow", "Show how the tasks of a workflow stand."),
+    "status": ("umbel.cli.remote.status", "Show which workers are there."),
+    "inspect": ("umbel.cli.remote.inspect", "Ask workers what they are doing."),
+    "control": ("umbel.cli.remote.control", "Tell workers what to do."),
     "queues": ("umbel.cli.commands.queues", "Show how many messages wait in each queue."),
     "purge": ("umbel.cli.commands.purge", "Drop the messages that wait in queues."),
     "dead": ("umbel.cli.commands.dead", "List dead letters, send them again or drop them."),
@@ -34,7 +37,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 #: Commands of Celery that a user may look for and that are not there yet.
-LATER: Final = ("beat", "control", "events", "graph", "inspect", "list", "migrate", "multi", "shell", "status")
+LATER: Final = ("beat", "events", "graph", "list", "migrate", "multi", "shell")
 
 
 class Commands(Group):

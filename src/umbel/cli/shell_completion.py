@@ -30,7 +30,8 @@ def _typed_words() -> list[str]:
         return []
 
 
-def _items(names: list[str], incomplete: str) -> list[CompletionItem]:
+def items(names: list[str], incomplete: str) -> list[CompletionItem]:
+    """Complete what is ``incomplete`` by ``names``; after a comma, the next one."""
     before, comma, word = incomplete.rpartition(",")
     return [CompletionItem(f"{before}{comma}{name}") for name in names if name.startswith(word)]
 
@@ -48,17 +49,31 @@ def _names(kind: str) -> list[str]:
 
 def one_of(*words: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
     """Make a completion of ``words``, for an option that takes more than it would list."""
-    return lambda _context, _parameter, incomplete: _items([*words], incomplete)
+    return lambda _context, _parameter, incomplete: items([*words], incomplete)
 
 
 def complete_tasks(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete tasks whose names begin with ``incomplete``."""
-    return _items(_names("tasks"), incomplete)
+    return items(_names("tasks"), incomplete)
 
 
 def complete_queues(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete queues whose names begin with ``incomplete``; after a comma, the next one."""
-    return _items(_names("queues"), incomplete)
+    return items(_names("queues"), incomplete)
+
+
+#: Seconds that a completion waits for workers.
+_PATIENCE = 0.5
+
+
+def complete_nodes(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the names of workers that run now and begin with ``incomplete``; after a comma, the next one."""
+    try:
+        app = load(GlobalOptions(app=_app_named_in(_typed_words()))).app
+        replies = app.control.ping(timeout=_PATIENCE)
+    except (Exception, SystemExit):  # completion never disturbs the line that is being typed
+        return []
+    return items(sorted(node for reply in replies for node in reply), incomplete)
 
 
 def queues_option(*names: str, text: str = "Only these, e.g. -Q fast,slow.") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
