@@ -12,7 +12,7 @@ from umbel.control.calls import Calls
 from umbel.control.client import Control
 from umbel.control.mailbox import Mailbox, MailboxOptions
 from umbel.control.requests import parse_reply, parse_request, render_reply
-from umbel.runtime.clock import LogicalClock
+from umbel.runtime.logical_clock import LogicalClock
 from umbel.wire.message import Delivery
 from umbel.wire.redis import envelope
 from umbel.wire.serializers import content_types

@@ -34,8 +34,8 @@ from umbel.runtime.logical_clock import LogicalClock
 if TYPE_CHECKING:
     from umbel.brokers.connection_handle import ConnectionHandle
     from umbel.canvas.signatures import Signature
-    from umbel.events.client import Events
     from umbel.control.client import Control
+    from umbel.events.client import Events
     from umbel.execution.execute import TaskRunner
 
 T = TypeVar("T", bound=type)
@@ -271,7 +271,7 @@ class Umbel(AppSettings, TaskApp, Handles):
         from umbel.control.client import Control  # most programs that send tasks control nothing
         from umbel.control.mailbox import Mailbox
 
-        mailbox = Mailbox(lambda: self.broker, mailbox_options(self.conf), self.logical_clock)
+        mailbox = Mailbox(lambda: self.broker, mailbox_options(self.conf), self.clock)
         return Control(mailbox, lambda: self.queues, lambda: self.broker, self._keep_revoked)
 
     def _keep_revoked(self, entries: Collection[str]) -> None:

@@ -14,7 +14,8 @@ from umbel.brokers.fanout import private_queues
 from umbel.brokers.topology import Queue
 from umbel.control.requests import Request, parse_reply, render_request
 from umbel.errors import MessageError
-from umbel.runtime.clock import SYSTEM, LogicalClock
+from umbel.runtime.clock import SYSTEM
+from umbel.runtime.logical_clock import LogicalClock
 
 logger = logging.getLogger("umbel.control")
 

@@ -74,6 +74,7 @@ class Worker:
             one_per_slot=settings.one_per_slot,
         )  # fmt: skip
         state = WorkerFacade(app, settings, parts, self._policies, prefetch, self.stopping, self.request_stop)
+        state.events = parts.reporting
         listens = app.conf.worker_enable_remote_control
         #: In the order of their start. They stop in reverse order: limits hold, and settlements arrive, until the pool has ended.
         self.services = ServiceGroup(

@@ -9,7 +9,7 @@ from umbel.brokers.fanout import private_queues
 from umbel.brokers.fanout.blocking import BlockingSubscriber
 from umbel.control.mailbox import Mailbox, MailboxOptions, request_to
 from umbel.errors import EncodeError
-from umbel.runtime.clock import LogicalClock
+from umbel.runtime.logical_clock import LogicalClock
 from umbel.testing.fakes import FakeApp
 from umbel.wire.message import Message
 

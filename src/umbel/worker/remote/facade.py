@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from umbel.app.app import Umbel
 from umbel.execution.policy import TaskPolicy
-from umbel.runtime.clock import SYSTEM, LogicalClock
+from umbel.runtime.clock import SYSTEM
+from umbel.runtime.logical_clock import LogicalClock
 from umbel.worker.parts import WorkerParts
 from umbel.worker.settings import WorkerSettings
 from umbel.worker.slots.prefetch import Prefetch
@@ -90,7 +91,7 @@ class WorkerFacade:
     @property
     def clock(self) -> LogicalClock:
         """The worker's logical clock."""
-        return self.app.logical_clock
+        return self.app.clock
 
     @property
     def is_stopping(self) -> bool:

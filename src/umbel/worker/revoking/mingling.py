@@ -75,7 +75,7 @@ class Mingling(Service):
         for node, answer in reply.items():
             if loop is None or node == self._hostname or not isinstance(answer, dict):
                 continue
-            self._app.logical_clock.adjust(answer.get("clock"))
+            self._app.clock.adjust(answer.get("clock"))
             with contextlib.suppress(RuntimeError):  # the loop has just closed
                 loop.call_soon_threadsafe(self._revoking.learn, revoked_there(answer.get("revoked")))
 

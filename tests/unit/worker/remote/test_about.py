@@ -79,7 +79,7 @@ async def test_time_and_presence():
     bench = FacadeBench()
     assert await bench.ask("ping") == {"ok": "pong"}
     assert await bench.ask("ping", whatever=1) == {"ok": "pong"}
-    bench.app.logical_clock.adjust(229)
+    bench.app.clock.adjust(229)
     assert await bench.ask("clock") == {"clock": 230}
 
 

@@ -80,7 +80,7 @@ async def test_what_are_no_stamps_is_refused(headers):
 @on_loop
 async def test_workers_tell_each_other_what_is_revoked():
     bench = FacadeBench()
-    bench.app.logical_clock.adjust(100)
+    bench.app.clock.adjust(100)
     assert await bench.ask("hello", from_node=NODE, revoked=["a"]) is None
     first = await bench.ask("hello", from_node="w2@golden", revoked=["a", 5, "", "x" * 300, None])
     assert first == {"revoked": ["a"], "clock": 102}
