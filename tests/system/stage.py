@@ -62,7 +62,8 @@ class Stage:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-"))
         self.ledger = self.folder / "ledger"
         self.watch = Watch(self.ledger)
-        self.settings: dict[str, Any] = {"task_default_queue": queue}
+        # Workers of other tests share the broker: they must not hear what ours are told.
+        self.settings: dict[str, Any] = {"task_default_queue": queue, "control_exchange": queue}
         if place.lease:
             self.settings["broker_transport_options"] = {"visibility_timeout": place.lease}
         self.workers: list[WorkerProcess] = []

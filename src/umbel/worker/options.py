@@ -40,8 +40,6 @@ class WorkerOptions:
     max_memory_per_child: int | None = None
     #: File that keeps revoked tasks; ``%n`` and ``%h`` stand for the worker's name and host.
     state_db: str | None = None
-    #: Ask the other workers at the start which tasks are revoked.
-    mingle: bool = True
     #: Seconds that a warm stop waits for running tasks before it becomes cold; ``None`` waits for them.
     grace: float | None = None
     #: Tell whoever watches what happens to tasks; ``None`` is as ``worker_send_task_events`` says.
@@ -52,7 +50,7 @@ class WorkerOptions:
     without_heartbeat: bool = False
     #: Do not listen to other workers.
     without_gossip: bool = False
-    #: Do not ask other workers at the start.
+    #: Do not ask other workers at the start which tasks are revoked.
     without_mingle: bool = False
     #: Settings given on the command line; children apply them too.
     changes: Mapping[str, Any] = field(default_factory=dict)

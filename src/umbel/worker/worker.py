@@ -81,7 +81,7 @@ class Worker:
             [
                 parts.signals,
                 parts.revoking,
-                Mingling(app, settings.hostname, parts.revoking, enabled=listens and self.options.mingle),
+                Mingling(app, settings.hostname, parts.revoking, enabled=listens and not self.options.without_mingle),
                 Consuming(consumer, parts.intake, self._learn_tasks),
                 parts.reporting,
                 parts.background,

@@ -13,7 +13,6 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from umbel import current, hooks
-from umbel.app import eager
 from umbel.app.config.settings import Settings
 from umbel.app.connections import AppConnections, publish_retries
 from umbel.app.sending import announcing
@@ -362,6 +361,8 @@ class Outbox:
 
     def _run_here(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: Mapping[str, Any], task: Any) -> AsyncResult[Any]:
         """Run a call in place of publishing it (``task_always_eager``)."""
+        from umbel.app import eager  # which imports what runs tasks
+
         if (check := plans_of(task).check) is not None:
             check(args, kwargs)
         serializer = PublishOptions.parse(options).serializer or task.serializer or self.sender.serializer

@@ -38,7 +38,6 @@ _HINTS = 5
 _LATER = {
     "beat": "-B: the scheduler comes with a later version; no periodic task is sent.",
     "autoscale": "--autoscale comes with a later version; the number of children stays as it is.",
-    "statedb": "-S: a state file comes with a later version; nothing is written to it.",
 }
 
 
@@ -116,6 +115,9 @@ _PROCESS = (
     click.option(
         "--pidfile", "pid_path", metavar="FILE", help="Write the process id to this file; do not start if another worker holds it."
     ),
+    click.option(
+        "-S", "--statedb", metavar="FILE", help="Keep revoked tasks in this file, beside the result store. %n: the worker's name; %h: host."
+    ),
     click.option("-D", "--detach", is_flag=True, help="Run in the background."),
     click.option("--uid", metavar="USER", help="Run as this user."),
     click.option("--gid", metavar="GROUP", help="Run as this group."),
@@ -132,7 +134,6 @@ _LATER_OPTIONS = (
     _accepted("-B", "--beat", is_flag=True),
     _accepted("-s", "--schedule", "--schedule-filename"),
     _accepted("--scheduler"),
-    _accepted("-S", "--statedb"),
     _accepted("--autoscale", callback=_autoscale, metavar="MAX,MIN"),
     _accepted("--executable"),
 )
@@ -158,7 +159,7 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         "Events": ("task_events", "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle"),
         "Log": ("loglevel", "logfile"),
-        "Process": ("hostname", "pid_path", "detach", "uid", "gid", "umask"),
+        "Process": ("hostname", "pid_path", "statedb", "detach", "uid", "gid", "umask"),
     },
 )  # fmt: skip
 @_worker_options
@@ -237,6 +238,7 @@ def _run(
         without_heartbeat=given["without_heartbeat"],
         without_gossip=given["without_gossip"],
         without_mingle=given["without_mingle"],
+        state_db=given["statedb"],
         changes=dict(loaded.changes),
         child_initializer=(_INITIALIZER, (log_options,)),
     )

@@ -33,13 +33,13 @@ async def report(state: WorkerFacade, **_: Any) -> dict[str, str]:
     return {"ok": bug_report(state.app)}
 
 
-@inspect_command(alias="dump_conf", args=[("with_defaults", bool)], signature="[include_defaults=False]")
+@inspect_command(alias="dump_conf", args=[("with_defaults", bool)], signature="[WITH_DEFAULTS=no]")
 async def conf(state: WorkerFacade, with_defaults: Any = False, **_: Any) -> dict[str, Any]:
     """Show the settings; passwords are masked."""
     return {name: _plain(value) for name, value in state.app.conf.table(with_defaults=bool(with_defaults)).items()}
 
 
-@inspect_command(alias=("dump_tasks", "registered_tasks"), variadic="taskinfoitems", signature="[attr1 [attr2 [...]]]")
+@inspect_command(alias=("dump_tasks", "registered_tasks"), variadic="taskinfoitems", signature="[ATTRIBUTE …]")
 async def registered(state: WorkerFacade, taskinfoitems: Any = None, builtins: Any = False, **_: Any) -> list[str]:
     """List the tasks that the worker knows."""
     attributes = [name for name in taskinfoitems or () if name in texts("taskinfoitems", taskinfoitems) and not name.startswith("_")]

@@ -13,9 +13,9 @@ from umbel.worker.remote.facade import WorkerFacade
 _UNKNOWN = {"error": "unknown task"}
 
 
-@control_command(args=[("task_name", str), ("rate_limit", str)], signature="<task_name> <rate_limit (e.g. 5/s | 5/m | 5/h)>")
+@control_command(args=[("task_name", str), ("rate_limit", str)], signature="TASK RATE")
 async def rate_limit(state: WorkerFacade, task_name: Any, rate_limit: Any, **_: Any) -> dict[str, str]:
-    """Change the rate limit of a task."""
+    """Change the rate limit of a task: 5/s, 5/m, 5/h; 0 is none."""
     try:
         starts = rate(rate_limit if not isinstance(rate_limit, str) else rate_limit.strip())
     except ValueError as error:
@@ -33,9 +33,9 @@ async def rate_limit(state: WorkerFacade, task_name: Any, rate_limit: Any, **_: 
     return {"ok": "new rate limit set successfully" if starts else "rate limit disabled successfully"}
 
 
-@control_command(args=[("task_name", str), ("soft", float), ("hard", float)], signature="<task_name> <soft_secs> [hard_secs]")
+@control_command(args=[("task_name", str), ("soft", float), ("hard", float)], signature="TASK SOFT [HARD]")
 async def time_limit(state: WorkerFacade, task_name: Any = None, hard: Any = None, soft: Any = None, **_: Any) -> dict[str, str]:
-    """Change the time limits of a task, for what is received from now on."""
+    """Change the time limits of a task, seconds, for what is received from now on."""
     name = text("task_name", task_name)
     policy = state.policies.get(name)
     if policy is None:

@@ -27,7 +27,7 @@ async def memsample(state: WorkerFacade, **_: Any) -> str | None:
     return _written(used)
 
 
-@inspect_command(args=[("samples", int)], signature="[n_samples=10]")
+@inspect_command(args=[("samples", int)], signature="[SAMPLES=10]")
 async def memdump(state: WorkerFacade, samples: Any = 10, **_: Any) -> str:
     """Show what memsample has noted."""
     most = whole("samples", samples, 1, _MOST)
@@ -38,7 +38,7 @@ async def memdump(state: WorkerFacade, samples: Any = 10, **_: Any) -> str:
 
 
 @inspect_command(
-    args=[("type", str), ("num", int), ("max_depth", int)], signature="[object_type=Request] [num=200 [max_depth=10]]", default_timeout=60.0
+    args=[("type", str), ("num", int), ("max_depth", int)], signature="[TYPE=Request [NUM=200 [DEPTH=10]]]", default_timeout=60.0
 )
 def objgraph(state: WorkerFacade, num: Any = 200, max_depth: Any = 10, type: Any = "Request", **_: Any) -> dict[str, str]:
     """Draw what keeps objects in memory, into a file; needs the library objgraph."""

@@ -38,7 +38,7 @@ def _resize(state: WorkerFacade, slots: int) -> None:
     logger.warning("Remote control changes the pool from %d slots to %d", before, slots)
 
 
-@control_command(args=[("max", int), ("min", int)], signature="[max [min]]")
+@control_command(args=[("max", int), ("min", int)], signature="[MAX [MIN]]")
 async def autoscale(state: WorkerFacade, max: Any = None, min: Any = None, **_: Any) -> dict[str, str]:
     """Change the bounds of autoscaling."""
     if state.autoscaler is None:

@@ -16,7 +16,7 @@ _TYPES: Final = ("direct", "topic", "fanout", "headers")
 
 @control_command(
     args=[("queue", str), ("exchange", str), ("exchange_type", str), ("routing_key", str)],
-    signature="<queue> [exchange [type [routing_key]]]",
+    signature="QUEUE [EXCHANGE [TYPE [KEY]]]",
 )
 async def add_consumer(
     state: WorkerFacade, queue: Any, exchange: Any = None, exchange_type: Any = None, routing_key: Any = None, **options: Any
@@ -34,7 +34,7 @@ async def add_consumer(
     return {"ok": f"add consumer {name}"}
 
 
-@control_command(args=[("queue", str)], signature="<queue>")
+@control_command(args=[("queue", str)], signature="QUEUE")
 async def cancel_consumer(state: WorkerFacade, queue: Any, **_: Any) -> dict[str, str]:
     """Consume from one queue less."""
     name = text("queue", queue)

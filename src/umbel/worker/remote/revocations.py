@@ -16,7 +16,7 @@ _FEW: Final = 100
 _MOST_STAMPS: Final = 10_000
 
 
-@control_command(variadic="task_id", signature="[id1 [id2 [...]]]")
+@control_command(variadic="task_id", signature="[ID …]")
 async def revoke(state: WorkerFacade, task_id: Any, terminate: Any = False, signal: Any = None, **_: Any) -> dict[str, str]:
     """Do not run tasks with these ids (any more)."""
     ids = texts("task_id", task_id)
@@ -26,13 +26,13 @@ async def revoke(state: WorkerFacade, task_id: Any, terminate: Any = False, sign
     return {"ok": f"tasks {ids if len(ids) <= _FEW else len(ids)} flagged as revoked"}
 
 
-@control_command(args=[("signal", str)], variadic="task_id", signature="<signal> [id1 [id2 [...]]]")
+@control_command(args=[("signal", str)], variadic="task_id", signature="SIGNAL [ID …]")
 async def terminate(state: WorkerFacade, signal: Any = None, task_id: Any = (), **_: Any) -> dict[str, str]:
     """Do not run tasks with these ids, and end those that run by a signal."""
     return await revoke(state, task_id, terminate=True, signal=signal)
 
 
-@control_command(variadic="headers", signature="[key1=value1 [key2=value2 [...]]]")
+@control_command(variadic="headers", signature="[NAME=VALUE …]")
 async def revoke_by_stamped_headers(
     state: WorkerFacade, headers: Any, terminate: Any = False, signal: Any = None, **_: Any
 ) -> dict[str, str]:

@@ -15,7 +15,7 @@ from umbel.worker.tasks.reserved import ReservedTask
 from umbel.worker.tasks.waiting_room import Waiting, WaitReason
 
 
-@inspect_command(alias="dump_active", args=[("safe", bool)], signature="[safe]")
+@inspect_command(alias="dump_active", args=[("safe", bool)], signature="[SAFE=no]")
 async def active(state: WorkerFacade, safe: Any = False, **_: Any) -> list[dict[str, Any]]:
     """List the tasks that run."""
     infos = _infos(state, safe=bool(safe))
@@ -40,7 +40,7 @@ async def scheduled(state: WorkerFacade, **_: Any) -> list[dict[str, Any]]:
     return [infos.scheduled(waiting) for waiting in sorted(due, key=lambda waiting: waiting.until or 0.0)]
 
 
-@inspect_command(alias="query_tasks", variadic="ids", signature="[id1 [id2 [...]]]")
+@inspect_command(alias="query_tasks", variadic="ids", signature="[ID …]")
 async def query_task(state: WorkerFacade, ids: Any = (), **_: Any) -> dict[str, Any]:
     """Show tasks by their ids."""
     return dict(_found(state, texts("ids", ids)))
