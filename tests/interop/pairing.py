@@ -57,9 +57,13 @@ class Pair(Stage):
         return environment(self.place.broker, self.place.backend, self.ledger, {**self.settings, **(settings or {})}, house)
 
     def start_worker(self, *options: str, settings: Mapping[str, Any] | None = None) -> WorkerProcess:
+        quiet = ("--without-gossip", "--without-mingle") if self.houses["worker"] == "celery" else ()
+        return self.start_worker_that_mingles(*quiet, *options, settings=settings)
+
+    def start_worker_that_mingles(self, *options: str, settings: Mapping[str, Any] | None = None) -> WorkerProcess:
+        """Start a worker that speaks to the others; it takes a second longer."""
         house = self.houses["worker"]
-        quiet = ("--without-gossip", "--without-mingle") if house == "celery" else ()
-        worker = WorkerProcess(self._environment(house, settings), *quiet, *options, python=self._python(house), library=house)
+        worker = WorkerProcess(self._environment(house, settings), *options, python=self._python(house), library=house)
         self.workers.append(worker)
         return worker.wait_ready(40)
 
