@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -52,6 +53,39 @@ def publish_many(count):
     app.tasks["noop"].delay_many((number,) for number in range(count - 1))
     app.close()
     return {"delay_many_per_s": round(count / (time.perf_counter() - start))}
+
+
+def watch(count, keeps):
+    """A monitor: counts so many events of tasks, or keeps a State of them; says how far it was behind at the end."""
+    import resource
+    import socket
+
+    from tasks import app
+
+    state, seen, behind = app.events.State(), 0, 0.0
+
+    def on_event(event):
+        nonlocal seen, behind
+        if keeps:
+            state.event(event)
+        if event["type"].startswith("task-"):
+            seen += 1
+            behind = time.time() - event["timestamp"]
+
+    with app.connection() as connection:
+        receiver = app.events.Receiver(connection, handlers={"*": on_event})
+        with receiver.consumer_context() as (listening, _, _):
+            with contextlib.suppress(socket.timeout):
+                listening.drain_events(timeout=0.5)  # on Redis kombu subscribes only now
+            print("listens", flush=True)
+            silent_since = time.monotonic()
+            while seen < count and (not seen or time.monotonic() - silent_since < 5):
+                before = seen
+                with contextlib.suppress(socket.timeout):
+                    listening.drain_events(timeout=1)
+                if seen != before:
+                    silent_since = time.monotonic()
+    return {"events": seen, "behind_s": round(behind, 2), "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
 
 
 def round_trips(count):

@@ -24,7 +24,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from staging import Setting, median
 
-BENCHMARKS = ("throughput", "publishing", "round_trips", "starting", "mixing", "mixed_load", "bodies", "many_queues", "workflows", "growth")
+BENCHMARKS = (
+    "throughput",
+    "publishing",
+    "round_trips",
+    "starting",
+    "mixing",
+    "mixed_load",
+    "bodies",
+    "many_queues",
+    "workflows",
+    "events",
+    "growth",
+)
 #: Which of them are run without and with results.
 WITH_RESULTS = {"throughput": (False, True)}
 #: library → (environment, packages, brokers, benchmarks)

@@ -11,8 +11,8 @@ from golden.captures import events
 from umbel.brokers.fanout import private_queues
 from umbel.brokers.redis.fanout.subscriber import Filter
 from umbel.events.model import BY_NAME, FIELDS, GROUP_KEY, HEAD, TAIL, routing_key
-from umbel.events.parsing import fields_of, parse
-from umbel.events.rendering import EventRenderer
+from umbel.events.parsing import parse
+from umbel.events.rendering import EventRenderer, fields_text
 from umbel.runtime.logical_clock import LogicalClock
 from umbel.wire.amqp.content import parse_content, render_content
 from umbel.wire.message import Delivery, MessageLimits
@@ -76,12 +76,15 @@ def test_it_is_written_byte_by_byte(broker, read, kind, entry):
     renderer = EventRenderer(
         first["hostname"], LogicalClock(first["clock"] - 1), pid=first["pid"], offset=first["utcoffset"], delivery_mode=1
     )
-    told = [(BY_NAME[event["type"]], fields_of(event, BY_NAME[event["type"]].fields), event["timestamp"]) for event in found]
+    known = [BY_NAME[event["type"]] for event in found]
     if delivery.routing_key == GROUP_KEY:
+        told = [
+            (each, fields_text(each, [event[name] for name in each.fields]), event["timestamp"])
+            for each, event in zip(known, found, strict=True)
+        ]
         ((message, key),) = renderer.groups(told)
     else:
-        ((known, values, timestamp),) = told
-        message, key = renderer.single(renderer.event(kind, dict(zip(known.fields, values, strict=True)), timestamp))
+        message, key = renderer.single(renderer.event(kind, {name: first[name] for name in known[0].fields}, first["timestamp"]))
         assert key == routing_key(kind)
     assert message.body.decode() == body_of(broker, entry)
     assert (key, private_queues.event_exchange().name) == (delivery.routing_key, delivery.exchange)

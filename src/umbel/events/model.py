@@ -31,12 +31,11 @@ class EventType:
     fields: tuple[str, ...]
     #: The state of a task after it.
     state: str | None = None
-    #: An event as JSON behind its clock, with ``%s`` for each field and the timestamp.
+    #: The fields as JSON, with ``%s`` for each value.
     template: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        text = "".join(f', "{name}": %s' for name in (*self.fields, "timestamp"))
-        object.__setattr__(self, "template", f'{text}, "type": "{self.name}"}}')
+        object.__setattr__(self, "template", "".join(f', "{name}": %s' for name in self.fields))
 
 
 _CALL: Final = ("name", "args", "kwargs")

@@ -203,7 +203,7 @@ class EventReceiver:
         while not self._waiting:
             left = _LOOK if end is None else max(0.0, end - SYSTEM.monotonic())
             for delivery in subscriber.receive(min(_LOOK, left)):
-                self._waiting.extend(self.event_from_message(event)[1] for event in self._parsed(delivery).events)
+                self._waiting += self._parsed(delivery).events
             if self._waiting:
                 break
             if self.should_stop or (end is None and not patient):
@@ -215,4 +215,6 @@ class EventReceiver:
     def _parsed(self, delivery: Delivery) -> Parsed:
         found = parsed_or_refused(delivery, self.accept, SYSTEM.now())
         self.refused += found.refused
+        for event in found.events:
+            self.event_from_message(event)
         return found

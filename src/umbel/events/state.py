@@ -8,14 +8,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
+from umbel.events.model import BY_NAME, group_of
 from umbel.events.parsing import is_clock, is_name, is_time
 from umbel.events.task_state import Task
 from umbel.events.worker_state import Worker, heartbeat_expires
 from umbel.runtime.clock import SYSTEM, Clock
 
 __all__ = ["State", "Task", "Worker", "heartbeat_expires"]
+
+#: Group and rest of the usual types of events.
+_PARTS: Final = {kind: (group_of(kind), kind.partition("-")[2]) for kind in BY_NAME}
 
 V = TypeVar("V")
 T = TypeVar("T")
@@ -165,24 +169,27 @@ class State:
             if self.event_callback is not None:
                 self.event_callback(self, event)
             kind, hostname = event.get("type"), event.get("hostname")
-            if not is_name(kind) or not is_name(hostname):
+            if type(kind) is not str or type(hostname) is not str or (hostname not in self.workers and not is_name(hostname)):
                 return None
+            group, subject = _PARTS.get(kind) or _parts(kind)
             if not is_clock(event.get("clock")):
                 event = {**event, "clock": 0}
-            group, _, subject = kind.partition("-")
-            if group == "task" and subject and is_name(event.get("uuid")):
-                return self._task_event(subject, event, hostname), subject
-            if group == "worker" and subject:
+            if group == "task":
+                uuid = event.get("uuid")
+                found = None if type(uuid) is not str else self._task_event(subject, event, hostname, uuid)
+                return None if found is None else (found, subject)
+            if group == "worker":
                 return self._worker_event(subject, event, hostname), subject
             return None
 
-    def _task_event(self, subject: str, event: Mapping[str, Any], hostname: str) -> tuple[Task, bool]:
-        uuid: str = event["uuid"]
-        try:
-            task, created = self.tasks.touch(uuid), False
-        except KeyError:
-            task, created = Task(uuid, self), True
+    def _task_event(self, subject: str, event: Mapping[str, Any], hostname: str, uuid: str) -> tuple[Task, bool] | None:
+        if created := uuid not in self.tasks:
+            if not is_name(uuid):
+                return None
+            task = Task(uuid, self)
             self.tasks.add(uuid, task)
+        else:
+            task = self.tasks.touch(uuid)
         name, parent_id, worker = task.name, task.parent_id, task.worker
         if subject == "sent":
             task.client = hostname
@@ -370,3 +377,9 @@ class State:
 
 def _order(task: Task) -> tuple[int, float]:
     return task.clock, task.timestamp or 0.0
+
+
+def _parts(kind: str) -> tuple[str, str]:
+    """Group and rest of a type; no group where it has no rest, or is no name."""
+    group, _, rest = kind.partition("-")
+    return (group, rest) if rest and is_name(kind) else ("", "")

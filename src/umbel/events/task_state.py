@@ -39,6 +39,14 @@ _LIFE: Final = {
 }  # fmt: skip
 #: States after which it may be received again.
 _BETWEEN: Final = frozenset({states.RETRY, states.REJECTED})
+#: Of events of the table: how many fields they have when received, and those that are kept, with how.
+_KNOWN: Final = {
+    kind.name: (
+        len(HEAD) + len(kind.fields) + len(TAIL) + 1,
+        tuple((name, fields.OF_TASK[name]) for name in kind.fields if name in fields.OF_TASK),
+    )
+    for kind in BY_NAME.values()
+}
 _STATES: Final = {kind.removeprefix("task-"): found.state for kind, found in BY_NAME.items() if found.state is not None}
 
 
@@ -152,15 +160,23 @@ class Task:
             if attempts < 0:
                 return  # a newer attempt has told as much
             is_late = False
+        known = _KNOWN.get(told.get("type", ""))
+        if known is not None and len(told) == known[0]:  # it has no others
+            for name, keep in known[1]:
+                value = told.get(name)
+                if (value is None and name not in mine) or (is_late and mine.get(name) is not None):
+                    continue
+                mine[name] = keep(value)
+            return
         for name, value in told.items():
-            keep = fields.OF_TASK.get(name)
-            if keep is None:
+            found = fields.OF_TASK.get(name)
+            if found is None:
                 if name in _SKIPPED or not self._may_have(name):
                     continue
-                keep = fields.plain
+                found = fields.plain
             if (is_late and mine.get(name) is not None) or (value is None and name not in mine):
                 continue
-            mine[name] = keep(value)
+            mine[name] = found(value)
 
     def _may_have(self, name: str) -> bool:
         """Report whether a field of an event of its own becomes an attribute: not in place of one that a task has."""

@@ -14,6 +14,8 @@ from umbel.runtime.clock import SYSTEM, Clock
 EXPIRE_WINDOW: Final = 200
 #: Seconds between heartbeats where a worker does not say (Celery's).
 USUAL_FREQ: Final = 60.0
+#: Seconds between two signs of life that are worth remembering.
+_ENOUGH: Final = 0.5
 #: Heartbeats that are remembered.
 HEARTBEATS: Final = 60
 
@@ -102,11 +104,12 @@ class Worker:
             clock: its logical clock.
             pid: its process id, as it says.
         """
-        if clock > self._left_at:
-            self._beat(came)
         self.clock = max(self.clock, clock)
-        if self.pid is None:
-            self.update({"pid": pid})
+        beats = self.heartbeats
+        if (not beats or came - beats[-1] > _ENOUGH) and clock > self._left_at:
+            self._beat(came)
+            if self.pid is None:
+                self.update({"pid": pid})
 
     def _beat(self, came: float) -> None:
         beats = self.heartbeats

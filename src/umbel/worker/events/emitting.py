@@ -10,7 +10,7 @@ from typing import Any, Final
 from umbel.brokers.base import Delivery
 from umbel.events.model import FAILED, RECEIVED, REJECTED, RETRIED, REVOKED, STARTED, SUCCEEDED, EventType
 from umbel.events.parsing import is_name
-from umbel.events.rendering import EventRenderer, Routed, Told, values_of
+from umbel.events.rendering import EventRenderer, Routed, Told, fields_text, json_text, quote
 from umbel.execution.completion import detail_of
 from umbel.execution.model import Verdict
 from umbel.execution.policy import TaskPolicy
@@ -19,13 +19,18 @@ from umbel.runtime.clock import SYSTEM
 from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import ReservedTask
 
+now, monotonic = SYSTEM.now, SYSTEM.monotonic
+
 #: Seconds that an event waits for company.
 COMPANY: Final = 0.05
 #: Events that are written in one turn of the event loop: some milliseconds' worth.
 _MOST_AT_ONCE: Final = 2000
 
-#: Something that was noted: how to make its values, what it is about, what is known of it, and when it was.
-_Noted = tuple[EventType, Callable[[Any, Any], tuple[Any, ...]], Any, Any, float]
+#: Characters of a traceback.
+_LONGEST_TRACEBACK: Final = 64 * 1024
+
+#: What was noted: how to write its fields, what it is about, what is known of it, and when it was.
+_Noted = tuple[EventType, Callable[[Any, Any], str], Any, Any, float]
 
 
 class TaskEventEmitter:
@@ -50,7 +55,7 @@ class TaskEventEmitter:
         self._listeners: list[tuple[Any, Callable[..., None]]] = [
             (events.received, self._received),
             (events.started, self._started),
-            *((event, partial(self._ended, kind, _VALUES[kind])) for event, kind in ended.items()),
+            *((event, partial(self._ended, kind, _FIELDS[kind])) for event, kind in ended.items()),
             (events.failed_unreported, self._failed_unreported),
             (events.expired, self._expired),
             (events.revoked, self._revoked),
@@ -85,80 +90,100 @@ class TaskEventEmitter:
 
     def _told(self, batch: list[_Noted]) -> list[Told]:
         policies, told = self._policies, []
-        for kind, values, subject, detail, timestamp in batch:
-            headers = (subject if isinstance(subject, Delivery) else subject.delivery).headers
+        for kind, fields, subject, detail, timestamp in batch:
+            if type(subject) is ReservedTask:
+                if subject.policy.send_events:
+                    told.append((kind, fields(subject.delivery.headers, detail), timestamp))
+                continue
+            headers = subject.headers
             policy = policies.get(str(headers.get("task")))
             if (policy is None or policy.send_events) and is_name(headers.get("id")):
-                told.append((kind, values(headers, detail), timestamp))
+                told.append((kind, fields(headers, detail), timestamp))
         return told
 
-    def _note(self, noted: _Noted) -> None:
-        if not self._noted and self._timer is None:
+    def _schedule(self) -> None:
+        if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(COMPANY, self.flush)
-        self._noted.append(noted)
+
+    # Each notes, and nothing else: a task waits for it.
 
     def _received(self, task: ReservedTask) -> None:
-        self._note((RECEIVED, _received, task, None, SYSTEM.now()))
+        if not self._noted:
+            self._schedule()
+        self._noted.append((RECEIVED, _received, task, None, now()))
 
     def _started(self, task: ReservedTask, at: float) -> None:
-        self._note((STARTED, _started, task, None, SYSTEM.now() - (SYSTEM.monotonic() - at)))
+        if not self._noted:
+            self._schedule()
+        self._noted.append((STARTED, _started, task, None, now() - (monotonic() - at)))
 
-    def _ended(self, kind: EventType, values: Callable[[Any, Any], tuple[Any, ...]], task: ReservedTask, outcome: Outcome) -> None:
-        self._note((kind, values, task, outcome, SYSTEM.now()))
+    def _ended(self, kind: EventType, fields: Callable[[Any, Any], str], task: ReservedTask, outcome: Outcome) -> None:
+        if not self._noted:
+            self._schedule()
+        self._noted.append((kind, fields, task, outcome, now()))
+
+    def _unexecuted(self, kind: EventType, fields: Callable[[Any, Any], str], delivery: Delivery, detail: Any) -> None:
+        if not self._noted:
+            self._schedule()
+        self._noted.append((kind, fields, delivery, detail, now()))
 
     def _failed_unreported(self, delivery: Delivery, error: BaseException) -> None:
-        self._note((FAILED, _failed_unreported, delivery, error, SYSTEM.now()))
+        self._unexecuted(FAILED, _failed_unreported, delivery, error)
 
     def _expired(self, delivery: Delivery) -> None:
-        self._note((REVOKED, _revoked, delivery, (False, None, True), SYSTEM.now()))
+        self._unexecuted(REVOKED, _revoked, delivery, (False, None, True))
 
     def _revoked(self, delivery: Delivery, signum: int | None) -> None:
-        self._note((REVOKED, _revoked, delivery, (signum is not None, signum, False), SYSTEM.now()))
+        self._unexecuted(REVOKED, _revoked, delivery, (signum is not None, signum, False))
 
 
-# The values of each type, in the order of the table. Headers may be anybody's.
+# The fields of each type as JSON, in the order of the table; tests compare. Headers may be anybody's.
 
 
-def _received(headers: Mapping[str, Any], _: None) -> tuple[Any, ...]:
-    get = headers.get
-    return values_of(
-        (
-            get("id"), get("shadow") or get("task"), get("argsrepr"), get("kwargsrepr"), get("root_id"), get("parent_id"), get("retries"),
-            get("eta"), get("expires"),
-        )
-    )  # fmt: skip
+def _received(headers: Mapping[str, Any], _: None) -> str:
+    get, text = headers.get, json_text
+    return (
+        f', "uuid": {quote(headers["id"])}, "name": {text(get("shadow") or get("task"))}, "args": {text(get("argsrepr"))}'
+        f', "kwargs": {text(get("kwargsrepr"))}, "root_id": {text(get("root_id"))}, "parent_id": {text(get("parent_id"))}'
+        f', "retries": {text(get("retries"))}, "eta": {text(get("eta"))}, "expires": {text(get("expires"))}'
+    )
 
 
-def _started(headers: Mapping[str, Any], _: None) -> tuple[Any, ...]:
-    return (headers["id"],)
+def _started(headers: Mapping[str, Any], _: None) -> str:
+    return f', "uuid": {quote(headers["id"])}'
 
 
-def _succeeded(headers: Mapping[str, Any], outcome: Outcome) -> tuple[Any, ...]:
-    return headers["id"], outcome.detail, outcome.runtime
+def _succeeded(headers: Mapping[str, Any], outcome: Outcome) -> str:
+    return f', "uuid": {quote(headers["id"])}, "result": {json_text(outcome.detail)}, "runtime": {outcome.runtime!r}'
 
 
-def _failed(headers: Mapping[str, Any], outcome: Outcome) -> tuple[Any, ...]:
-    return headers["id"], outcome.detail, outcome.traceback
+def _failed(headers: Mapping[str, Any], outcome: Outcome) -> str:
+    return f', "uuid": {quote(headers["id"])}, "exception": {json_text(outcome.detail)}, "traceback": {_traceback(outcome)}'
 
 
-def _retried(headers: Mapping[str, Any], outcome: Outcome) -> tuple[Any, ...]:
+def _retried(headers: Mapping[str, Any], outcome: Outcome) -> str:
     """A retry's detail is ``Retry in 1.0s: KeyError('x')``; the event is about the error behind the colon, if there is one."""
-    return headers["id"], outcome.detail.partition(": ")[2] or outcome.detail, outcome.traceback
+    error = outcome.detail.partition(": ")[2] or outcome.detail
+    return f', "uuid": {quote(headers["id"])}, "exception": {json_text(error)}, "traceback": {_traceback(outcome)}'
 
 
-def _rejected(headers: Mapping[str, Any], outcome: Outcome) -> tuple[Any, ...]:
-    return headers["id"], outcome.verdict == Verdict.REQUEUE
+def _traceback(outcome: Outcome) -> str:
+    return "null" if outcome.traceback is None else quote(outcome.traceback[-_LONGEST_TRACEBACK:])
 
 
-def _failed_unreported(headers: Mapping[str, Any], error: BaseException) -> tuple[Any, ...]:
-    return headers["id"], detail_of(error), None
+def _rejected(headers: Mapping[str, Any], outcome: Outcome) -> str:
+    return fields_text(REJECTED, (headers["id"], outcome.verdict == Verdict.REQUEUE))
 
 
-def _revoked(headers: Mapping[str, Any], how: tuple[bool, int | None, bool]) -> tuple[Any, ...]:
-    return headers["id"], *how
+def _failed_unreported(headers: Mapping[str, Any], error: BaseException) -> str:
+    return fields_text(FAILED, (headers["id"], detail_of(error), None))
 
 
-_VALUES: Final[dict[EventType, Callable[[Any, Any], tuple[Any, ...]]]] = {
+def _revoked(headers: Mapping[str, Any], how: tuple[bool, int | None, bool]) -> str:
+    return fields_text(REVOKED, (headers["id"], *how))
+
+
+_FIELDS: Final[dict[EventType, Callable[[Any, Any], str]]] = {
     SUCCEEDED: _succeeded,
     FAILED: _failed,
     RETRIED: _retried,

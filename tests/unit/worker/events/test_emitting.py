@@ -128,7 +128,7 @@ async def test_very_many_are_written_in_several_turns_of_the_loop():
 async def test_a_task_that_sends_no_events_is_silent():
     bench = Bench(quiet=task_policy("quiet", send_events=False), loud=task_policy("loud"))
     for name in ("quiet", "loud", "unknown"):
-        bench.events.received(entry(name, name))
+        bench.events.received(entry(name, name, send_events=name != "quiet"))
         bench.events.failed_unreported(delivery(name, name), ValueError())
     assert bench.told() == [(kind, name) for name in ("loud", "unknown") for kind in ("task-received", "task-failed")]
 
