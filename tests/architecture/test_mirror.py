@@ -72,7 +72,6 @@ ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
     "results/sqlite/": (("tests/integration/sqlite/test_store.py",), REAL_SERVER),
     "runtime/child_import.py": (("tests/integration/test_embedding.py",), REAL_WORKER),
     "runtime/clock.py": (("tests/unit/testing/test_fakes.py",), THROUGH),
-    "runtime/processors.py": (("tests/unit/worker/test_worker.py",), THROUGH),
     "runtime/plugins.py": (("tests/unit/brokers/test_registry.py", "tests/unit/results/test_registry.py"), THROUGH),
     "runtime/signal_thread.py": (("tests/integration/test_signals.py",), REAL_WORKER),
     "testing/brokers/": (("tests/contracts/test_third_party.py", "tests/contracts/test_brokers.py"), CONTRACT),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from umbel import current, not_yet
-from umbel.app import eager, entry_points, importing
+from umbel.app import entry_points, importing
 from umbel.app.config.app_settings import AppSettings
 from umbel.app.config.settings import Settings
 from umbel.app.connections import AppConnections, mailbox_options, seconds
@@ -26,7 +26,6 @@ from umbel.brokers.base import Broker, Publisher
 from umbel.hooks import Signal
 from umbel.results.base import ResultStore
 from umbel.results.handles import AsyncResult
-from umbel.results.revocation_store import revocations_of
 from umbel.runtime import process_hooks
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.runtime.logical_clock import LogicalClock
@@ -169,6 +168,8 @@ class Umbel(AppSettings, TaskApp, Handles):
             TypeError: there is no such option.
         """
         if self.conf.task_always_eager:
+            from umbel.app import eager
+
             eager.warn_ignored(name)
         given = {**options, "countdown": countdown, "eta": eta, "task_id": task_id}
         return self.outbox.publish_one(name, *arguments(args, kwargs), given)
@@ -275,6 +276,8 @@ class Umbel(AppSettings, TaskApp, Handles):
         return Control(mailbox, lambda: self.queues, lambda: self.broker, self._keep_revoked)
 
     def _keep_revoked(self, entries: Collection[str]) -> None:
+        from umbel.results.revocation_store import revocations_of
+
         kept, conf = revocations_of(self.store), self.conf
         if kept is not None:
             kept.add(entries, SYSTEM.now(), most=conf.worker_revokes_max, expires=seconds(conf.worker_revoke_expires) or 0.0)

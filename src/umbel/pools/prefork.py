@@ -17,8 +17,8 @@ from umbel.pools.recipe import AppRecipe
 from umbel.pools.slot import Child
 from umbel.pools.template.process import Template
 from umbel.runtime import plugins
-from umbel.runtime.allocation import return_large_blocks
 from umbel.runtime.clock import SYSTEM
+from umbel.runtime.machine import return_large_blocks
 
 logger = logging.getLogger("umbel.worker")
 

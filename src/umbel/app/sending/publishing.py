@@ -11,7 +11,7 @@ from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.routing import Router
 from umbel.brokers.topology import Destination
 from umbel.errors import EncodeError
-from umbel.messages import timing, v1, v2
+from umbel.messages import timing, v2
 from umbel.messages.model import Embed, TaskMessage
 from umbel.messages.preview import preview
 from umbel.wire.message import Call, Message, Stencil
@@ -101,7 +101,9 @@ class SinglePlan:
         """
         sender, options = self.sender, self.options
         task = _task_message(self, task_id, root_id, parent_id, args, kwargs)
-        render = v1.render if sender.protocol == 1 else v2.render
+        render = v2.render
+        if sender.protocol == 1:
+            from umbel.messages.v1 import render  # few send it
         message = render(
             task,
             serializer=options.serializer or sender.serializer,

@@ -1,8 +1,9 @@
-"""Have the C library return freed memory to the system."""
+"""The machine: its processors, and its C library's memory."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 
 #: From glibc's malloc.h.
 _M_MMAP_THRESHOLD = -3
@@ -20,3 +21,10 @@ def return_large_blocks() -> None:
         import ctypes
 
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
+
+
+def processors() -> int:
+    """Count the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
