@@ -45,6 +45,14 @@ def publish(count, size=0, task="noop"):
     return {"publish_per_s": round(count / took), "client_us": round(used / count * 1e6, 1)}
 
 
+def publish_these(count, task, arguments):
+    from tasks import app
+
+    app.tasks[task].delay_many([tuple(arguments)] * count)
+    app.close()
+    return {}
+
+
 def publish_many(count):
     from tasks import app
 

@@ -35,6 +35,7 @@ BENCHMARKS = (
     "many_queues",
     "workflows",
     "events",
+    "pools",
     "growth",
 )
 #: Which of them are run without and with results.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import time
 
 from counting import tick, waited
@@ -28,6 +30,27 @@ def noop(x=None):
 @app.task(name="nap")
 def nap(seconds):
     time.sleep(seconds)
+    tick()
+
+
+@app.task(name="coroutine_noop")
+async def coroutine_noop(x=None):
+    tick()
+    return x
+
+
+@app.task(name="coroutine_nap")
+async def coroutine_nap(seconds):
+    await asyncio.sleep(seconds)
+    tick()
+
+
+@app.task(name="ask")
+def ask(port):
+    """Ask a server that takes its time."""
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        line.sendall(b"?")
+        line.recv(1)
     tick()
 
 

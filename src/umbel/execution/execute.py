@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from umbel import current
 from umbel.execution.concluding.conclude import Conclusion
@@ -14,6 +15,9 @@ from umbel.execution.preparing.prepare import Preparation, Prepared
 from umbel.execution.request import Request
 from umbel.execution.running.drivers import run_sync
 from umbel.results.model import Record, sent
+
+if TYPE_CHECKING:
+    from umbel.execution.running.coroutines import TaskLoop
 
 
 class TaskRunner:
@@ -29,6 +33,14 @@ class TaskRunner:
         self._records_sent = environment.records_sent
         self._loops = threading.local()
         self.soft_limit = SoftLimit()
+        #: On which a coroutine runs now, if it does so in a thread that runs one task at a time.
+        self.loop: TaskLoop | None = None
+
+    def twin(self) -> TaskRunner:
+        """Make a runner for a slot beside this one's, with a soft time limit of its own."""
+        other = copy.copy(self)
+        other.soft_limit = SoftLimit()
+        return other
 
     def execute(self, job: Job) -> Execution:
         """Run ``job``. What the task raises is an outcome; only what ends the process passes through."""
@@ -97,4 +109,8 @@ class TaskRunner:
             from umbel.execution.running.coroutines import TaskLoop
 
             loop = self._loops.loop = TaskLoop()
-        return loop.run(coroutine)
+        self.loop = loop
+        try:
+            return loop.run(coroutine)
+        finally:
+            self.loop = None

@@ -32,6 +32,8 @@ class Verdict(enum.IntEnum):
     REQUEUE = 1
     #: It goes to the dead letters: rejected by the task, or it could not be decoded; `Execution.reason` says why.
     DEAD = 2
+    #: The task was cut off in a child that lives on: the worker decides, as after a child's death; `Execution.detail` says by what.
+    CUT_OFF = 3
 
 
 class SoftLimit:

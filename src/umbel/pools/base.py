@@ -62,6 +62,8 @@ class PoolOptions:
     hostname: str
     #: Jobs at a time.
     slots: int
+    #: Children that these are divided among, where a child runs several at once.
+    processes: int = 1
     #: Settings given on the command line.
     changes: Mapping[str, Any]
     #: That children are forked of, if it was started already; the pool closes it. It must know the same app.
@@ -108,14 +110,14 @@ class Pool(Protocol):
         """Have another number of slots: more at once, fewer as soon as the jobs of those that go are done. Nothing happens while closing.
 
         Args:
-            slots: jobs at a time.
+            slots: jobs at a time. Where children run several at once, all have as many, so that there may be some more.
 
         Raises:
             ValueError: fewer than one.
         """
 
     def recycle(self, child: Child) -> None:
-        """Let a child end when its jobs are done, and give it no more; another one follows.
+        """Let a child end when its jobs are done, and give it no more; another one follows, at once where there are jobs of other slots to wait for.
 
         Args:
             child: to be told as soon as it is idle. If it is not, call this again when it is.

@@ -14,11 +14,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from umbel.errors import SoftTimeLimitExceeded
+from umbel.execution.execute import TaskRunner
 from umbel.execution.model import SoftLimit
 from umbel.hooks import worker_process_init, worker_process_shutdown
 from umbel.pools import framing
@@ -79,17 +80,38 @@ def main(line: socket.socket, memory: Memory, lock: Any, options: ChildOptions) 
         lock: the board's lock.
         options: what to load and how to be called.
     """
+    row, limit = Board(memory.map, lock).rows[0], SoftLimit()
+    watch_soft_limit(row, limit)
+
+    def make(app: Any, runner: TaskRunner) -> Executor:
+        runner.soft_limit = limit
+        return Executor(runner, row, SocketChannel(line), AppEffects(app))
+
+    live(line, options, make)
+
+
+class RunsJobs(Protocol):
+    """An executor of any kind."""
+
+    def run(self) -> None:
+        """Run jobs until the parent says that there are no more, or is gone."""
+
+
+def live(line: socket.socket, options: ChildOptions, make: Callable[[Any, TaskRunner], RunsJobs]) -> None:
+    """Load the app, run jobs, and end.
+
+    Args:
+        line: the child's end of the socket pair.
+        options: what to load and how to be called.
+        make: makes the executor of an app and its runner.
+    """
     die_with_parent()
     child_import.begin_for_child()
-    row = Board(memory.map, lock).rows[0]
     leave_signals_to_parent()
-    limit = SoftLimit()
-    watch_soft_limit(row, limit)
     try:
         app = load(options)
         child_import.end_for_child()
-        runner = app.runner(options.hostname)
-        runner.soft_limit = limit
+        executor = make(app, app.runner(options.hostname))
     except Exception as error:
         logger.exception("the app cannot be loaded")
         line.sendall(framing.render(framing.FAILED, f"{type(error).__name__}: {error}"))
@@ -98,7 +120,7 @@ def main(line: socket.socket, memory: Memory, lock: Any, options: ChildOptions) 
     worker_process_init.send(sender=None)
     line.sendall(framing.render(framing.READY, os.getpid()))
     try:
-        Executor(runner, row, SocketChannel(line), AppEffects(app)).run()
+        executor.run()
     except (BrokenPipeError, ConnectionResetError):
         pass  # the parent is gone: its messages come back by themselves
     finally:

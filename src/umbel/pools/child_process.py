@@ -35,9 +35,21 @@ class ChildProcess(Child):
         options: what it loads, and how many slots it has.
         listener: told of readiness, outcomes and death, on the running loop.
         target: what it runs; see `umbel.pools.child.main`.
+        is_shared: its slots run jobs side by side.
     """
 
-    def __init__(self, context: BaseContext, options: ChildOptions, listener: PoolListener, target: Callable[..., None] = main) -> None:
+    def __init__(
+        self,
+        context: BaseContext,
+        options: ChildOptions,
+        listener: PoolListener,
+        target: Callable[..., None] = main,
+        *,
+        is_shared: bool = False,
+    ) -> None:
+        self.is_shared = is_shared
+        #: Frames that are written together, as soon as the loop comes round.
+        self._frames: list[bytes] = []
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._buffer = framing.FrameBuffer()
@@ -77,10 +89,35 @@ class ChildProcess(Child):
     # what the parent does
 
     def send(self, slot: int, jobs: Sequence[JobTuple]) -> None:
-        self._write(framing.render(framing.JOBS, (slot, list(jobs))))
+        frame = framing.render(framing.JOBS, (slot, list(jobs)))
+        if not self.is_shared:
+            self._write(frame)
+            return
+        if not self._frames:
+            self._loop.call_soon(self._write_frames)
+        self._frames.append(frame)
+
+    def _write_frames(self) -> None:
+        data = b"".join(self._frames)
+        self._frames.clear()
+        self._write(data)
 
     def interrupt(self, slot: int, number: int) -> None:
         self._board.rows[slot].pass_soft_limit(number)
+        self._tell(slot, number, ends=False)
+
+    def end(self, slot: int, number: int) -> None:
+        if self.is_shared:
+            self._board.rows[slot].ask_to_end(number)
+            self._tell(slot, number, ends=True)
+        else:
+            self.kill()
+
+    def _tell(self, slot: int, number: int, *, ends: bool) -> None:
+        """Say that the board says something: by a frame to whoever listens beside the jobs, by a signal to what runs in the main thread."""
+        if self.is_shared:
+            self._write_frames()
+            self._write(framing.render(framing.INTERRUPT, (slot, number, ends)))
         with contextlib.suppress(ProcessLookupError):  # it has just died
             if self._process.is_alive():
                 os.kill(self._process.pid, signal.SIGUSR1)
@@ -92,6 +129,7 @@ class ChildProcess(Child):
     def quit(self) -> None:
         """Let it end when its jobs are done."""
         self.is_ready = False
+        self._write_frames()
         self._write(framing.render(framing.QUIT, None))
 
     def close(self) -> None:

@@ -114,7 +114,7 @@ class Executor:
                 execution = execute(job)
             finally:
                 if getpid() != pid:
-                    _end_copy()
+                    end_copy()
             if ARMED:
                 hit("after_exec_before_commit")
             row.clear()
@@ -180,7 +180,7 @@ class Executor:
                     logger.exception("outcomes could not be committed; the next task's end will try again")
 
 
-def _end_copy() -> NoReturn:
+def end_copy() -> NoReturn:
     """The task has forked, and its copy has come out of the task here: it must not go on as a second child on the same line."""
     error = sys.exc_info()[1]
     code = error.code if isinstance(error, SystemExit) else error and 1
@@ -190,8 +190,8 @@ def _end_copy() -> NoReturn:
     os._exit(code if isinstance(code, int) else 1 if code else 0)
 
 
-def outcome_of(execution: Execution) -> Outcome:
-    """The outcome of an ``execution``, for the parent."""
+def outcome_of(execution: Execution, slot: int = 0) -> Outcome:
+    """The outcome of an ``execution``, for the parent; the place of its ``slot`` in this child."""
     return Outcome(
         execution.number,
         int(execution.verdict),
@@ -202,6 +202,7 @@ def outcome_of(execution: Execution) -> Outcome:
         None if execution.traceback is None else _exact(execution.traceback),
         execution.expected,
         execution.started,
+        slot,
     )
 
 

@@ -26,6 +26,8 @@ READY = 3
 OUTCOMES = 4
 #: child → parent: it cannot start. Payload: one line that says why.
 FAILED = 5
+#: parent → a child whose slots run jobs side by side: interrupt one. Payload: the place of its slot, its number, and whether it is to end.
+INTERRUPT = 6
 
 
 def render(kind: int, payload: Any) -> bytes:

@@ -35,13 +35,11 @@ class PoolKind:
     child_main: str = ""
     #: Where child processes come from: a ``template`` (see `umbel.pools.template`), or ``none``.
     start_method: str
-    #: Modules whose blocking calls are replaced before the app is loaded.
-    patched: tuple[str, ...] = ()
-    #: Jobs that a child runs at a time; ``None``: as many as the worker does, in a single child.
-    slots_per_child: int | None = 1
-    #: Soft time limits hold: a running job can be interrupted.
-    interrupts: bool
-    #: Hard time limits hold: a running job can be ended.
+    #: ``module:function`` that replaces blocking calls, called before the app is loaded; empty where none are.
+    patched: str = ""
+    #: What a job runs in, one word for several, where a child runs several at once; empty where it runs one at a time.
+    shared_by: str = ""
+    #: Hard time limits hold, and a running job can be revoked: what runs can be ended, with its child if need be.
     kills: bool
     #: Its children can be replaced, after so many tasks or for their memory.
     recycles: bool
@@ -53,12 +51,23 @@ class PoolKind:
         make: Callable[[PoolKind, PoolOptions], Pool] = plugins.load(self.pool, f"the pool {self.name}")
         return make(self, options)
 
-    def describe(self, slots: int) -> str:
-        """Say in words where its tasks run, with so many ``slots``: ``2 children``."""
+    @property
+    def is_shared(self) -> bool:
+        """True when a child runs several jobs at once."""
+        return bool(self.shared_by)
+
+    def describe(self, slots: int, processes: int = 1) -> str:
+        """Say in words where its tasks run: ``2 children``.
+
+        Args:
+            slots: jobs at a time.
+            processes: children, where they run several at once.
+        """
         if self.in_worker:
             return "this process"
-        count = -(-slots // self.slots_per_child) if self.slots_per_child else 1
-        return f"{count:,} {'child' if count == 1 else 'children'}"
+        count = processes if self.is_shared else slots
+        children = f"{count:,} {'child' if count == 1 else 'children'}"
+        return f"{children}, {slots:,} {self.shared_by}" if self.is_shared else children
 
 
 _PREFORK: Final = PoolKind(
@@ -68,7 +77,16 @@ _PREFORK: Final = PoolKind(
     pool="umbel.pools.prefork:PreforkPool",
     child_main="umbel.pools.child:main",
     start_method="template",
-    interrupts=True,
+    kills=True,
+    recycles=True,
+)
+_THREADS: Final = PoolKind(
+    name="threads",
+    text="in threads of a child process",
+    pool="umbel.pools.prefork:PreforkPool",
+    child_main="umbel.pools.shared.threads:main",
+    start_method="template",
+    shared_by="threads",
     kills=True,
     recycles=True,
 )
@@ -77,16 +95,15 @@ _SOLO: Final = PoolKind(
     text="in this process, for a debugger",
     pool="umbel.pools.solo:SoloPool",
     start_method="none",
-    interrupts=True,
     kills=False,
     recycles=False,
     in_worker=True,
 )
 
-KINDS: Final = (_PREFORK, _SOLO)
+KINDS: Final = (_PREFORK, _THREADS, _SOLO)
 DEFAULT: Final = _PREFORK
 #: Celery's other kinds, which a later version has.
-TO_COME: Final = ("threads", "gevent", "eventlet", "asyncio")
+TO_COME: Final = ("gevent", "eventlet", "asyncio")
 NAMES: Final = tuple(kind.name for kind in KINDS)
 
 _BY_NAME: Final[dict[Any, PoolKind]] = {name: kind for kind in KINDS for name in (kind.name, *kind.aliases)}

@@ -31,18 +31,19 @@ _PENALTY = 1.0
 class PreforkPool:
     """Keeps child processes with so many slots together.
 
-    Where a kind has all its slots in one child, `resize` starts another child of the new size at once, and lets the old one end.
+    A shared child, which runs several jobs at once, is replaced before it has ended: its last job may take long, and its slots are wanted. So is
+    each of them when there are to be more slots, or fewer.
 
     Args:
-        kind: how many slots a child has, and what it runs.
+        kind: whether a child runs several jobs at once, and what it runs.
         options: of the pool.
     """
 
     def __init__(self, kind: PoolKind, options: PoolOptions) -> None:
-        self.slots = options.slots
         self.is_closing = False
         self._options = options
-        self._slots_per_child = kind.slots_per_child
+        self._is_shared = kind.is_shared
+        self._divide(options.slots)
         self._target: Callable[..., None] = plugins.load(kind.child_main, f"the pool {kind.name}")
         self._recipe: AppRecipe
         self._template: Template
@@ -81,7 +82,13 @@ class PreforkPool:
     def open(self, listener: PoolListener) -> None:
         """Start the children; the ``listener`` hears of them."""
         self._listener = listener
-        self._grow(self.slots)
+        self._grow()
+
+    def _divide(self, slots: int) -> None:
+        """Decide how many children there are to be for so many slots, and how many slots each of them has."""
+        self._wanted = min(self._options.processes, slots) if self._is_shared else slots
+        self._slots_per_child = -(-slots // self._wanted)
+        self.slots = self._wanted * self._slots_per_child
 
     def resize(self, slots: int) -> None:
         """Start the children that are missing for so many ``slots``; let those with the highest numbers go when there are too many."""
@@ -89,24 +96,17 @@ class PreforkPool:
             raise ValueError(f"a pool has at least 1 slot, got {slots}")
         if self.is_closing or slots == self.slots:
             return
-        self.slots = slots
-        if self._slots_per_child is None:
-            for child in list(self._children):
-                self._let_go(child)
-            self._drop_delayed(0)
-            self._grow(slots)
-            return
-        wanted = -(-slots // self._slots_per_child)
-        self._drop_delayed(wanted)
+        self._divide(slots)
+        keep = 0 if self._is_shared else self._wanted
+        self._drop_delayed(keep)
         staying = sorted(self._children - self._surplus, key=lambda child: child.index)
-        for child in staying[wanted:]:
+        for child in staying[keep:]:
             self._let_go(child)
-        self._grow(slots)
+        self._grow()
 
-    def _grow(self, slots: int) -> None:
+    def _grow(self) -> None:
         """Start as many children as are missing, under the lowest numbers that are free."""
-        wanted = 1 if self._slots_per_child is None else -(-slots // self._slots_per_child)
-        missing = wanted - len(self._children - self._surplus) - len(self._delayed)
+        missing = self._wanted - len(self._children - self._surplus) - len(self._delayed)
         taken = {child.index for child in self._children} | self._delayed.keys()
         index = 0
         for _ in range(missing):
@@ -137,10 +137,10 @@ class PreforkPool:
             changes=dict(self._options.changes),
             initializer=self._options.initializer,
             index=index,
-            slots=self._slots_per_child or self.slots,
+            slots=self._slots_per_child,
         )
         try:
-            self._children.add(ChildProcess(self._context, options, self._listener, self._target))
+            self._children.add(ChildProcess(self._context, options, self._listener, self._target, is_shared=self._is_shared))
         except (OSError, EOFError) as error:  # no descriptors, no memory, no processes: for now
             logger.error("A child cannot be started; trying again in %g s: %s", _PENALTY, error)
             self._start_later(index)
@@ -150,6 +150,10 @@ class PreforkPool:
 
     def recycle(self, child: Child) -> None:
         """Give a ``child`` no more jobs; it is told to end as soon as it is idle."""
+        if self._is_shared and child not in self._surplus and not self.is_closing:
+            self._let_go(child)
+            self._grow()
+            return
         child.is_spent = True
         if child.is_ready and child.is_idle:
             child.quit()

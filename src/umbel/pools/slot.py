@@ -73,6 +73,10 @@ class Slot:
         """Raise SoftTimeLimitExceeded in the job of this ``number``, if it still runs."""
         self.child.interrupt(self.index, number)
 
+    def end(self, number: int) -> None:
+        """Ask its child to end the job of this ``number``, if it still runs, and nothing else."""
+        self.child.end(self.index, number)
+
 
 class Child(ABC):
     """A holder of slots: a process, or the main thread.
@@ -81,6 +85,9 @@ class Child(ABC):
         index: small number, shown in logs: 1, 2, ….
         rows: of its board, one for each slot.
     """
+
+    #: Its slots run jobs side by side: it is asked to end one, and killed only when it cannot.
+    is_shared = False
 
     def __init__(self, index: int, rows: Iterable[BoardRow]) -> None:
         self.index = index
@@ -121,6 +128,15 @@ class Child(ABC):
             slot: its place, from 0.
             number: of the job.
         """
+
+    def end(self, slot: int, number: int) -> None:  # noqa: ARG002 - where there is one slot, it goes with the child
+        """End a slot's job, if it still runs; the others go on where children are shared.
+
+        Args:
+            slot: its place, from 0.
+            number: of the job.
+        """
+        self.kill()
 
     @abstractmethod
     def kill(self) -> None:

@@ -23,9 +23,11 @@ class WorkerOptions:
     queues: tuple[str, ...] = ()
     #: Names of configured queues to leave out.
     exclude: tuple[str, ...] = ()
-    #: Jobs at a time; the number of processors when not given.
+    #: Jobs at a time, in each process; the number of processors when not given.
     concurrency: int | None = None
-    #: prefork or solo.
+    #: Child processes, where one runs several jobs at once; one when not given.
+    processes: int | None = None
+    #: A name of `umbel.pools.kinds`.
     pool: str | None = None
     #: Unsettled messages per slot; ``None`` follows the measured rate, 0 is no limit.
     prefetch_multiplier: int | None = None

@@ -24,6 +24,7 @@ from umbel.worker.revoking.service import Revoking
 from umbel.worker.revoking.state_file import stores_of
 from umbel.worker.settings import WorkerSettings
 from umbel.worker.slots.dispatching import Dispatcher
+from umbel.worker.slots.ending import Endings
 from umbel.worker.slots.limits import TimeLimits
 from umbel.worker.slots.prefetch import window
 from umbel.worker.slots.supervisor import Supervisor
@@ -85,10 +86,19 @@ class WorkerParts:
         self.index = TaskIndex(self.dispatcher, self.intake.holding.room)
         self.reporting = make_reporting(app, settings, policies, self.events, self.index, self.acknowledger)
         keeping = Keeping(stores_of(app, settings), settings.revokes_max, settings.revoke_expires, spawn)
+        self.endings = Endings(self.dispatcher, task_log)
         self.revoking = Revoking(
-            revoked, self.gates, self.index, self.dispatcher, self.intake, self.acknowledger, keeping, kills=settings.kind.kills
+            revoked,
+            self.gates,
+            self.index,
+            self.dispatcher,
+            self.intake,
+            self.acknowledger,
+            keeping,
+            self.endings,
+            kills=settings.kind.kills,
         )
-        self.limits = TimeLimits(self.dispatcher, task_log)
+        self.limits = TimeLimits(self.dispatcher, self.endings.end_task, task_log)
         self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, self.events, pool, settings.max_deliveries)
 
     def totals(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ from umbel import hooks
 from umbel.app.app import Umbel
 from umbel.app.connections import seconds
 from umbel.errors import ImproperlyConfigured
-from umbel.pools.kinds import DEFAULT, PoolKind, kind_of
+from umbel.pools.kinds import DEFAULT, KINDS, PoolKind, kind_of
 from umbel.runtime.machine import processors
 from umbel.worker.options import WorkerOptions, node_name
 
@@ -28,7 +28,10 @@ class WorkerSettings:
     #: The pool as it was named, and what is known of it.
     pool: str
     kind: PoolKind
+    #: Jobs at a time, in all processes together.
     concurrency: int
+    #: Child processes, where one runs several jobs at once.
+    processes: int
     #: Unsettled messages per slot; ``None`` follows the measured rate, 0 is no limit.
     prefetch_multiplier: int | None
     #: No message without a free slot, acknowledged early or not.
@@ -58,7 +61,7 @@ class WorkerSettings:
         """Decide each value.
 
         Raises:
-            ImproperlyConfigured: there is no such pool, or fewer than one slot.
+            ImproperlyConfigured: there is no such pool, or fewer than one slot, or processes for a pool that has as many as tasks.
         """
         conf = app.conf
         pool = options.pool or conf.worker_pool or DEFAULT.name
@@ -66,13 +69,15 @@ class WorkerSettings:
         concurrency = 1 if kind.in_worker else options.concurrency or conf.worker_concurrency or processors()
         if concurrency < 1:
             raise ImproperlyConfigured(f"a worker's concurrency must be at least 1, got {concurrency}")
+        processes = _processes(kind, options.processes or conf.worker_processes or 1)
         one_per_slot = options.disable_prefetch or conf.worker_disable_prefetch
         fixed = options.prefetch_multiplier
         return cls(
             hostname=node_name(options.hostname),
             pool=pool,
             kind=kind,
-            concurrency=concurrency,
+            concurrency=concurrency * processes,
+            processes=processes,
             prefetch_multiplier=1 if one_per_slot else conf.worker_prefetch_multiplier if fixed is None else fixed,
             one_per_slot=one_per_slot,
             max_tasks=options.max_tasks_per_child or conf.worker_max_tasks_per_child if kind.recycles else None,
@@ -87,6 +92,17 @@ class WorkerSettings:
             revoke_expires=seconds(conf.worker_revoke_expires) or 0.0,
             state_db=options.state_db or conf.worker_state_db or None,
         )
+
+
+def _processes(kind: PoolKind, wanted: int) -> int:
+    if wanted < 1:
+        raise ImproperlyConfigured(f"a worker must have at least 1 process for its tasks, got {wanted}")
+    if wanted > 1 and not kind.is_shared:
+        shared = ", ".join(each.name for each in KINDS if each.is_shared)
+        raise ImproperlyConfigured(
+            f"the pool {kind.name} runs one task in a process: give their number as concurrency (-c), not as processes, or use one of {shared}"
+        )
+    return wanted
 
 
 def configured(app: Umbel, options: WorkerOptions, worker: Any) -> WorkerOptions:

@@ -87,6 +87,7 @@ class Worker:
                 parts.background,
                 RemoteControl(state, app.broker, mailbox_options(app.conf), enabled=listens),
                 parts.limits,
+                parts.endings,
                 self._pool,
                 MemoryLimits(dispatcher, settings.max_memory),
                 prefetch,
@@ -149,7 +150,7 @@ class Worker:
 
         Args:
             task_ids: one id, or several.
-            terminate: also end those that run, by killing their child. The solo pool cannot.
+            terminate: also end those that run; how, the pool decides. The solo pool cannot.
 
         Raises:
             TypeError: an id is no text.
@@ -203,6 +204,7 @@ class Worker:
             app_path=self.options.app_path or "",
             hostname=self.hostname,
             slots=self.settings.concurrency,
+            processes=self.settings.processes,
             changes=self.options.changes,
             template=template,
             initializer=self.options.child_initializer,

@@ -15,7 +15,7 @@ def test_names_and_aliases_lead_to_one_row():
 @pytest.mark.parametrize("name", ["swimming", "gevent", ""])
 def test_unknown_kinds_are_refused_with_those_that_there_are(name):
     assert kinds.find_kind(name) is None
-    with pytest.raises(ImproperlyConfigured, match=rf"no pool named {name!r}: expected prefork or solo"):
+    with pytest.raises(ImproperlyConfigured, match=rf"no pool named {name!r}: expected {' or '.join(kinds.NAMES)}"):
         kinds.kind_of(name)
 
 
@@ -35,3 +35,4 @@ def test_what_a_row_names_is_there(kind):
 def test_a_kind_says_what_its_tasks_run_in():
     assert kinds.kind_of("solo").describe(1) == "this process"
     assert [kinds.DEFAULT.describe(count) for count in (1, 2, 1200)] == ["1 child", "2 children", "1,200 children"]
+    assert kinds.kind_of("threads").describe(200, 4) == "4 children, 200 threads"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace as altered
 
 import pytest
 
@@ -15,14 +14,15 @@ from umbel.pools.kinds import kind_of
 from unit.worker.stand_ins import FakeChild
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork server")
-PREFORK = kind_of("prefork")
+PREFORK, THREADS = kind_of("prefork"), kind_of("threads")
 
 
 class Child(FakeChild):
     """Notes what it is told."""
 
-    def __init__(self, _context, options, _listener, target):
+    def __init__(self, _context, options, _listener, target, *, is_shared):
         super().__init__(options.index, options.slots)
+        self.is_shared = is_shared
         self.options, self.target = options, target
         self.is_ready = False
         self.told, self.closed = [], False
@@ -43,17 +43,19 @@ def made(monkeypatch):
     """The children that were made, in their order."""
     children = []
 
-    def make(*arguments):
-        children.append(Child(*arguments))
+    def make(*arguments, **named):
+        children.append(Child(*arguments, **named))
         return children[-1]
 
     monkeypatch.setattr(prefork, "ChildProcess", make)
     return children
 
 
-def pool(slots=2, kind=PREFORK):
+def pool(slots=2, kind=PREFORK, processes=1):
     app = Umbel("proj", set_as_current=False)
-    options = PoolOptions(app=app, app_path="proj:app", hostname="w", slots=slots, changes={}, initializer=None, on_failure=lambda: None)
+    options = PoolOptions(
+        app=app, app_path="proj:app", hostname="w", slots=slots, processes=processes, changes={}, initializer=None, on_failure=lambda: None
+    )
     one = kind.make(options)
     one.prepare()
     one.open(None)
@@ -76,7 +78,7 @@ def test_it_starts_as_many_children_as_it_has_slots(made):
 
 
 def test_a_kind_may_have_all_its_slots_in_one_child(made):
-    pool(3, altered(PREFORK, slots_per_child=None))
+    pool(3, THREADS)
     (child,) = made
     assert len(child.slots) == child.options.slots == 3
 
@@ -108,10 +110,10 @@ def test_a_child_that_cannot_be_started_is_started_a_little_later(made, monkeypa
     monkeypatch.setattr(prefork, "_PENALTY", 0.01)
     make, failures = prefork.ChildProcess, [OSError("no processes")]
 
-    def failing(*arguments):
+    def failing(*arguments, **named):
         if failures:
             raise failures.pop()
-        return make(*arguments)
+        return make(*arguments, **named)
 
     monkeypatch.setattr(prefork, "ChildProcess", failing)
 
@@ -211,7 +213,7 @@ def test_what_is_to_be_started_later_counts(made, monkeypatch):
 
 
 def test_a_kind_with_one_child_gets_a_new_one_before_the_old_one_ends(made):
-    one = pool(10, altered(PREFORK, slots_per_child=None))
+    one = pool(10, THREADS)
     ready(made)
     made[0].slots[3].given[1] = "a job"
     one.resize(20)
@@ -219,6 +221,28 @@ def test_a_kind_with_one_child_gets_a_new_one_before_the_old_one_ends(made):
     assert made[0].is_spent
     made[0].slots[3].given.clear()
     one.recycle(made[0])
+    one.replace(made[0])
+    assert len(made) == 2
+
+
+def test_shared_children_have_the_same_number_of_slots(made):
+    one = pool(10, THREADS, processes=4)
+    assert [len(child.slots) for child in made] == [3, 3, 3, 3]
+    assert one.slots == 12
+    one.resize(2)
+    assert [len(child.slots) for child in made[4:]] == [1, 1]
+    assert one.slots == 2
+
+
+def test_a_recycled_shared_child_is_replaced_at_once_and_ends_when_its_jobs_are_done(made):
+    one = pool(10, THREADS)
+    ready(made)
+    made[0].slots[3].given[1] = "a job"
+    one.recycle(made[0])
+    assert (indexes(made), made[0].told) == ([1, 2], [])
+    made[0].slots[3].given.clear()
+    one.recycle(made[0])
+    assert (len(made), made[0].told) == (2, ["quit"])
     one.replace(made[0])
     assert len(made) == 2
 

@@ -70,7 +70,17 @@ _QUEUES = (
 )
 _POOL = (
     click.option(
-        "-c", "--concurrency", type=WholeNumber(1, MOST_SLOTS), metavar="N", help="Tasks at a time. Default: one for each processor."
+        "-c",
+        "--concurrency",
+        type=WholeNumber(1, MOST_SLOTS),
+        metavar="N",
+        help="Tasks at a time, in each of the --processes. Default: one for each processor.",
+    ),
+    click.option(
+        "--processes",
+        type=WholeNumber(1, 1000),
+        metavar="N",
+        help="Child processes of a pool that runs several tasks in each. Default: 1.",
     ),
     click.option(
         "-P",
@@ -155,7 +165,7 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "Queues": ("queues", "exclude_queues", "purge"),
         "Tasks": ("include", "time_limit", "soft_time_limit"),
         "Pool": (
-            "concurrency", "pool", "prefetch_multiplier", "disable_prefetch", "max_tasks_per_child", "max_memory_per_child",
+            "concurrency", "processes", "pool", "prefetch_multiplier", "disable_prefetch", "max_tasks_per_child", "max_memory_per_child",
         ),
         "Events": ("task_events", "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle"),
         "Log": ("loglevel", "logfile"),
@@ -226,6 +236,7 @@ def _run(
         queues=given["queues"],
         exclude=given["exclude_queues"],
         concurrency=given["concurrency"] or given["autoscale"],
+        processes=given["processes"],
         pool=pool,
         prefetch_multiplier=given["prefetch_multiplier"],
         disable_prefetch=given["disable_prefetch"],
@@ -277,7 +288,7 @@ def _banner(loaded: LoadedApp, worker: Any, queues: list[str], output: Output) -
         app=f"{app.main or '–'}  ({loaded.path})",
         broker=app.broker.public_url(),
         results=app.store.public_url() if app.store is not None else "not kept",
-        pool=f"{worker.pool}, {worker.settings.kind.describe(worker.concurrency)}",
+        pool=f"{worker.pool}, {worker.settings.kind.describe(worker.concurrency, worker.settings.processes)}",
         queues=queues,
         tasks=loaded.task_names(),
     )

@@ -76,6 +76,23 @@ class TaskLoop(asyncio.SelectorEventLoop):
                 self.run_until_complete(asyncio.wait([task]))
             wrapped.task = None  # a circle, which would keep what the task returned
 
+    def interrupt(self, frame: FrameType | None, error: BaseException) -> bool:
+        """Interrupt the coroutine that runs here, if it waits; from any thread, or a signal handler.
+
+        Args:
+            frame: of what this loop's thread is at.
+            error: to be raised in the coroutine.
+
+        Returns:
+            False when it does not wait: the task's own code is on top.
+        """
+        current = self.current
+        module = str(frame.f_globals.get("__name__", "")) if frame is not None else ""
+        if current is None or not module.startswith(("asyncio", "selectors")):
+            return False
+        self.call_soon_threadsafe(current.interrupt, error)
+        return True
+
 
 def interrupt(frame: FrameType | None, error: BaseException) -> bool:
     """Interrupt the coroutine that waits on this thread's loop; called by a signal handler.
@@ -91,8 +108,4 @@ def interrupt(frame: FrameType | None, error: BaseException) -> bool:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return False
-    module = str(frame.f_globals.get("__name__", "")) if frame is not None else ""
-    if not isinstance(loop, TaskLoop) or loop.current is None or not module.startswith(("asyncio", "selectors")):
-        return False
-    loop.call_soon_threadsafe(loop.current.interrupt, error)
-    return True
+    return isinstance(loop, TaskLoop) and loop.interrupt(frame, error)

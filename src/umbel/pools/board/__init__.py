@@ -15,5 +15,6 @@ STARTED  child   highest job number ever started
 SINCE    child   since when CURRENT runs, monotonic seconds
 BARRIER  parent  jobs up to this number that have not started are taken back
 SOFT     parent  job whose soft time limit has passed
+END      parent  job that is to end, where its neighbours are to go on
 ======== ======= =========== ==========================================
 """

@@ -7,7 +7,7 @@ from typing import Any
 
 from umbel.runtime.clock import SYSTEM
 
-_CURRENT, _STARTED, _SINCE, _BARRIER, _SOFT = range(5)
+_CURRENT, _STARTED, _SINCE, _BARRIER, _SOFT, _END = range(6)
 #: Bytes of a row: a line of a processor's cache, so that slots on two processors do not wait for each other.
 ROW = 64
 #: Where the lock is. The rows follow it.
@@ -37,13 +37,14 @@ class BoardRow:
 
     def claim(self, number: int) -> bool:
         """Start the job of this ``number``, unless it was taken back. No system call."""
-        numbers = self._numbers
+        numbers, times = self._numbers, self._times
         lock = self._lock
+        now = SYSTEM.monotonic()  # before: a thread that has the lock had better not be kept from going on
         lock.acquire()
         if number <= numbers[_BARRIER]:
             lock.release()
             return False
-        self._times[_SINCE] = SYSTEM.monotonic()
+        times[_SINCE] = now
         numbers[_STARTED] = number
         numbers[_CURRENT] = number
         lock.release()
@@ -62,6 +63,11 @@ class BoardRow:
     def soft_target(self) -> int:
         """The job whose soft time limit has passed, 0 when none has."""
         return self._numbers[_SOFT]
+
+    @property
+    def end_target(self) -> int:
+        """The job that is to end, 0 when none is."""
+        return self._numbers[_END]
 
     # the parent's side
 
@@ -97,6 +103,10 @@ class BoardRow:
     def pass_soft_limit(self, number: int) -> None:
         """Name the job, by its ``number``, that a soft-limit signal is meant for."""
         self._numbers[_SOFT] = number
+
+    def ask_to_end(self, number: int) -> None:
+        """Name the job, by its ``number``, that is to end; its neighbours go on."""
+        self._numbers[_END] = number
 
     def close(self) -> None:
         """Let go of the memory."""

@@ -17,6 +17,7 @@ from umbel.worker.gates.revoked import Revoked, Stamp, stamps_of
 from umbel.worker.intake import Intake
 from umbel.worker.revoking.keeping import Keeping
 from umbel.worker.slots.dispatching import Dispatcher
+from umbel.worker.slots.ending import Endings
 from umbel.worker.slots.limits import LOOK
 from umbel.worker.task_index import TaskIndex, is_active
 from umbel.worker.tasks.acknowledging import Acknowledger
@@ -44,10 +45,11 @@ class Revoking(Service):
         dispatcher, intake: have it.
         acknowledger: ends it.
         keeping: keeps what is revoked for other workers, and for this one's next life.
+        endings: end it where it runs.
         kills: running tasks can be ended.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts
         self,
         revoked: Revoked,
         gates: Gates,
@@ -56,6 +58,7 @@ class Revoking(Service):
         intake: Intake,
         acknowledger: Acknowledger,
         keeping: Keeping,
+        endings: Endings,
         *,
         kills: bool,
     ) -> None:
@@ -67,6 +70,7 @@ class Revoking(Service):
         self._intake = intake
         self._acknowledger = acknowledger
         self._keeping = keeping
+        self._endings = endings
         self._kills = kills
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -191,9 +195,8 @@ class Revoking(Service):
         elif not self._kills:
             raise CannotTerminate(f"task {task.id} runs and cannot be ended in this pool; it is revoked all the same")
         else:
-            task.end_reason = EndReason.REVOKED
             task.signum = int(signal)
-            task.slot.child.kill()
+            self._endings.end_task(task, EndReason.REVOKED)
         return True
 
     def _end_later(self, task: ReservedTask, signal: signals.Signals) -> None:

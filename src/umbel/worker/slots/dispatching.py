@@ -108,6 +108,13 @@ class Dispatcher:
             for slot in child.slots:
                 self._free.place(slot)
 
+    def vacate(self, child: Child) -> None:
+        """Replace a ``child`` as `recycle` does, and give what it has not begun to others."""
+        self.recycle(child)
+        for slot in child.slots:
+            self._reclaim(slot)
+        self.pump()
+
     # giving
 
     def pump(self) -> None:
@@ -180,6 +187,13 @@ class Dispatcher:
             child = slot.child
             child.allotted += len(jobs)
             child.send(slot.index, jobs)
+            if self._max_tasks is not None:
+                self._spend(child)
+
+    def _spend(self, child: Child) -> None:
+        """Have a shared child that has had its last job replaced now: the others of its jobs may take long, and its slots would be idle."""
+        if child.is_shared and not child.is_spent and self._free.quota(child) <= 0:
+            self.recycle(child)
 
     def _give_acknowledged(self) -> None:
         for entry in [entry for entry in self.ready if entry.acked]:
@@ -198,6 +212,8 @@ class Dispatcher:
         slot.given[entry.number] = entry
         slot.is_single = True
         slot.child.allotted += 1
+        if self._max_tasks is not None:
+            self._spend(slot.child)
         if entry.early:
             self._underway.add(entry)
         self._spawn(self._send_carefully(slot, entry))
@@ -318,7 +334,7 @@ class Dispatcher:
 
     def take(self, entry: ReservedTask) -> bool:
         """Take back one ``entry`` that has not started; returns whether it is the caller's now."""
-        if entry.slot is not None and self._is_given(entry):
+        if entry.slot is not None and self.is_given(entry):
             self._reclaim(entry.slot)
         is_ready = entry in self.ready
         if is_ready:
@@ -330,9 +346,10 @@ class Dispatcher:
 
     def holds(self, entry: ReservedTask) -> bool:
         """True when an ``entry`` is ready, or with a slot."""
-        return self._is_given(entry) or entry in self.ready
+        return self.is_given(entry) or entry in self.ready
 
-    def _is_given(self, entry: ReservedTask) -> bool:
+    def is_given(self, entry: ReservedTask) -> bool:
+        """True when a slot has an ``entry``."""
         slot = entry.slot
         return slot is not None and slot.child in self.children and slot.given.get(entry.number) is entry
 

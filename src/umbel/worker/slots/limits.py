@@ -6,12 +6,13 @@ Limits run by the parent's clock from the moment that the child stamped the job,
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from pathlib import Path
 
 from umbel.pools.slot import Child, Slot
 from umbel.runtime.service import Periodic
 from umbel.worker.slots.dispatching import Dispatcher
-from umbel.worker.tasks.reserved import EndReason
+from umbel.worker.tasks.reserved import EndReason, ReservedTask
 from umbel.worker.tasks.task_log import TaskLog
 
 #: Seconds between looks: what a limit may be late by.
@@ -28,12 +29,14 @@ class TimeLimits(Periodic):
 
     Args:
         dispatcher: who runs what.
+        end: ends a task that runs (`umbel.worker.slots.ending.Endings.end_task`).
         task_log: says what happens.
     """
 
-    def __init__(self, dispatcher: Dispatcher, task_log: TaskLog) -> None:
+    def __init__(self, dispatcher: Dispatcher, end: Callable[[ReservedTask, EndReason], None], task_log: TaskLog) -> None:
         super().__init__(LOOK)
         self._dispatcher = dispatcher
+        self._end = end
         self._task_log = task_log
         self._warned: dict[Slot, int] = {}
         #: Slot → the job that it should begin, and for how many looks it has not.
@@ -57,9 +60,8 @@ class TimeLimits(Periodic):
                 continue
             ran = now - since
             if entry.hard is not None and ran >= entry.hard:
-                entry.end_reason = EndReason.TIME_LIMIT
                 self._task_log.hard_limit(entry)
-                slot.child.kill()
+                self._end(entry, EndReason.TIME_LIMIT)
             elif entry.soft is not None and ran >= entry.soft and self._warned.get(slot) != number:
                 self._warned[slot] = number
                 self._task_log.soft_limit(entry)
@@ -110,7 +112,7 @@ class MemoryLimits(Periodic):
             now: monotonic seconds.
         """
         for child in list(self._dispatcher.children):
-            if self._most and not child.is_spent and resident(child.pid) > self._most:
+            if self._most and child.allotted and not child.is_spent and resident(child.pid) > self._most:
                 self._dispatcher.recycle(child)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from umbel.errors import TimeLimitExceeded, WorkerLostError
+from umbel.execution.model import Verdict
 from umbel.pools.base import Outcome, Pool
 from umbel.pools.slot import Child
 from umbel.reasons import DeadReason
@@ -67,8 +68,19 @@ class Supervisor:
 
     def on_outcomes(self, child: Child, outcomes: list[Outcome]) -> None:
         """Settle what has ended in a ``child``, by its ``outcomes``."""
-        self._acknowledger.settle(self._dispatcher.finished(child, outcomes))
+        ended = self._dispatcher.finished(child, outcomes)
+        self._acknowledger.settle(self._without_cut_off(ended) if child.is_shared else ended)
         self._dispatcher.pump()
+
+    def _without_cut_off(self, ended: list[tuple[ReservedTask, Outcome]]) -> list[tuple[ReservedTask, Outcome]]:
+        """Decide on those that were cut off in a child that lives on; returns the others."""
+        whole = []
+        for entry, outcome in ended:
+            if outcome.verdict == Verdict.CUT_OFF:
+                self._end_blamed(entry, outcome.detail)
+            else:
+                whole.append((entry, outcome))
+        return whole
 
     def on_death(self, child: Child, cause: str) -> None:
         """Decide what becomes of the jobs of a dead ``child``, and have another take its place; ``cause`` is for the log."""
@@ -94,6 +106,7 @@ class Supervisor:
         for entry in loss.blamed:
             self._end_blamed(entry, cause)
         self._dispatcher.put_back(entry for entry in (*loss.unreported, *loss.waiting) if not entry.lost)
+        self._dispatcher.pump()
 
     def _end_blamed(self, entry: ReservedTask, cause: str) -> None:
         verdict = fate(entry, self._max_deliveries)

@@ -94,6 +94,14 @@ class TaskLog:
         """The hard time limit has passed."""
         logger.error("Hard time limit (%ss) exceeded for %s[%s]", entry.hard, clean(entry.task), clean(entry.id))
 
+    def unstoppable(self, entry: ReservedTask, seconds: float) -> None:
+        """A task does not end, and takes its child with it."""
+        child = entry.slot.child if entry.slot is not None else None
+        logger.error(
+            "Task %s[%s] does not end; its child (process %s) is replaced, and what else runs there has %g s to end before it is run again elsewhere",
+            clean(entry.task), clean(entry.id), child and child.pid, seconds,
+        )  # fmt: skip
+
     def expired(self, delivery: Delivery) -> None:
         """A message's time has passed."""
         logger.info("Discarding revoked task: %s[%s] (expired)", clean(delivery.headers.get("task")), clean(delivery.headers.get("id")))

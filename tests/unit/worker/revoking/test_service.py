@@ -10,8 +10,10 @@ from umbel.runtime.clock import SYSTEM
 from umbel.testing.coroutines import on_loop
 from umbel.worker.revoking.keeping import Keeping
 from umbel.worker.revoking.service import CannotTerminate, Revoking
+from umbel.worker.slots.ending import Endings
 from umbel.worker.slots.supervisor import Supervisor
 from umbel.worker.task_index import TaskIndex
+from umbel.worker.tasks.task_log import TaskLog
 from unit.worker.stand_ins import delivery
 from unit.worker.test_intake import Bench
 from unit.worker.test_pool_service import FakePool, Limits
@@ -24,7 +26,17 @@ class Stage(Bench):
         super().__init__(**options)
         self.index = TaskIndex(self.dispatcher, self.intake.holding.room)
         keeping = Keeping([("memory", store) for store in stores], 100, 60.0, self.spawn)
-        self.service = Revoking(self.revoked, self.gates, self.index, self.dispatcher, self.intake, self.acknowledger, keeping, kills=kills)
+        self.service = Revoking(
+            self.revoked,
+            self.gates,
+            self.index,
+            self.dispatcher,
+            self.intake,
+            self.acknowledger,
+            keeping,
+            Endings(self.dispatcher, TaskLog()),
+            kills=kills,
+        )
         self.signals = []
         self.events.revoked.listen(lambda delivery, signum: self.signals.append((delivery.headers["id"], signum)))
 

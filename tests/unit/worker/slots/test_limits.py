@@ -1,4 +1,5 @@
 from umbel.worker.slots.dispatching import Dispatcher
+from umbel.worker.slots.ending import Endings
 from umbel.worker.slots.limits import TimeLimits
 from umbel.worker.tasks.task_log import TaskLog
 from unit.worker.stand_ins import FakeChild, entry
@@ -10,7 +11,7 @@ def limits(one_entry):
     dispatcher.add_child(child)
     dispatcher.offer([one_entry])
     child.begin(1, since=100.0)
-    return TimeLimits(dispatcher, TaskLog()), child
+    return TimeLimits(dispatcher, Endings(dispatcher, TaskLog()).end_task, TaskLog()), child
 
 
 def test_soft_then_hard_each_once():
@@ -61,7 +62,7 @@ def many_slots(*entries):
     child = FakeChild(slots=len(entries))
     dispatcher.add_child(child)
     dispatcher.offer(entries)
-    return TimeLimits(dispatcher, TaskLog()), child
+    return TimeLimits(dispatcher, Endings(dispatcher, TaskLog()).end_task, TaskLog()), child
 
 
 def test_limits_are_those_of_each_slot():

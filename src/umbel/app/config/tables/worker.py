@@ -105,7 +105,7 @@ WORKER = (
     Setting(
         "worker_max_tasks_per_child", None, COUNT, "Tasks after which a child is replaced.", ("CELERYD_MAX_TASKS_PER_CHILD",), used=True
     ),
-    Setting("worker_pool", "prefork", ANY, "Kind of pool: prefork, solo, threads, …", ("CELERYD_POOL",), used=True),
+    Setting("worker_pool", "prefork", ANY, "Kind of pool: prefork, threads, solo, …", ("CELERYD_POOL",), used=True),
     Setting(
         "worker_pool_start_method",
         "fork",
@@ -115,6 +115,13 @@ WORKER = (
     ),
     Setting("worker_pool_putlocks", True, FLAG, "Celery's guard of its pool.", ("CELERYD_POOL_PUTLOCKS",)),
     Setting("worker_pool_restarts", False, FLAG, "Allow the remote command `pool_restart`.", ("CELERYD_POOL_RESTARTS",), used=True),
+    Setting(
+        "worker_processes",
+        None,
+        COUNT,
+        "Child processes of a pool that runs several tasks in each: threads, … Concurrency is that of one. None: one.",
+        used=True,
+    ),
     Setting(
         "worker_proc_alive_timeout",
         4.0,
