@@ -9,7 +9,7 @@ _CANVAS: Final = "canvas (signatures, chains, groups, chords)"
 _PERIODIC: Final = "periodic tasks"
 
 #: Names in the package itself.
-PACKAGE: Final = dict.fromkeys(("beat", "schedules"), _PERIODIC)
+PACKAGE: Final = {"beat": _PERIODIC}
 #: … of a task.
 TASK: Final[dict[str, str]] = {}
 #: … of an app.

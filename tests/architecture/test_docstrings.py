@@ -32,6 +32,7 @@ CLEAN = (
     "results/rpc",
     "results/sql",
     "runtime",
+    "schedules",
     "wire",
     "worker/events",
     "worker/slots",

@@ -75,6 +75,7 @@ ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
     "runtime/clock.py": (("tests/unit/testing/test_fakes.py",), THROUGH),
     "runtime/plugins.py": (("tests/unit/brokers/test_registry.py", "tests/unit/results/test_registry.py"), THROUGH),
     "runtime/signal_thread.py": (("tests/integration/test_signals.py",), REAL_WORKER),
+    "schedules/": (("tests/unit/schedules/test_crontab.py", "tests/unit/schedules/test_solar.py"), TOGETHER),
     "testing/brokers/": (("tests/contracts/test_third_party.py", "tests/contracts/test_brokers.py"), CONTRACT),
     "testing/result_stores/": (("tests/contracts/test_third_party.py", "tests/contracts/test_stores.py"), CONTRACT),
     "wire/amqp/": (("tests/unit/wire/amqp/test_rendering.py", "tests/unit/wire/amqp/test_connection.py"), TOGETHER),

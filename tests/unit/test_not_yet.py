@@ -15,8 +15,8 @@ def app():
 
 
 def test_names_of_the_package_that_come_later():
-    with pytest.raises(ImportError, match=r"umbel has no schedules yet: periodic tasks will come with a later version"):
-        from umbel import schedules  # noqa: F401
+    with pytest.raises(ImportError, match=r"umbel has no beat yet: periodic tasks will come with a later version"):
+        from umbel import beat  # noqa: F401
     with pytest.raises(AttributeError, match="nonsense"):
         _ = umbel.nonsense
 

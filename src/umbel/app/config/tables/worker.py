@@ -212,8 +212,9 @@ BEAT = (
         "beat_cron_starting_deadline",
         None,
         INTEGER,
-        "Runs that are later than this many seconds are left out.",
+        "Times of a crontab that passed longer ago than this many seconds are left out.",
         ("CELERYBEAT_CRON_STARTING_DEADLINE",),
+        used=True,
     ),
     *_daemon("beat"),
 )
