@@ -222,6 +222,6 @@ user_preload_options = Signal("user_preload_options", "app", "options")
 
 #: Celery's signals that are never sent here: what they tell of is not there yet, or happens where no user code runs (each message's arrival).
 UNSENT = (
-    task_received, task_sent, worker_before_create_process, heartbeat_sent, beat_init, beat_embedded_init, eventlet_pool_started,
-    eventlet_pool_preshutdown, eventlet_pool_postshutdown, eventlet_pool_apply, user_preload_options,
+    task_received, task_sent, worker_before_create_process, heartbeat_sent, eventlet_pool_started, eventlet_pool_preshutdown,
+    eventlet_pool_postshutdown, eventlet_pool_apply, user_preload_options,
 )  # fmt: skip

@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 _CANVAS: Final = "canvas (signatures, chains, groups, chords)"
-_PERIODIC: Final = "periodic tasks"
 
 #: Names in the package itself.
-PACKAGE: Final = {"beat": _PERIODIC}
+PACKAGE: Final[Mapping[str, str]] = {}
 #: … of a task.
 TASK: Final[dict[str, str]] = {}
 #: … of an app.
 APP: Final = {
-    **dict.fromkeys(("Beat", "add_periodic_task"), _PERIODIC),
     "setup_security": "signing messages",
 }
 #: Result stores, by the first word of their URLs.

@@ -14,6 +14,7 @@ CLAUSE = re.compile(r"(?:How|If|In which|That|What|When|Where|Whether|Which|Who|
 #: Folders and files without any, in which every argument of a public function is documented, too. A package joins when it is done.
 CLEAN = (
     "app",
+    "beat",
     "brokers/amqp/fanout",
     "brokers/confirmed_publisher.py",
     "brokers/confirms",

@@ -15,6 +15,7 @@ from umbel.app.config.app_settings import AppSettings
 from umbel.app.config.settings import Settings
 from umbel.app.connections import AppConnections, mailbox_options, seconds
 from umbel.app.handles import Handles
+from umbel.app.periodic import PeriodicTasks
 from umbel.app.sending.options import PublishOptions, arguments
 from umbel.app.sending.outbox import Outbox
 from umbel.app.sending.queues import Queues, queue_defaults
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=type)
 
 
-class Umbel(AppSettings, TaskApp, Handles):
+class Umbel(AppSettings, TaskApp, PeriodicTasks, Handles):
     """An application: tasks, settings, and the way to the broker.
 
     Args:
@@ -94,9 +95,8 @@ class Umbel(AppSettings, TaskApp, Handles):
         self.on_after_finalize, self.on_after_fork = Signal("on_after_finalize"), Signal("on_after_fork")
         given = {"broker_url": broker, "result_backend": backend, "include": include}
         named = {**settings, **{name: value for name, value in given.items() if value is not None}}
-        self.conf = Settings(
-            named, changes, (lambda: self.on_configure.send(self), lambda: self.on_after_configure.send(self, source=self.conf))
-        )
+        self._periodic, self._schedules = {}, None
+        self.conf = Settings(named, changes, (lambda: self.on_configure.send(self), self._after_configure))
         if config_source is not None:
             self.config_from_object(config_source, namespace=namespace)
         self.task_cls = task_cls or self.task_cls
@@ -116,6 +116,10 @@ class Umbel(AppSettings, TaskApp, Handles):
         if set_as_current:
             self.set_current()
         self.on_init()
+
+    def _after_configure(self) -> None:
+        self._add_pending_periodic()
+        self.on_after_configure.send(self, source=self.conf)
 
     def _forget_process(self) -> None:
         """Forget what was made for one process or one connection; the tasks' plans are made anew, too."""
@@ -296,6 +300,8 @@ class Umbel(AppSettings, TaskApp, Handles):
         """
         current.forget_app(self)
         try:
+            if self._schedules is not None:
+                self._schedules.close()
             self.outbox.close()
             if self._events is not None:
                 self._events.close()

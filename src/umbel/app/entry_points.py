@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: would have to import them.
 _COMMAND_LINE: Final = "umbel.cli.main:run"
 _WORKER: Final = "umbel.worker.worker:make_worker"
+_BEAT: Final = "umbel.beat.service:Service"
+_SCHEDULES: Final = "umbel.beat.editing:Schedules"
 
 
 def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
@@ -105,3 +107,25 @@ def make_worker(app: Any, options: Mapping[str, Any]) -> Any:
         TypeError: there is no such option.
     """
     return plugins.load(_WORKER, "app.Worker()")(app, options)
+
+
+def make_beat(app: Any, options: Mapping[str, Any]) -> Any:
+    """Make the scheduler of an app's periodic tasks.
+
+    Args:
+        app: the app.
+        options: of `umbel.beat.service.Service`.
+
+    Raises:
+        ImproperlyConfigured: there is no such scheduler.
+    """
+    return plugins.load(_BEAT, "app.Beat()")(app, **options)
+
+
+def make_schedules(app: Any) -> Any:
+    """Make what edits an app's schedule.
+
+    Args:
+        app: the app.
+    """
+    return plugins.load(_SCHEDULES, "app.schedules")(app)

@@ -21,6 +21,8 @@ from umbel.cli.options import EX_FAILURE, EX_INTERRUPTED, EX_UNAVAILABLE, Group,
 #: Command → (module, what it does). A module is imported when its command is used.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("umbel.cli.commands.worker", "Run tasks."),
+    "beat": ("umbel.cli.periodic.beat", "Send periodic tasks."),
+    "schedule": ("umbel.cli.periodic.schedule", "Look at periodic tasks and edit them, while beat runs."),
     "call": ("umbel.cli.commands.call", "Send a task by name."),
     "result": ("umbel.cli.commands.result", "Wait for a task's result and print it."),
     "workflow": ("umbel.cli.commands.workflow", "Show how the tasks of a workflow stand."),
@@ -37,7 +39,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 #: Commands of Celery that a user may look for and that are not there yet.
-LATER: Final = ("beat", "events", "graph", "list", "migrate", "multi", "shell")
+LATER: Final = ("events", "graph", "list", "migrate", "multi", "shell")
 
 
 class Commands(Group):

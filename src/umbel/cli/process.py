@@ -34,6 +34,19 @@ class Stoppable(Protocol):
         """Stop; ``warm`` lets running tasks end. Safe to call from a signal handler."""
 
 
+class Handlers(Protocol):
+    """The handlers of stop signals."""
+
+    def interrupt(self) -> None:
+        """Handle Ctrl-C."""
+
+    def quit(self) -> None:
+        """Handle SIGQUIT."""
+
+    def terminate(self) -> None:
+        """Handle SIGTERM and SIGHUP."""
+
+
 class StopEscalation:
     """Stop requests, each more urgent than the one before.
 
@@ -111,7 +124,7 @@ def on_thread(say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
 
 
 @contextlib.contextmanager
-def stop_signals(escalation: StopEscalation) -> Iterator[None]:
+def stop_signals(escalation: Handlers) -> Iterator[None]:
     """Pass stop signals to ``escalation`` inside this block. ``REMAP_SIGTERM=SIGQUIT`` makes TERM as urgent as QUIT."""
     actions = {"SIGINT": escalation.interrupt, "SIGQUIT": escalation.quit, "SIGTERM": escalation.terminate, "SIGHUP": escalation.terminate}
     if os.environ.get("REMAP_SIGTERM") == "SIGQUIT":

@@ -34,6 +34,7 @@ def test_a_task_of_that_name_is_kept():
         builtin_tasks.add_to(app, tasks)
         assert sorted(tasks) == [
             "celery.accumulate",
+            "celery.backend_cleanup",
             "celery.chunks",
             "celery.map",
             "celery.starmap",

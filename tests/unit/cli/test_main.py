@@ -150,7 +150,7 @@ def test_closed_streams_are_not_taken_for_files(tmp_path):
 
 
 def test_a_command_that_celery_has_is_not_taken_for_a_typing_error(umbel):
-    ended = umbel("beat")
+    ended = umbel("multi")
     assert ended.code == 2
     assert "not there yet" in ended.err
 
@@ -158,8 +158,19 @@ def test_a_command_that_celery_has_is_not_taken_for_a_typing_error(umbel):
 def test_the_options_of_a_long_command_stand_in_sections(umbel):
     out = umbel("worker", "--help").out
     titles = [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    assert titles == ["Examples:", "Queues:", "Tasks:", "Pool:", "Events:", "Log:", "Process:", "Options:", "Options of every command:"]
-    assert "--concurrency" in out.partition("Pool:")[2].partition("Events:")[0]
+    assert titles == [
+        "Examples:",
+        "Queues:",
+        "Tasks:",
+        "Pool:",
+        "Periodic tasks:",
+        "Events:",
+        "Log:",
+        "Process:",
+        "Options:",
+        "Options of every command:",
+    ]
+    assert "--concurrency" in out.partition("Pool:")[2].partition("Log:")[0]
     assert [line.split()[0] for line in out.partition("\nOptions:\n")[2].partition("\n\n")[0].splitlines()] == ["-h,"]
 
 

@@ -72,9 +72,14 @@ def _functions(app: Any) -> dict[str, Callable[..., Any]]:
         kept(self.request, key)
         raise failures.rebuild(failure)
 
+    def drop_expired() -> int:
+        """Drop expired results where the store does not do so itself; returns how many."""
+        return 0 if app.store is None else app.store.cleanup()
+
     return {
         kept_parts.START_KEPT: start_kept,
         kept_parts.FAIL_KEPT: fail_kept,
+        "celery.backend_cleanup": drop_expired,
         "celery.map": call_with_each,
         "celery.starmap": call_with_each_list,
         "celery.chunks": send_chunks,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +15,8 @@ from umbel.cli.loading import LoadedApp, enter, load
 from umbel.cli.options import Command, GlobalOptions, Misuse, Number, WholeNumber, did_you_mean, names_list
 from umbel.cli.output import Output, count, wants_color
 from umbel.cli.overrides import parse_overrides
-from umbel.cli.process import StopEscalation, become, detach, dump_stacks_on_usr1, file_name, is_detached, on_thread, pidfile, stop_signals
+from umbel.cli.process import StopEscalation, become, detach, dump_stacks_on_usr1, file_name, is_detached, on_thread, stop_signals
+from umbel.cli.process_options import hold_pidfile, process_options
 from umbel.cli.shell_completion import one_of, queues_option
 from umbel.pools import kinds
 from umbel.pools.kinds import MOST_SLOTS
@@ -36,16 +35,8 @@ _SECONDS = Number(min=0, min_open=True)
 _HINTS = 5
 #: Options that Celery has and this version does not act on, with what it means to leave them out.
 _LATER = {
-    "beat": "-B: the scheduler comes with a later version; no periodic task is sent.",
     "autoscale": "--autoscale comes with a later version; the number of children stays as it is.",
 }
-
-
-def _level(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
-    try:
-        return level_of(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 def _autoscale(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
@@ -113,25 +104,16 @@ _POOL = (
 _PROCESS = (
     click.option("-n", "--hostname", metavar="NAME", help="Name of this worker. %h: host; %n: its first part; %d: its domain."),
     click.option(
-        "-l",
-        "--loglevel",
-        default="warning",
-        callback=_level,
-        metavar="LEVEL",
-        shell_complete=one_of("debug", "info", "warning", "error", "critical"),
-        help="debug, info, warning (the default), error or critical.",
-    ),
-    click.option("-f", "--logfile", metavar="FILE", help="Log to this file. %n: the worker's name; %h: host."),
-    click.option(
-        "--pidfile", "pid_path", metavar="FILE", help="Write the process id to this file; do not start if another worker holds it."
-    ),
-    click.option(
         "-S", "--statedb", metavar="FILE", help="Keep revoked tasks in this file, beside the result store. %n: the worker's name; %h: host."
     ),
-    click.option("-D", "--detach", is_flag=True, help="Run in the background."),
-    click.option("--uid", metavar="USER", help="Run as this user."),
-    click.option("--gid", metavar="GROUP", help="Run as this group."),
-    click.option("--umask", metavar="OCTAL", help="Permissions that new files do not get, e.g. 022."),
+    *process_options("worker"),
+)
+_BEAT = (
+    click.option("-B", "--beat", is_flag=True, help="Send periodic tasks, too. Any number of workers may: one at a time does."),
+    click.option(
+        "-s", "--schedule", "--schedule-filename", "schedule_filename", metavar="FILE", help="With -B: keep the schedule in this file."
+    ),
+    click.option("--scheduler", metavar="CLASS", help="With -B: the class of the scheduler."),
 )
 _EVENTS = (
     click.option("-E", "--task-events", "--events", is_flag=True, help="Tell whoever watches what happens to tasks."),
@@ -141,16 +123,14 @@ _EVENTS = (
     click.option("--without-mingle", is_flag=True, help="Do not ask other workers at the start."),
 )
 _LATER_OPTIONS = (
-    _accepted("-B", "--beat", is_flag=True),
-    _accepted("-s", "--schedule", "--schedule-filename"),
-    _accepted("--scheduler"),
     _accepted("--autoscale", callback=_autoscale, metavar="MAX,MIN"),
     _accepted("--executable"),
 )
 
 
 def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed((*_QUEUES, *_POOL, *_EVENTS, *_PROCESS, *_LATER_OPTIONS)):
+    options: tuple[Any, ...] = (*_QUEUES, *_POOL, *_BEAT, *_EVENTS, *_PROCESS, *_LATER_OPTIONS)
+    for option in reversed(options):
         function = option(function)
     return function
 
@@ -167,6 +147,7 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "Pool": (
             "concurrency", "processes", "pool", "prefetch_multiplier", "disable_prefetch", "max_tasks_per_child", "max_memory_per_child",
         ),
+        "Periodic tasks": ("beat", "schedule_filename", "scheduler"),
         "Events": ("task_events", "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle"),
         "Log": ("loglevel", "logfile"),
         "Process": ("hostname", "pid_path", "statedb", "detach", "uid", "gid", "umask"),
@@ -194,7 +175,7 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     log_options = _configure_logging(loaded, given, node, options)
     loaded = _include(loaded, given["include"])
     _remark_on_what_comes_later(given)
-    with _pid(given["pid_path"] or loaded.app.conf.worker_pidfile, node):
+    with hold_pidfile(given["pid_path"] or loaded.app.conf.worker_pidfile, node):
         context.exit(_run(loaded, given, template, pool=pool, node=node, log_options=log_options, output=output))
 
 
@@ -230,6 +211,8 @@ def _run(
 
     loaded.import_modules()
     _check_queues(loaded, given["queues"])
+    if given["beat"]:
+        _embed_beat(loaded, given)
     options = WorkerOptions(
         app_path=loaded.path,
         hostname=node,
@@ -273,6 +256,13 @@ def _run(
     if escalation.stop_requested:
         say(f"Stopped; {count(worker.handed_back, 'task')} handed back.")
     return int(code)
+
+
+def _embed_beat(loaded: LoadedApp, given: Mapping[str, Any]) -> None:
+    """Have the worker run beat as a service."""
+    from umbel.beat.embedded import embedded
+
+    loaded.app.worker_services.append(embedded(loaded.app, schedule_filename=given["schedule_filename"], scheduler_cls=given["scheduler"]))
 
 
 def _say_ready(worker: Any) -> None:
@@ -363,12 +353,3 @@ def _refuse_root_with_pickle(loaded: LoadedApp) -> None:
             "Running as root while accepting pickle would give this machine to anyone who can send a message. "
             "Use --uid, take pickle out of accept_content, or set C_FORCE_ROOT=1."
         )
-
-
-@contextlib.contextmanager
-def _pid(path: str | None, node: str) -> Iterator[None]:
-    if path is None:
-        yield
-        return
-    with pidfile(Path(file_name(path, node))):
-        yield

@@ -25,11 +25,12 @@ _DRIVERS: Final[Mapping[str, tuple[tuple[str, str, str], ...]]] = {
 _EXPECTED: Final = "expected e.g. db+postgresql://user:password@host/name, db+mysql://user:password@host/name, db+sqlite:///results.db"
 
 
-def url_of(text: str) -> URL:
+def url_of(text: str, what: str = "SQL result store") -> URL:
     """Parse ``db+postgresql://…``; where it names no driver, one that is installed is taken.
 
     Args:
         text: the URL, with or without ``db+``.
+        what: it is the URL of, in errors.
 
     Raises:
         ImproperlyConfigured: it cannot be used; says why, and never the password.
@@ -37,7 +38,7 @@ def url_of(text: str) -> URL:
     try:
         url = sa.engine.make_url(text.removeprefix("db+"))
     except (exc.ArgumentError, ValueError):  # their texts, or tracebacks, hold the URL
-        raise ImproperlyConfigured(f"the URL of the SQL result store cannot be read: {_EXPECTED}") from None
+        raise ImproperlyConfigured(f"the URL of the {what} cannot be read: {_EXPECTED}") from None
     drivers = _DRIVERS.get(url.drivername)
     if drivers is not None:
         found = next((name for module, name, _ in drivers if importlib.util.find_spec(module)), None)

@@ -40,12 +40,19 @@ class Database:
         options: keywords of `sqlalchemy.create_engine` (``database_engine_options``).
         callback: gets each engine that is made (``database_engine_callback``).
         prepare: called once per engine: makes the tables.
+        what: it is, in errors.
     """
 
     def __init__(
-        self, url: URL, options: Mapping[str, Any], callback: Callable[[Engine], object] | None, prepare: Callable[[Engine], None]
+        self,
+        url: URL,
+        options: Mapping[str, Any],
+        callback: Callable[[Engine], object] | None,
+        prepare: Callable[[Engine], None],
+        what: str = "SQL result store",
     ) -> None:
         self.url = url
+        self._what = what
         self._options = _with_defaults(url, options)
         self._callback = callback
         self._prepare = prepare
@@ -88,7 +95,7 @@ class Database:
             engine = sa.create_engine(self.url, **self._options)
         except (exc.SQLAlchemyError, TypeError, ImportError) as error:
             text = without_password(str(error), self.url)
-            raise ImproperlyConfigured(f"the SQL result store cannot be opened; see database_engine_options: {text}") from None
+            raise ImproperlyConfigured(f"the {self._what} cannot be opened; see database_engine_options: {text}") from None
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
@@ -126,7 +133,7 @@ class Database:
                 with self._ready().connect() as connection, connection.execution_options(**{READS: reads}).begin():
                     return work(connection)
             except exc.SQLAlchemyError as error:
-                told = translate(error, self.url)
+                told = translate(error, self.url, self._what)
                 if told.is_permanent:
                     self._is_prepared = False  # somebody may have dropped a table
                     raise told from None  # SQLAlchemy's own text holds the statement
@@ -145,16 +152,17 @@ def _with_defaults(url: URL, options: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def translate(error: exc.SQLAlchemyError, url: URL) -> OperationalError:
+def translate(error: exc.SQLAlchemyError, url: URL, what: str = "SQL result store") -> OperationalError:
     """Say an error of the database in plain words, without its statement, its values and the password.
 
     Args:
         error: of SQLAlchemy.
         url: of the database.
+        what: the database is.
     """
     cause = getattr(error, "orig", None) or error
     said = " ".join(without_password(str(cause), url).split())
-    text = f"the SQL result store {public(url)}: {said or type(cause).__name__}"
+    text = f"the {what} {public(url)}: {said or type(cause).__name__}"
     low = said.lower()
     if any(words in low for words in _REFUSED):
         return AccessRefused(text)

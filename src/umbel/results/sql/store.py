@@ -46,6 +46,8 @@ class SqlStore:
     """
 
     shared = True
+    #: What has expired goes when `cleanup` is called, and not by itself.
+    needs_cleanup = True
     reply_to: str | None = None
 
     def __init__(self, options: StoreOptions) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from umbel.app.config.kinds import ANY, COUNT, DURATION, FLAG, INTEGER, MAPPING, SECONDS, TEXT, TEXT_OR_NUMBER, choice
+from umbel.app.config.kinds import ANY, COUNT, DURATION, FLAG, INTEGER, MAPPING, SECONDS, TEXT, TEXT_OR_NUMBER, between, choice
 from umbel.app.config.setting import Setting
 
 _LOG = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
@@ -11,8 +11,8 @@ _TASK_LOG = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_i
 
 def _daemon(command: str) -> tuple[Setting, ...]:
     return (
-        Setting(f"{command}_logfile", None, TEXT, f"Log file of `umbel {command}`.", used=command == "worker"),
-        Setting(f"{command}_pidfile", None, TEXT, f"Process id file of `umbel {command}`.", used=command == "worker"),
+        Setting(f"{command}_logfile", None, TEXT, f"Log file of `umbel {command}`.", used=command in ("worker", "beat")),
+        Setting(f"{command}_pidfile", None, TEXT, f"Process id file of `umbel {command}`.", used=command in ("worker", "beat")),
         Setting(f"{command}_uid", None, TEXT_OR_NUMBER, f"User that `umbel {command}` becomes."),
         Setting(f"{command}_gid", None, TEXT_OR_NUMBER, f"Group that `umbel {command}` becomes."),
         Setting(f"{command}_umask", None, TEXT_OR_NUMBER, f"File mode mask of `umbel {command}`."),
@@ -192,14 +192,65 @@ BEAT = (
     Setting(
         "beat_max_loop_interval",
         0,
-        SECONDS,
+        DURATION,
         "Longest sleep between looks at the schedule; 0 leaves it to the scheduler.",
         ("CELERYBEAT_MAX_LOOP_INTERVAL",),
+        used=True,
     ),
-    Setting("beat_schedule", {}, MAPPING, "The periodic tasks, by name.", ("CELERYBEAT_SCHEDULE",)),
-    Setting("beat_scheduler", "celery.beat:PersistentScheduler", ANY, "Class that keeps the schedule.", ("CELERYBEAT_SCHEDULER",)),
-    Setting("beat_schedule_filename", "celerybeat-schedule", TEXT, "File of the schedule's state.", ("CELERYBEAT_SCHEDULE_FILENAME",)),
-    Setting("beat_sync_every", 0, INTEGER, "Sent tasks between two writes of that state; 0 goes by time.", ("CELERYBEAT_SYNC_EVERY",)),
+    Setting("beat_schedule", {}, MAPPING, "The periodic tasks, by name.", ("CELERYBEAT_SCHEDULE",), used=True),
+    Setting(
+        "beat_scheduler",
+        None,
+        ANY,
+        "Class of the scheduler, or its name; none keeps the schedule in `beat_schedule_store`.",
+        ("CELERYBEAT_SCHEDULER",),
+        used=True,
+        celery="celery.beat:PersistentScheduler",
+    ),
+    Setting(
+        "beat_schedule_store",
+        None,
+        TEXT,
+        "URL of the store of schedules: `redis://`, `db+postgresql://`, `sqlite:///`, …; none is where the broker or the results are, if that can keep them, "
+        "else the file `beat_schedule_filename`.",
+        used=True,
+        own=True,
+    ),
+    Setting(
+        "beat_schedule_filename",
+        "celerybeat-schedule",
+        TEXT,
+        "File of the schedule; if it is set, the schedule is kept there.",
+        ("CELERYBEAT_SCHEDULE_FILENAME",),
+        used=True,
+    ),
+    Setting(
+        "beat_sync_every",
+        0,
+        INTEGER,
+        "Sent tasks after which a scheduler of your own is told to `sync`; 0 goes by time.",
+        ("CELERYBEAT_SYNC_EVERY",),
+        used=True,
+    ),
+    Setting(
+        "beat_lease",
+        15.0,
+        between(SECONDS, 1),
+        "Time after which another scheduler takes over from one that has died.",
+        used=True,
+        own=True,
+    ),
+    Setting(
+        "beat_fire_without_store",
+        False,
+        FLAG,
+        "While the store of schedules is away, the scheduler that led goes on from memory. With several of them, and a network that is cut in two, a task may "
+        "then be sent twice.",
+        used=True,
+        own=True,
+    ),
+    Setting("beat_history_limit", 100, COUNT, "Runs of each entry that are remembered.", used=True, own=True),
+    Setting("beat_history_expires", 30 * 86400.0, DURATION, "Time for which a run is remembered.", used=True, own=True),
     Setting("beat_enable_remote_control", False, FLAG, "Listen to remote control.", ("CELERYBEAT_ENABLE_REMOTE_CONTROL",)),
     Setting(
         "beat_remote_control_max_tick_age",

@@ -1,0 +1,1 @@
+"""``umbel beat`` and ``umbel schedule``: periodic tasks on the command line."""
