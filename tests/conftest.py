@@ -121,7 +121,7 @@ def sql_database(url: str) -> Iterator[str]:
     """A database of its own on an SQL server, as the URL of a result store."""
     import sqlalchemy as sa
 
-    from umbel.results.sql.addresses import url_of
+    from umbel.clients.sql.addresses import url_of
 
     name = f"umbel_test_{os.getpid()}_{uuid.uuid4().hex[:6]}"
     engine = sa.create_engine(url_of(url), isolation_level="AUTOCOMMIT")

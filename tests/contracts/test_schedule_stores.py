@@ -61,7 +61,7 @@ def empty(url: str) -> None:
     import sqlalchemy as sa
 
     from umbel.beat.stores.sql_tables import tables_of
-    from umbel.results.sql.addresses import url_of
+    from umbel.clients.sql.addresses import url_of
 
     engine = sa.create_engine(url_of(url))
     tables_of(None).metadata.drop_all(engine)

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from conftest import MARIADB, POSTGRESQL, sql_database
 from system.processes import eventually
+from umbel.clients.sql.addresses import url_of
 from umbel.errors import AccessRefused, OperationalError
 from umbel.results.group_store import ChordClaim, ChordPart
-from umbel.results.sql.addresses import url_of
 
 from .conftest import Kit, new, record
 

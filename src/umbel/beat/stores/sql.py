@@ -18,8 +18,8 @@ from umbel.beat.entries.model import Entry, Report, Run
 from umbel.beat.stores.base import VERSION, Changes, Claim, NewerVersion
 from umbel.beat.stores.packing import RUN_COLUMNS, pack, row_of, run_of, unpack
 from umbel.beat.stores.sql_tables import clock_of, tables_of
-from umbel.results.sql.addresses import public, url_of
-from umbel.results.sql.engine import Database
+from umbel.clients.sql.addresses import public, url_of
+from umbel.clients.sql.engine import Database
 from umbel.runtime.clock import SYSTEM, Clock
 
 R = TypeVar("R")

@@ -29,7 +29,7 @@ _BATCH = 500
 
 
 class Connections(Protocol):
-    """Connections to one Redis; see `umbel.results.redis_watch.Connections`."""
+    """Connections to one Redis; see `umbel.clients.redis.connections.Connections`."""
 
     def use(self, work: Callable[[BlockingConnection], Any], patience: float) -> Any:
         """Do some work that may be done twice, for up to ``patience`` seconds."""

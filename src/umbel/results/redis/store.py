@@ -15,13 +15,14 @@ from umbel.brokers.base import Publisher
 from umbel.clients import urls
 from umbel.clients.redis.addresses import addresses
 from umbel.clients.redis.connection_blocking import BlockingConnection
+from umbel.clients.redis.connections import Connections
 from umbel.errors import BackendStoreError, DecodeError, EncodeError, ImproperlyConfigured, OperationalError
 from umbel.results.base import StoreOptions
 from umbel.results.groups.redis import RedisGroups
 from umbel.results.meta import MetaCodec, is_terminal
 from umbel.results.model import Record, sent
 from umbel.results.redis.loops import LoopWaiter
-from umbel.results.redis.watch import Connections, Watch
+from umbel.results.redis.watch import Watch
 from umbel.results.revocations.redis import RedisRevocations
 from umbel.results.waiting import late
 from umbel.runtime import process_hooks

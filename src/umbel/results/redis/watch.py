@@ -1,4 +1,4 @@
-"""Waiting for keys of Redis to be announced, in threads; and the connections for everything else.
+"""Waiting for keys of Redis to be announced, in threads.
 
 A waiter subscribes to the key's channel and reads the key in the same breath, on one RESP3 connection: what was stored before is read, what
 is stored later is pushed. It reads the key again every two seconds and whenever the connection was lost, so that a lost announcement
@@ -19,6 +19,7 @@ from typing import Any
 
 from umbel.clients.redis.addresses import Address
 from umbel.clients.redis.connection_blocking import BlockingConnection, wait_ready
+from umbel.clients.redis.connections import tell_away
 from umbel.clients.redis.replies import is_transient, translate
 from umbel.errors import AccessRefused, OperationalError
 from umbel.runtime.backoff import delays
@@ -28,107 +29,8 @@ from umbel.wire.redis.resp import Push, ReplyError, pack
 READ_AGAIN = 2.0
 #: Seconds without a server after which a waiter gives up.
 PATIENCE = 30.0
-#: Seconds without a server after which that is said.
-_HICCUP = 1.0
 
 logger = logging.getLogger("umbel.results")
-
-
-class Connections:
-    """The connections of one process for commands; each is used by one thread at a time.
-
-    Args:
-        candidates: the servers, in order.
-        timeout: seconds that a reply may take.
-        most: connections at one time. A thread that finds all in use waits for one.
-    """
-
-    def __init__(self, candidates: Sequence[Address], timeout: float, most: int) -> None:
-        self._candidates = candidates
-        self._timeout = timeout
-        self._most = most
-        self._idle: list[BlockingConnection] = []
-        self._free = threading.Semaphore(most)
-
-    def forget(self) -> None:
-        """In a forked child: the connections belong to the parent."""
-        idle, self._idle = self._idle, []
-        self._free = threading.Semaphore(self._most)
-        for connection in idle:
-            connection.close()  # our copy of the descriptor only
-
-    def _take(self) -> BlockingConnection:
-        """A connection that works as far as one can see.
-
-        Raises:
-            OperationalError: the server cannot be reached.
-        """
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return BlockingConnection.open_any(self._candidates, self._timeout)
-            if not connection.is_stale():
-                return connection
-            connection.close()
-
-    def _once(self, work: Callable[[BlockingConnection], Any], patience: float) -> Any:
-        free = self._free
-        if not free.acquire(timeout=max(0.0, patience)):
-            raise OperationalError(f"all {self._most} connections to the result store were in use all the time (redis_max_connections)")
-        try:
-            connection = self._take()
-            try:
-                done = work(connection)
-            except BaseException:
-                connection.close()
-                raise
-            if free is self._free:
-                self._idle.append(connection)
-            else:  # the work has forked, and this is the child
-                connection.close()
-            return done
-        finally:
-            free.release()
-
-    def use(self, work: Callable[[BlockingConnection], Any], patience: float) -> Any:
-        """Do some work that may be done twice; again over new connections until it succeeds or patience (seconds) ends.
-
-        Raises:
-            OperationalError: it did not succeed; error replies are translated and not tried again.
-        """
-        end = time.monotonic() + patience
-        told = False
-        for pause in delays(0.05, most=2.0):
-            try:
-                return self._once(work, end - time.monotonic())
-            except ReplyError as error:
-                if not is_transient(error) or time.monotonic() + pause > end:
-                    raise translate(error, "a command to the result store") from error
-            except AccessRefused:
-                raise
-            except OperationalError as error:
-                now = time.monotonic()
-                if now + pause > end:
-                    raise
-                told = told or _tell(error, end - patience, end)
-            time.sleep(pause)
-        raise AssertionError
-
-    def close(self) -> None:
-        """Close the idle ones."""
-        while self._idle:
-            with contextlib.suppress(IndexError):
-                self._idle.pop().close()
-
-
-def _tell(error: OperationalError, since: float, end: float) -> bool:
-    """Say that the store is away, once that is more than a hiccup; returns whether it was said."""
-    now = time.monotonic()
-    if now < since + _HICCUP:
-        return False
-    logger.warning("The result store is away: %s; trying for another %.0f s", error, end - now)
-    return True
 
 
 class _Wait:
@@ -462,7 +364,7 @@ class Watch:
         for waits in self._waits.values():
             for wait in waits:
                 since = max(self._contact, wait.began)
-                self._told = self._told or _tell(error, since, since + PATIENCE)
+                self._told = self._told or tell_away("result store", error, since, since + PATIENCE)
                 if isinstance(error, AccessRefused) or now - since > PATIENCE:
                     wait.error = error
                     wait.rouse()

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.engine import Connection
 
+from umbel.clients.sql.engine import Database
 from umbel.messages.ids import uuid7
 from umbel.results.base import StoreOptions
 from umbel.results.group_store import CLAIM, CLOSED, ChordClaim, ChordPart, ClaimedElsewhere
 from umbel.results.groups.codec import PartCodec
-from umbel.results.sql.engine import Database
 from umbel.results.sql.tables import Tables
 from umbel.results.sql.upsert import put
 from umbel.results.sql.values import ValueCodec, key_of, moment

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from umbel.results.sql.engine import Database
+from umbel.clients.sql.engine import Database
 from umbel.results.sql.upsert import put
 from umbel.results.sql.values import key_of
 

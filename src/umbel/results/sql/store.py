@@ -13,13 +13,13 @@ from sqlalchemy.engine import Connection, Engine
 
 from umbel import states
 from umbel.brokers.base import Publisher
+from umbel.clients.sql.addresses import public, url_of
+from umbel.clients.sql.engine import Database
 from umbel.errors import ImproperlyConfigured
 from umbel.results.base import StoreOptions
 from umbel.results.model import Record, sent
 from umbel.results.polling import PollingWatch
 from umbel.results.sql import layout, rows, upsert
-from umbel.results.sql.addresses import public, url_of
-from umbel.results.sql.engine import Database
 from umbel.results.sql.groups import SqlGroups
 from umbel.results.sql.revocations import SqlRevocations
 from umbel.results.sql.tables import tables_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import exc
 
+from umbel.clients.sql.addresses import url_of
+from umbel.clients.sql.engine import Database, translate
 from umbel.errors import AccessRefused, ImproperlyConfigured
-from umbel.results.sql.addresses import url_of
-from umbel.results.sql.engine import Database, translate
 
 URL = url_of("postgresql://u:secret@h/n")
 
@@ -23,7 +23,7 @@ def told(kind, text, lost=False):
 def test_who_is_not_let_in_is_told(text):
     found = told(exc.OperationalError, text)
     assert isinstance(found, AccessRefused)
-    assert str(found) == f"the SQL result store postgresql+psycopg://u:***@h/n: {text}"
+    assert str(found) == f"the SQL database postgresql+psycopg://u:***@h/n: {text}"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_stays(kind, text):
 
 def test_no_statement_no_values_no_password():
     found = str(told(exc.OperationalError, "bad 'secret'\n  at line 1"))
-    assert found == "the SQL result store postgresql+psycopg://u:***@h/n: bad '***' at line 1"
+    assert found == "the SQL database postgresql+psycopg://u:***@h/n: bad '***' at line 1"
 
 
 def test_options_that_the_engine_does_not_know():

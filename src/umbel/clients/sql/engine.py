@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, Engine
 
+from umbel.clients.sql.addresses import public, without_password
 from umbel.errors import AccessRefused, ImproperlyConfigured, OperationalError
-from umbel.results.sql.addresses import public, without_password
 from umbel.runtime import process_hooks
 from umbel.runtime.backoff import delays
 
@@ -36,7 +36,7 @@ class Database:
     """One engine per process, made when it is first used.
 
     Args:
-        url: see `umbel.results.sql.addresses.url_of`.
+        url: see `umbel.clients.sql.addresses.url_of`.
         options: keywords of `sqlalchemy.create_engine` (``database_engine_options``).
         callback: gets each engine that is made (``database_engine_callback``).
         prepare: called once per engine: makes the tables.

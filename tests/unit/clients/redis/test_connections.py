@@ -1,4 +1,4 @@
-"""A result store that is away is told of before patience ends."""
+"""A server that is away is told of before patience ends."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import socket
 
 import pytest
 
+from umbel.clients.redis import connections as module
 from umbel.clients.redis.addresses import Address
+from umbel.clients.redis.connections import Connections
 from umbel.errors import OperationalError
-from umbel.results.redis import watch
-from umbel.results.redis.watch import Connections
 from umbel.wire.redis.resp import ReplyError
 
 
 @pytest.fixture
 def away(monkeypatch):
     """Connections to a server that does not answer."""
-    monkeypatch.setattr(watch, "_HICCUP", 0.1)
+    monkeypatch.setattr(module, "_HICCUP", 0.1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
         yield Connections([Address(host="127.0.0.1", port=taken.getsockname()[1])], 1.0, 1)

@@ -4,9 +4,9 @@ import importlib.util
 
 import pytest
 
+from umbel.clients.sql import addresses
+from umbel.clients.sql.addresses import public, url_of, without_password
 from umbel.errors import ImproperlyConfigured
-from umbel.results.sql import addresses
-from umbel.results.sql.addresses import public, url_of, without_password
 
 
 def test_a_driver_that_is_installed_is_taken():
