@@ -27,6 +27,7 @@ CLEAN = (
     "cli",
     "events",
     "execution",
+    "leases",
     "messages",
     "pools",
     "results/polling.py",

@@ -52,6 +52,13 @@ def test_a_store_that_keeps_the_contract(package):
     assert int(passed[1]) > 25
 
 
+def test_a_lease_store_that_keeps_the_contract(package):
+    out = package("check_own_lease_store.py")
+    passed = re.search(r"^(\d+) passed in", out, re.MULTILINE)
+    assert passed, out
+    assert int(passed[1]) > 20
+
+
 def test_fixtures_for_a_projects_own_tests(package, tmp_path):
     (tmp_path / "test_own.py").write_text(
         "import pytest\n"

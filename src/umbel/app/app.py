@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from umbel.control.client import Control
     from umbel.events.client import Events
     from umbel.execution.execute import TaskRunner
+    from umbel.leases.base import LeaseStore
 
 T = TypeVar("T", bound=type)
 
@@ -225,6 +226,11 @@ class Umbel(AppSettings, TaskApp, PeriodicTasks, Handles):
         return self.connections.store
 
     backend = store
+
+    @property
+    def leases(self) -> LeaseStore:
+        """The lease store: what is held, by whom, until when."""
+        return self.connections.leases
 
     @property
     def answers_by_message(self) -> bool:

@@ -23,6 +23,7 @@ from umbel.wire.message import MessageLimits
 
 if TYPE_CHECKING:
     from umbel.control.mailbox import MailboxOptions
+    from umbel.leases.base import LeaseOptions, LeaseStore
 
 
 class AppConnections:
@@ -44,6 +45,7 @@ class AppConnections:
         self._publisher: Publisher | None = None
         self._store: ResultStore | None = None
         self._store_known = False
+        self._leases: LeaseStore | None = None
         self._oid = ""
 
     @property
@@ -97,6 +99,21 @@ class AppConnections:
         return url
 
     @property
+    def leases(self) -> LeaseStore:
+        """The lease store.
+
+        Raises:
+            ImproperlyConfigured: the settings name none, or one that there is not.
+        """
+        if self._leases is None:
+            from umbel.leases import registry  # few apps have one
+
+            with self._lock:
+                if self._leases is None:
+                    self._leases = registry.connect(lease_options(self._conf))
+        return self._leases
+
+    @property
     def oid(self) -> str:
         """The id of this client process."""
         if not self._oid:
@@ -105,9 +122,9 @@ class AppConnections:
             self._oid = str(uuid.uuid3(uuid.NAMESPACE_OID, f"{uuid.getnode():x}-{os.getpid()}-{id(self):x}"))
         return self._oid
 
-    def use(self, publisher: Publisher, store: ResultStore | None) -> None:
-        """Use this ``publisher`` and this ``store`` in place of those that the settings name."""
-        self._publisher, self._store, self._store_known = publisher, store, True
+    def use(self, publisher: Publisher, store: ResultStore | None, leases: LeaseStore | None = None) -> None:
+        """Use this ``publisher``, this ``store`` and these ``leases`` in place of those that the settings name."""
+        self._publisher, self._store, self._store_known, self._leases = publisher, store, True, leases
 
     def close(self) -> None:
         """Flush and disconnect. All may be used again.
@@ -115,15 +132,16 @@ class AppConnections:
         Raises:
             OperationalError: the broker has not confirmed everything.
         """
-        made, store = (self._write_broker, self._broker), self._store
+        made, stores = (self._write_broker, self._broker), (self._store, self._leases)
         try:
             for broker in made:
                 if broker is not None:
                     broker.close()
         finally:
             self.forget()
-            if store is not None:
-                store.close()
+            for store in stores:
+                if store is not None:
+                    store.close()
 
 
 def seconds(value: float | timedelta | None) -> float | None:
@@ -224,12 +242,7 @@ def store_options(conf: Settings, url: str) -> StoreOptions:
     if url.startswith("rpc"):  # results go through the broker that tasks go through
         transport.setdefault("broker", broker_options(conf))
     if url.startswith("db+"):
-        transport["database"] = {
-            "engine_options": conf.database_engine_options,
-            "engine_callback": conf.database_engine_callback,
-            "table_names": conf.database_table_names,
-            "table_schemas": conf.database_table_schemas,
-        }
+        transport["database"] = database_options(conf)
     return StoreOptions(
         url=url,
         expires=seconds(conf.result_expires),
@@ -261,6 +274,48 @@ def mailbox_options(conf: Settings) -> MailboxOptions:
         # Workers that read no JSON are spoken to in what they are sent as tasks.
         serializer="json" if "application/json" in accept else conf.task_serializer,
         accept=accept,
+    )
+
+
+def database_options(conf: Settings) -> dict[str, Any]:
+    """Collect the ``database_*`` settings in ``conf`` under the rest of their names."""
+    return {
+        "engine_options": conf.database_engine_options,
+        "engine_callback": conf.database_engine_callback,
+        "table_names": conf.database_table_names,
+        "table_schemas": conf.database_table_schemas,
+    }
+
+
+def lease_options(conf: Settings) -> LeaseOptions:
+    """Read from the settings ``conf`` how to reach the lease store: where ``lease_store`` says, else with the results, else with the messages.
+
+    Raises:
+        ImproperlyConfigured: none of these can keep leases.
+    """
+    from umbel.leases import registry
+    from umbel.leases.base import LeaseOptions
+    from umbel.wire.redis.keys import result_prefix
+
+    broker = broker_options(conf)
+    result, given = store_url(conf, broker.urls), store_registry.canonical(conf.lease_store)
+    url = given or (result if registry.is_served(result) else None) or ";".join(broker.urls)
+    if given is None and not registry.is_served(url):
+        raise ImproperlyConfigured(
+            "unique tasks and limits across workers need a lease store, which neither the result store nor the broker can be: "
+            "set lease_store, e.g. to redis://localhost:6379/0"
+        )
+    is_brokers = given is None and url != result
+    transport = dict(broker.transport if is_brokers else conf.result_backend_transport_options)
+    prefix = str(transport.get("global_keyprefix") or "") if is_brokers else result_prefix(transport)
+    if url.startswith("db+"):
+        transport["database"] = database_options(conf)
+    return LeaseOptions(
+        url=url,
+        prefix=prefix,
+        ssl=broker.ssl if is_brokers else conf.redis_backend_use_ssl,
+        connect_timeout=broker.connect_timeout if is_brokers else seconds(conf.redis_socket_connect_timeout) or 4.0,
+        transport=transport,
     )
 
 

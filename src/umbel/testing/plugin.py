@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 # Before anything imports them, so that their assertions say what differs.
-pytest.register_assert_rewrite("umbel.testing.brokers", "umbel.testing.result_stores")
+pytest.register_assert_rewrite("umbel.testing.brokers", "umbel.testing.lease_stores", "umbel.testing.result_stores")
 
 from umbel.app.app import Umbel  # noqa: E402
 from umbel.testing.worker import start_worker  # noqa: E402

@@ -16,10 +16,13 @@ from typing import Any
 from umbel.brokers import registry as broker_registry
 from umbel.brokers.base import Broker, BrokerOptions, ConnectionState, Consumer, Delivery
 from umbel.brokers.topology import Destination, Exchange, Queue
+from umbel.leases import registry as lease_registry
+from umbel.leases.base import Lease, LeaseOptions, LeaseStore
 from umbel.results import registry as store_registry
 from umbel.results.base import ResultStore, StoreOptions
 from umbel.results.model import Record
 from umbel.runtime import plugins
+from umbel.runtime.clock import SYSTEM
 from umbel.wire.message import Message
 
 
@@ -185,6 +188,61 @@ def store_fork(setup: Mapping[str, Any]) -> None:
     found = store.fetch(ids)
     store.close()
     say(child=status, found={key: record.result for key, record in found.items()})
+
+
+def lease_store_of(url: str, options: Mapping[str, Any], connect: Callable[[LeaseOptions], LeaseStore] | None = None) -> LeaseStore:
+    """The lease store at a URL.
+
+    Args:
+        url: of the store.
+        options: fields of `LeaseOptions`.
+        connect: makes it; found by the URL's scheme when not given.
+    """
+    return (connect or lease_registry.connect)(LeaseOptions(url=url, **options))
+
+
+def _leases(setup: Mapping[str, Any]) -> LeaseStore:
+    connect = plugins.load(setup["connect"], setup["url"]) if setup["connect"] else None
+    return lease_store_of(setup["url"], setup["options"], connect)
+
+
+def lease_rush(setup: Mapping[str, Any]) -> None:
+    """Ask for several names, one after the other, together with others: those that are ready within the same second begin at one moment."""
+    store = _leases(setup)
+    store.holders(setup["names"][0])
+    say(ready=True)
+    time.sleep(1.5 - SYSTEM.now() % 1.0)
+    grants = [store.acquire([Lease(name, setup["owner"], 60.0, setup["limit"])])[0] for name in setup["names"]]
+    say(held=[grant.is_held for grant in grants])
+
+
+def lease_hold(setup: Mapping[str, Any]) -> None:
+    """Hold a name, and renew it, until this process is killed."""
+    store, lease = _leases(setup), Lease(setup["name"], setup["owner"], setup["seconds"])
+    say(held=store.acquire([lease])[0].is_held)
+    while True:
+        say(renewed=store.renew([lease])[0])
+        time.sleep(setup["seconds"] / 4)
+
+
+def lease_fork(setup: Mapping[str, Any]) -> None:
+    """Hold a name before a fork, in the copy, and after it."""
+    store, name = _leases(setup), setup["name"]
+    store.acquire([Lease(name, "parent", 60.0, 2)])
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            assert store.acquire([Lease(name, "child", 60.0, 2)])[0].is_held
+            assert not store.acquire([Lease(name, "third", 60.0, 2)])[0].is_held
+            store.close()
+            code = 0
+        finally:
+            os._exit(code)
+    status = os.waitpid(child, 0)[1]
+    assert store.renew([Lease(name, "parent", 60.0)]) == [True]
+    store.close()
+    say(child=status)
 
 
 def main() -> None:

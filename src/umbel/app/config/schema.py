@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from umbel.app.config.setting import Setting
-from umbel.app.config.tables.general import BROKER, GENERAL, MESSAGE
+from umbel.app.config.tables.general import BROKER, GENERAL, LEASE, MESSAGE
 from umbel.app.config.tables.result import DATABASE, REDIS, RESULT
 from umbel.app.config.tables.stores import OTHER_STORES
 from umbel.app.config.tables.task import TASK
@@ -26,6 +26,7 @@ NAMESPACES: Final[Mapping[str, tuple[Setting, ...]]] = MappingProxyType(
         "result": RESULT,
         "redis": REDIS,
         "database": DATABASE,
+        "lease": LEASE,
         "beat": BEAT,
         "event": EVENT,
         "control": CONTROL,
@@ -53,6 +54,7 @@ _PREFIXES: Final = tuple(
             "control_",
             "security_",
             "database_",
+            "lease_",
             "redis_",
             "message_",
             "cache_",

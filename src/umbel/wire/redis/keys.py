@@ -154,3 +154,23 @@ def chord_added(prefix: str, group_id: str) -> str:
         group_id: of its header.
     """
     return f"{prefix}umbel:chord-added:{group_id}"
+
+
+def lease(prefix: str, name: str) -> str:
+    """Build the key of the leases on a name.
+
+    Args:
+        prefix: of all keys.
+        name: of the lease.
+    """
+    return f"{prefix}umbel:lease:{name}"
+
+
+def turn(prefix: str, name: str) -> str:
+    """Build the key of the next turn at a name.
+
+    Args:
+        prefix: of all keys.
+        name: of the turn.
+    """
+    return f"{prefix}umbel:turn:{name}"

@@ -203,3 +203,14 @@ MESSAGE = (
     ),
     Setting("message_max_decompressed", 64 * 1024 * 1024, COUNT, "Most bytes of a decompressed body.", used=True, own=True),
 )
+
+LEASE = (
+    Setting(
+        "lease_store",
+        None,
+        TEXT,
+        "URL of what keeps unique keys and limits across workers: redis, sqlite or db+…. None: the result store's, else the broker's.",
+        used=True,
+        own=True,
+    ),
+)
