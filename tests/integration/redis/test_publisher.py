@@ -84,6 +84,14 @@ def test_threads_that_wait_for_one_that_cannot_connect_fail_with_it(unique):
     assert max(taken) < 1.5
 
 
+def test_who_waits_for_a_reply_that_another_thread_has_read_looks_again_soon(kit, monkeypatch):
+    publisher, queue, waits = kit.broker().publisher(), kit.queue(), []
+    publisher.publish(Message(b"1", {}), Destination.of(queue), confirm=True)
+    monkeypatch.setattr("umbel.brokers.redis.publisher.wait_ready", lambda sock, seconds, **_: waits.append(seconds))
+    publisher._wait_for_answers(10.0)
+    assert 0 < waits[0] <= 0.05, "nothing more may come"
+
+
 class TestReader:
     """Its thread goes on, whatever happens."""
 

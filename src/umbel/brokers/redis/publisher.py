@@ -41,6 +41,8 @@ logger = logging.getLogger("umbel.brokers.redis")
 _READ_EVERY = 64
 #: Messages of `publish_many` that are written by one system call.
 _BATCH = 128
+#: Seconds between two looks of a thread that waits for a confirm: the thread that reads replies may have taken it, and then nothing more comes.
+_TOGETHER = 0.002
 #: Seconds for which the bindings of an exchange are remembered.
 _ROUTES_FRESH = 1.0
 
@@ -327,7 +329,7 @@ class RedisPublisher(ConfirmedPublisher[Item]):
         connection = self._connection
         if connection is not None:
             with contextlib.suppress(OSError, ValueError):  # another thread may close it
-                wait_ready(connection.sock, min(seconds, 0.5))
+                wait_ready(connection.sock, min(seconds, _TOGETHER))
 
     def _unanswered(self, cause: str) -> OperationalError:  # noqa: ARG002 - what is lost is connected again, or raises
         return OperationalError(f"{self._where} has not confirmed {len(self._window)} messages in time")
