@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from umbel.app.config.kinds import RATE
@@ -55,9 +55,12 @@ def argument_check(function: Callable[..., Any], *, skip_first: bool) -> Callabl
 
 
 def signature(function: Callable[..., Any]) -> inspect.Signature | None:
-    """Return the signature of ``function``; ``None`` where Python does not know it."""
+    """Return the signature of ``function``; ``None`` where Python does not know it.
+
+    Of a decorated function it is that of its wrapper, which may take other arguments than the function inside (as in Celery 5.7).
+    """
     try:
-        return inspect.signature(function)
+        return inspect.signature(function, follow_wrapped=False)
     except (ValueError, TypeError):
         return None
 
@@ -106,17 +109,23 @@ def warn_of_options(base: type, options: Mapping[str, Any], attributes: Iterable
         warn_of_typing_errors(f"{what}: retry_kwargs", options["retry_kwargs"], [*calling, *_RETRYING])
 
 
-def takes_exception(function: Callable[..., Any], *, skip_first: bool) -> bool:
+def takes_exception(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, bound: bool) -> bool:
     """Report whether an error callback takes (request, exc, traceback), as opposed to the failed task's id.
+
+    As in Celery (5.7), what its signature has already does not count; and one that is given its task is a task to be sent, unless it cannot be called with an
+    id alone.
 
     Args:
         function: the callback's.
-        skip_first: its first parameter is the task itself.
+        args: positional arguments that its signature has.
+        kwargs: keyword arguments that its signature has.
+        bound: it is given its task, by ``bind=True`` or as a class; ``function`` does not show that.
     """
-    try:
-        parameters = list(inspect.signature(function).parameters.values())[1 if skip_first else 0 :]
-    except (ValueError, TypeError):
+    known = signature(function)
+    if known is None:
         return False
-    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+    parameters = [each for name, each in known.parameters.items() if name not in kwargs]
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters) and not bound:
         return True
-    return sum(1 for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)) > 1
+    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    return sum(1 for each in positional[len(args) :] if each.default is each.empty or not bound) > 1

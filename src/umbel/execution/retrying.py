@@ -75,7 +75,7 @@ def give_up(name: str, request: Any, exc: BaseException | None) -> BaseException
     if exc is not None:
         return exc
     return MaxRetriesExceededError(
-        f"Can't retry {name}[{request.id}] args:{request.args} kwargs:{request.kwargs}", task_args=request.args, task_kwargs=request.kwargs
+        f"Can't retry {name}[{request.id}] args:{tuple(request.args)} kwargs:{request.kwargs}", task_args=request.args, task_kwargs=request.kwargs
     )
 
 
@@ -89,7 +89,7 @@ def options_of(request: Any, attempt: NextAttempt) -> dict[str, Any]:
     options = request.as_execution_options()
     options.update(
         retries=attempt.retries,
-        parent_id=request.id,
+        parent_id=request.parent_id or request.id,
         countdown=None if attempt.eta is not None else attempt.countdown,
         eta=attempt.eta,
         properties={"origin": request.origin} if request.origin else {},

@@ -384,14 +384,14 @@ def test_error_callbacks_get_the_id_or_are_called_with_the_exception(app):
 
     @app.task(name="proj.inline")
     def inline(request, exc, traceback, extra=None):
-        seen.append((request.id, repr(exc), "boom" in traceback))
+        seen.append((request.id, repr(exc), "boom" in traceback, extra))
 
     @app.task(name="proj.by_id")
     def by_id(task_id): ...
 
-    result = fail.apply_async(link_error=[{"task": "proj.inline"}, {"task": "proj.by_id"}, {"task": "far.away"}])
+    result = fail.apply_async(link_error=[{"task": "proj.inline", "args": ["more"]}, {"task": "proj.by_id"}, {"task": "far.away"}])
     execution = app.run()
-    assert seen == [(result.id, "ValueError('boom')", True)]
+    assert seen == [(result.id, "ValueError('boom')", True, "more")]
     assert [message.headers["task"] for message, _ in execution.publications] == ["proj.by_id", "far.away"]
     assert execution.publications[0][0].body.startswith(f'[["{result.id}"]'.encode())
 

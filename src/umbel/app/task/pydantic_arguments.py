@@ -44,14 +44,20 @@ def validating(
             bound = validated(args, kwargs)
             return dumped(await function(*bound.args, **bound.kwargs))
 
-        return run_async
+        return _with_signature(run_async, signature)
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         bound = validated(args, kwargs)
         return dumped(function(*bound.args, **bound.kwargs))
 
-    return run
+    return _with_signature(run, signature)
+
+
+def _with_signature(wrapper: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
+    """Let a wrapper say what it takes: nobody looks through it."""
+    wrapper.__signature__ = signature  # type: ignore[attr-defined]
+    return wrapper
 
 
 def _model(hint: Any) -> Any:

@@ -325,10 +325,14 @@ class Task(RunningTask, TaskHandlers, Generic[P, R]):
         """The function that a worker calls: the task's own, unless a class overrides ``__call__``."""
         return self.run if type(self).__call__ is Task.__call__ else self
 
-    @functools.cached_property
-    def takes_exception(self) -> bool:
-        """As an error callback, it takes (request, exc, traceback)."""
-        return argument_check.takes_exception(self.run, skip_first=False)
+    def takes_exception(self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> bool:
+        """Report whether it takes (request, exc, traceback) as an error callback whose signature has these arguments, and not a task's id.
+
+        Args:
+            args: positional arguments.
+            kwargs: keyword arguments.
+        """
+        return argument_check.takes_exception(self.run, args, kwargs or {}, bound=self.bound or "__wrapped__" not in vars(self))
 
     @property
     def backend(self) -> Any:

@@ -121,7 +121,7 @@ def call_errbacks(request: Request, error: Exception, signatures: Sequence[Mappi
     traceback = ExceptionInfo(error).traceback
     for signature in signatures:
         args, kwargs = signature.get("args") or (), signature.get("kwargs") or {}
-        _guard(request, tasks[signature["task"]], *args, request, error, traceback, **kwargs)
+        _guard(request, tasks[signature["task"]], request, error, traceback, *args, **kwargs)
 
 
 def after_other(request: Request, resolved: ResolvedTask, error: Exception, state: str) -> Callable[[], None] | None:

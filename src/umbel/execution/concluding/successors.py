@@ -127,7 +127,8 @@ class Successors:
         inline: list[Mapping[str, Any]] = []
         for signature in signatures:
             task = self._env.tasks.get(signature["task"])
-            if task is not None and task.takes_exception:
+            own = () if signature.get("immutable") else signature.get("args") or ()
+            if task is not None and task.takes_exception(own, signature.get("kwargs")):
                 inline.append(signature)
                 continue
             try:
