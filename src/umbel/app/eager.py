@@ -122,7 +122,7 @@ class _Effects:
         if self._app.store is not None and self._app.store.groups is not None:
             if chord.kept is not None:
                 self._app.store.groups.save(*chord.kept)
-            self._app.store.groups.open(chord.group_id, chord.size, chord.header)
+            self._app.store.groups.open(chord.group_id, chord.size, chord.header, anew=chord.anew)
 
     def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
         """Nothing is counted: a chord that runs in its caller knows when its header has ended."""

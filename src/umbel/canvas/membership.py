@@ -5,10 +5,11 @@ A member may be a chain (its last step counts), a chord (its body), or end in a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from umbel.canvas import shapes
+from umbel.canvas.freezing import leaves
 from umbel.canvas.shapes import CHAIN, CHORD, GROUP, Draft, Shape
 
 
@@ -49,6 +50,21 @@ def joined(members: Sequence[Any], group_id: str, body: Shape | None = None) -> 
     return found if body is None else [with_body(member, body) for member in found]
 
 
+def added(members: Sequence[Any], group_id: str, body: Shape) -> list[Any]:
+    """Members of a header that come to it while it runs: they have no place there, and so come last.
+
+    Args:
+        members: frozen; they are not changed.
+        group_id: of the header.
+        body: of the chord.
+    """
+    found = joined(members, group_id, body)
+    for member in found:
+        for leaf in leaves(member):
+            leaf["options"]["group_index"] = None
+    return found
+
+
 def with_body(member: Shape, body: Shape) -> Draft:
     """A member whose end carries the chord's body: its last task; or its last group, which hands it to its tasks when it is started.
 
@@ -63,6 +79,29 @@ def with_body(member: Shape, body: Shape) -> Draft:
         (node,) = inner
     node["options"]["chord"] = body
     return root
+
+
+def counted(workflow: Shape) -> Iterator[Any]:
+    """The tasks at the end of a workflow that has not started, each with the body of the chord that its result would count for.
+
+    Args:
+        workflow: frozen.
+    """
+    pending: list[Any] = [workflow]
+    while pending:
+        node = pending.pop()
+        form = shapes.kind(node)
+        if form == CHAIN:
+            pending.extend(shapes.tasks(node)[-1:])
+        elif form == GROUP:
+            body, members = shapes.option(node, "chord"), shapes.tasks(node)
+            pending.extend(reversed(members if body is None else [with_body(member, body) for member in members]))
+        elif form == CHORD:
+            pending.append(shapes.body(node) or {"task": ""})
+        elif shapes.option(node, "chain"):
+            pending.append(node["options"]["chain"][0])
+        else:
+            yield node
 
 
 def _towards_the_end(node: Draft) -> list[Draft] | None:

@@ -4,7 +4,9 @@
 option           of a chain                of a group     of a chord
 ================ ========================= ============== =========================
 task_id          the last step             the group      the body
-link             the last step             refused        the body
+link             the last step, or         refused        the body, or the first
+                 every task of a group                    task of a group, which
+                                                          then is immutable
 link_error       every step                every member   the body (and, where
                                                           asked for, the header)
 countdown, eta   the first step            every member   the header
@@ -49,7 +51,10 @@ def open_chain(chain: Shape) -> list[Any]:
     errbacks = options.pop("link_error", None)
     steps[0] = shapes.merged(steps[0], args, kwargs, options)
     if last:
+        callbacks = last.pop("link", None)
         steps[-1] = shapes.merged(steps[-1], options=last)
+        if callbacks:
+            steps[-1] = _linked(steps[-1], callbacks)
     if errbacks:
         steps = [shapes.merged(step, options={"link_error": errbacks}) for step in steps]
     return steps
@@ -103,13 +108,35 @@ def open_chord(chord: Shape, *, errbacks_in_header: bool = False) -> tuple[list[
     if args or kwargs or options:
         of_header = {name: value for name, value in options.items() if name not in _OF_THE_LAST and name != "link_error"}
         members = [shapes.merged(member, args, kwargs, of_header) for member in members]
-        of_body = {name: value for name, value in options.items() if name not in _OF_THE_HEADER}
-        body = None if body is None else shapes.merged(body, options=of_body)
+        if body is not None:
+            body = _body_with(body, {name: value for name, value in options.items() if name not in _OF_THE_HEADER})
     if errbacks and errbacks_in_header:
         members = [shapes.merged(member, options={"link_error": errbacks}) for member in members]
     if chord.get("immutable"):
         members = [_immutable(member) for member in members]
     return members, body
+
+
+def _body_with(body: Shape, options: dict[str, Any]) -> Any:
+    """The body of a chord with options. What a group comes to is no one result: a callback follows its first task, and does not take the result."""
+    callbacks = options.get("link") if shapes.kind(body) == GROUP else None
+    if not callbacks:
+        return shapes.merged(body, options=options)
+    body = shapes.merged(body, options={name: value for name, value in options.items() if name != "link"})
+    first, *others = shapes.tasks(body) or [None]
+    if first is not None:
+        once = [_immutable(callback) for callback in shapes.listed(callbacks)]
+        body["kwargs"]["tasks"] = [_body_with(first, {"link": once}), *others]
+    return body
+
+
+def _linked(step: Shape, callbacks: Any) -> Draft:
+    """The last step of a chain with callbacks; of a group, each of its tasks has them."""
+    if shapes.kind(step) != GROUP:
+        return shapes.merged(step, options={"link": callbacks})
+    new = shapes.draft(step)
+    new["kwargs"]["tasks"] = [_linked(member, callbacks) for member in shapes.tasks(step)]
+    return new
 
 
 def open_into_chord(chord_or_group: Shape, body: Any = None, *, errbacks_in_header: bool = False) -> Draft:

@@ -193,16 +193,20 @@ def _start_chord(starting: _Starting, node: Shape, args: tuple[Any, ...], rest: 
         tree = header.as_tuple() if header.holds_groups else None
         starting.records.append(ChordStart(group_id, size, body, tree, key))
     else:
-        starting.pending.append((body, ([_value_of_nothing(member) for member in members],), None))
+        starting.pending.append((body, (_values_of_nothing(members),), None))
     starting.pending.extend((member, args, None) for member in reversed(members))
 
 
-def _value_of_nothing(workflow: Shape) -> list[Any]:
-    """Tell what a workflow without tasks is worth: the lists that its groups are."""
-    node: Any = workflow
-    while shapes.kind(node) == CHORD or (shapes.kind(node) == CHAIN and shapes.tasks(node)):
-        node = shapes.body(node) if shapes.kind(node) == CHORD else shapes.tasks(node)[-1]
-    return [_value_of_nothing(member) for member in shapes.tasks(node)]
+def _values_of_nothing(members: Iterable[Shape]) -> list[Any]:
+    """List what workflows without tasks are worth: the lists that their groups are. An empty chain has no value, and so no place among them."""
+    found = []
+    for member in members:
+        node: Any = member
+        while shapes.kind(node) == CHORD or (shapes.kind(node) == CHAIN and shapes.tasks(node)):
+            node = shapes.body(node) if shapes.kind(node) == CHORD else shapes.tasks(node)[-1]
+        if not shapes.is_empty(node):
+            found.append(_values_of_nothing(shapes.tasks(node)))
+    return found
 
 
 def _body(found: Shape, group_id: str, rest: Sequence[Any] | None, lineage: Lineage) -> Draft:

@@ -15,6 +15,7 @@ from umbel.canvas.handles import handle_of
 from umbel.canvas.opening import flat
 from umbel.canvas.planning import Lineage, Plan, start
 from umbel.canvas.shapes import GROUP, Draft, Shape
+from umbel.errors import ImproperlyConfigured
 
 #: The task that hands on the results of a group that replaces a task.
 ACCUMULATE: Final = "celery.accumulate"
@@ -95,11 +96,11 @@ def replace(ended: Ended, replacement: Shape, naming: Naming) -> Plan:
         naming: makes the ids of what comes before its last task.
 
     Raises:
-        TypeError: there is nothing in the replacement.
+        ImproperlyConfigured: there is nothing in the replacement.
     """
     steps = flat(replacement)
     if not steps:
-        raise TypeError("a task cannot be replaced by an empty chain")
+        raise ImproperlyConfigured("a task cannot be replaced by an empty chain")
     if shapes.kind(steps[-1]) == GROUP or _ends_in_group(steps[-1]):
         steps = flat(*steps, {"task": ACCUMULATE, "kwargs": {"index": 0}})
     inherited: dict[str, Any] = {

@@ -93,26 +93,6 @@ def failure_record(request: Request, exc: BaseException, traceback: str | None, 
     return record_of(request, states.FAILURE, failures.render(exc), now=now, traceback=traceback, extended=extended)
 
 
-def abandoned_records(request: Request, exc: BaseException, traceback: str | None, now: float) -> list[Record]:
-    """Make FAILURE records for the rest of a failed task's chain, which will never run.
-
-    A caller that waits for the last link must learn it, as in Celery.
-
-    Args:
-        request: of the failed task.
-        exc: the error it failed with.
-        traceback: as text.
-        now: seconds since the epoch.
-    """
-    result = failures.render(exc)
-    found = []
-    for link in request.chain or ():
-        task_id = (link.get("options") or {}).get("task_id")
-        if task_id:
-            found.append(Record(task_id=task_id, status=states.FAILURE, result=result, traceback=traceback, date_done=iso(now)))
-    return found
-
-
 def unexecuted_record(
     task_id: str,
     headers: Mapping[str, Any],

@@ -34,7 +34,7 @@ class Environment:
     records_sent: bool = False
     #: The store counts chords.
     counts_chords: bool = False
-    #: Tells whether the body of a chord is to run, by its id and the claim under which it was sent; see `GroupStore.begin_body`.
+    #: Tells whether the body of a chord is to run, by the header's id and the claim under which it was sent; see `GroupStore.begin_body`.
     begins_body: Callable[[str, str], bool] | None = None
     #: Error callbacks of a chord are its header's, too (``task_allow_error_cb_on_chord_header``).
     errbacks_in_header: bool = False

@@ -93,6 +93,8 @@ class OpenChord(NamedTuple):
     header: Any = None
     #: The name under which its body is to wait, and the body, where the messages of the header do not carry it.
     kept: tuple[str, Any] | None = None
+    #: Not for the second time because the message of the task that opens it was delivered again.
+    anew: bool = True
 
 
 class CountChord(NamedTuple):

@@ -75,7 +75,9 @@ def give_up(name: str, request: Any, exc: BaseException | None) -> BaseException
     if exc is not None:
         return exc
     return MaxRetriesExceededError(
-        f"Can't retry {name}[{request.id}] args:{tuple(request.args)} kwargs:{request.kwargs}", task_args=request.args, task_kwargs=request.kwargs
+        f"Can't retry {name}[{request.id}] args:{tuple(request.args)} kwargs:{request.kwargs}",
+        task_args=request.args,
+        task_kwargs=request.kwargs,
     )
 
 

@@ -128,7 +128,7 @@ class AppEffects:
         kept = chord.kept
         if kept is not None:
             self._with_groups(lambda groups: groups.save(*kept))
-        self._with_groups(lambda groups: groups.open(chord.group_id, chord.size, chord.header))
+        self._with_groups(lambda groups: groups.open(chord.group_id, chord.size, chord.header, anew=chord.anew))
 
     def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
         """Count members of chords. A claim that somebody else has is waited for: its holder closes the chord, or has died.

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 CLAIM, CLOSED = 6.0, 300.0
 
 
-#: Header of a body's message: the token of the claim under which it was sent.
+#: Header of a body's message: the claim under which it was sent (`ChordClaim.mark`).
 CHORD_CLAIM: Final = "x-umbel-chord-claim"
 
 
@@ -42,6 +42,11 @@ class ChordClaim(NamedTuple):
     parts: tuple[ChordPart, ...]
     #: The tree of results that was saved of the header (`GroupResult.as_tuple`); ``None`` where none was.
     header: Any
+
+    @property
+    def mark(self) -> str:
+        """Name the claim in a message: the header's id, and the token."""
+        return f"{self.group_id} {self.token}"
 
 
 class ClaimedElsewhere(NamedTuple):
@@ -79,13 +84,14 @@ class GroupStore(Protocol):
             group_id: of the group.
         """
 
-    def open(self, group_id: str, size: int, header: Any = None) -> None:
+    def open(self, group_id: str, size: int, header: Any = None, *, anew: bool = True) -> None:
         """Begin to count a chord, before its members are published. A chord that was closed may be opened again.
 
         Args:
             group_id: of the header.
             size: its members.
             header: the tree of its results, where it holds groups, so that the body gets them in that form; saved as `save` does.
+            anew: what `begin_body` knows of it is of an earlier run, and forgotten. Not so when whoever opens it may have done so before, and died.
 
         Raises:
             OperationalError: the store cannot be reached after its retries.
@@ -128,14 +134,14 @@ class GroupStore(Protocol):
             Whether it is still this caller's; the body must not be started otherwise.
         """
 
-    def begin_body(self, task_id: str, token: str) -> bool:
+    def begin_body(self, group_id: str, token: str) -> bool:
         """Report whether a task of a chord's body is to run, which is about to.
 
         A body was sent twice when whoever sent it died before it could close the chord. The message that comes first runs, however often it is delivered; one
         that was sent under another claim does not.
 
         Args:
-            task_id: of the task.
+            group_id: of the chord's header.
             token: of the claim under which this message was sent (`CHORD_CLAIM`).
 
         Raises:

@@ -175,7 +175,7 @@ class FakeEffectSink:
     def open_chord(self, chord: OpenChord) -> None:
         if chord.kept is not None:
             self._app.groups.save(*chord.kept)
-        self._app.groups.open(chord.group_id, chord.size)
+        self._app.groups.open(chord.group_id, chord.size, anew=chord.anew)
 
     def count(self, parts: list[ChordPart]) -> list[ChordClaim | Exception | None]:
         return [turn if isinstance(turn, ChordClaim) else None for turn in self._app.groups.count(parts)]

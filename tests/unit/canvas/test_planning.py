@@ -121,7 +121,30 @@ def test_what_cannot_be_started():
     with pytest.raises(TypeError, match="a chord needs a body"):
         plan(chord([s("a")], chain()), model.counted())
     with pytest.raises(TypeError, match=r"write group\(…\) \| callback"):
-        plan(chain(s("a"), group(s("b"), s("c"))), model.counted(), options={"link": [s("d")]})
+        plan(group(s("b"), s("c")), model.counted(), options={"link": [s("d")]})
+
+
+def test_callbacks_of_what_ends_in_a_group():
+    """As in Celery (5.7): of a chain, each task of the group has them; of a chord, the first one, which keeps its result for itself."""
+    callback = s("d")
+    (call,) = plan(chain(s("a"), group(s("b"), chain(s("c"), s("e")))), model.counted(), options={"link": [callback]}).calls
+    first, second = call.options["chain"][0]["kwargs"]["tasks"]
+    assert first["options"]["link"] == [callback]
+    assert [step["options"].get("link") for step in second["kwargs"]["tasks"]] == [None, [callback]]
+    (call,) = plan(chord([s("a")], group(s("b"), s("c"))), model.counted(), options={"link": callback}).calls
+    first, second = call.options["chord"]["kwargs"]["tasks"]
+    assert [(each["task"], each["immutable"]) for each in first["options"]["link"]] == [("d", True)]
+    assert "link" not in second["options"]
+    (call,) = plan(chord([s("a")], group()), model.counted(), options={"link": callback}).calls
+    assert call.options["chord"]["kwargs"]["tasks"] == []
+
+
+@pytest.mark.parametrize(
+    ("members", "value"), [([chain()], []), ([chain(), group()], []), ([chain(chain()), chord([], group(chain()))], [[]])]
+)
+def test_an_empty_chain_has_no_value(members, value):
+    (call,) = plan(chord(members, s("b")), model.counted()).calls
+    assert call.args == (value,)
 
 
 def test_immutable_workflows_take_no_result():

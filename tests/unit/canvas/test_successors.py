@@ -7,6 +7,7 @@ from umbel.canvas.freezing import freeze
 from umbel.canvas.planning import plan
 from umbel.canvas.signatures import Signature, chain, chord, group
 from umbel.canvas.successors import ACCUMULATE, Ended, replace, start_body, successors
+from umbel.errors import ImproperlyConfigured
 
 
 def s(name, *args, **options):
@@ -121,7 +122,7 @@ def test_what_a_replacement_takes_over():
     assert call.options["link_error"] == [s("failed")]
     assert "link" not in call.options
     assert call.options["replaced_task_nesting"] == 2
-    with pytest.raises(TypeError, match="empty chain"):
+    with pytest.raises(ImproperlyConfigured, match="empty chain"):
         replace(ended, chain(), model.counted())
 
 

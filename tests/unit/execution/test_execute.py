@@ -400,7 +400,7 @@ def test_the_rest_of_a_failed_chain_is_recorded(app):
     app.task(name="proj.fail")(lambda: 1 / 0)
     app.send_task("proj.fail", chain=[{"task": "b", "options": {"task_id": "last"}}, {"task": "a", "options": {"task_id": "next"}}])
     execution = app.run()
-    assert [(found.task_id, found.status) for found in execution.records[1:]] == [("last", "FAILURE"), ("next", "FAILURE")]
+    assert [(found.task_id, found.status) for found in execution.records[1:]] == [("next", "FAILURE"), ("last", "FAILURE")]
     assert execution.publications == []
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import replace as replace_fields
 from typing import Any
 
 from umbel.canvas import shapes, successors
+from umbel.canvas.freezing import freeze, leaves
+from umbel.canvas.membership import added
 from umbel.canvas.successors import Ended
 from umbel.errors import Ignore, ImproperlyConfigured
 from umbel.execution.request import Request
@@ -24,7 +28,8 @@ def replace(task: Any, signature: Any) -> Any:
 
     Raises:
         Ignore: in a worker, always: the task ends here.
-        TypeError: it is no signature, or an empty chain.
+        ImproperlyConfigured: it is an empty chain.
+        TypeError: it is no signature.
     """
     from umbel.canvas.signatures import maybe_signature
 
@@ -32,9 +37,6 @@ def replace(task: Any, signature: Any) -> Any:
     shapes.checked("replace()", signature)
     if request.is_eager or request.called_directly or request.id is None:
         return maybe_signature(signature, app=task.app).apply().get(disable_sync_subtasks=False)
-    if request.stamped_headers:
-        signature = maybe_signature(signature, app=task.app, clone=True)
-        signature.stamp(**{name: request.stamps[name] for name in request.stamped_headers if name in request.stamps})
     request.planned_replacement = successors.replace(_ended(task, request), signature, task.app.workflows.naming())
     raise Ignore(f"replaced by {signature.get('task')}")
 
@@ -60,13 +62,14 @@ def add_to_chord(task: Any, signature: Any, *, lazy: bool) -> Any:
 
     Args:
         task: that runs.
-        signature: of the member.
+        signature: of the member; of a group, each of its tasks becomes one.
         lazy: leave it to the caller to send it.
 
     Returns:
         The member's result; its signature where ``lazy`` is on.
 
     Raises:
+        ImproperlyConfigured: the result store cannot count members.
         ValueError: the task is in no chord.
     """
     from umbel.canvas.signatures import maybe_signature
@@ -79,13 +82,16 @@ def add_to_chord(task: Any, signature: Any, *, lazy: bool) -> Any:
         raise ImproperlyConfigured(
             "a chord needs a result store that counts its members: set result_backend to redis://, sqlite:// or another shared store"
         )
-    member = maybe_signature(signature, app=task.app, clone=True)
     # Whoever runs this task again adds the same members: the chord must neither wait for them twice nor miss them.
     request.chord_additions += 1
-    member_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{request.id}:{request.chord_additions}"))
-    member.set(task_id=member_id, group_id=request.group, chord=request.chord, root_id=request.root_id)
-    store.groups.grow(request.group, member_id)
-    return member if lazy else member.delay()
+    numbers = itertools.count(1)
+    ids = f"{request.id}:{request.chord_additions}"
+    naming = replace_fields(task.app.workflows.naming(), new_id=lambda: str(uuid.uuid5(uuid.NAMESPACE_OID, f"{ids}:{next(numbers)}")))
+    (member,) = added([freeze(signature, naming)], request.group, request.chord)
+    for leaf in leaves(member):
+        store.groups.grow(request.group, leaf["options"]["task_id"])
+    found = maybe_signature(member, app=task.app)
+    return found if lazy else found.delay()
 
 
 def signature_from_request(

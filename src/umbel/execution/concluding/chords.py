@@ -9,8 +9,8 @@ from typing import Any
 
 from umbel import states
 from umbel.canvas import shapes
-from umbel.canvas.freezing import leaves
 from umbel.canvas.kept_parts import kept_key
+from umbel.canvas.membership import counted
 from umbel.canvas.successors import start_body
 from umbel.errors import ChordError
 from umbel.execution import completion
@@ -71,26 +71,41 @@ class Chords:
             return (*self._fail(request, body, ChordError(gone)), close)
         try:
             plan = start_body(body, values_of(claim), self._successors.ended(request, callbacks=()), self._successors.naming)
-            return (*self._successors.effects(plan, request, children=False, claim=claim.token), close)
+            return (*self._successors.effects(plan, request, children=False, claim=claim.mark), close)
         except Exception as error:
             logger.exception("Chord %s: its body %s cannot be started", claim.group_id, body.get("task"))
             return (*self._fail(request, body, ChordError(f"Callback error: {error!r}")), close)
 
-    def _fail(self, request: Request, body: Mapping[str, Any], error: Exception) -> tuple[Effect, ...]:
-        """Store the failure for whoever waits for the body, or for anything behind it; send its error callbacks; count it in the chord around it."""
+    def abandon(self, workflow: Mapping[str, Any], request: Request, error: BaseException, traceback: str | None = None) -> list[Effect]:
+        """Fail what will never run, because what is before it has failed: store that for whoever waits, and count it in the chord around it.
+
+        Args:
+            workflow: that will not run; frozen.
+            request: of the task that failed last.
+            error: what it failed with.
+            traceback: as text.
+        """
         now, result = self._env.clock.now(), failures.render(error)
         stores: list[Effect] = []
         others: list[Effect] = []
-        for task in tasks_of(body):
+        for task in tasks_of(workflow):
             options = task.get("options") or {}
-            if options.get("task_id"):
-                record = Record(task_id=options["task_id"], status=states.FAILURE, result=result, date_done=completion.iso(now))
+            if options.get("task_id") and self._env.stores:
+                record = Record(
+                    task_id=options["task_id"], status=states.FAILURE, result=result, traceback=traceback, date_done=completion.iso(now)
+                )
                 record.reply_to, record.group_id = options.get("reply_to") or request.reply_to, options.get("group_id")
                 stores.append(Store(record))
-            others += [*self._errbacks(task, request, error), *self._successors.abandoned((task,), request, error)]
-        for leaf in leaves(body):
-            others += self._count_failed(leaf, request, result)
-        return (*stores, *others)
+            others += self._successors.fail_kept(task, request, error)
+        if self._env.counts_chords:
+            for end in counted(workflow):
+                others += self._count_failed(end, request, result)
+        return [*stores, *others]
+
+    def _fail(self, request: Request, body: Mapping[str, Any], error: Exception) -> tuple[Effect, ...]:
+        """Abandon the body, and what is behind it; send the error callbacks of its first tasks, which would have got the results."""
+        errbacks = [effect for task in first_tasks_of(body) for effect in self._errbacks(task, request, error)]
+        return (*self.abandon(body, request, error), *errbacks)
 
     def _errbacks(self, task: Mapping[str, Any], request: Request, error: Exception) -> list[Effect]:
         options = task.get("options") or {}
@@ -135,6 +150,28 @@ def tasks_of(workflow: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return found
 
 
+def first_tasks_of(workflow: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """List the tasks that fail when a workflow cannot begin; of a chord that is its body, whose error callbacks are the chord's.
+
+    Args:
+        workflow: any signature, as it travels.
+    """
+    found: list[Mapping[str, Any]] = []
+    left: list[Any] = [workflow]
+    while left:
+        node = left.pop()
+        kind = shapes.kind(node)
+        if kind == shapes.GROUP:
+            left += reversed(shapes.tasks(node))
+        elif kind == shapes.CHAIN:
+            left += shapes.tasks(node)[:1]
+        elif kind == shapes.CHORD:
+            left.append(shapes.body(node))
+        elif node is not None:
+            found.append(node)
+    return found
+
+
 def values_of(claim: ChordClaim) -> list[Any]:
     """Arrange the results of a header's members as its tree does; in a row where none was saved.
 
@@ -146,10 +183,11 @@ def values_of(claim: ChordClaim) -> list[Any]:
         return [part.result for part in claim.parts]
     values = {part.task_id: part.result for part in claim.parts}
     try:
-        return _arranged(tree[1], values)
+        arranged = _arranged(tree[1], values)
+        return [*arranged, *values.values()]  # members that were added stand in no tree
     except (KeyError, TypeError, ValueError):  # of another header
         return [part.result for part in claim.parts]
 
 
-def _arranged(members: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
-    return [_arranged(inner, values) if inner is not None else values[head[0]] for head, inner in members]
+def _arranged(members: Sequence[Any], values: dict[str, Any]) -> list[Any]:
+    return [_arranged(inner, values) if inner is not None else values.pop(head[0]) for head, inner in members]

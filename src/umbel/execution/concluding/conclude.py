@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 from umbel import states
+from umbel.canvas import shapes
 from umbel.errors import Ignore, Reject, Retry
 from umbel.execution import completion, retrying
 from umbel.execution.concluding import handlers
@@ -19,7 +21,6 @@ from umbel.execution.preparing.prepare import Prepared
 from umbel.execution.request import Request
 from umbel.execution.resolved_task import ResolvedTask
 from umbel.reasons import DeadReason
-from umbel.results.model import Record
 from umbel.wire import failures
 
 logger = logging.getLogger("umbel.execution")
@@ -50,11 +51,11 @@ class Conclusion:
         effects: tuple[Effect, ...] = ()
         broken: Exception | None = None
         if request.embed is not None or request.planned_retry is not None:
-            effects = self._chords.count(request, states.SUCCESS, value)
             try:
-                effects = (*effects, *self._successors.after_success(request, value))
+                effects = tuple(self._successors.after_success(request, value))
             except Exception as error:
                 broken = error
+            effects = (*effects, *self._chords.count(request, states.SUCCESS, value))
         env = self._env
         if env.stores and not completion.is_ignored(request.fields, resolved.ignore_result):
             record = completion.record_of(request, states.SUCCESS, value, now=env.clock.now(), extended=env.extended)
@@ -107,14 +108,14 @@ class Conclusion:
         verdict, reason = completion.verdict_of_failure(error, resolved)
         text = format_exception(error)
         detail = completion.detail_of(error)
-        effects: list[Effect] = [Store(record) for record in self._failure_records(request, resolved, error, text)]
+        effects: list[Effect] = []
+        if self._env.stores and (resolved.store_errors or not completion.is_ignored(request.fields, resolved.ignore_result)):
+            record = completion.failure_record(request, error, text, self._env.clock.now(), extended=self._env.extended)
+            effects.append(Store(record))
         inline: list[Mapping[str, Any]] = []
-        if request.embed:
-            effects += self._chords.count(request, states.FAILURE, failures.render(error))
         if request.embed or request.planned_retry:
-            effects += self._successors.next_attempt(request)
-            published, inline = self._successors.errbacks(request)
-            effects += [*published, *self._successors.abandoned(request.chain, request, error)]
+            following, inline = self._after_failure(request, error, text)
+            effects += following
         call = handlers.after_failure(request, resolved, error, inline, self._env.tasks)
         if call is not None:
             effects.append(RunHandlers(call))
@@ -144,12 +145,9 @@ class Conclusion:
             error: what ended it.
             status: FAILURE or REVOKED.
         """
-        effects: list[Effect] = []
-        if self._env.stores:
-            effects += [Store(record) for record in completion.abandoned_records(request, error, None, self._env.clock.now())]
+        effects = self._abandon_the_rest(request, error, None)
         if self._env.counts_chords:
             effects += self._chords.count(request, status, failures.render(error))
-        effects += self._successors.abandoned(request.chain, request, error)
         if status == states.FAILURE:
             published, inline = self._successors.errbacks(request)
             effects += published
@@ -184,9 +182,13 @@ class Conclusion:
         effects: tuple[Effect, ...] = ()
         if verdict is Verdict.DEAD and self._env.stores and not completion.is_ignored(request.fields, resolved.ignore_result):
             effects = (Store(completion.failure_record(request, error, None, self._env.clock.now(), extended=self._env.extended)),)
+        inline: list[Mapping[str, Any]] = []
         if verdict is Verdict.DEAD and request.embed:
-            effects += self._chords.count(request, states.FAILURE, failures.render(error))
+            following, inline = self._after_failure(request, error, None)
+            effects += tuple(following)
         effects += self._other_effects(request, resolved, error, states.REJECTED)
+        if inline:
+            effects += (RunHandlers(functools.partial(handlers.call_errbacks, request, error, inline, self._env.tasks)),)
         return Execution(
             number, request.id or "", resolved.name, states.REJECTED, verdict, started, runtime, effects, reason, str(error.reason)
         )
@@ -217,17 +219,17 @@ class Conclusion:
             detail=str(error), traceback=einfo.traceback,
         )  # fmt: skip
 
-    def _failure_records(self, request: Request, resolved: ResolvedTask, error: Exception, traceback: str) -> list[Record]:
-        """Make the records of the failed task, and of the rest of its chain."""
-        if not self._env.stores:
-            return []
-        now = self._env.clock.now()
-        records = []
-        if not completion.is_ignored(request.fields, resolved.ignore_result) or resolved.store_errors:
-            records.append(completion.failure_record(request, error, traceback, now, extended=self._env.extended))
-        if request.embed is not None:
-            records += completion.abandoned_records(request, error, traceback, now)
-        return records
+    def _after_failure(self, request: Request, error: Exception, traceback: str | None) -> tuple[list[Effect], list[Mapping[str, Any]]]:
+        """Decide what follows a failure: for the rest of its chain, its chord, its error callbacks. Those that are called here come second."""
+        effects = self._abandon_the_rest(request, error, traceback)
+        effects += self._chords.count(request, states.FAILURE, failures.render(error))
+        effects += self._successors.next_attempt(request)
+        published, inline = self._successors.errbacks(request)
+        return [*effects, *published], inline
+
+    def _abandon_the_rest(self, request: Request, error: BaseException, traceback: str | None) -> list[Effect]:
+        """Fail the rest of a task's chain, which will never run."""
+        return self._chords.abandon(shapes.chain_of(list(reversed(request.chain))), request, error, traceback) if request.chain else []
 
 
 def _while_handling(first: Exception, second: Exception) -> Exception:

@@ -82,21 +82,20 @@ class Successors:
                 found += self.effects(plan, request)
         return found
 
-    def abandoned(self, links: Sequence[Mapping[str, Any]] | None, request: Request, error: BaseException) -> list[Effect]:
-        """Render what fails the parts of workflows that wait in the result store, and will never start.
+    def fail_kept(self, task: Mapping[str, Any], request: Request, error: BaseException) -> list[Effect]:
+        """Render what fails the part of a workflow that waits in the result store; nothing where a task stands for no such part.
 
         Args:
-            links: what follows a failed task; stand-ins among them.
+            task: that will not run.
             request: of the task that failed.
             error: what it failed with.
         """
-        found: list[Effect] = []
-        for link in links or ():
-            if key := kept_key(link):
-                options = {**(link.get("options") or {}), "root_id": request.root_id, "parent_id": request.id, "task_id": None}
-                given = {name: value for name, value in options.items() if value is not None}
-                found.append(Publish(*self._env.prepare(FAIL_KEPT, (failures.render(error),), {"key": key}, given)[1:]))
-        return found
+        key = kept_key(task)
+        if not key:
+            return []
+        options = {**(task.get("options") or {}), "root_id": request.root_id, "parent_id": request.id, "task_id": None}
+        given = {name: value for name, value in options.items() if value is not None}
+        return [Publish(*self._env.prepare(FAIL_KEPT, (failures.render(error),), {"key": key}, given)[1:])]
 
     def errbacks(self, request: Request) -> tuple[list[Effect], list[Mapping[str, Any]]]:
         """Render the error callbacks of a task that failed.
@@ -162,13 +161,14 @@ class Successors:
             plan: of the workflow.
             request: of the task that it follows.
             children: note in the request that it has sent it.
-            claim: token of the claim on the chord whose body it is.
+            claim: on the chord whose body it is, as `CHORD_CLAIM` carries it.
 
         Raises:
             Exception: a call cannot be rendered.
         """
+        anew = not request.address[2]  # its message was not delivered again
         found: list[Effect] = [
-            OpenChord(record.group_id, record.size, record.header, (record.kept, record.body) if record.kept else None)
+            OpenChord(record.group_id, record.size, record.header, (record.kept, record.body) if record.kept else None, anew)
             for record in plan.records
         ]
         for call in plan.calls:

@@ -94,12 +94,13 @@ class Preparation:
             return None
         return completion.record_of(request, states.STARTED, {"pid": os.getpid(), "hostname": self._env.hostname})
 
-    def _begins(self, call: DecodedCall, token: Any) -> bool:
+    def _begins(self, call: DecodedCall, claim: Any) -> bool:
         begins = self._env.begins_body
-        if begins is None or not isinstance(token, str):
+        if begins is None or not isinstance(claim, str):
             return True
+        group_id, _, token = claim.rpartition(" ")
         try:
-            return begins(call.task_id, token)
+            return begins(group_id or call.task_id, token)
         except OperationalError as error:
             logger.error(
                 "Task %s[%s] runs, although nobody can tell whether its chord has sent it twice: %s", call.name, call.task_id, error

@@ -44,7 +44,7 @@ class MemoryGroups:
         self._codec = PartCodec(options.serializer, serializers.content_types(options.accept))
         self._clock = clock
         self._chords: dict[str, _Chord] = {}
-        #: Tokens by the ids of bodies, and when they expire.
+        #: Tokens of bodies by the ids of headers, and when they expire.
         self._bodies: dict[str, tuple[str, float]] = {}
         #: Trees, and when they expire.
         self._trees: dict[str, tuple[bytes, float]] = {}
@@ -60,8 +60,10 @@ class MemoryGroups:
     def forget(self, group_id: str) -> None:
         self._trees.pop(group_id, None)
 
-    def open(self, group_id: str, size: int, header: Any = None) -> None:
+    def open(self, group_id: str, size: int, header: Any = None, *, anew: bool = True) -> None:
         with self._lock:
+            if anew:
+                self._bodies.pop(group_id, None)
             chord = self._find(group_id)
             if chord.is_closed:
                 del self._chords[group_id]
@@ -102,13 +104,13 @@ class MemoryGroups:
             chord.token, chord.claimed_until = claim.token, now + seconds
             return True
 
-    def begin_body(self, task_id: str, token: str) -> bool:
+    def begin_body(self, group_id: str, token: str) -> bool:
         with self._lock:
             now = self._clock.now()
-            first, expires = self._bodies.get(task_id, (token, math.inf))
+            first, expires = self._bodies.get(group_id, (token, math.inf))
             if first != token and expires > now:
                 return False
-            self._bodies[task_id] = token, now + self._keep
+            self._bodies[group_id] = token, now + self._keep
             return True
 
     def close(self, claim: ChordClaim) -> bool:

@@ -69,10 +69,12 @@ class RedisGroups:
         name = keys.taskset_meta(self._prefix, group_id)
         self._connections.use(lambda connection: connection.call("UNLINK", name), _READ_PATIENCE)
 
-    def open(self, group_id: str, size: int, header: Any = None) -> None:
+    def open(self, group_id: str, size: int, header: Any = None, *, anew: bool = True) -> None:
         _, _, size_key, _, _, claim = self._keys(group_id)
         keep: tuple[Argument, ...] = ("EX", str(self._keep)) if self._keep else ()
         commands: list[tuple[Argument, ...]] = [("DEL", claim), ("SET", size_key, str(size), *keep)]
+        if anew:
+            commands.append(("DEL", keys.chord_body(self._prefix, group_id)))
         if header is not None:
             commands.append(self._saving(group_id, header))
         self._connections.use(lambda connection: _checked(connection.pipeline(commands)), _PATIENCE)
@@ -123,8 +125,8 @@ class RedisGroups:
         arguments = (claim.token, str(max(1, round(seconds))))
         return bool(self._run("chord_extend", (names[5], names[3]), arguments))
 
-    def begin_body(self, task_id: str, token: str) -> bool:
-        key = keys.chord_body(self._prefix, task_id)
+    def begin_body(self, group_id: str, token: str) -> bool:
+        key = keys.chord_body(self._prefix, group_id)
         keep = ("EX", str(self._keep)) if self._keep else ()
 
         def work(connection: BlockingConnection) -> bool:

@@ -60,6 +60,7 @@ _FIND: Final = (
 )
 _DROP: Final = ("DELETE FROM umbel_chord_parts WHERE group_id = ?", "DELETE FROM umbel_chords WHERE group_id = ?")
 _ADD: Final = "INSERT OR IGNORE INTO umbel_chord_bodies VALUES (?, ?, ?)"
+_FORGET_BODY: Final = "DELETE FROM umbel_chord_bodies WHERE task_id = ?"
 _BEGIN_BODY: Final = (
     "INSERT INTO umbel_chord_bodies VALUES (?, ?, ?) ON CONFLICT (task_id) DO UPDATE SET token = excluded.token, expires = excluded.expires "
     "WHERE umbel_chord_bodies.expires <= ?"
@@ -113,7 +114,7 @@ class SqliteGroups:
     def forget(self, group_id: str) -> None:
         self._write(lambda connection: connection.execute("DELETE FROM umbel_groups WHERE group_id = ?", (group_id,)))
 
-    def open(self, group_id: str, size: int, header: Any = None) -> None:
+    def open(self, group_id: str, size: int, header: Any = None, *, anew: bool = True) -> None:
         row = None if header is None else self._row(group_id, header)
 
         def work(connection: sqlite3.Connection) -> None:
@@ -123,6 +124,8 @@ class SqliteGroups:
                 (self._until(), group_id),
             )
             connection.execute("UPDATE umbel_chords SET size = ?, token = '', claimed_until = 0 WHERE group_id = ?", (size, group_id))
+            if anew:
+                connection.execute(_FORGET_BODY, (group_id,))
             if row is not None:
                 connection.execute(_SAVE, row)
 
@@ -176,10 +179,10 @@ class SqliteGroups:
 
         return self._write(work)
 
-    def begin_body(self, task_id: str, token: str) -> bool:
+    def begin_body(self, group_id: str, token: str) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
-            connection.execute(_BEGIN_BODY, (task_id, token, self._until(), self._clock.now()))
-            (held,) = connection.execute("SELECT token FROM umbel_chord_bodies WHERE task_id = ?", (task_id,)).fetchone()
+            connection.execute(_BEGIN_BODY, (group_id, token, self._until(), self._clock.now()))
+            (held,) = connection.execute("SELECT token FROM umbel_chord_bodies WHERE task_id = ?", (group_id,)).fetchone()
             return bool(held == token)
 
         return self._write(work)

@@ -71,8 +71,9 @@ class SqlGroups:
 
     # chords
 
-    def open(self, group_id: str, size: int, header: Any = None) -> None:
+    def open(self, group_id: str, size: int, header: Any = None, *, anew: bool = True) -> None:
         data = None if header is None else self._values.dumps(header)
+        body = self._tables.body
 
         def work(connection: Connection) -> None:
             row = self._locked(connection, group_id)
@@ -80,6 +81,8 @@ class SqlGroups:
             if row.closed:
                 changes |= {"closed": False, "growth": 0, "counted": 0}
             self._change(connection, group_id, **changes)
+            if anew:
+                connection.execute(body.delete().where(body.c.task_id == key_of(group_id)))
             if data is not None:
                 self._save(connection, group_id, data)
 
@@ -152,8 +155,8 @@ class SqlGroups:
 
         return self._database.run(work, _PATIENCE)
 
-    def begin_body(self, task_id: str, token: str) -> bool:
-        body, key = self._tables.body, key_of(task_id)
+    def begin_body(self, group_id: str, token: str) -> bool:
+        body, key = self._tables.body, key_of(group_id)
 
         def work(connection: Connection) -> bool:
             now, fresh = SYSTEM.now(), {"token": token, "expires": self._until()}

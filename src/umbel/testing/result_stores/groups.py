@@ -193,8 +193,17 @@ class TestClaims:
         assert [each.result for each in again.parts] == ["new", "too"]
 
     def test_the_message_that_comes_first_runs(self, kit: StoreKit) -> None:
-        groups, body = groups_of(kit), str(uuid.uuid4())
-        assert groups.begin_body(body, "first")
-        assert not groups.begin_body(body, "second")
-        assert groups.begin_body(body, "first"), "it is delivered again"
+        groups, chord = groups_of(kit), str(uuid.uuid4())
+        assert groups.begin_body(chord, "first")
+        assert not groups.begin_body(chord, "second")
+        assert groups.begin_body(chord, "first"), "it is delivered again"
         assert groups.begin_body(str(uuid.uuid4()), "second")
+
+    def test_the_body_of_a_chord_that_is_sent_again_runs_again(self, kit: StoreKit) -> None:
+        groups, chord = groups_of(kit), str(uuid.uuid4())
+        assert groups.begin_body(chord, "first")
+        groups.open(chord, 2, anew=False)  # whoever opened it has died, and the message of that task was delivered again
+        assert not groups.begin_body(chord, "second")
+        groups.open(chord, 2)
+        assert groups.begin_body(chord, "second")
+        assert not groups.begin_body(chord, "first")

@@ -131,14 +131,14 @@ def taskset_meta(prefix: str, group_id: str) -> str:
     return f"{prefix}celery-taskset-meta-{group_id}"
 
 
-def chord_body(prefix: str, task_id: str) -> str:
+def chord_body(prefix: str, group_id: str) -> str:
     """Build the key that says under which claim the body of a chord runs.
 
     Args:
         prefix: of the result keys.
-        task_id: of the body.
+        group_id: of the header.
     """
-    return f"{prefix}umbel:chord-body:{task_id}"
+    return f"{prefix}umbel:chord-body:{group_id}"
 
 
 def revoked(prefix: str) -> str:

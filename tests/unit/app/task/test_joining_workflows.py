@@ -24,6 +24,17 @@ def app():
     return made
 
 
+def run_all(app):
+    """Run what has been sent, and what that sends; returns what has run, with its arguments."""
+    ran = []
+    while app.fake.sent:
+        message, to = app.fake.sent.pop(0)
+        job = app.job(message, to)
+        app.run(job)
+        ran.append((message.headers["id"], json.loads(message.body)[0]))
+    return ran
+
+
 def sent(app):
     """What is on its way, oldest first: headers, body."""
     found = [(message.headers, json.loads(message.body)) for message, _ in app.fake.sent]
@@ -144,6 +155,35 @@ class TestAddToChord:
         app.run(app.job(message, to))
         ((headers, (args, _, _)),) = sent(app)
         assert (headers["id"], args) == ("body", [[1, 14]])
+
+    def test_each_task_of_a_group_becomes_a_member(self, app):
+        @app.task(name="proj.grow", bind=True)
+        def grow(self):
+            add = self.app.tasks["proj.add"]
+            self.add_to_chord(group(add.s(7, 7), chain(add.s(8, 8), add.s(1))))
+            return 1
+
+        body = {"task": "proj.add", "args": [], "kwargs": {}, "options": {"task_id": "body"}}
+        app.groups.open("g", 1)
+        app.send_task("proj.grow", task_id="m", group_id="g", group_index=0, chord=body)
+        ran = run_all(app)
+        assert ran[-1] == ("body", [[1, 14, 17]])
+        assert len(ran) == 5
+
+    def test_the_replacement_of_a_member_may_be_a_chord_of_its_own(self, app):
+        """The body of the inner one has the id of the outer one's: neither may be taken for a second message of the other."""
+
+        @app.task(name="proj.become", bind=True)
+        def become(self, values):
+            add = self.app.tasks["proj.add"]
+            return self.replace(group(add.s(values[0]), add.s(values[1])))
+
+        options = {"task_id": "body", "group_id": "g"}
+        body = {"task": "proj.become", "args": [], "kwargs": {}, "options": options}
+        app.groups.open("g", 2)
+        for place, value in enumerate((3, 4)):
+            app.send_task("proj.add", args=(value,), task_id=f"m{place}", group_id="g", group_index=place, chord=body)
+        assert run_all(app)[-1] == ("body", [[3, 4]])
 
     def test_a_task_in_no_chord_is_told(self, app):
         @app.task(name="proj.alone", bind=True)

@@ -10,7 +10,7 @@ import pytest
 
 from umbel import states
 from umbel.canvas.kept_parts import stand_in
-from umbel.canvas.shapes import chain_of
+from umbel.canvas.shapes import chain_of, chord_of, group_of
 from umbel.errors import OperationalError, Reject
 from umbel.execution.committing import Committer
 from umbel.execution.concluding.chords import tasks_of, values_of
@@ -76,12 +76,12 @@ def test_the_body_runs_once_however_often_the_last_member_is_delivered(app):
     assert [execution.task_name for execution in executions].count("proj.body") == 1
 
 
-def test_it_is_counted_after_the_record_and_before_what_follows(app):
+def test_it_is_counted_after_the_record_and_after_its_callbacks(app):
     app.groups.open("g", 2)
     app.send_task("proj.member", args=(1,), task_id="m", group_id="g", group_index=0, chord=body_of(), link=[body_of("proj.other", "o")])
     execution = app.runner("w@h").execute(app.job())
-    assert [type(effect).__name__ for effect in execution.effects] == ["Store", "CountChord", "Publish"]
-    assert execution.effects[1].part == ChordPart("g", "m", 0, states.SUCCESS, 10)
+    assert [type(effect).__name__ for effect in execution.effects] == ["Store", "Publish", "CountChord"]
+    assert execution.effects[2].part == ChordPart("g", "m", 0, states.SUCCESS, 10)
 
 
 def test_a_failed_member_fails_the_body_and_tells_why(app):
@@ -206,8 +206,8 @@ def test_a_body_that_was_sent_twice_runs_once(app):
     send(app, 0, body_of())
     app.run(app.job(*app.fake.sent.pop()))
     message, to = app.fake.sent.pop()
-    assert not app.job(message, to).headers["x-umbel-chord-claim"].startswith("second")
-    second = dataclasses.replace(app.job(message, to), headers={**message.headers, "x-umbel-chord-claim": "second"})
+    assert not app.job(message, to).headers["x-umbel-chord-claim"].endswith(" second")
+    second = dataclasses.replace(app.job(message, to), headers={**message.headers, "x-umbel-chord-claim": "g second"})
     assert app.run(app.job(message, to)).state == states.SUCCESS
     execution = app.run(second)
     assert (execution.state, execution.verdict, execution.detail) == (states.IGNORED, Verdict.ACK, "its chord has sent it twice")
@@ -329,3 +329,69 @@ def test_a_chord_whose_body_has_a_kept_rest_fails_it_too(app):
     send(app, 0, body_of(chain=[stand_in("k", body_of())]), name="proj.fail")
     run_all(app)
     assert records(app)["after"][0] == "FAILURE"
+
+
+def member(name: str, task_id: str, **options: Any) -> dict[str, Any]:
+    return {"task": name, "args": [1], "kwargs": {}, "options": {"task_id": task_id, "queue": "q", **options}, "subtask_type": None}
+
+
+def test_a_chain_that_fails_early_fails_the_chord_that_its_last_task_is_in(app):
+    app.groups.open("g", 1)
+    last = member("proj.member", "last", group_id="g", group_index=0, chord=body_of())
+    app.send_task("proj.fail", args=(1,), task_id="first", chain=[last, member("proj.member", "second")])
+    run_all(app)
+    assert {name: status for name, (status, _) in records(app).items()} == dict.fromkeys(("first", "second", "last", "body"), "FAILURE")
+    assert records(app)["body"][1]["exc_message"] == ["Dependency last raised ValueError('bad 1')"]
+
+
+def test_a_chain_that_fails_before_its_last_group_does_so_too(app):
+    app.groups.open("g", 2)
+    members = [member("proj.member", f"m{place}", group_id="g", group_index=place) for place in range(2)]
+    last = group_of(members, {"task_id": "inner", "group_id": "g", "chord": body_of()})
+    app.send_task("proj.fail", args=(1,), task_id="first", chain=[last])
+    run_all(app)
+    assert {name: status for name, (status, _) in records(app).items()} == dict.fromkeys(("first", "m0", "m1", "body"), "FAILURE")
+
+
+def test_what_waits_behind_a_chord_that_will_not_begin_learns_it(app):
+    """Its header, its body, and what is behind that; no record has the id of a group."""
+    chord = chord_of(group_of([member("proj.member", "m0")], {"task_id": "inner"}), body_of(chain=[member("proj.member", "behind")]))
+    app.send_task("proj.fail", args=(1,), task_id="first", chain=[chord])
+    run_all(app)
+    assert {name: status for name, (status, _) in records(app).items()} == dict.fromkeys(("first", "m0", "body", "behind"), "FAILURE")
+
+
+def test_a_rejected_task_ends_the_rest_of_its_chain(app):
+    @app.task(name="proj.reject")
+    def reject(value):
+        raise Reject("no", requeue=False)
+
+    errback = body_of("proj.errback", "e")
+    app.send_task("proj.reject", args=(1,), task_id="first", chain=[member("proj.member", "second")], link_error=[errback])
+    run_all(app)
+    assert records(app)["second"][1]["exc_type"] == "Reject"
+    assert [sent[0] for sent in app.elsewhere] == [["first"]]
+
+
+def test_the_error_callbacks_of_a_body_are_those_of_its_first_tasks(app):
+    def heard(task_id: str, **options: Any) -> dict[str, Any]:
+        return body_of(task_id=task_id, link_error=[body_of("proj.errback", f"e-{task_id}")], **options)
+
+    bodies = {
+        "a task and what is behind it": (heard("a", chain=[heard("b")]), ["a"]),
+        "a chain": (chain_of([heard("a"), heard("b")]), ["a"]),
+        "a group": (group_of([heard("a"), chain_of([heard("b"), heard("c")])], {"task_id": "inner"}), ["a", "b"]),
+        "a chord": (chord_of(group_of([heard("a")], {"task_id": "inner"}), heard("b"), {"task_id": "inner"}), ["b"]),
+    }
+    for name, (body, told) in bodies.items():
+        app.elsewhere.clear()
+        app.groups.open(name, 1)
+        send(app, 0, body, name="proj.fail", group=name)
+        run_all(app)
+        assert [sent[0] for sent in app.elsewhere] == [[each] for each in told], name
+
+
+def test_members_that_were_added_come_behind_a_header_with_groups():
+    tree = [["g", None], [[["inner", None], [[["a", None], None]]], [["b", None], None]]]
+    parts = tuple(ChordPart("g", each, None, states.SUCCESS, each.upper()) for each in ("b", "a", "added"))
+    assert values_of(ChordClaim("g", "t", parts, tree)) == [["A"], "B", "ADDED"]

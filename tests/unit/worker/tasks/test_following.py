@@ -54,7 +54,7 @@ def test_the_chord_fails(app):
 
 def test_the_rest_of_the_chain_fails(app):
     follow(app, delivery(app, chain=[{"task": "b", "options": {"task_id": "last"}}, {"task": "a", "options": {"task_id": "next"}}]))
-    assert [(record.task_id, record.status) for record in app.records.records] == [("last", "FAILURE"), ("next", "FAILURE")]
+    assert [(record.task_id, record.status) for record in app.records.records] == [("next", "FAILURE"), ("last", "FAILURE")]
 
 
 @pytest.mark.parametrize(("status", "sent"), [("FAILURE", 1), ("REVOKED", 0)])
