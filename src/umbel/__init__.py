@@ -6,6 +6,7 @@ Names are imported when they are first used, so that ``import umbel`` is cheap.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from umbel import errors, not_yet, states
@@ -13,13 +14,13 @@ from umbel._version import __version__
 
 if TYPE_CHECKING:
     from umbel.app.app import Umbel
-    from umbel.app.app import Umbel as Celery
     from umbel.app.proxies import current_app, current_task
     from umbel.app.proxies import new_id as uuid
     from umbel.app.shared import shared_task
     from umbel.app.task.task import Task
     from umbel.brokers.topology import Binding, Exchange, Queue
     from umbel.canvas.signatures import Signature, chain, chord, chunks, group, maybe_signature, signature, subtask, xmap, xstarmap
+    from umbel.compat.app import Celery
     from umbel.current import allow_join_result
     from umbel.results.handles import AsyncResult, EagerResult
     from umbel.runtime.logs import get_task_logger
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "AsyncResult": "umbel.results.handles",
     "Binding": "umbel.brokers.topology",
-    "Celery": "umbel.app.app:Umbel",
+    "Celery": "umbel.compat.app",
     "EagerResult": "umbel.results.handles",
     "Exchange": "umbel.brokers.topology",
     "Periodic": "umbel.runtime.service",
@@ -101,3 +102,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+if os.environ.get("UMBEL_AS_CELERY") == "1":  # as `umbel.compat.celery` sets it, for children, too
+    importlib.import_module("umbel.compat.celery")

@@ -6,7 +6,7 @@ also the fallback of every other thread, so that a web server's workers find it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -22,11 +22,13 @@ join_allowed: ContextVar[bool] = ContextVar("umbel_join_allowed", default=False)
 class _Fallback:
     """The apps that threads without an app of their own fall back to."""
 
-    __slots__ = ("default", "latest")
+    __slots__ = ("default", "latest", "make")
 
     def __init__(self) -> None:
         self.default: Any = None
         self.latest: Any = None
+        #: Makes the app of a process that has none; ``None`` is the plain one.
+        self.make: Callable[..., Any] | None = None
 
 
 _fallback = _Fallback()
@@ -41,6 +43,25 @@ def set_current_app(new: Any) -> None:
 def set_default_app(new: Any) -> None:
     """Make the app ``new`` the fallback of every context that has no app of its own."""
     _fallback.default = new
+
+
+def default_app() -> Any:
+    """The fallback of every context that has no app of its own; ``None`` when none was set."""
+    return _fallback.default
+
+
+def make_apps_with(make: Callable[..., Any] | None) -> None:
+    """Have the app of a process that has none made in this way.
+
+    Args:
+        make: takes the arguments of an app; ``None`` is the plain way.
+    """
+    _fallback.make = make
+
+
+def app_maker() -> Callable[..., Any] | None:
+    """The way in which the app of a process that has none is made; ``None`` is the plain way."""
+    return _fallback.make
 
 
 def find_app() -> Any:

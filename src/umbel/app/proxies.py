@@ -54,7 +54,7 @@ def get_current_app() -> Any:
     if found is None:
         from umbel.app.app import Umbel
 
-        found = Umbel("default", set_as_current=False)
+        found = (current.app_maker() or Umbel)("default", set_as_current=False)
         found.config_from_envvar("CELERY_CONFIG_MODULE", silent=True)
         found.set_default()
     return found

@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from umbel._version import __version__
+from umbel.runtime import plugins
 
 #: Exit codes; `umbel.cli.main` lists them.
 EX_FAILURE: Final = 1
@@ -77,6 +78,12 @@ def _show_version(context: click.Context, _parameter: click.Parameter, value: bo
         context.exit()
 
 
+def _as_celery(context: click.Context, parameter: click.Parameter, value: bool) -> Any:
+    if value and not context.resilient_parsing:
+        plugins.load("umbel.compat.alias.finder:install", "--as-celery")()
+    return _remember(context, parameter, value)
+
+
 class Misuse(click.ClickException):
     """The command line is understood but cannot be meant; one line, without the usage that click shows."""
 
@@ -115,6 +122,13 @@ def global_options() -> list[click.Parameter]:
         GlobalOption("-b", "--broker", metavar="URL", help="Use this broker."),
         GlobalOption("--result-backend", metavar="URL", help="Use this result store."),
         GlobalOption("--config", metavar="MODULE", help="Read the settings from this module."),
+        GlobalOption(
+            "--as-celery",
+            is_flag=True,
+            is_eager=True,
+            callback=_as_celery,
+            help="Let the app import celery and get Umbel. UMBEL_AS_CELERY=1 does, too.",
+        ),
         GlobalOption("--loader", metavar="LOADER", hidden=True),
         GlobalOption("--skip-checks", is_flag=True, hidden=True),
         GlobalOption("--workdir", type=click.Path(exists=True, file_okay=False), help="Change to this folder first."),

@@ -36,10 +36,10 @@ class _Warnings(logging.Handler):
 class _Running:
     """A worker in a thread."""
 
-    def __init__(self, app: Umbel, options: WorkerOptions) -> None:
+    def __init__(self, app: Umbel, options: WorkerOptions, kind: type[Worker]) -> None:
         #: The worker takes tasks, or has ended.
         self.settled = threading.Event()
-        self.worker = worker = Worker(app, options, on_ready=lambda _: self.settled.set())
+        self.worker = worker = kind(app, options, on_ready=lambda _: self.settled.set())
         self.error: BaseException | None = None
         self.code: int | None = None
         self.warnings = _Warnings()
@@ -76,7 +76,14 @@ class _Running:
 
 @contextlib.contextmanager
 def start_worker(
-    app: Umbel, *, pool: str = "solo", concurrency: int = 1, timeout: float = 20.0, stop_timeout: float = 20.0, **options: Any
+    app: Umbel,
+    *,
+    pool: str = "solo",
+    concurrency: int = 1,
+    timeout: float = 20.0,
+    stop_timeout: float = 20.0,
+    kind: type[Worker] = Worker,
+    **options: Any,
 ) -> Iterator[Worker]:
     """Run a worker for a block: it takes tasks when the block begins, and has stopped, warm, when it is left.
 
@@ -88,6 +95,7 @@ def start_worker(
         concurrency: tasks at a time; ``solo`` has one.
         timeout: seconds for the start.
         stop_timeout: seconds for the stop, in which running tasks may end. After that they are handed back, which fails the test.
+        kind: the class of the worker.
         options: other fields of `umbel.worker.options.WorkerOptions`, such as ``queues``.
 
     Raises:
@@ -95,7 +103,7 @@ def start_worker(
         ImproperlyConfigured: the options or the app's settings make no sense.
     """
     options.setdefault("hostname", f"test-{os.getpid()}-{uuid.uuid4().hex[:6]}@localhost")
-    running = _Running(app, WorkerOptions.parse({"pool": pool, "concurrency": concurrency, **options}))
+    running = _Running(app, WorkerOptions.parse({"pool": pool, "concurrency": concurrency, **options}), kind)
     log = logging.getLogger("umbel")
     log.addHandler(running.warnings)
     try:

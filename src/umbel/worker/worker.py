@@ -83,7 +83,7 @@ class Worker:
                 parts.signals,
                 parts.revoking,
                 Mingling(app, settings.hostname, parts.revoking, enabled=listens and not self.options.without_mingle),
-                Consuming(consumer, parts.intake, self._learn_tasks),
+                Consuming(consumer, parts.intake, self.learn_tasks),
                 parts.reporting,
                 parts.background,
                 RemoteControl(state, app.broker, mailbox_options(app.conf), enabled=listens),
@@ -196,8 +196,8 @@ class Worker:
         if hooks.worker_ready.receivers:
             self.parts.background.spawn(_send(hooks.worker_ready, self))
 
-    def _learn_tasks(self) -> None:
-        """Read the options of all tasks there are: some may have been registered since the worker was made."""
+    def learn_tasks(self) -> None:
+        """Read the options of all tasks there are: some may have been registered since the worker was made. From any thread."""
         self._policies.update({name: policy_of(task, self.app.conf) for name, task in self.app.tasks.items()})
 
     def _make_pool(self, template: Template | None) -> Pool:

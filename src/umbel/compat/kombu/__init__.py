@@ -1,0 +1,1 @@
+"""Kombu's names, for where kombu is not installed."""

@@ -1,0 +1,38 @@
+"""From the options of Celery's workers to those of `umbel.worker.options.WorkerOptions`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+from umbel.compat.legacy.machine import is_auto_concurrency
+from umbel.worker.options import WorkerOptions
+
+_OURS: Final = frozenset(each.name for each in fields(WorkerOptions))
+_RENAMED: Final = {"exclude_queues": "exclude", "pool_cls": "pool", "maxtasksperchild": "max_tasks_per_child"}
+#: They ask for what is not there, or is so anyway.
+_LEFT_OUT: Final = frozenset({
+    "loglevel", "logfile", "optimization", "without_gossip", "without_mingle", "without_heartbeat", "heartbeat_interval", "task_events", "events",
+    "beat", "schedule", "scheduler", "statedb", "state_db", "ready_callback", "pool_putlocks", "pool_restarts", "redirect_stdouts", "no_color",
+    "redirect_stdouts_level", "pidfile", "uid", "gid", "umask", "executable", "quiet", "send_events", "autoscale", "colorize", "app",
+})  # fmt: skip
+
+
+def translated(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a worker under our names; those of Celery's that mean nothing here are left out.
+
+    Args:
+        given: options of ``celery.worker.WorkController``, or of ours.
+    """
+    chosen: dict[str, Any] = {}
+    for name, value in given.items():
+        ours = _RENAMED.get(name, name)
+        if ours in _OURS or ours not in _LEFT_OUT:
+            chosen[ours] = value
+    if is_auto_concurrency(chosen.get("concurrency")):
+        del chosen["concurrency"]
+    pool = chosen.get("pool")
+    if pool is not None and not isinstance(pool, str):  # a class of Celery's look, under the name of its module
+        chosen["pool"] = getattr(pool, "__module__", "").rpartition(".")[2] or "prefork"
+    return {name: value for name, value in chosen.items() if value is not None}

@@ -1,0 +1,1 @@
+"""Celery's ``celery.contrib.testing`` and ``celery.contrib.pytest``, on `umbel.testing`."""
