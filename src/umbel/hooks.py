@@ -43,13 +43,14 @@ class Signal:
         arguments: the keywords that receivers get.
     """
 
-    __slots__ = ("_lock", "arguments", "name", "receivers")
+    __slots__ = ("_lock", "_watchers", "arguments", "name", "receivers")
 
     def __init__(self, name: str, *arguments: str) -> None:
         self.name = name
         self.arguments = arguments
         #: Empty when none is connected; replaced, never changed, so that sending needs no lock.
         self.receivers: tuple[_Connection, ...] = ()
+        self._watchers: tuple[Callable[[], object], ...] = ()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -97,7 +98,27 @@ class Signal:
         connection = _Connection(key, sender, self._reference(receiver, key) if weak else _strong(receiver))
         with self._lock:
             self.receivers = (*(kept for kept in self.receivers if kept.key != key), connection)
+        for watcher in self._watchers:
+            watcher()
         return receiver
+
+    def watch(self, watcher: Callable[[], object]) -> None:
+        """Call a function each time a receiver is connected: whoever sends the signal can begin then.
+
+        Args:
+            watcher: takes nothing; called on the thread that connects.
+        """
+        with self._lock:
+            self._watchers = (*self._watchers, watcher)
+
+    def unwatch(self, watcher: Callable[[], object]) -> None:
+        """Undo `watch`.
+
+        Args:
+            watcher: the function.
+        """
+        with self._lock:
+            self._watchers = tuple(kept for kept in self._watchers if kept != watcher)
 
     def _reference(self, receiver: Callable[..., Any], key: object) -> Callable[[], Callable[..., Any] | None]:
         # The callback must not keep the signal's lock busy: garbage may be collected while it is held.
@@ -220,8 +241,8 @@ eventlet_pool_postshutdown = Signal("eventlet_pool_postshutdown")
 eventlet_pool_apply = Signal("eventlet_pool_apply", "target", "args", "kwargs")
 user_preload_options = Signal("user_preload_options", "app", "options")
 
-#: Celery's signals that are never sent here: what they tell of is not there yet, or happens where no user code runs (each message's arrival).
+#: Celery's signals that are never sent here: what they tell of is not there yet.
 UNSENT = (
-    task_received, task_sent, worker_before_create_process, heartbeat_sent, eventlet_pool_started, eventlet_pool_preshutdown,
-    eventlet_pool_postshutdown, eventlet_pool_apply, user_preload_options,
+    task_sent, worker_before_create_process, heartbeat_sent, eventlet_pool_started,
+    eventlet_pool_preshutdown, eventlet_pool_postshutdown, eventlet_pool_apply, user_preload_options,
 )  # fmt: skip

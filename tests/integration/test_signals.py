@@ -46,7 +46,7 @@ def slow():
 
 NAMES = [
     "celeryd_init", "worker_init", "after_setup_logger", "after_setup_task_logger", "celeryd_after_setup", "worker_process_init", "worker_ready",
-    "task_success", "task_failure", "task_revoked", "task_unknown", "task_rejected", "worker_shutting_down", "worker_shutdown",
+    "task_received", "task_success", "task_failure", "task_revoked", "task_unknown", "task_rejected", "worker_shutting_down", "worker_shutdown",
 ]  # fmt: skip
 
 
@@ -100,6 +100,7 @@ def test_a_worker_tells_of_itself_and_of_what_it_did_not_run(start):
         late = app.send_task("script.look", expires=-1)
         unknown = app.send_task("script.nothing")
         assert run.await_signal("task_success")[3] == ["result", "runtime"]
+        assert run.await_signal("task_received")[1:] == ["Worker", {}, ["request"], run.process.pid]
         _, sender, facts, names, pid = run.await_signal("task_failure")
         assert (sender, facts["task_id"], pid) == ("script.slow", slow.id, run.process.pid)
         assert names == ["args", "einfo", "exception", "kwargs", "task_id", "traceback"]
@@ -130,7 +131,7 @@ def test_who_sets_logging_up_himself_is_left_alone(start):
 
 
 def test_listening_to_what_is_never_sent_is_remarked_upon(start):
-    run = start(["task_received", "worker_ready"])
+    run = start(["eventlet_pool_apply", "worker_ready"])
     run.await_signal("worker_ready")
     run.end()
-    assert "The signal task_received has listeners, but is not sent by this version." in run.log()
+    assert "The signal eventlet_pool_apply has listeners, but is not sent by this version." in run.log()

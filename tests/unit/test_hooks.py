@@ -140,3 +140,13 @@ def test_celery_s_signals_exist():
     eventlet_pool_postshutdown eventlet_pool_apply user_preload_options"""
     for name in names.split():
         assert getattr(hooks, name).name == name
+
+
+def test_a_watcher_learns_that_somebody_listens(signal):
+    told = []
+    watcher = lambda: told.append(len(signal.receivers))
+    signal.watch(watcher)
+    signal.connect(lambda **named: None, weak=False)
+    signal.unwatch(watcher)
+    signal.connect(lambda **named: None, weak=False)
+    assert told == [1]

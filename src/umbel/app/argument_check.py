@@ -65,6 +65,14 @@ def signature(function: Callable[..., Any]) -> inspect.Signature | None:
         return None
 
 
+def positional(function: Callable[..., Any]) -> list[str]:
+    """Return the names of the parameters that ``function`` takes by position, without the task itself; none where Python does not know them."""
+    known = signature(function)
+    if known is None:
+        return []
+    return [each.name for each in known.parameters.values() if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+
+
 def nearly(name: str, known: Iterable[str]) -> str | None:
     """Return the ``known`` name that ``name`` is most likely a mistyping of; ``None`` where there is none, and for a known name."""
     names = set(known)

@@ -91,7 +91,7 @@ class Celery(Umbel):
 
     # connections
 
-    def connection_for_write(self, url: str | None = None, **options: Any) -> Connection:
+    def connection_for_write(self, url: str | None = None, **options: Any) -> Connection:  # type: ignore[override]  # with more methods
         """Return a connection to the broker that messages are sent to.
 
         Args:
@@ -102,7 +102,7 @@ class Celery(Umbel):
 
         return Connection(self, url, **options)
 
-    def connection(self, hostname: str | None = None, **options: Any) -> Connection:
+    def connection(self, hostname: str | None = None, **options: Any) -> Connection:  # type: ignore[override]
         """Return a connection to the broker.
 
         Args:
@@ -111,7 +111,7 @@ class Celery(Umbel):
         """
         return self.connection_for_write(hostname, **options)
 
-    broker_connection = connection_for_read = connection
+    broker_connection = connection_for_read = connection  # type: ignore[assignment]
 
     @cached_property
     def pool(self) -> Pool:

@@ -151,6 +151,8 @@ class TaggedJson:
             return {_TAG: tag, _VALUE: plain}
         if _is_lazy_text(value):
             return str(value)
+        if callable(getattr(type(value), "model_dump", None)):  # a model of pydantic's
+            return value.model_dump(mode="json")
         raise EncodeError(
             f"A value of type {type(value).__name__} cannot be written as JSON: convert it, or name its type with register_type()."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from umbel.app.app import Umbel
 from umbel.brokers.topology import Queue
@@ -33,6 +34,7 @@ from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.admission import AdmissionPolicy
 from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.following import Following
+from umbel.worker.tasks.received_signal import ReceivedRequest, ReceivedSignal
 from umbel.worker.tasks.reserved import ReservedTask
 from umbel.worker.tasks.task_log import TaskLog
 
@@ -50,6 +52,8 @@ class WorkerParts:
 
     def __init__(self, app: Umbel, settings: WorkerSettings, queues: Sequence[Queue], pool: Pool, policies: dict[str, TaskPolicy]) -> None:
         broker, task_log = app.broker, TaskLog()
+        self._hostname, self._accept = settings.hostname, content_types(app.conf.accept_content)
+        self._max_decompressed = app.conf.message_max_decompressed
         self.events = TaskEvents()
         task_log.subscribe(self.events)
         self.pool = pool
@@ -81,7 +85,7 @@ class WorkerParts:
             self.gates,
             self.consumer,
             spawn,
-            upgrade=partial(protocols.upgrade, accept=content_types(app.conf.accept_content), limit=app.conf.message_max_decompressed),
+            upgrade=partial(protocols.upgrade, accept=self._accept, limit=self._max_decompressed),
         )
         self.index = TaskIndex(self.dispatcher, self.intake.holding.room)
         self.reporting = make_reporting(app, settings, policies, self.events, self.index, self.acknowledger)
@@ -106,6 +110,11 @@ class WorkerParts:
         counts = Counter(self.acknowledger.totals)
         counts.update(task.task for task in self.index.active())
         return dict(counts)
+
+    def received_signal(self, worker: Any) -> ReceivedSignal:
+        """Make what tells the receivers of ``task_received``; ``worker`` is the sender."""
+        request = partial(ReceivedRequest, hostname=self._hostname, accept=self._accept, limit=self._max_decompressed)
+        return ReceivedSignal(self.events, self.signals, self.background.spawn, request, worker)
 
     async def _before_run(self, task: ReservedTask) -> None:
         """Do what comes before a task that runs with nothing queued around it."""

@@ -94,6 +94,7 @@ class Worker:
                 prefetch,
                 Rebalancing(dispatcher, prefetch),
                 Starts(dispatcher, parts.events),
+                parts.received_signal(self),
                 *reports_of(self),
                 *[make(self) for make in app.worker_services],
             ],

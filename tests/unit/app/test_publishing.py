@@ -145,6 +145,17 @@ def test_a_naive_expiry_is_utc_whatever_the_zone(app, add):
     assert message.headers["expires"] == "2030-01-01T01:00:00"
 
 
+def test_a_soft_limit_beyond_the_hard_one_is_an_error(app, add):
+    with pytest.raises(ValueError, match=r"soft_time_limit must be less than or equal to time_limit: task proj\.add has 6 s and 5 s"):
+        add.apply_async((1,), time_limit=5, soft_time_limit=6)
+    add.time_limit, add.soft_time_limit = 1, 2
+    with pytest.raises(ValueError, match="2 s and 1 s"):
+        add.delay(1)
+    with pytest.raises(ValueError, match="2 s and 1 s"):
+        add.delay_many([1])
+    assert not app.fake.sent
+
+
 def test_options_land_where_celery_puts_them(app, add):
     add.apply_async(
         (1,), task_id="my-id", time_limit=10, soft_time_limit=5, shadow="s", headers={"tenant": "t"}, argsrepr="(***)", reply_to="r", retries=2,

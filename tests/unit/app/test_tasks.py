@@ -292,6 +292,24 @@ def test_apply_retries_at_once(app):
     assert isinstance(automatic.apply().result, KeyError)
 
 
+def test_a_retry_changes_how_an_argument_is_given(app):
+    @app.task(bind=True)
+    def job(self, foo, bar, label=None):
+        if not self.request.retries:
+            raise self.retry(countdown=0, **self.asked)
+        return foo, bar, label
+
+    asked = {
+        "args": [((), {"foo": 1, "bar": 2, "label": "kept"}, {"args": (2, 3)}), (2, 3, "kept")],
+        "kwargs": [((1, 2), {}, {"kwargs": {"foo": 2}}), (2, 2, None)],
+        "both": [((1, 2), {}, {"args": (5,), "kwargs": {"bar": 6}}), (5, 6, None)],
+        "more": [((1, 2, 3), {}, {"kwargs": {"bar": 6}}), (1, 6, 3)],
+        "neither": [((1, 2), {}, {}), (1, 2, None)],
+    }
+    for (args, kwargs, job.asked), expected in asked.values():
+        assert job.apply(args, kwargs).get() == expected
+
+
 def test_apply_runs_coroutines_and_callbacks(app):
     seen = []
 

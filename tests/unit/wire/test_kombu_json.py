@@ -173,3 +173,13 @@ def test_no_other_exception(body):
         loads(body)
     except DecodeError:
         pass
+
+
+def test_models_go_as_dicts():
+    class Model:
+        def model_dump(self, *, mode):
+            return {"mode": mode}
+
+    assert dumps([Model()]) == '[{"mode": "json"}]'
+    with pytest.raises(EncodeError, match="type"):
+        dumps(Model)

@@ -184,7 +184,7 @@ def _task_message(
         group=options.group_id,
         group_index=options.group_index,
         retries=options.retries,
-        timelimit=(options.time_limit, options.soft_time_limit),
+        timelimit=_timelimit(calling.name, options),
         root_id=root_id,
         parent_id=parent_id,
         argsrepr=options.argsrepr or preview(args),
@@ -198,6 +198,14 @@ def _task_message(
         reply_to=sender.reply_to if options.reply_to is None else options.reply_to,
         priority=_priority(sender, options, calling.parent),
     )
+
+
+def _timelimit(name: str, options: PublishOptions) -> tuple[float | None, float | None]:
+    """Return the hard and the soft time limit, in the message's order."""
+    hard, soft = options.time_limit, options.soft_time_limit
+    if hard is not None and soft is not None and soft > hard:
+        raise ValueError(f"soft_time_limit must be less than or equal to time_limit: task {name} has {soft:g} s and {hard:g} s")
+    return hard, soft
 
 
 def _ignore_result(options: PublishOptions, task: Any) -> Any:

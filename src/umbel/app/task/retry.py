@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from umbel.app import argument_check
 from umbel.errors import Retry
 from umbel.execution import retrying
 
@@ -48,12 +49,30 @@ def ask_for(
         raise final from (cause if cause is not final else None)
     if eta is None and countdown is None:
         countdown = task.default_retry_delay
+    new_args, new_kwargs = _arguments(task, request, args, kwargs)
     request.planned_retry = retrying.NextAttempt(
-        args=request.args if args is None else tuple(args),
-        kwargs=request.kwargs if kwargs is None else dict(kwargs),
+        args=new_args,
+        kwargs=new_kwargs,
         retries=request.retries + 1,
         countdown=countdown,
         eta=eta,
         options=options,
     )
     return Retry(exc=exc or cause, when=eta if eta is not None else countdown, is_eager=request.is_eager)
+
+
+def _arguments(
+    task: Any, request: Any, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """The arguments of the next attempt. A parameter that is given anew is not given a second time, by what stays of the other kind."""
+    if args is not None and kwargs is not None:
+        return tuple(args), dict(kwargs)
+    names = argument_check.positional(task.run)
+    if args is not None:
+        taken = set(names[: len(tuple(args))]) & request.kwargs.keys()
+        return tuple(args), {name: value for name, value in request.kwargs.items() if name not in taken} if taken else request.kwargs
+    if kwargs is not None:
+        left = dict(kwargs)
+        kept = [left.pop(name) if name in left else value for name, value in zip(names, request.args, strict=False)]
+        return (*kept, *request.args[len(kept) :]), left
+    return request.args, request.kwargs
