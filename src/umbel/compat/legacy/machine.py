@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from umbel.worker.options import processors
+from umbel.runtime.machine import processors
 
 AUTO_CONCURRENCY: Final = "auto"
 get_ident = threading.get_ident
