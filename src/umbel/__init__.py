@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from umbel.app.app import Umbel
     from umbel.app.proxies import current_app, current_task
     from umbel.app.proxies import new_id as uuid
+    from umbel.app.sending.queues import worker_direct
     from umbel.app.shared import shared_task
     from umbel.app.task.task import Task
-    from umbel.brokers.topology import Binding, Exchange, Queue
+    from umbel.brokers.topology import Binding, Broadcast, Exchange, Queue
+    from umbel.brokers.topology import Binding as binding  # noqa: N813 - kombu's name
     from umbel.canvas.signatures import Signature, chain, chord, chunks, group, maybe_signature, signature, subtask, xmap, xstarmap
     from umbel.compat.app import Celery
     from umbel.current import allow_join_result
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "AsyncResult": "umbel.results.handles",
     "Binding": "umbel.brokers.topology",
+    "Broadcast": "umbel.brokers.topology",
     "Celery": "umbel.compat.app",
     "EagerResult": "umbel.results.handles",
     "Exchange": "umbel.brokers.topology",
@@ -39,6 +42,7 @@ _WHERE = {
     "Task": "umbel.app.task.task",
     "Umbel": "umbel.app.app",
     "allow_join_result": "umbel.current",
+    "binding": "umbel.brokers.topology:Binding",
     "chain": "umbel.canvas.signatures",
     "chord": "umbel.canvas.signatures",
     "chunks": "umbel.canvas.signatures",
@@ -51,6 +55,7 @@ _WHERE = {
     "signature": "umbel.canvas.signatures",
     "subtask": "umbel.canvas.signatures",
     "uuid": "umbel.app.proxies:new_id",
+    "worker_direct": "umbel.app.sending.queues",
     "xmap": "umbel.canvas.signatures",
     "xstarmap": "umbel.canvas.signatures",
 }
@@ -58,6 +63,7 @@ _WHERE = {
 __all__ = [
     "AsyncResult",
     "Binding",
+    "Broadcast",
     "Celery",
     "EagerResult",
     "Exchange",
@@ -69,6 +75,7 @@ __all__ = [
     "Umbel",
     "__version__",
     "allow_join_result",
+    "binding",
     "chain",
     "chord",
     "chunks",
@@ -83,6 +90,7 @@ __all__ = [
     "states",
     "subtask",
     "uuid",
+    "worker_direct",
     "xmap",
     "xstarmap",
 ]

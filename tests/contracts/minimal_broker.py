@@ -71,7 +71,7 @@ class MinimalPublisher(PublisherDefaults):
             self.declare(to.queue)
         _, attempts, envelope, body = encode(message, to.exchange, to.routing_key)
         rules = [rule for rule in self.table.rules if rule[0] == to.exchange]
-        names = matching(rules, to.routing_key) if to.exchange else [to.routing_key]
+        names = matching(rules, to.routing_key, message.headers) if to.exchange else [to.routing_key]
         if not names and to.mandatory:
             raise MessageReturned(f"no queue for {to.exchange!r} {to.routing_key!r}")
         self.table.add(*(Row(next(self.table.numbers), name, attempts, envelope.encode(), body) for name in names))

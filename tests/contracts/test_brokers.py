@@ -16,6 +16,7 @@ from contracts.own_kit import OwnKit
 from umbel.brokers.topology import Exchange
 from umbel.errors import ImproperlyConfigured
 from umbel.testing.brokers import (
+    TestBroadcastQueues,
     TestDeadLetters,
     TestDelay,
     TestExchanges,
@@ -25,6 +26,7 @@ from umbel.testing.brokers import (
     TestPublishing,
     TestQueues,
     TestRoundtrip,
+    TestRouting,
     TestSettling,
     TestWindow,
 )
@@ -35,6 +37,7 @@ __all__ = [
     "TestBroadcast",
     "TestBroadcastBetweenProcesses",
     "TestBroadcastBuffer",
+    "TestBroadcastQueues",
     "TestDeadLetters",
     "TestDelay",
     "TestExchanges",
@@ -46,17 +49,18 @@ __all__ = [
     "TestReplyInbox",
     "TestReplyInboxBetweenProcesses",
     "TestRoundtrip",
+    "TestRouting",
     "TestSettling",
     "TestWindow",
 ]
 
 #: Each broker, and what `needs` it answers.
 BROKERS = {
-    "memory": {"priorities", "rules", "fanout"},
-    "sqlite": {"priorities", "processes", "leases", "rules", "fanout"},
-    "redis": {"priorities", "processes", "leases", "rules", "fanout"},
-    "rabbitmq-classic": {"priorities", "processes", "fanout"},
-    "rabbitmq-quorum": {"processes"},
+    "memory": {"priorities", "exchanges", "rules", "fanout"},
+    "sqlite": {"priorities", "exchanges", "processes", "leases", "rules", "fanout"},
+    "redis": {"priorities", "exchanges", "processes", "leases", "rules", "fanout"},
+    "rabbitmq-classic": {"priorities", "exchanges", "processes", "fanout"},
+    "rabbitmq-quorum": {"exchanges", "processes"},
 }
 
 
@@ -106,8 +110,8 @@ class TestRefusedQueues:
     @on_loop
     async def test_a_refused_queue_is_not_asked_for_again(self, kit):
         """The next connection declares what the consumer knows of."""
-        foreign = kit.queue("foreign", exchange=Exchange(f"contract-{kit.mark}", "headers"))
+        foreign = kit.queue("foreign", exchange=Exchange(f"contract-{kit.mark}", "x-random"))
         async with kit.consuming(kit.queue()) as sink:
-            with pytest.raises(ImproperlyConfigured, match="headers"):
+            with pytest.raises(ImproperlyConfigured, match="x-random"):
                 await sink.consumer.add_queue(foreign)
             assert foreign.name not in sink.consumer._queues

@@ -68,6 +68,48 @@ def test_priorities(stage):
     assert order == sorted(order, reverse=higher_first)
 
 
+@pytest.mark.redis
+@pytest.mark.parametrize("place", ["redis"], indirect=True)
+def test_one_meaning_for_priorities(stage):
+    """Redis serves the lower number first, and yet the higher one runs first. What is tried again keeps its priority."""
+    stage.settings["priority_order"] = "higher-first"
+    retried = stage.send("retry_until", 1, 0, priority=8)
+    results = {stage.send("mark", priority, priority=priority).id: priority for _ in range(3) for priority in (0, 3, 6, 9)}
+    unsaid = stage.send("mark", 0)
+    stage.worker("-c", "1", "--prefetch-multiplier", "1")
+    assert retried.get(timeout=20) == 1
+    assert unsaid.get(timeout=20) == 0
+    stage.watch.wait(lambda entries: len([entry for entry in entries if entry["kind"] == "end"]) == 14, 20)
+    starts = [entry["id"] for entry in stage.watch.update() if entry["kind"] == "start"]
+    order = [results.get(task_id, 0) for task_id in starts if task_id != retried.id]
+    assert order == sorted(order, reverse=True)
+    assert max(index for index, task_id in enumerate(starts) if task_id == retried.id) < starts.index(unsaid.id)
+
+
+@ONE_BROKER
+def test_a_broadcast_runs_in_every_worker(stage):
+    stage.settings["broadcast"] = everyone = f"{stage.queue}-all"
+    nobody = stage.send("mark", 0, queue=everyone)
+    names = ["one@here", "two@here"]
+    one, two = (stage.worker("-c", "1", "-n", name) for name in names)
+    result = stage.send("mark", "all", queue=everyone)
+    runs = stage.await_runs(result.id, 2, kind="end")
+    assert len({entry["pid"] for entry in runs}) == 2
+    assert result.get(timeout=5) == "all"
+    # Each tries again by itself, and is to blame for itself.
+    retried = stage.send("retry_until", 2, 0, queue=everyone)
+    assert len(stage.await_runs(retried.id, 6)) == 6
+    unknown = stage.app.send_task("no.such.task", queue=everyone)
+    for worker in (one, two):
+        worker.wait_log(rf"no.such.task\[{unknown.id}\] dropped: this worker cannot run what was sent to all workers: unregistered")
+    one.kill_group()
+    last = stage.send("mark", "last", queue=everyone)
+    assert last.get(timeout=5) == "last"
+    assert (len(stage.runs(last.id)), len(stage.runs(nobody.id)), len(stage.runs(retried.id))) == (1, 0, 6)
+    assert two.stop() == 0
+    assert stage.send("mark", "usual").id
+
+
 def test_purge(stage):
     for index in range(50):
         stage.send("mark", index)

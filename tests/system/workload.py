@@ -23,7 +23,10 @@ from chaos.ledger import Journal
 if os.environ.get("WORKLOAD_LIBRARY") == "celery":
     from celery import Celery as App
     from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+    from kombu import Exchange, Queue
+    from kombu.common import Broadcast
 else:
+    from umbel import Broadcast, Exchange, Queue
     from umbel import Umbel as App
     from umbel.errors import Ignore, Reject, SoftTimeLimitExceeded
 
@@ -332,8 +335,14 @@ def big(self, size):
 
 
 def make_app(broker, backend, settings):
+    """Make the app; ``broadcast``, which JSON has no word for, is the name of a queue that each worker has one of."""
+    settings = dict(settings)
+    everyone = settings.pop("broadcast", None)
     app = App("workload", broker=broker, backend=backend)
     app.conf.update(settings)
+    if everyone:
+        name = settings["task_default_queue"]
+        app.conf.task_queues = [Queue(name, Exchange(name), name), Broadcast(everyone)]
     for name, (function, options) in TASKS.items():
         app.task(name=name, **options)(function)
     return app

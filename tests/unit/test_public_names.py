@@ -7,8 +7,8 @@ import sys
 import umbel
 
 ALLOWED = {
-    "AsyncResult", "Binding", "Celery", "EagerResult", "Exchange", "Periodic", "Queue", "Service", "Task", "Umbel", "__version__", "allow_join_result", "current_app",
-    "current_task", "errors", "get_task_logger", "shared_task", "states", "uuid",
+    "AsyncResult", "Binding", "Broadcast", "Celery", "EagerResult", "Exchange", "Periodic", "Queue", "Service", "Task", "Umbel", "__version__", "allow_join_result", "binding", "current_app",
+    "current_task", "errors", "get_task_logger", "shared_task", "states", "uuid", "worker_direct",
     "Signature", "chain", "chord", "chunks", "group", "maybe_signature", "signature", "subtask", "xmap", "xstarmap",
 }  # fmt: skip
 HEAVY = {"redis", "hiredis", "sqlalchemy", "msgpack", "yaml", "pamqp", "click", "rich", "kombu", "celery", "sqlite3", "asyncio"}

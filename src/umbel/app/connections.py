@@ -77,6 +77,20 @@ class AppConnections:
                     self._publisher = self.write_broker.publisher()
         return self._publisher
 
+    def mirrors_priorities(self, *, reading: bool = False) -> bool:
+        """Report whether priorities are the other way round in messages than in this app (``priority_order``).
+
+        Args:
+            reading: in messages that are read; else in those that are sent.
+        """
+        order = self._conf.priority_order
+        if order == "broker":
+            return False
+        if not reading:
+            _ = self.publisher  # which makes the broker that is written to, where it is another one
+        broker = self.broker if reading or self._write_broker is None else self._write_broker
+        return broker.capabilities.higher_first is not (order == "higher-first")
+
     @property
     def store(self) -> ResultStore | None:
         """The result store; ``None`` when results are not kept."""

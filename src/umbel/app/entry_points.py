@@ -46,6 +46,7 @@ def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
         errbacks_in_header=bool(conf.task_allow_error_cb_on_chord_header),
         chord_body_limit=conf.task_chord_body_limit,
         inherit_priority=bool(conf.task_inherit_parent_priority),
+        mirrors_priorities=app.connections.mirrors_priorities(reading=True),
         prepare=app.prepare,
         clock=app.time,
     )

@@ -42,5 +42,7 @@ class Environment:
     chord_body_limit: int = 0
     #: What follows a task inherits its priority (``task_inherit_parent_priority``).
     inherit_priority: bool = False
+    #: Priorities are the other way round in messages than in the app (``priority_order``).
+    mirrors_priorities: bool = False
     prepare: Prepare
     clock: Clock = SYSTEM

@@ -102,8 +102,7 @@ def options_of(request: Any, attempt: NextAttempt) -> dict[str, Any]:
     exchange, routing_key = _address(request)
     if routing_key and not {"queue", "exchange", "routing_key"} & attempt.options.keys():
         options.update(exchange=exchange, routing_key=routing_key)
-    if options_priority := (request.properties or {}).get("priority"):
-        options["priority"] = options_priority
+    options["priority"] = (request.properties or {}).get("priority")
     options.update(attempt.options)
     return {name: value for name, value in options.items() if value is not None}
 

@@ -120,6 +120,8 @@ class Intake:
     # one delivery
 
     def _offer(self, tasks: list[ReservedTask]) -> None:
+        if rules := self._acknowledger.rules:
+            rules.apply(tasks)
         tell = self._events.received.tell
         if tell is not None:
             for task in tasks:

@@ -34,6 +34,7 @@ from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.admission import AdmissionPolicy
 from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.following import Following
+from umbel.worker.tasks.queue_rules import QueueRules
 from umbel.worker.tasks.received_signal import ReceivedRequest, ReceivedSignal
 from umbel.worker.tasks.reserved import ReservedTask
 from umbel.worker.tasks.task_log import TaskLog
@@ -51,7 +52,7 @@ class WorkerParts:
     """
 
     def __init__(self, app: Umbel, settings: WorkerSettings, queues: Sequence[Queue], pool: Pool, policies: dict[str, TaskPolicy]) -> None:
-        broker, task_log = app.broker, TaskLog()
+        broker, task_log, rules = app.broker, TaskLog(), QueueRules(queues)
         self._hostname, self._accept = settings.hostname, content_types(app.conf.accept_content)
         self._max_decompressed = app.conf.message_max_decompressed
         self.events = TaskEvents()
@@ -64,7 +65,7 @@ class WorkerParts:
         spawn = self.background.spawn
         follow = Following(app, settings.hostname).follow
         self.acknowledger = Acknowledger(
-            self.consumer, app.store, follow, self.events, self.signals, spawn, leases=broker.capabilities.leases
+            self.consumer, app.store, follow, self.events, self.signals, spawn, leases=broker.capabilities.leases, rules=rules
         )
         self.dispatcher = Dispatcher(self._before_run, settings.max_tasks, pool.recycle, self.acknowledger.expire_waiting, spawn)
         revoked = Revoked.remembering(settings.revokes_max, settings.revoke_expires)

@@ -123,7 +123,7 @@ class Worker:
 
     def queues(self) -> list[Queue]:
         """The queues that this worker reads."""
-        chosen = self.app.queues.select(self.options.queues, self.options.exclude)
+        chosen = [queue.for_one_worker() for queue in self.app.queues.select(self.options.queues, self.options.exclude)]
         return [*chosen, worker_direct(self.hostname)] if self.app.conf.worker_direct else chosen
 
     def run(self) -> int:

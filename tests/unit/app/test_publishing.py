@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from umbel import Exchange, Queue, hooks
+from umbel import Broadcast, Exchange, Queue, hooks, worker_direct
 from umbel.app.connections import broker_options
 from umbel.errors import EncodeError, ImproperlyConfigured, OperationalError, PublishError, QueueNotFound
 from umbel.messages.ids import begins_at
@@ -541,3 +541,40 @@ def test_only_the_queue_that_is_sent_to_is_declared(app, add):
     """A user who may use one queue may not be allowed to make the default one."""
     add.apply_async((1,), queue="only_this")
     assert [queue.name for queue in app.fake.declared] == ["only_this"]
+
+
+@pytest.mark.parametrize(
+    ("order", "broker", "said", "sent_as"),
+    [
+        ("broker", "redis://localhost/0", 8, 8),
+        ("broker", "redis://localhost/0", None, 0),
+        ("higher-first", "redis://localhost/0", 8, 1),
+        ("higher-first", "redis://localhost/0", 99, 0),
+        ("higher-first", "redis://localhost/0", None, 9),
+        ("lower-first", "redis://localhost/0", 8, 8),
+        ("higher-first", "amqp://localhost//", 8, 8),
+        ("lower-first", "amqp://localhost//", 8, 1),
+        ("lower-first", "amqp://localhost//", None, 9),
+    ],
+)
+def test_one_meaning_for_priorities(app, add, order, broker, said, sent_as):
+    app.conf.update(priority_order=order, broker_url=broker)
+    add.apply_async((1,), priority=said)
+    add.apply_async((1,), priority=said, headers={"x": 1})
+    assert [message.properties["priority"] for message, _ in app.fake.sent] == [sent_as, sent_as]
+
+
+def test_a_broadcast_may_reach_nobody_also_on_the_fast_path(app, add):
+    app.conf.task_queues = [Queue("celery"), Broadcast("all")]
+    app.conf.task_routes = {"proj.add": "all"}
+    add.delay(1)
+    _, to, _ = sent(app)
+    assert (to.exchange, to.routing_key, to.mandatory, to.queue.is_broadcast) == ("all", "celery", False, True)
+
+
+def test_an_alias_and_the_queue_of_one_worker(app, add):
+    app.conf.task_queues = [Queue("q", alias="other")]
+    add.apply_async((1,), queue="other")
+    assert sent(app)[1].routing_key == "q"
+    add.apply_async((1,), queue=worker_direct("w1@host"))
+    assert sent(app)[1].routing_key == "w1@host.dq2"

@@ -4,10 +4,10 @@ import types
 import pytest
 
 from umbel.app.sending.options import PublishOptions
-from umbel.app.sending.queues import QueueDefaults, Queues, parse_queues
+from umbel.app.sending.queues import QueueDefaults, Queues
 from umbel.app.sending.routing import Router, compile_routes
-from umbel.brokers.topology import Destination, Exchange, Queue
-from umbel.errors import ImproperlyConfigured, QueueNotFound
+from umbel.brokers.topology import Broadcast, Destination, Exchange, Queue
+from umbel.errors import ImproperlyConfigured
 
 
 def queues(given=None, **defaults):
@@ -21,81 +21,6 @@ def router(routes=None, given=None, **defaults):
 def address(found: Router, **options):
     to = found.destination(PublishOptions(**options))
     return to.exchange, to.routing_key, to.queue.name if to.queue else None
-
-
-# -- queues --------------------------------------------------------------------
-
-
-def test_the_default_queue():
-    assert queues().default == Queue("celery", Exchange("celery", "direct"), "celery")
-    assert [queue.name for queue in queues().consume_from] == ["celery"]
-
-
-def test_the_default_queue_s_parts():
-    found = queues(name="q", exchange="x", exchange_type="topic", routing_key="k.#", queue_type="quorum", max_priority=9).default
-    assert found.exchange == Exchange("x", "topic")
-    assert found.routing_key == "k.#"
-    assert found.arguments == {"x-queue-type": "quorum"}
-
-
-def test_max_priority_goes_to_classic_queues():
-    assert queues(max_priority=9).default.arguments == {"x-max-priority": 9}
-    assert queues([Queue("a", arguments={"x-max-priority": 3})], max_priority=9)["a"].arguments == {"x-max-priority": 3}
-
-
-def test_missing_queues_are_made():
-    found = queues()["other"]
-    assert (found.exchange, found.routing_key) == (Exchange("other", "direct"), "other")
-    quorum = queues(missing_queue_type="quorum", missing_exchange_type="topic")["other"]
-    assert quorum.arguments["x-queue-type"] == "quorum"
-    assert quorum.exchange.type == "topic"
-
-
-def test_missing_queues_are_refused_when_told_so():
-    found = queues([Queue("images")], create_missing=False)
-    with pytest.raises(QueueNotFound, match="did you mean 'images'"):
-        found["image"]
-
-
-def test_task_queues_as_a_dict():
-    found = queues(
-        {
-            "feeds": {"exchange": "feeds", "exchange_type": "topic", "routing_key": "feed.#", "queue_arguments": {"x-max-length": 5}},
-            "plain": {},
-            "old": {"binding_key": "k", "exchange": "e"},
-        }
-    )
-    assert found["feeds"].exchange == Exchange("feeds", "topic")
-    assert found["feeds"].arguments == {"x-max-length": 5}
-    assert found["plain"].routing_key == "plain"
-    assert (found["old"].exchange.name, found["old"].routing_key) == ("e", "k")
-
-
-def test_objects_with_kombu_s_attributes():
-    exchange = types.SimpleNamespace(name="media", type="topic", durable=True, auto_delete=False, delivery_mode="transient", arguments=None)
-    given = types.SimpleNamespace(
-        name="videos", exchange=exchange, routing_key="media.video", durable=True, exclusive=False, auto_delete=False, bindings=set(),
-        queue_arguments={"x-queue-mode": "lazy"}, max_priority=5, expires=1.5, message_ttl=None, consumer_arguments=None, no_declare=None,
-    )  # fmt: skip
-    (found,) = parse_queues([given])
-    assert found.exchange == Exchange("media", "topic", delivery_mode=1)
-    assert found.arguments == {"x-queue-mode": "lazy", "x-max-priority": 5, "x-expires": 1500}
-
-
-@pytest.mark.parametrize("given", [[3], {"q": 3}, [object()]])
-def test_wrong_queues(given):
-    with pytest.raises(ImproperlyConfigured, match="task_queues"):
-        queues(given)
-
-
-def test_selecting():
-    found = queues([Queue("a"), Queue("b"), Queue("c")])
-    assert [queue.name for queue in found.select()] == ["a", "b", "c"]
-    assert [queue.name for queue in found.select("a,b")] == ["a", "b"]
-    assert [queue.name for queue in found.select(None, "b")] == ["a", "c"]
-    assert [queue.name for queue in found.select(["x"])] == ["x"]
-    with pytest.raises(QueueNotFound):
-        queues([Queue("a")], create_missing=False).select("x")
 
 
 # -- routes --------------------------------------------------------------------
@@ -175,6 +100,36 @@ def test_unroutable_messages_are_errors_unless_told_otherwise():
     assert router().destination(PublishOptions()).mandatory
     assert not router().destination(PublishOptions(exchange="x", routing_key="k", mandatory=False)).mandatory
     assert isinstance(router().destination(PublishOptions()), Destination)
+
+
+def test_an_exchange_without_a_key_gets_the_default_one():
+    feeds = Queue("feeds", Exchange("feeds", "topic"), "feed.#")
+    assert address(router(given=[feeds]), exchange="feeds") == ("feeds", "celery", None)
+    assert address(router(given=[feeds], routing_key="usual"), exchange="feeds") == ("feeds", "usual", None)
+    assert address(router(given=[feeds]), exchange="feeds", queue="feeds") == ("feeds", "feed.#", "feeds")
+    assert address(router(), exchange="") == ("", "celery", "celery")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"queue": "all"},
+        {"queue": "all", "exchange": "all"},
+        {"exchange": "all"},
+        {"exchange": "all", "routing_key": "celery"},
+    ],
+)
+def test_a_broadcast_may_reach_nobody(options):
+    found = router(given=[Queue("celery"), Broadcast("all")])
+    to = found.destination(PublishOptions(**options))
+    assert (to.exchange, to.routing_key, to.mandatory) == ("all", "celery", False)
+    assert to.queue.is_broadcast
+    assert found.destination(PublishOptions(**options, mandatory=True)).mandatory
+
+
+def test_a_queue_is_found_by_its_alias():
+    found = router(given=[Queue("a", alias="b")], create_missing=False)
+    assert address(found, queue="b") == ("", "a", "a")
 
 
 def test_a_typing_error_in_a_route_is_told(caplog):

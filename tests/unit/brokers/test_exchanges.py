@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from umbel.brokers.exchanges import matches, matching, rules_of
@@ -37,12 +39,54 @@ def test_many_wildcards_take_no_time():
 
 def test_a_queue_is_filled_once():
     rules = [("x", "topic", "a.*", "q"), ("x", "topic", "#", "q"), ("x", "direct", "a.b", "r"), ("x", "fanout", "", "s")]
-    assert matching(rules, "a.b") == ["q", "r", "s"]
-    assert matching(rules, "z") == ["q", "s"]
+    assert matching(rules, "a.b", {}) == ["q", "r", "s"]
+    assert matching(rules, "z", {}) == ["q", "s"]
 
 
 def test_the_rules_of_a_queue():
-    queue = Queue("q", bindings=(Binding(Exchange("fan", "fanout")), Binding(Exchange(""), "q")))
-    assert list(rules_of(queue)) == [("q", "direct", "q", "q"), ("fan", "fanout", "", "q")]
-    with pytest.raises(ImproperlyConfigured, match="headers"):
-        list(rules_of(Queue("q", Exchange("x", "headers"))))
+    bindings = (Binding(Exchange("fan", "fanout")), Binding(Exchange(""), "q"))
+    assert list(rules_of(Queue("q", bindings=bindings))) == [("fan", "fanout", "", "q")]
+    assert list(rules_of(Queue("q", Exchange("x"), bindings=bindings))) == [("x", "direct", "q", "q"), ("fan", "fanout", "", "q")]
+    with pytest.raises(ImproperlyConfigured, match="x-random"):
+        list(rules_of(Queue("q", Exchange("x", "x-random"))))
+
+
+def headers_match(arguments, headers):
+    ((_, kind, key, _),) = rules_of(Queue("q", Exchange("x", "headers"), binding_arguments=arguments))
+    return matches(kind, key, "any", headers)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "headers", "expected"),
+    [
+        ({}, {}, True),
+        ({"x-match": "any"}, {"a": 1}, False),
+        ({"a": 1}, {"a": 1, "b": 2}, True),
+        ({"a": 1, "b": 2}, {"a": 1}, False),
+        ({"x-match": "any", "a": 1, "b": 2}, {"b": 2}, True),
+        ({"a": None}, {"a": "anything"}, True),
+        ({"a": None}, {"b": 1}, False),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": 1}, {"a": 1.0}, False),
+        ({"a": "1"}, {"a": 1}, False),
+        ({"a": b"x"}, {"a": "x"}, False),
+        ({"a": datetime(2030, 1, 1, tzinfo=UTC)}, {"a": datetime(2030, 1, 1, tzinfo=UTC)}, True),
+        ({"a": [1, {"b": None}]}, {"a": [1, {"b": None}]}, True),
+        ({"x-a": 1}, {}, True),
+        ({"x-match": "all-with-x", "x-a": 1}, {}, False),
+        ({"x-match": "any-with-x", "x-a": 1}, {"x-a": 1}, True),
+    ],
+)
+def test_headers(arguments, headers, expected):
+    assert headers_match(arguments, headers) is expected
+
+
+@pytest.mark.parametrize("arguments", [{"x-match": "some"}, {"x-match": 1}, {"a": object()}, {"a": {1}}])
+def test_headers_that_make_no_sense_are_refused(arguments):
+    with pytest.raises(ImproperlyConfigured, match="queue 'q'"):
+        headers_match(arguments, {})
+
+
+@pytest.mark.parametrize("key", ["", "x", "[]", "1", '{"x-match": []}', '{"x-match": "some"}'])
+def test_a_foreign_rule_for_headers_lets_nothing_through(key):
+    assert not matches("headers", key, "", {"a": 1})

@@ -136,6 +136,7 @@ class Outbox:
             delivery_mode=_TRANSIENT if conf.task_default_delivery_mode in (1, "transient") else _PERSISTENT,
             priority=conf.task_default_priority,
             inherit_priority=conf.task_inherit_parent_priority,
+            mirrors_priorities=app.connections.mirrors_priorities(),
             protocol=conf.task_protocol,
             zone=app.timezone,
             origin=origin,

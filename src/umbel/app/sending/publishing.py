@@ -35,6 +35,8 @@ class Sender:
     delivery_mode: int
     priority: int | None
     inherit_priority: bool
+    #: Priorities are the other way round in messages (``priority_order``).
+    mirrors_priorities: bool = False
     protocol: int
     #: In which times are written.
     zone: tzinfo
@@ -215,20 +217,24 @@ def _ignore_result(options: PublishOptions, task: Any) -> Any:
 
 
 def _priority(sender: Sender, options: PublishOptions, parent: Any) -> int:
-    if options.priority is not None:
-        return options.priority
-    if sender.inherit_priority and parent is not None:
-        inherited = (parent.properties or {}).get("priority")
-        if inherited is not None:
-            return int(inherited)
-    return sender.priority or 0
+    """The priority in the message."""
+    priority = options.priority
+    if priority is None and sender.inherit_priority and parent is not None:
+        priority = (parent.properties or {}).get("priority")
+    if priority is None:
+        priority = sender.priority or 0
+    if sender.mirrors_priorities:
+        from umbel.messages.priorities import mirrored  # few want it
+
+        return mirrored(priority)
+    return int(priority)
 
 
 def _delivery_mode(given: int | str | None, to: Destination, default: int) -> int:
     if given is not None:
         return 1 if given in _TRANSIENT else 2
     if to.queue is not None and to.queue.exchange is not None and to.queue.exchange.delivery_mode is not None:
-        return to.queue.exchange.delivery_mode
+        return int(to.queue.exchange.delivery_mode)
     return default
 
 
@@ -278,7 +284,7 @@ def plan_plain(sender: Sender, calling: Calling) -> Plan | None:
     single = plan_single(sender, calling)
     options, to = single.options, single.to
     changing = options.expires is not None or options.countdown is not None or options.eta is not None
-    if changing or options.compression or sender.compression or options.headers or options.stamped_headers:
+    if changing or not to.mandatory or options.compression or sender.compression or options.headers or options.stamped_headers:
         return None
     serializer = options.serializer or sender.serializer
     stencil = v2.stencil(

@@ -196,24 +196,30 @@ class Router:
         """Find the address that ``options`` which went through `lookup` lead to.
 
         A queue on a direct exchange is addressed by its name on the default exchange, unless exchange and routing key are both given,
-        as Celery does (5.7).
+        as Celery does (5.7). A broadcast reaches whoever is there: that nobody is there is no error, unless the call says so.
         """
-        mandatory = options.mandatory is not False
+        exchange, key = options.exchange, options.routing_key
         queue = self._queue(options)
-        exchange = options.exchange
-        if exchange is not None and options.routing_key is not None:
-            # An explicit address; the queue is declared only when it was named too.
-            return Destination(exchange, options.routing_key, queue if options.queue is not None else None, mandatory)
-        home = queue.resolved()
+        if queue is None and exchange:
+            queue = self.queues.broadcast_to(exchange)
+        mandatory = options.mandatory is not False
+        if queue is not None and queue.is_broadcast:
+            mandatory = options.mandatory is True
+        if exchange is not None and key is not None:
+            return Destination(exchange, key, queue, mandatory)
+        if queue is None and exchange:
+            return Destination(exchange, self.queues.default.resolved().routing_key or "", None, mandatory)
+        home = (queue or self.queues.default).resolved()
         assert home.exchange is not None
         assert home.routing_key is not None
         if home.exchange.type == "direct":
             return Destination("", home.name, home, mandatory)
-        return Destination(exchange or home.exchange.name, options.routing_key or home.routing_key, home, mandatory)
+        return Destination(exchange or home.exchange.name, key or home.routing_key, home, mandatory)
 
-    def _queue(self, options: PublishOptions) -> Queue:
+    def _queue(self, options: PublishOptions) -> Queue | None:
+        """The queue that was named."""
         if options.queue is None:
-            return self.queues.default
+            return None
         if isinstance(options.queue, Queue):
             return options.queue
         if isinstance(options.queue, str):

@@ -17,7 +17,7 @@ from pamqp import base, commands
 from umbel.brokers.amqp.acks import CHANNEL, Acks
 from umbel.brokers.amqp.moves.holding import CHANNEL as HOLDING_CHANNEL
 from umbel.brokers.amqp.subscriptions import PER_CONSUMER, Subscriptions, needs_consumer
-from umbel.brokers.amqp.topology import counts_deliveries, dead_queue, declare_queue, limit_advice, look_at_queue
+from umbel.brokers.amqp.topology import AS_IT_IS, bind_all, counts_deliveries, dead_queue, declare_queue, limit_advice, look_at_queue
 from umbel.brokers.base import BrokerOptions, ConnectionState, Delivery, DeliverySink, NullSink
 from umbel.brokers.topology import Queue
 from umbel.clients.amqp.addresses import Address, in_order
@@ -456,9 +456,9 @@ async def _declare_as_it_is(connection: AsyncConnection, queue: Queue) -> tuple[
     try:
         refusal = await connection.declare(declare_queue(queue))
         if refusal is not None:
-            logger.warning(
-                "queue %r exists with other arguments than %r and is used as it is: %s", queue.name, dict(queue.arguments), refusal
-            )
+            logger.warning("queue %r %s: %s", queue.name, AS_IT_IS, refusal)
+            with contextlib.suppress(ChannelError):  # whoever sends through a binding that cannot be made is told
+                await connection.declare(bind_all(queue))
     except ChannelError as error:
         logger.warning("queue %r cannot be declared: %s", queue.name, error)
     try:  # consuming from a missing queue would close the channel and with it every delivery on it

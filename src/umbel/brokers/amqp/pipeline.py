@@ -15,13 +15,13 @@ from itertools import islice
 from pamqp import commands
 
 from umbel.brokers.amqp.backlog import Backlog
-from umbel.brokers.amqp.topology import declare_queue
+from umbel.brokers.amqp.topology import AS_IT_IS, bind_all, declare_address
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.confirms.waiting import WaitBudget
 from umbel.brokers.confirms.window import Window
 from umbel.brokers.topology import Queue
 from umbel.clients.amqp.addresses import Address
-from umbel.clients.amqp.channels import TOPOLOGY_CHANNEL
+from umbel.clients.amqp.channels import TOPOLOGY_CHANNEL, ChannelError
 from umbel.clients.amqp.connection_blocking import BlockingConnection, connect_any
 from umbel.errors import MessageReturned, OperationalError, PublishError
 from umbel.runtime.clock import SYSTEM
@@ -231,11 +231,12 @@ class Pipeline:
             connection.write(b"".join(batch), self._options.publish_timeout)
 
     def _declare_over(self, connection: BlockingConnection, queue: Queue, deadline: float) -> None:
-        frames = declare_queue(queue)
+        frames = declare_address(queue)
         refusal = connection.declare(frames, TOPOLOGY_CHANNEL, deadline) if frames else None
         if refusal is not None:
-            ours = dict(queue.arguments)
-            logger.warning("queue %r exists with other arguments than %r and is used as it is: %s", queue.name, ours, refusal)
+            logger.warning("queue %r %s: %s", queue.name, AS_IT_IS, refusal)
+            with contextlib.suppress(ChannelError):  # what is wrong with them, the message that is returned tells
+                connection.declare(bind_all(queue), TOPOLOGY_CHANNEL, deadline)
         self.ready.add(queue.name)
         if frames and (exchange := queue.resolved().exchange) is not None:
             self.exchanges.add(exchange.name)

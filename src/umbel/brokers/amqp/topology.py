@@ -26,6 +26,8 @@ DELIVERY_EXCHANGE: Final = "celery_delayed_delivery"
 #: The first version of RabbitMQ whose quorum queues have a delivery limit unless told otherwise, and the limit.
 _LIMITS_BY_DEFAULT: Final = 4
 _DEFAULT_LIMIT: Final = 20
+#: What is said of a queue that RabbitMQ will not have declared as it is here (406).
+AS_IT_IS: Final = "or its exchange exists with other arguments than here, and is used as it is"
 #: Longest routing key (a short string) without the bits.
 _LONGEST_NAME: Final = 255 - 2 * LEVELS
 
@@ -34,29 +36,32 @@ def declare_queue(queue: Queue) -> list[base.Frame]:
     """A queue, its exchange and its bindings, as Celery declares them."""
     if queue.no_declare:
         return []
-    queue = queue.resolved()
-    exchange = queue.exchange
-    assert exchange is not None
-    methods: list[base.Frame] = []
-    if exchange.name:
-        methods.append(declare_exchange(exchange))
-    methods.append(
-        method(
-            commands.Queue.Declare,
-            queue=queue.name,
-            durable=queue.durable,
-            exclusive=queue.exclusive,
-            auto_delete=queue.auto_delete,
-            arguments=dict(queue.arguments),
-        )
+    declared = method(
+        commands.Queue.Declare,
+        queue=queue.name,
+        durable=queue.durable,
+        exclusive=queue.exclusive,
+        auto_delete=queue.auto_delete,
+        arguments=dict(queue.arguments),
     )
-    if exchange.name:
-        methods.append(bind_queue(queue.name, exchange.name, queue.routing_key or ""))
-    for binding in queue.bindings:
-        if binding.exchange.name:
-            methods.append(declare_exchange(binding.exchange))
-            methods.append(bind_queue(queue.name, binding.exchange.name, binding.routing_key, binding.arguments))
-    return methods
+    return [*_declare_exchanges(queue), declared, *bind_all(queue)]
+
+
+def bind_all(queue: Queue) -> list[base.Frame]:
+    """All bindings of a queue."""
+    return [bind_queue(queue.name, each.exchange.name, each.routing_key, each.arguments) for each in queue.all_bindings()]
+
+
+def declare_address(queue: Queue) -> list[base.Frame]:
+    """A queue, for a publisher that sends to it: of a broadcast the exchange alone, for the queues are its workers'."""
+    if queue.is_broadcast and not queue.no_declare:
+        return _declare_exchanges(queue)
+    return declare_queue(queue)
+
+
+def _declare_exchanges(queue: Queue) -> list[base.Frame]:
+    exchanges = {each.exchange.name: each.exchange for each in queue.all_bindings()}
+    return [declare_exchange(exchange) for exchange in exchanges.values() if not exchange.no_declare]
 
 
 def declare_exchange(exchange: Exchange) -> base.Frame:

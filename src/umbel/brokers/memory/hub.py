@@ -5,8 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from umbel.brokers.base import DEAD_SUFFIX, Delivery
 from umbel.brokers.envelope import decode, encode
@@ -57,11 +58,11 @@ class Hub:
 
     def publish(self, message: Message, to: Destination) -> None:
         priority, attempts, envelope, body = encode(message, to.exchange, to.routing_key)
-        if to.queue is not None and to.queue.name not in self._ready:
+        if to.queue is not None and to.queue.name not in self._ready and not to.queue.is_broadcast:
             self.declare(to.queue)
         with self._lock:
             if to.exchange:
-                found = matching((rule for rule in self._rules if rule[0] == to.exchange), to.routing_key)
+                found = self._bound(to.exchange, to.routing_key, message.headers)
             else:
                 found = [to.routing_key] if to.routing_key in self._ready else []
             for queue in found:
@@ -117,14 +118,17 @@ class Hub:
             return excess
 
     def bound(self, exchange: str, routing_key: str) -> list[str]:
-        """The queues that a message reaches.
+        """The queues that a broadcast reaches.
 
         Args:
             exchange: its name; not the default exchange.
             routing_key: of the message.
         """
         with self._lock:
-            return matching((rule for rule in self._rules if rule[0] == exchange), routing_key)
+            return self._bound(exchange, routing_key, {})
+
+    def _bound(self, exchange: str, routing_key: str, headers: Mapping[str, Any]) -> list[str]:
+        return matching((rule for rule in self._rules if rule[0] == exchange), routing_key, headers)
 
     def next_due(self) -> float | None:
         with self._lock:

@@ -24,8 +24,10 @@ from umbel.brokers import exchanges
 from umbel.brokers.base import ATTEMPTS, BrokerOptions, ConnectionState, Delivery, DeliverySink, NullSink
 from umbel.brokers.redis.acks import Acks
 from umbel.brokers.redis.claiming import RedisDelivery, dead_envelope, read
+from umbel.brokers.redis.fanout.listening import Listening
 from umbel.brokers.redis.leases import Housekeeping
-from umbel.brokers.redis.topology import binding_commands
+from umbel.brokers.redis.readers import Readers
+from umbel.brokers.redis.topology import declare_queue
 from umbel.brokers.topology import Queue
 from umbel.clients.redis.addresses import Address
 from umbel.clients.redis.connection_async import AsyncConnection, ConnectionLost
@@ -54,7 +56,7 @@ _POLL_FIRST, _POLL_MOST = 0.005, 0.1
 #: Seconds that closing tries to reach the server.
 _CLOSE_PATIENCE = 5.0
 _EXISTS = pack_part("EXISTS")
-_SCRIPTS = ("claim", "renew", "expired", "restore", "move", "delay", "due", "begin")
+_SCRIPTS = ("claim", "renew", "expired", "restore", "move", "delay", "due", "begin", "readers")
 
 
 class RedisConsumer:
@@ -88,12 +90,15 @@ class RedisConsumer:
         self.link = Link(candidates, self._introduce, self._on_push, self._on_change)
         self._acks = Acks(self.link, keys, self._settled, self._wake.set)
         self._housekeeping = Housekeeping(self)
+        self._readers = Readers(keys, self._prefix.decode(), self.lease)
+        self._listening = Listening(options, candidates, keys, self.link, self._wake.set)
 
     # connection
 
     async def start(self, sink: DeliverySink) -> None:
         self._sink = sink
         await self.link.open(self._options.max_retries)
+        await self._listening.begin(list(self._queues.values()))
         self._tasks = [asyncio.create_task(self._keep_claiming()), asyncio.create_task(self._housekeeping.keep())]
 
     async def _introduce(self, connection: AsyncConnection) -> None:
@@ -106,19 +111,21 @@ class RedisConsumer:
         for name in _SCRIPTS:
             with contextlib.suppress(ReplyError):  # sent with EVAL where loading is not allowed
                 await connection.call("SCRIPT", "LOAD", scripts.load(name).text)
-        await self._declare(connection)
+        await self._declare(connection, sweep=False)
         await self._housekeeping.renew(connection)
         await self._adopt(connection)
 
-    async def _declare(self, connection: AsyncConnection) -> None:
-        commands = [command for queue in self._queues.values() if not queue.no_declare for command in binding_commands(self.keys, queue)]
+    async def _declare(self, connection: AsyncConnection, *, sweep: bool) -> None:
+        queues = self._queues.values()
+        await self._readers.renew(connection, queues, sweep=sweep)
+        commands = [command for queue in queues for command in declare_queue(self.keys, queue)]
         if commands:
             await asyncio.gather(*connection.send(pack_all(commands), len(commands)))
 
     async def declare_again(self) -> None:
-        """See to it that the bindings exist: somebody may have emptied the database."""
+        """See to it that the bindings exist: somebody may have emptied the database. And that those of dead readers do not."""
         if self.link.connection is not None:
-            await self._declare(self.link.connection)
+            await self._declare(self.link.connection, sweep=True)
 
     async def _adopt(self, connection: AsyncConnection) -> None:
         """Take up what a claim has moved whose reply was lost with the last connection."""
@@ -384,13 +391,19 @@ class RedisConsumer:
         self._serving.change(self._queues)
         with contextlib.suppress(ConnectionLost):  # declared with the next connection
             await self.declare_again()
+        await self._listening.begin([queue])
         self._wake.set()
 
     async def cancel_queue(self, name: str) -> None:
-        self._queues.pop(name, None)
+        queue = self._queues.pop(name, None)
         self._serving.change(self._queues)
+        await self._listening.end(name)
         async with self._claiming:  # a claim that is under way still asks for it
             pass
+        is_held = any(delivery.queue == name for delivery in self._held.values())  # and may yet go back there
+        if queue is not None and not is_held and self.link.connection is not None:
+            with contextlib.suppress(ConnectionLost):  # then it is taken for dead in time
+                await self._readers.leave(self.link.connection, [queue])
 
     async def aclose(self) -> None:
         if self._closed:
@@ -398,6 +411,7 @@ class RedisConsumer:
         self._closing = True
         if self._patience is not None:
             self._patience.cancel()
+        await self._listening.aclose()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -419,6 +433,7 @@ class RedisConsumer:
             await self._adopt(self.link.connection)
             self.requeue(list(self._held.values()))
             await self.flush()
+            await self._readers.leave(self.link.connection, self._queues.values())
 
 
 def lease_of(options: BrokerOptions) -> float:

@@ -210,7 +210,7 @@ class Housekeeping:
         keys = self._consumer.keys
         members = await self._consumer.link.call("SMEMBERS", keys.binding(held.exchange))
         table = Table(keys, None, sorted(member.decode() for member in members), frozenset())
-        return table.route(held.routing_key) or [held.routing_key]
+        return table.route(held.routing_key, {}) or [held.routing_key]
 
 
 def _score(first: list[Any]) -> float:

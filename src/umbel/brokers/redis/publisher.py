@@ -24,7 +24,7 @@ from umbel.brokers.confirmed_publisher import ConfirmedPublisher
 from umbel.brokers.confirms.receipts import WouldBlock
 from umbel.brokers.redis.reading import ONE_READ, Pace, Reader, declare_again, names_in, publish_again, refusal, settle, size_of
 from umbel.brokers.redis.rendering import Item, Renderer
-from umbel.brokers.redis.topology import Table, binding_commands
+from umbel.brokers.redis.topology import Table, declare_address
 from umbel.brokers.topology import Destination, Outgoing, Queue, whole
 from umbel.clients.redis.addresses import Address
 from umbel.clients.redis.connection_blocking import BlockingConnection, KeptConnection, wait_ready
@@ -32,6 +32,7 @@ from umbel.errors import OperationalError, PublishError
 from umbel.runtime import process_hooks
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.message import Call, Message, Stencil
+from umbel.wire.redis.channels import Channels
 from umbel.wire.redis.keys import Keys
 from umbel.wire.redis.resp import pack_all
 
@@ -54,7 +55,7 @@ class RedisPublisher(ConfirmedPublisher[Item]):
         self._candidates = candidates
         self._keys = keys
         self._where = candidates[0].public()
-        self._renderer = Renderer(keys, candidates[0].db, self._table)
+        self._renderer = Renderer(keys, Channels.of(options.transport, candidates[0].db), self._table)
         self._queues: dict[str, Queue] = {}
         super().__init__(options, names_in)
 
@@ -144,7 +145,8 @@ class RedisPublisher(ConfirmedPublisher[Item]):
         self._await(number, time.monotonic() + self._options.publish_timeout)  # bindings of ours may be under way
         with self._lock:
             table: Table = self._lookups.use(lambda connection: Table.read(connection, self._keys, exchange))
-            self._routes[exchange] = (time.monotonic() + _ROUTES_FRESH, table)
+            if not table.is_fanout:  # a worker that is new there must not miss what is sent to all
+                self._routes[exchange] = (time.monotonic() + _ROUTES_FRESH, table)
         return table
 
     def _expect_answers(self) -> None:
@@ -157,10 +159,10 @@ class RedisPublisher(ConfirmedPublisher[Item]):
         if queue.name in self._declared:
             return
         self._queues[queue.name] = queue
-        if queue.no_declare:
+        commands = declare_address(self._keys, queue)
+        if not commands:
             self._declared.add(queue.name)
             return
-        commands = binding_commands(self._keys, queue)
         with self.receipt() as receipt:
             self._write(pack_all(commands), [None] * len(commands), deadline, is_confirmed=True)
         self._settle(receipt, deadline)

@@ -8,7 +8,7 @@ from typing import Any
 
 from umbel.brokers.base import Delivery
 from umbel.brokers.redis.claiming import RedisDelivery, read
-from umbel.brokers.redis.topology import binding_commands
+from umbel.brokers.redis.topology import declare_queue
 from umbel.brokers.topology import Queue
 from umbel.clients.redis.addresses import Address
 from umbel.clients.redis.connection_blocking import BlockingConnection, KeptConnection
@@ -48,8 +48,7 @@ class RedisQueueClient:
         return self._kept.use(work, attempts=1)
 
     def declare(self, queue: Queue) -> None:
-        if not queue.no_declare:
-            self._pipeline(*binding_commands(self._keys, queue))
+        self._pipeline(*declare_queue(self._keys, queue))
 
     def delete(self, name: str) -> None:
         keys = self._keys

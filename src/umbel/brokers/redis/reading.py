@@ -12,7 +12,7 @@ from itertools import islice
 from umbel.brokers.confirms.waiting import WaitBudget
 from umbel.brokers.confirms.window import Window
 from umbel.brokers.redis.rendering import Item, names_of
-from umbel.brokers.redis.topology import binding_commands
+from umbel.brokers.redis.topology import declare_address
 from umbel.brokers.topology import Queue
 from umbel.clients.redis.connection_blocking import BlockingConnection, wait_ready
 from umbel.clients.redis.replies import is_permanent, is_transient, warn_of_eviction
@@ -121,7 +121,7 @@ def declare_again(connection: BlockingConnection, keys: Keys, queues: Iterable[Q
     Raises:
         OperationalError: the server takes nothing now, or the connection broke.
     """
-    commands = [command for queue in queues if not queue.no_declare for command in binding_commands(keys, queue)]
+    commands = [command for queue in queues for command in declare_address(keys, queue)]
     memory, *replies = connection.pipeline([("INFO", "memory"), *commands])
     warn_of_eviction(memory, connection.address.public())
     refused = [reply for reply in replies if isinstance(reply, ReplyError)]

@@ -13,6 +13,7 @@ from umbel.brokers.topology import Destination
 from umbel.errors import MessageReturned
 from umbel.wire.message import Call, Message, Stencil
 from umbel.wire.redis import envelope
+from umbel.wire.redis.channels import Channels
 from umbel.wire.redis.keys import Keys
 from umbel.wire.redis.resp import pack_all
 
@@ -36,13 +37,13 @@ class Renderer:
 
     Args:
         keys: the names.
-        database: the server's, for the channels of kombu's fanout exchanges.
+        channels: of kombu's fanout exchanges.
         table: finds the bindings of an exchange.
     """
 
-    def __init__(self, keys: Keys, database: int, table: Callable[[str], Table]) -> None:
+    def __init__(self, keys: Keys, channels: Channels, table: Callable[[str], Table]) -> None:
         self._keys = keys
-        self._database = database
+        self._channels = channels
         self._table = table
         self._templates: dict[Stencil, Compiled] = {}
         self.new_tags()
@@ -86,17 +87,21 @@ class Renderer:
         Raises:
             MessageReturned: no queue is bound to the address.
         """
-        raw = envelope.render(message, to.exchange, to.routing_key, self.tag())
+        tag = self.tag()
+        raw = envelope.render(message, to.exchange, to.routing_key, tag)
         priority = message.properties.get("priority")
         if not to.exchange:
             key = self._keys.list_for(to.routing_key, priority).encode()
             return b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key, len(raw), raw), [(key, raw)]
         table = self._table(to.exchange)
-        items: list[Item] = [(self._keys.list_for(queue, priority).encode(), raw) for queue in table.route(to.routing_key)]
+        items: list[Item] = [(self._keys.list_for(queue, priority).encode(), raw) for queue in table.route(to.routing_key, message.headers)]
         commands: list[tuple[bytes | str, ...]] = [("LPUSH", *item) for item in items if item is not None]
         if table.is_fanout:  # for kombu's consumers
-            slash = "/" if to.routing_key else ""
-            commands.append(("PUBLISH", f"{self._keys.prefix}/{self._database}.{to.exchange}{slash}{to.routing_key}", raw))
+            listed = Message(
+                message.body, message.headers, message.content_type, message.content_encoding, {**message.properties, envelope.LISTED: True}
+            )
+            sent = envelope.render(listed, to.exchange, to.routing_key, tag)
+            commands.append(("PUBLISH", self._channels.name(to.exchange, to.routing_key), sent))
             items.append(None)
         if not commands and to.mandatory:
             raise MessageReturned(f"no queue is bound to exchange {to.exchange!r} with routing key {to.routing_key!r}")

@@ -118,7 +118,7 @@ class SqliteConsumer:
             raise
         self._listener.open()
         self._sink.on_connection(ConnectionState.CONNECTED, f"opened {self._database.path}")
-        self._soon()
+        await self._step(lambda _connection, _holder: None)  # what is sent from now on finds the queues
 
     def set_window(self, size: int) -> None:
         self._window = size

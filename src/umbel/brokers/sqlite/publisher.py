@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Final, cast
+from typing import Any, Final
 
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.defaults.publisher import PublisherDefaults
 from umbel.brokers.envelope import CompiledStencil, Encoded, encode
 from umbel.brokers.sqlite import topology
 from umbel.brokers.sqlite.rows import INSERT, Row
-from umbel.brokers.topology import Destination, Outgoing, Queue
+from umbel.brokers.topology import Destination, Outgoing, Queue, whole
 from umbel.clients.sqlite.database import Database
 from umbel.clients.sqlite.doorbell import MESSAGES, Bell
 from umbel.errors import MessageReturned
@@ -30,7 +30,8 @@ _CHUNK: Final = 500
 #: Compiled stencils that are kept; a program has one for each task and route.
 _MOST_STENCILS: Final = 4096
 
-_Addressed = tuple[Encoded, Destination]
+#: … and the headers, for a message whose exchange may look at them.
+_Addressed = tuple[Encoded, Destination, Mapping[str, Any]]
 
 
 class SqlitePublisher(PublisherDefaults):
@@ -59,11 +60,10 @@ class SqlitePublisher(PublisherDefaults):
         self._carried.__dict__.setdefault("works", []).append(work)
 
     def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:  # noqa: ARG002
-        row = encode(message, to.exchange, to.routing_key)
-        self._insert([(row, to)], self._timeout if timeout is None else timeout)
+        self._insert([self._encoded((message, to))], self._timeout if timeout is None else timeout)
 
     def publish_stencil(self, stencil: Stencil, call: Call) -> None:
-        self._insert([self._filled(stencil, call)], self._timeout)
+        self._insert([self._encoded((call, stencil))], self._timeout)
 
     def _filled(self, stencil: Stencil, call: Call) -> _Addressed:
         compiled = self._stencils.get(stencil)
@@ -72,7 +72,7 @@ class SqlitePublisher(PublisherDefaults):
                 self._stencils.clear()
             compiled = self._stencils[stencil] = CompiledStencil(stencil), Destination(stencil.exchange, stencil.routing_key)
         pieces, to = compiled
-        return (pieces.priority, 0, pieces.fill(call), call.body), to
+        return (pieces.priority, 0, pieces.fill(call), call.body), to, {}
 
     def publish_many(self, messages: Iterable[Outgoing], *, confirm: bool = False) -> int:  # noqa: ARG002
         source = iter(messages)
@@ -85,9 +85,10 @@ class SqlitePublisher(PublisherDefaults):
     def _encoded(self, outgoing: Outgoing) -> _Addressed:
         if type(outgoing[0]) is Call:
             call, stencil = outgoing
-            return self._filled(stencil, call)
-        message, to = cast("tuple[Message, Destination]", outgoing)
-        return encode(message, to.exchange, to.routing_key), to
+            if not stencil.exchange:
+                return self._filled(stencil, call)
+        message, to = whole(outgoing)  # its headers may decide where it goes
+        return encode(message, to.exchange, to.routing_key), to, message.headers
 
     def declare(self, queue: Queue) -> None:
         if queue.name in self._declared and self._generation == self._database.generation:
@@ -113,30 +114,30 @@ class SqlitePublisher(PublisherDefaults):
 
     def _insert_in(self, connection: sqlite3.Connection, messages: list[_Addressed]) -> None:
         if len(messages) == 1:
-            row, to = messages[0]
-            for queue in self._route(connection, to):
+            row, to, headers = messages[0]
+            for queue in self._route(connection, to, headers):
                 connection.execute(INSERT, (queue, *row))
             return
         routes: dict[tuple[str, str], list[str]] = {}
         rows: list[Row] = []
-        for row, to in messages:
+        for row, to, headers in messages:
             address = to.exchange, to.routing_key
-            found = routes.get(address)
+            found = None if to.exchange else routes.get(address)
             if found is None or (to.queue is not None and to.queue.name not in self._declared):
-                found = routes[address] = self._route(connection, to)
+                found = routes[address] = self._route(connection, to, headers)
             rows += [(queue, *row) for queue in found]
         connection.executemany(INSERT, rows)
 
-    def _route(self, connection: sqlite3.Connection, to: Destination) -> list[str]:
+    def _route(self, connection: sqlite3.Connection, to: Destination, headers: Mapping[str, Any]) -> list[str]:
         queue = to.queue
         if self._generation != self._database.generation:
             self._declare_again(connection)
         if queue is not None and queue.name not in self._declared:
             self._declare(connection, queue)
-        found = topology.route(connection, to.exchange, to.routing_key)
+        found = topology.route(connection, to.exchange, to.routing_key, headers)
         if not found and self._queues:  # somebody deleted it meanwhile, or the transaction that declared it failed
             self._declare_again(connection)
-            found = topology.route(connection, to.exchange, to.routing_key)
+            found = topology.route(connection, to.exchange, to.routing_key, headers)
         if not found and to.mandatory:
             where = f"exchange {to.exchange!r} with routing key {to.routing_key!r}" if to.exchange else f"queue {to.routing_key!r}"
             raise MessageReturned(f"no queue for a message to {where} in {self._database.path}: declare the queue first")
@@ -146,7 +147,7 @@ class SqlitePublisher(PublisherDefaults):
         if self._generation != self._database.generation:
             self._declare_again(connection)
         self._queues[queue.name] = queue
-        if not queue.no_declare:
+        if not queue.no_declare and not queue.is_broadcast:
             topology.declare(connection, queue)
         # If this transaction fails after all, `_route` finds no queue and declares it again.
         self._declared.add(queue.name)

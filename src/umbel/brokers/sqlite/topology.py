@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
+from typing import Any, Final
 
 from umbel.brokers.exchanges import matching, rules_of
 from umbel.brokers.topology import Queue
+from umbel.runtime.clock import SYSTEM
+
+#: The bindings of an exchange, without those of queues whose holder has been dead for a while: nobody may be left who removes them.
+_RULES: Final = """
+    SELECT exchange, type, routing_key, queue FROM umbel_bindings WHERE exchange = ?1 AND NOT EXISTS (
+        SELECT 1 FROM umbel_queues JOIN umbel_holders ON umbel_holders.id = umbel_queues.holder
+        WHERE umbel_queues.name = umbel_bindings.queue AND (until + lease < ?2 OR until - lease > ?2 + 1)
+    )"""
 
 
 def declare(connection: sqlite3.Connection, queue: Queue, holder: int | None = None) -> None:
@@ -32,12 +42,18 @@ def exists(connection: sqlite3.Connection, name: str) -> bool:
     return connection.execute("SELECT 1 FROM umbel_queues WHERE name = ?", (name,)).fetchone() is not None
 
 
-def route(connection: sqlite3.Connection, exchange: str, routing_key: str) -> list[str]:
-    """The queues that a message to this address reaches."""
+def route(connection: sqlite3.Connection, exchange: str, routing_key: str, headers: Mapping[str, Any]) -> list[str]:
+    """The queues that a message reaches.
+
+    Args:
+        connection: to the file.
+        exchange: of the message.
+        routing_key: of the message.
+        headers: of the message.
+    """
     if not exchange:
         return [routing_key] if exists(connection, routing_key) else []
-    rules = connection.execute("SELECT exchange, type, routing_key, queue FROM umbel_bindings WHERE exchange = ?", (exchange,))
-    return matching(rules.fetchall(), routing_key)
+    return matching(connection.execute(_RULES, (exchange, SYSTEM.monotonic())).fetchall(), routing_key, headers)
 
 
 def delete(connection: sqlite3.Connection, name: str) -> None:

@@ -14,9 +14,9 @@ CREATE TABLE umbel_queues (
 
 CREATE TABLE umbel_bindings (
     exchange    TEXT NOT NULL,
-    routing_key TEXT NOT NULL,
+    routing_key TEXT NOT NULL,  -- for an exchange of headers, what they must be, as JSON
     queue       TEXT NOT NULL,
-    type        TEXT NOT NULL,  -- direct, topic, fanout
+    type        TEXT NOT NULL,  -- direct, topic, fanout, headers
     PRIMARY KEY (exchange, routing_key, queue)
 ) WITHOUT ROWID;
 

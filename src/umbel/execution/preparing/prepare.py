@@ -16,6 +16,7 @@ from umbel.execution.preparing import task_names, unsupported
 from umbel.execution.preparing.decoding import DecodedCall, decode, reason_of, task_id_of
 from umbel.execution.request import Request
 from umbel.execution.resolved_task import ResolvedTask, resolve_task
+from umbel.messages.priorities import with_mirrored
 from umbel.reasons import DeadReason
 from umbel.results.group_store import CHORD_CLAIM
 from umbel.results.model import Record
@@ -56,9 +57,8 @@ class Preparation:
         if CHORD_CLAIM in job.headers and not self._begins(call, job.headers[CHORD_CLAIM]):
             return self._second_body(job, call)
         address = (job.exchange, job.routing_key, job.redelivered)
-        request = Request(
-            resolved.task, call.task_id, call.args, call.kwargs, call.fields, call.embed, job.properties, address, env.hostname
-        )
+        properties = with_mirrored(job.properties) if env.mirrors_priorities else job.properties
+        request = Request(resolved.task, call.task_id, call.args, call.kwargs, call.fields, call.embed, properties, address, env.hostname)
         return job.number, request, resolved
 
     def read(self, job: Job) -> Request | None:
@@ -74,7 +74,8 @@ class Preparation:
             return None
         address = (job.exchange, job.routing_key, job.redelivered)
         task = env.tasks.get(call.name)
-        return Request(task, call.task_id, call.args, call.kwargs, call.fields, call.embed, job.properties, address, env.hostname)
+        properties = with_mirrored(job.properties) if env.mirrors_priorities else job.properties
+        return Request(task, call.task_id, call.args, call.kwargs, call.fields, call.embed, properties, address, env.hostname)
 
     def prepare_eager(self, request: Request) -> Prepared:
         """Prepare the call ``request`` in its caller: nothing is decoded."""

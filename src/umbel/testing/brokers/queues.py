@@ -1,15 +1,11 @@
-"""Several queues, priorities, single operations, types of exchanges."""
+"""Several queues, priorities, single operations."""
 
 from __future__ import annotations
 
 import asyncio
 
-import pytest
-
-from umbel.brokers.base import ConnectionState
-from umbel.brokers.topology import Destination, Exchange
-from umbel.errors import ImproperlyConfigured
-from umbel.testing.brokers.kit import SOON, BrokerKit, Sink, bodies
+from umbel.brokers.topology import Destination
+from umbel.testing.brokers.kit import BrokerKit, Sink, bodies
 from umbel.testing.coroutines import on_loop
 from umbel.wire.message import Message
 
@@ -153,20 +149,3 @@ class TestQueues:
             assert not client.ack(delivery)
             assert client.ack(again)
         kit.wait_length(queue, 0)
-
-
-class TestExchanges:
-    needs = "rules"
-
-    @on_loop
-    async def test_a_type_that_there_is_not_is_refused_at_once(self, kit: BrokerKit) -> None:
-        queue, foreign = kit.queue(), kit.queue("foreign", exchange=Exchange(f"contract-{kit.mark}", "headers"))
-        with pytest.raises(ImproperlyConfigured, match="headers"):
-            async with kit.consuming(queue, foreign):
-                pass
-        async with kit.consuming(queue) as sink:
-            with pytest.raises(ImproperlyConfigured, match="headers"):
-                await asyncio.wait_for(sink.consumer.add_queue(foreign), SOON)
-            kit.publish(queue, b"x")
-            assert (await sink.one()).body == b"x"
-            assert ConnectionState.LOST not in sink.states

@@ -20,6 +20,8 @@ from umbel.wire.message import Call, Message, Stencil
 #: Properties with a place of their own behind the others.
 _LATE = ("delivery_mode", "expiration", "delivery_info", "priority", "body_encoding", "delivery_tag")
 _EARLY = ("correlation_id", "reply_to")
+#: Property of what is sent over the channel of a fanout exchange when the lists of Umbel's own queues have it already.
+LISTED = "umbel_listed"
 #: How an item begins that kombu or we have made, and what would make the quote after it one of the body.
 _BODY, _BACKSLASH = b'{"body": "', ord("\\")
 _HOLE = "\x00hole:"

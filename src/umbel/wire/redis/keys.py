@@ -90,8 +90,17 @@ class Keys:
         """Sorted set of Umbel's reply inboxes, each with the time, in milliseconds, after which its client is taken for dead."""
         return f"{self.prefix}umbel:inboxes"
 
+    @property
+    def readers(self) -> str:
+        """Sorted set of the readers of queues that go with their last one, each with the time, in milliseconds, after which it is taken for dead."""
+        return f"{self.prefix}umbel:readers"
+
+    def heard(self, queue: str, tag: str) -> str:
+        """Name the mark that the message of a delivery ``tag`` came over a channel and is in the list of ``queue``."""
+        return f"{self.prefix}umbel:heard:{queue}:{tag}"
+
     def member(self, routing_key: str, pattern: str, queue: str) -> str:
-        """Render one binding as it stands in the set: ``routing_key``, ``pattern`` (of a topic), ``queue``."""
+        """Render one binding as it stands in the set: ``routing_key`` (or what headers must be, as JSON), ``pattern`` (of a topic), ``queue``."""
         return self.separator.join((routing_key, pattern, queue))
 
     def delayed(self, queue: str) -> str:

@@ -28,6 +28,7 @@ from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.runtime.signal_thread import SignalThread
 from umbel.worker.tasks.events import TaskEvents
+from umbel.worker.tasks.queue_rules import QueueRules
 from umbel.worker.tasks.reserved import ReservedTask, run_of
 
 logger = logging.getLogger("umbel.worker")
@@ -93,6 +94,7 @@ class Acknowledger:
         signals: calls listeners.
         spawn: runs a coroutine beside the loop's other work.
         leases: whether messages are held by leases; else by a connection, and what was on its way when it was lost may not have arrived.
+        rules: of the queues.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Acknowledger:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         *,
         leases: bool,
+        rules: QueueRules | None = None,
     ) -> None:
         self._consumer = consumer
         self._store = store
@@ -113,6 +116,7 @@ class Acknowledger:
         self._signals = signals
         self._spawn = spawn
         self._leases = leases
+        self.rules = QueueRules() if rules is None else rules
         #: How often the connection was lost.
         self._losses = 0
         self.aside = Aside()
@@ -253,6 +257,10 @@ class Acknowledger:
             await self._tell(delivery, error, states.FAILURE)
 
     async def _dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
+        if delivery.queue in self.rules.broadcasts:  # sent again, it would come to all workers
+            self._events.dropped(delivery, reason, detail)
+            self._consumer.ack([delivery])
+            return
         self._events.dead_lettered(delivery, reason, detail)
         await self.moved(self._consumer.dead_letter(delivery, reason, detail), [delivery])
 

@@ -90,6 +90,8 @@ class TaskEvents:
         self.revoked: Event[Delivery, int | None] = Event()
         #: Its message was moved to the dead letters, for a reason, with a sentence.
         self.dead_lettered: Event[Delivery, str, str] = Event()
+        #: Its message was dropped, for a reason, with a sentence: it was this worker's part of a broadcast.
+        self.dropped: Event[Delivery, str, str] = Event()
         #: Its child died: the cause, and what becomes of it.
         self.lost: Event[ReservedTask, str, str] = Event()
         #: The connection was lost while it was acknowledged before its run.

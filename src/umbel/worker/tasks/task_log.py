@@ -24,6 +24,7 @@ class TaskLog:
         """Write about these events from now on. Asks once what the log level lets through."""
         events.failed.listen(self.failed, never_raises=True)
         events.dead_lettered.listen(self.dead_lettered, never_raises=True)
+        events.dropped.listen(self.dropped, never_raises=True)
         events.lost.listen(self.lost, never_raises=True)
         events.unsure.listen(self.unsure, never_raises=True)
         if logger.isEnabledFor(logging.DEBUG):
@@ -118,6 +119,16 @@ class TaskLog:
             clean(delivery.headers.get("task")),
             clean(delivery.headers.get("id")),
             clean(delivery.queue),
+            reason,
+            clean(detail),
+        )
+
+    def dropped(self, delivery: Delivery, reason: str, detail: str) -> None:
+        """A message that was sent to all workers cannot be run by this one."""
+        logger.error(
+            "Message %s[%s] dropped: this worker cannot run what was sent to all workers: %s: %s",
+            clean(delivery.headers.get("task")),
+            clean(delivery.headers.get("id")),
             reason,
             clean(detail),
         )

@@ -1,6 +1,7 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -10,13 +11,14 @@ from umbel.brokers.amqp.topology import (
     bind_delayed,
     counts_deliveries,
     dead_queue,
+    declare_address,
     declare_delayed,
     declare_queue,
     delayed_key,
     entry_level,
     limit_advice,
 )
-from umbel.brokers.topology import Binding, Exchange, Queue
+from umbel.brokers.topology import Binding, Broadcast, Exchange, Queue
 
 
 def shown(methods):
@@ -35,13 +37,38 @@ def test_more_bindings_and_arguments():
     queue = Queue("q", Exchange("t", "topic"), "a.*", bindings=(Binding(Exchange("f", "fanout")),), arguments={"x-max-priority": 10})
     assert [name for name, _ in shown(declare_queue(queue))] == [
         "Exchange.Declare",
+        "Exchange.Declare",
         "Queue.Declare",
         "Queue.Bind",
-        "Exchange.Declare",
         "Queue.Bind",
     ]
-    assert declare_queue(queue)[1].arguments == {"x-max-priority": 10}
+    assert declare_queue(queue)[2].arguments == {"x-max-priority": 10}
     assert declare_queue(Queue("q", no_declare=True)) == []
+
+
+def test_headers_that_a_binding_wants():
+    queue = Queue("q", Exchange("h", "headers"), binding_arguments={"x-match": "any", "a": 1})
+    assert declare_queue(queue)[-1].arguments == {"x-match": "any", "a": 1}
+
+
+def test_exchanges_that_may_not_be_declared():
+    queue = Queue("q", Exchange("theirs", "topic", no_declare=True), "a", bindings=[Binding(Exchange("mine", "fanout", no_declare=True))])
+    assert [name for name, _ in shown(declare_queue(queue))] == ["Queue.Declare", "Queue.Bind", "Queue.Bind"]
+
+
+def test_publishers_leave_the_queues_of_a_broadcast_to_workers():
+    assert [name for name, _ in shown(declare_address(Broadcast("all")))] == ["Exchange.Declare"]
+    assert declare_address(Broadcast("all", no_declare=True)) == []
+    assert shown(declare_address(Queue("q"))) == shown(declare_queue(Queue("q")))
+
+
+def test_a_broadcast_is_declared_as_celery_does():
+    """Golden: Celery 5.7, ``Broadcast('bcast')``; the routing key is that of the default queue."""
+    queue = replace(Broadcast("bcast"), routing_key="celery")
+    exchange, declared, bound = shown(declare_queue(queue))
+    assert exchange == ("Exchange.Declare", {"exchange": "bcast", "exchange_type": "fanout", "durable": True})
+    assert declared == ("Queue.Declare", {"queue": queue.name, "durable": True, "auto_delete": True})
+    assert bound == ("Queue.Bind", {"queue": queue.name, "exchange": "bcast", "routing_key": "celery"})
 
 
 def test_dead_letters_rest_in_a_plain_queue():

@@ -136,6 +136,15 @@ TASK = (
         "task_default_priority", None, PRIORITY, "Priority of messages that get none otherwise.", ("CELERY_DEFAULT_PRIORITY",), used=True
     ),
     Setting(
+        "priority_order",
+        "broker",
+        choice("broker", "higher-first", "lower-first"),
+        "Which priority runs first: on RabbitMQ and SQLite the higher number, on Redis the lower, as with Celery (broker); or the same everywhere, "
+        "of 0 to 9, in all programs that send or run these tasks.",
+        used=True,
+        own=True,
+    ),
+    Setting(
         "task_eager_propagates",
         False,
         FLAG,

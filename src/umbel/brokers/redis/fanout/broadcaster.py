@@ -78,7 +78,7 @@ class RedisBroadcaster(BroadcastDefaults):
         """The commands for replies. Their lists end by themselves: nobody may be there any more who would take them."""
         table = Table.read(connection, self._keys, exchange) if exchange else None
         for raw, routing_key in rendered:
-            for queue in [routing_key] if table is None else table.route(routing_key):
+            for queue in [routing_key] if table is None else table.route(routing_key, {}):
                 key = self._keys.list_at(queue, self._keys.steps[0])
                 yield "LPUSH", key, raw
                 yield "PEXPIRE", key, str(max(1, int(keep * 1000)))

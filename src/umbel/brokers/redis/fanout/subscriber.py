@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from umbel.brokers.base import BrokerOptions, ConnectionState, Delivery, SubscriberSink
 from umbel.brokers.exchanges import matches
 from umbel.brokers.fanout.defaults import ended, hand_over
+from umbel.brokers.redis.claiming import RedisDelivery
 from umbel.brokers.topology import Queue
 from umbel.clients.redis.addresses import Address
 from umbel.clients.redis.connection_async import AsyncConnection, ConnectionLost
@@ -116,7 +117,7 @@ class Filter:
         self.globs = channels.patterns(self._exchange, self._kind, self._keys)
         self._patterns = [(glob.encode(), regex_of(glob)) for glob in self.globs]
 
-    def delivery(self, glob: bytes, channel: bytes, raw: bytes) -> Delivery | None:
+    def delivery(self, glob: bytes, channel: bytes, raw: bytes) -> RedisDelivery | None:
         """The message, unless it comes a second time or its routing key was not asked for.
 
         Args:
@@ -136,7 +137,7 @@ class Filter:
             routing_key = name[len(self._prefix) :]
         if not any(matches(self._kind, key, routing_key) for key in self._keys):
             return None
-        return Delivery(
+        delivery = RedisDelivery(
             found.body,
             found.headers,
             found.content_type,
@@ -151,3 +152,5 @@ class Filter:
             0,
             found.flaw,
         )
+        delivery.raw = raw
+        return delivery

@@ -49,7 +49,7 @@ class SqliteBroadcaster(BroadcastDefaults):
     def broadcast_many(self, exchange: Exchange, messages: Sequence[tuple[Message, str]], *, keep: float = REPLY_TTL) -> None:  # noqa: ARG002
         encoded = [(encode(message, exchange.name, routing_key), routing_key) for message, routing_key in messages]
         keys = {routing_key for _, routing_key in encoded}
-        if not self._database.read(lambda connection: any(topology.route(connection, exchange.name, key) for key in keys)):
+        if not self._database.read(lambda connection: any(topology.route(connection, exchange.name, key, {}) for key in keys)):
             return
         for start in range(0, len(encoded), _CHUNK):
             chunk = encoded[start : start + _CHUNK]
@@ -80,7 +80,7 @@ def _insert(connection: sqlite3.Connection, exchange: str, chunk: Sequence[tuple
     found = []
     for row, key in chunk:
         if key not in routes:
-            routes[key] = topology.route(connection, exchange, key)
+            routes[key] = topology.route(connection, exchange, key, {})
         found += [(name, *row) for name in routes[key]]
     connection.executemany(INSERT, found)
     return {name for names in routes.values() for name in names}
