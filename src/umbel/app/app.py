@@ -294,7 +294,7 @@ class Umbel(AppSettings, TaskApp, PeriodicTasks, Handles):
 
     def bugreport(self) -> str:
         """Write versions, platform and settings as text, for a bug report; passwords are masked."""
-        from umbel.app.report import bug_report
+        from umbel.app.config.report import bug_report
 
         return bug_report(self)
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from umbel.brokers.base import Publisher
 from umbel.results.group_store import GroupStore
 from umbel.results.model import Record
-from umbel.results.revocation_store import RevocationStore
+
+if TYPE_CHECKING:  # few programs that send tasks revoke some
+    from umbel.results.revocation_store import RevocationStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,22 @@ def _functions(app: Any) -> dict[str, Callable[..., Any]]:
         index = kwargs.get("index")
         return args if index is None else args[index]
 
+    def drop_expired() -> int:
+        """Drop expired results where the store does not do so itself; returns how many."""
+        return 0 if app.store is None else app.store.cleanup()
+
+    return {
+        **_of_kept_parts(app),
+        "celery.backend_cleanup": drop_expired,
+        "celery.map": call_with_each,
+        "celery.starmap": call_with_each_list,
+        "celery.chunks": send_chunks,
+        "celery.accumulate": accumulate,
+    }
+
+
+def _of_kept_parts(app: Any) -> dict[str, Callable[..., Any]]:
+
     def kept(request: Any, key: str) -> None:
         """Let what waits in the result store under ``key`` follow the task that asks for it."""
         groups = app.store.groups if app.store is not None else None
@@ -72,16 +88,4 @@ def _functions(app: Any) -> dict[str, Callable[..., Any]]:
         kept(self.request, key)
         raise failures.rebuild(failure)
 
-    def drop_expired() -> int:
-        """Drop expired results where the store does not do so itself; returns how many."""
-        return 0 if app.store is None else app.store.cleanup()
-
-    return {
-        kept_parts.START_KEPT: start_kept,
-        kept_parts.FAIL_KEPT: fail_kept,
-        "celery.backend_cleanup": drop_expired,
-        "celery.map": call_with_each,
-        "celery.starmap": call_with_each_list,
-        "celery.chunks": send_chunks,
-        "celery.accumulate": accumulate,
-    }
+    return {kept_parts.START_KEPT: start_kept, kept_parts.FAIL_KEPT: fail_kept}

@@ -14,7 +14,7 @@ from umbel.cli.output import Output
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
     """Print versions, platform and settings, for bug reports. Passwords and keys are masked; no server is contacted."""
-    from umbel.app.report import sections
+    from umbel.app.config.report import sections
 
     output = Output.of(context, as_json=as_json)
     loaded = load(GlobalOptions.of(context))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from umbel.app.report import bug_report
+from umbel.app.config.report import bug_report
 from umbel.clients import urls
 from umbel.control.commands import inspect_command
 from umbel.runtime.clock import SYSTEM
