@@ -117,7 +117,7 @@ class Schedules:
             ImproperlyConfigured: something is wrong with it, or there is an entry of this name.
         """
         spec = self._checked({"task": task, "schedule": schedule, **fields}, force=force)
-        now = self._app.clock.now()
+        now = self._app.time.now()
         status = model.PAUSED if paused else model.ACTIVE
         for _ in range(_ROUNDS):
             known = self.store.entry(check_name(name)) or self._unseen({}).get(name)
@@ -158,7 +158,7 @@ class Schedules:
             found = replace(entry, spec=spec, document=document, source=model.USER, status=status, reason="")
             if document["schedule"] == entry.document.get("schedule"):
                 return found
-            now = self._app.clock.now()
+            now = self._app.time.now()
             return replace(found, anchor=now, after=now)
 
         return self._change(name, changed)
@@ -188,7 +188,7 @@ class Schedules:
         def resumed(entry: Entry) -> Entry:
             if entry.status == model.DISABLED:
                 raise ImproperlyConfigured(f"{name!r} is disabled: {entry.reason}. Edit it.")
-            return entry if entry.status == model.ACTIVE else replace(entry, status=model.ACTIVE, after=self._app.clock.now())
+            return entry if entry.status == model.ACTIVE else replace(entry, status=model.ACTIVE, after=self._app.time.now())
 
         return self._change(name, resumed)
 
@@ -217,7 +217,7 @@ class Schedules:
             raise NoSuchEntry(f"the code has no entry {name!r}: beat_schedule and add_periodic_task name {self._names(self._code())}")
         for _ in range(_ROUNDS):
             known = self.store.entry(name)
-            (entry,) = merging.merge({name: said}, {}, self._app.clock.now()).changed
+            (entry,) = merging.merge({name: said}, {}, self._app.time.now()).changed
             if self.store.save([replace(entry, revision=0 if known is None else known.revision)]) == [True]:
                 return self.get(name)
         raise OperationalError(f"{name!r} is changed by others all the time: try again")
@@ -239,7 +239,7 @@ class Schedules:
             raise ImproperlyConfigured(
                 f"{name!r} cannot be sent from here: {entry.reason or 'its arguments are in the code of another program'}"
             )
-        now = self._app.clock.now()
+        now = self._app.time.now()
         runs = [
             Run(task_id=uuid7(now), entry=name, slot=now, fired=now, by_hand=True, worker=target, holder="by hand")
             for target in spec.targets
@@ -310,7 +310,7 @@ class Schedules:
     def _unseen(self, stored: Mapping[str, Entry]) -> dict[str, Entry]:
         """Return the entries of the code that are not in the store."""
         code = {name: said for name, said in self._code().items() if name not in stored}
-        return {entry.name: entry for entry in merging.merge(code, {}, self._app.clock.now()).changed}
+        return {entry.name: entry for entry in merging.merge(code, {}, self._app.time.now()).changed}
 
     def _completed(self, entry: Entry) -> Entry:
         """Give an entry of the code what JSON cannot hold of it."""
@@ -350,7 +350,7 @@ class Schedules:
                 "it cannot be kept in a store: its schedule must be one of umbel.schedules, and its arguments and options must be such that JSON can hold; "
                 "what is made when it is sent (BeatLazyFunc) belongs into beat_schedule"
             )
-        now = self._app.clock.now()
+        now = self._app.time.now()
         if not is_asked(spec.schedule) and spec.schedule.next_after(now, now) is None:
             raise ImproperlyConfigured(f"it would never be due: {spec.schedule.sentence}")
         size, most = len(repr((spec.args, spec.kwargs))), self._app.conf.message_max_body

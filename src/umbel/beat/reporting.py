@@ -124,4 +124,4 @@ def reports_of(worker: Any) -> list[RunReports]:
 
         return store_of(app)
 
-    return [RunReports(worker.parts.events, worker.hostname, store, app.clock)]
+    return [RunReports(worker.parts.events, worker.hostname, store, app.time)]

@@ -19,7 +19,7 @@ from umbel.testing.clock import FakeClock
 
 @pytest.fixture
 def app():
-    with Umbel("editing", broker="memory://", backend="cache+memory://", clock=FakeClock(), set_as_current=False) as app:
+    with Umbel("editing", broker="memory://", backend="cache+memory://", time=FakeClock(), set_as_current=False) as app:
 
         @app.task(name="tasks.add")
         def add(x, y):
@@ -44,7 +44,7 @@ def test_add(app):
     added = app.schedules.add(
         "mine", app.tasks["tasks.add"], crontab(0, 3), args=(1, 2), options={"queue": "q"}, timezone="Asia/Tokyo", jitter=5
     )
-    assert (added.source, added.status, added.spec.task, added.after) == (model.USER, model.ACTIVE, "tasks.add", app.clock.now())
+    assert (added.source, added.status, added.spec.task, added.after) == (model.USER, model.ACTIVE, "tasks.add", app.time.now())
     assert added.spec.schedule == crontab(0, 3, timezone="Asia/Tokyo")
     assert names(app) == ["code", "mine"]
     assert app.schedules.add("later", "tasks.add", 5, paused=True).status == model.PAUSED
@@ -76,11 +76,11 @@ def test_a_task_that_only_workers_have(app):
 
 def test_edit(app):
     before = app.schedules.add("mine", "tasks.add", 10, args=(1, 2))
-    app.clock.advance(3)
+    app.time.advance(3)
     edited = app.schedules.edit("mine", args=(3, 4), misfire="skip")
     assert (edited.spec.args, edited.spec.misfire, edited.spec.schedule, edited.anchor) == ((3, 4), "skip", schedule(10), before.anchor)
     moved = app.schedules.edit("mine", schedule=20)
-    assert (moved.spec.args, moved.anchor, moved.after) == ((3, 4), app.clock.now(), app.clock.now())
+    assert (moved.spec.args, moved.anchor, moved.after) == ((3, 4), app.time.now(), app.time.now())
     zoned = app.schedules.edit("mine", schedule=crontab(0, 3))
     assert zoned.spec.schedule.timezone is None
     assert app.schedules.edit("mine", timezone="Asia/Tokyo").spec.schedule == crontab(0, 3, timezone="Asia/Tokyo")
@@ -91,10 +91,10 @@ def test_edit(app):
 
 def test_resume_counts_from_now(app):
     app.schedules.add("mine", "tasks.add", 10, paused=True)
-    app.clock.advance(100)
-    assert app.schedules.resume("mine").after == app.clock.now()
+    app.time.advance(100)
+    assert app.schedules.resume("mine").after == app.time.now()
     after = app.schedules.get("mine").after
-    app.clock.advance(5)
+    app.time.advance(5)
     assert app.schedules.resume("mine").after == after
 
 

@@ -55,7 +55,7 @@ class Stage:
     def __init__(self, entries, start=START, **settings):
         self.clock = FakeClock(wall=start)
         self.store = Store(self.clock)
-        self.app = Umbel("stage", broker="memory://", backend="cache+memory://", clock=self.clock, set_as_current=False, **settings)
+        self.app = Umbel("stage", broker="memory://", backend="cache+memory://", time=self.clock, set_as_current=False, **settings)
         self.app.conf.beat_schedule = entries
         self.sent = []
         self.is_broker_away = False

@@ -194,7 +194,7 @@ def test_a_zone_that_has_left_out_a_day():
 
 def test_is_due_goes_by_the_app():
     clock = FakeClock(wall=datetime(2026, 5, 4, 7, 29, 30, tzinfo=UTC).timestamp())
-    with Umbel("due", broker="memory://", clock=clock, timezone="Europe/Berlin", set_as_current=False) as app:
+    with Umbel("due", broker="memory://", time=clock, timezone="Europe/Berlin", set_as_current=False) as app:
         schedule = crontab(30, 9, app=app)
         last = datetime(2026, 5, 3, 7, 30, tzinfo=UTC)
         assert schedule.is_due(last) == (False, 30.0)
@@ -207,7 +207,7 @@ def test_is_due_goes_by_the_app():
 
 def test_a_deadline_for_starting():
     clock = FakeClock(wall=datetime(2026, 5, 4, 9, 0, tzinfo=UTC).timestamp())
-    with Umbel("due", broker="memory://", clock=clock, beat_cron_starting_deadline=60, set_as_current=False) as app:
+    with Umbel("due", broker="memory://", time=clock, beat_cron_starting_deadline=60, set_as_current=False) as app:
         last = datetime(2026, 5, 1, tzinfo=UTC)
         assert crontab(0, 8, app=app).is_due(last) == (False, 23 * 3600)
         assert crontab(59, 8, app=app).is_due(last).is_due

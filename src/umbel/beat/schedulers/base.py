@@ -196,7 +196,7 @@ class Scheduler:
         return n + drift if n and n > 0 else n
 
     def _when(self, entry: Any, next_time_to_run: float) -> float:
-        now: float = entry.default_now().timestamp() if hasattr(entry, "default_now") else self.app.clock.now()
+        now: float = entry.default_now().timestamp() if hasattr(entry, "default_now") else self.app.time.now()
         return now + (self.adjust(next_time_to_run) or 0)
 
     def schedules_equal(self, old_schedules: Any, new_schedules: Any) -> bool:
@@ -275,7 +275,7 @@ class Scheduler:
 
     def should_sync(self) -> bool:
         """Report whether it is time to `sync`."""
-        if self._last_sync is None or self.app.clock.monotonic() - self._last_sync > self.sync_every:
+        if self._last_sync is None or self.app.time.monotonic() - self._last_sync > self.sync_every:
             return True
         return bool(self.sync_every_tasks) and self._tasks_since_sync >= (self.sync_every_tasks or 0)
 
@@ -283,7 +283,7 @@ class Scheduler:
         try:
             self.sync()
         finally:
-            self._last_sync = self.app.clock.monotonic()
+            self._last_sync = self.app.time.monotonic()
             self._tasks_since_sync = 0
 
     def sync(self) -> None:

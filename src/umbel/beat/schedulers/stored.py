@@ -95,7 +95,7 @@ class StoreScheduler(Scheduler):
 
     def tick(self) -> float:
         """Do what is due; returns the seconds until there is something to do again."""
-        clock = self.app.clock
+        clock = self.app.time
         mono = clock.monotonic()
         self._keep_lease(mono)
         if self._leads():
@@ -109,14 +109,14 @@ class StoreScheduler(Scheduler):
 
     def _notice_clock(self, mono: float) -> None:
         """Look at all entries again when the clock was set back: their times are far off now."""
-        apart = self.app.clock.now() - mono
+        apart = self.app.time.now() - mono
         if apart < self._apart - _SET_BACK:
             logger.warning("The clock was set back by %.0f s.", self._apart - apart)
-            self.book.look_again(self.app.clock.now())
+            self.book.look_again(self.app.time.now())
         self._apart = apart
 
     def _wait(self) -> float:
-        now, mono = self.app.clock.now(), self.app.clock.monotonic()
+        now, mono = self.app.time.now(), self.app.time.monotonic()
         wait = min(self.max_interval, LOOK, max(0.0, self.leadership.ask_at - mono))
         if self.leadership.standing is not Standing.FOLLOWING:
             due = self.book.agenda.next_time()
@@ -124,7 +124,7 @@ class StoreScheduler(Scheduler):
         return float(wait)
 
     def _leads(self) -> bool:
-        if self.leadership.is_trusted(self.app.clock.monotonic()):
+        if self.leadership.is_trusted(self.app.time.monotonic()):
             return True
         return self.goes_alone and self.leadership.standing is Standing.SUSPENDED
 
@@ -139,7 +139,7 @@ class StoreScheduler(Scheduler):
             what = "what is due is fired from memory" if self._leads() else "nothing is fired until it is back"
             self._say("down", "The schedule store %s cannot be reached: %s. %s.", self.store.public_url(), error, what.capitalize())
         before = self.leadership.standing
-        begins = self.leadership.answered(granted, mono, self.app.clock.monotonic())
+        begins = self.leadership.answered(granted, mono, self.app.time.monotonic())
         if begins:
             self._take_over()
         elif granted and before is Standing.SUSPENDED:
@@ -161,13 +161,13 @@ class StoreScheduler(Scheduler):
             self.book.open(code := read_code(self.app))
             self.runs.namespace = self.store.namespace()
             self._merge(code)
-            self.book.take(self.store.changes(), self.app.clock.now())
+            self.book.take(self.store.changes(), self.app.time.now())
             self.runs.settle_orphans()
         except OperationalError as error:
             self.leadership.give_back()
             self._say("down", "The schedule store %s has failed: %s. It is tried again.", self.store.public_url(), error)
             return
-        self._poll_at = self.app.clock.monotonic() + LOOK
+        self._poll_at = self.app.time.monotonic() + LOOK
         self._told.pop("down", None)
         entries = list(self.book.listed())
         active = sum(1 for entry in entries if entry.is_active)
@@ -179,7 +179,7 @@ class StoreScheduler(Scheduler):
     def _merge(self, code: Mapping[str, Spec | str]) -> None:
         for _ in range(3):  # somebody may edit at this moment
             stored = {entry.name: entry for entry in self.store.changes().entries}
-            merge = merging.merge(code, stored, self.app.clock.now())
+            merge = merging.merge(code, stored, self.app.time.now())
             if not merge.changed or all(self.store.save(merge.changed)):
                 for remark in merge.remarks:
                     logger.warning("%s", remark)
@@ -196,14 +196,14 @@ class StoreScheduler(Scheduler):
             if revision < self.book.revision:
                 self._restore()
             elif revision > self.book.revision:
-                for name in self.book.take(self.store.changes(self.book.revision), self.app.clock.now()):
+                for name in self.book.take(self.store.changes(self.book.revision), self.app.time.now()):
                     logger.info("%s was changed: %s", name, self.book.entries[name].status)
             if mono >= self._outcomes_at:
                 self._outcomes_at = mono + _OUTCOMES
-                self.runs.report(self._outcomes.look(self.app.clock.now()))
+                self.runs.report(self._outcomes.look(self.app.time.now()))
             if mono >= self._trim_at:
                 self._trim_at = mono + _TRIM
-                before = self.app.clock.now() - (seconds(self.app.conf.beat_history_expires) or 0.0)
+                before = self.app.time.now() - (seconds(self.app.conf.beat_history_expires) or 0.0)
                 self.store.trim(self.app.conf.beat_history_limit, before)
         except OperationalError as error:
             self._say("trouble", "A look at the schedule or at what became of runs has failed: %s. It is tried again.", error)
@@ -215,13 +215,13 @@ class StoreScheduler(Scheduler):
         self.runs.namespace = self.store.namespace()
         self.store.save([replace(entry, revision=0) for entry in self.book.listed()])
         self.book.revision = 0
-        self.book.take(self.store.changes(), self.app.clock.now())
+        self.book.take(self.store.changes(), self.app.time.now())
 
     # firing
 
     def _fire(self, names: Sequence[str]) -> None:
         """Plan what is due, claim it, and send what was granted."""
-        now = self.app.clock.now()
+        now = self.app.time.now()
         firings: list[Firing] = []
         for name in names:
             entry = self.book.entries[name]
@@ -290,7 +290,7 @@ class StoreScheduler(Scheduler):
 
     def _say(self, what: str, text: str, *values: object) -> None:
         """Log trouble, the same not more than once a minute."""
-        mono = self.app.clock.monotonic()
+        mono = self.app.time.monotonic()
         if mono - self._told.get(what, -_SILENCE) >= _SILENCE:
             self._told[what] = mono
             logger.error(text, *values)

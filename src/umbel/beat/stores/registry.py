@@ -59,13 +59,13 @@ def _made(app: Any, url: str, transport: Any) -> ScheduleStore:
         from umbel.beat.stores.sqlite import SqliteScheduleStore
         from umbel.clients.sqlite.database import locate, synchronous_of
 
-        return SqliteScheduleStore(locate(url), app.clock, synchronous=synchronous_of(url, transport))
+        return SqliteScheduleStore(locate(url), app.time, synchronous=synchronous_of(url, transport))
     if scheme == "memory":
         return _in_memory(app)
     if scheme.startswith("db+") or scheme in ("postgresql", "mysql", "mariadb"):
         sql = plugins.load("umbel.beat.stores.sql:SqlScheduleStore", f"{scheme}://")
         schemas = app.conf.database_table_schemas or {}
-        found: ScheduleStore = sql(url, schema=schemas.get("task"), engine_options=app.conf.database_engine_options, clock=app.clock)
+        found: ScheduleStore = sql(url, schema=schemas.get("task"), engine_options=app.conf.database_engine_options, clock=app.time)
         return found
     try:
         factory = plugins.load(plugins.target(scheme, {}, group=GROUP, what="schedule store"), f"{scheme}://")
@@ -80,7 +80,7 @@ def _made(app: Any, url: str, transport: Any) -> ScheduleStore:
 def _file(app: Any, filename: str) -> ScheduleStore:
     from umbel.beat.stores.file import FileScheduleStore
 
-    return FileScheduleStore(str(Path(filename).absolute()), app.clock)
+    return FileScheduleStore(str(Path(filename).absolute()), app.time)
 
 
 def _in_memory(app: Any) -> ScheduleStore:
@@ -89,5 +89,5 @@ def _in_memory(app: Any) -> ScheduleStore:
 
     found: ScheduleStore | None = vars(app).get("_memory_schedules")
     if found is None:
-        found = vars(app)["_memory_schedules"] = MemoryScheduleStore(app.clock)
+        found = vars(app)["_memory_schedules"] = MemoryScheduleStore(app.time)
     return found

@@ -58,7 +58,7 @@ def list_command(context: click.Context, *, as_json: bool) -> None:
     output = Output.of(context, as_json=as_json)
     loaded = _opened(context)
     app = loaded.app
-    entries, now = app.schedules.list(), app.clock.now()
+    entries, now = app.schedules.list(), app.time.now()
     if as_json:
         output.data([tables.entry_document(entry, now) for entry in entries])
         return
@@ -90,7 +90,7 @@ def show_command(context: click.Context, name: str, *, most: int, as_json: bool)
 
 
 def _show(loaded: LoadedApp, entry: Entry, output: Output, most: int = 5) -> None:
-    app, now = loaded.app, loaded.app.clock.now()
+    app, now = loaded.app, loaded.app.time.now()
     if output.as_json:
         output.data(tables.entry_document(entry, now, most))
         return

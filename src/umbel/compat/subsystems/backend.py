@@ -101,7 +101,7 @@ class Backend:
         shown = failures.render(result) if isinstance(result, BaseException) else result
         record = Record(task_id=task_id, status=state, result=shown, traceback=None if traceback is None else str(traceback))
         if state in states.READY_STATES:
-            record.date_done = datetime.fromtimestamp(self.app.clock.now(), UTC).isoformat()
+            record.date_done = datetime.fromtimestamp(self.app.time.now(), UTC).isoformat()
         if request is not None:
             record.group_id, record.parent_id = getattr(request, "group", None), getattr(request, "parent_id", None)
             record.children = list(getattr(request, "children", None) or ())

@@ -10,12 +10,18 @@ from umbel.compat.legacy.machine import is_auto_concurrency
 from umbel.worker.options import WorkerOptions
 
 _OURS: Final = frozenset(each.name for each in fields(WorkerOptions))
-_RENAMED: Final = {"exclude_queues": "exclude", "pool_cls": "pool", "maxtasksperchild": "max_tasks_per_child"}
+_RENAMED: Final = {
+    "exclude_queues": "exclude",
+    "pool_cls": "pool",
+    "maxtasksperchild": "max_tasks_per_child",
+    "events": "task_events",
+    "send_events": "task_events",
+    "statedb": "state_db",
+}
 #: They ask for what is not there, or is so anyway.
 _LEFT_OUT: Final = frozenset({
-    "loglevel", "logfile", "optimization", "without_gossip", "without_mingle", "without_heartbeat", "heartbeat_interval", "task_events", "events",
-    "beat", "schedule", "scheduler", "statedb", "state_db", "ready_callback", "pool_putlocks", "pool_restarts", "redirect_stdouts", "no_color",
-    "redirect_stdouts_level", "pidfile", "uid", "gid", "umask", "executable", "quiet", "send_events", "autoscale", "colorize", "app",
+    "loglevel", "logfile", "optimization", "beat", "schedule", "scheduler", "ready_callback", "pool_putlocks", "pool_restarts", "redirect_stdouts",
+    "no_color", "redirect_stdouts_level", "pidfile", "uid", "gid", "umask", "executable", "quiet", "autoscale", "colorize", "app",
 })  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from umbel.testing.clock import FakeClock
 
 @pytest.fixture
 def app():
-    with Umbel("celery", broker="memory://", clock=FakeClock(), set_as_current=False) as app:
+    with Umbel("celery", broker="memory://", time=FakeClock(), set_as_current=False) as app:
         app.calls = []
 
         @app.task(name="tasks.add")
@@ -35,12 +35,12 @@ def app():
 def test_the_scheduler_in_memory(app):
     scheduler = Scheduler(app)
     assert scheduler.tick() == pytest.approx(9.99)
-    app.clock.advance(10)
+    app.time.advance(10)
     assert scheduler.tick() == 0
     assert app.calls == [((1, 2), {}, {"queue": "q"})]
     assert 0 < scheduler.tick() <= 10
     assert scheduler.schedule["one"].total_run_count == 1
-    app.clock.advance(25)
+    app.time.advance(25)
     assert scheduler.tick() == 0
     assert len(app.calls) == 2
 
@@ -97,7 +97,7 @@ def test_a_subclass_runs(app):
     app.conf.beat_sync_every = 1
     scheduler = MyScheduler(app)
     assert scheduler.tick() == pytest.approx(1.99)
-    app.clock.advance(2)
+    app.time.advance(2)
     assert scheduler.tick() == 0
     assert app.calls == [("send_task", ("tasks.unknown", (), {"k": 1}), {})]
     assert MyEntry.saved == {"theirs": 1}
@@ -111,7 +111,7 @@ def test_a_subclass_runs(app):
 def test_what_cannot_be_sent_is_logged(app, caplog):
     app.tasks["tasks.add"].apply_async = lambda *_, **__: 1 / 0
     scheduler = Scheduler(app)
-    app.clock.advance(10)
+    app.time.advance(10)
     assert scheduler.tick() == 0
     assert "one (tasks.add) could not be sent" in caplog.text
     with pytest.raises(SchedulingError, match="ZeroDivisionError"):
@@ -130,7 +130,7 @@ def test_entries_are_added_changed_and_merged(app):
 
 def test_entries(app):
     entry = ScheduleEntry("one", "tasks.add", schedule=10, args=(1,), app=app)
-    assert entry.last_run_at == datetime.fromtimestamp(app.clock.now(), UTC)
+    assert entry.last_run_at == datetime.fromtimestamp(app.time.now(), UTC)
     assert entry.is_due() == (False, 10.0)
     following = next(entry)
     assert (following.total_run_count, following.args) == (1, (1,))

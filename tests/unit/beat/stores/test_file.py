@@ -16,7 +16,7 @@ from umbel.testing.clock import FakeClock
 
 @pytest.fixture
 def app():
-    with Umbel("file", broker="memory://", clock=FakeClock(), set_as_current=False) as app:
+    with Umbel("file", broker="memory://", time=FakeClock(), set_as_current=False) as app:
         app.count = 0
 
         @app.task(name="tasks.add")
@@ -36,7 +36,7 @@ def scheduler(app, path):
 
 def work(app, made, seconds):
     for _ in range(seconds):
-        app.clock.advance(1)
+        app.time.advance(1)
         made.tick()
 
 
@@ -127,7 +127,7 @@ def test_a_file_that_becomes_read_only_is_no_reason_to_stop(app, tmp_path, monke
 def test_two_on_one_file(app, tmp_path):
     first, second = scheduler(app, tmp_path / "schedule"), scheduler(app, tmp_path / "schedule")
     for _ in range(60):
-        app.clock.advance(1)
+        app.time.advance(1)
         first.tick()
         second.tick()
     assert app.count == 5
