@@ -25,7 +25,7 @@ _DRIVERS: Final[Mapping[str, tuple[tuple[str, str, str], ...]]] = {
 _EXPECTED: Final = "expected e.g. db+postgresql://user:password@host/name, db+mysql://user:password@host/name, db+sqlite:///results.db"
 
 
-def url_of(text: str, what: str = "SQL result store") -> URL:
+def url_of(text: str, what: str = "SQL database") -> URL:
     """Parse ``db+postgresql://…``; where it names no driver, one that is installed is taken.
 
     Args:

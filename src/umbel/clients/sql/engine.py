@@ -49,7 +49,7 @@ class Database:
         options: Mapping[str, Any],
         callback: Callable[[Engine], object] | None,
         prepare: Callable[[Engine], None],
-        what: str = "SQL result store",
+        what: str = "SQL database",
     ) -> None:
         self.url = url
         self._what = what
@@ -152,7 +152,7 @@ def _with_defaults(url: URL, options: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def translate(error: exc.SQLAlchemyError, url: URL, what: str = "SQL result store") -> OperationalError:
+def translate(error: exc.SQLAlchemyError, url: URL, what: str = "SQL database") -> OperationalError:
     """Say an error of the database in plain words, without its statement, its values and the password.
 
     Args:
