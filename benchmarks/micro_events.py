@@ -8,7 +8,7 @@ from time import process_time
 
 from umbel.events.model import RECEIVED, STARTED, SUCCEEDED
 from umbel.events.parsing import parse
-from umbel.events.rendering import EventRenderer, fields_text
+from umbel.events.rendering import EventRenderer, rest_text
 from umbel.events.state import State
 from umbel.runtime.logical_clock import LogicalClock
 from umbel.wire.message import Delivery
@@ -20,7 +20,7 @@ JSON = frozenset({"application/json"})
 def told(number: int) -> list:
     uuid = f"019f0000-0000-7000-8000-{number:012x}"
     call = (uuid, f"proj.tasks.name{number % 30}", "(1, 2)", "{}", uuid, None, 0, None, None)
-    return [(kind, fields_text(kind, values), 1.0) for kind, values in ((RECEIVED, call), (STARTED, [uuid]), (SUCCEEDED, (uuid, "5", 0.1)))]
+    return [rest_text(kind, values, 1.0) for kind, values in ((RECEIVED, call), (STARTED, [uuid]), (SUCCEEDED, (uuid, "5", 0.1)))]
 
 
 def main() -> None:

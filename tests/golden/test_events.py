@@ -12,7 +12,7 @@ from umbel.brokers.fanout import private_queues
 from umbel.brokers.redis.fanout.subscriber import Filter
 from umbel.events.model import BY_NAME, FIELDS, GROUP_KEY, HEAD, TAIL, routing_key
 from umbel.events.parsing import parse
-from umbel.events.rendering import EventRenderer, fields_text
+from umbel.events.rendering import EventRenderer, rest_text
 from umbel.runtime.logical_clock import LogicalClock
 from umbel.wire.amqp.content import parse_content, render_content
 from umbel.wire.message import Delivery, MessageLimits
@@ -79,8 +79,7 @@ def test_it_is_written_byte_by_byte(broker, read, kind, entry):
     known = [BY_NAME[event["type"]] for event in found]
     if delivery.routing_key == GROUP_KEY:
         told = [
-            (each, fields_text(each, [event[name] for name in each.fields]), event["timestamp"])
-            for each, event in zip(known, found, strict=True)
+            rest_text(each, [event[name] for name in each.fields], event["timestamp"]) for each, event in zip(known, found, strict=True)
         ]
         ((message, key),) = renderer.groups(told)
     else:

@@ -31,11 +31,12 @@ class EventType:
     fields: tuple[str, ...]
     #: The state of a task after it.
     state: str | None = None
-    #: The fields as JSON, with ``%s`` for each value.
+    #: An event as JSON behind its clock, with ``%s`` for each value and the timestamp.
     template: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "template", "".join(f', "{name}": %s' for name in self.fields))
+        text = "".join(f', "{name}": %s' for name in (*self.fields, "timestamp"))
+        object.__setattr__(self, "template", f'{text}, "type": "{self.name}"}}')
 
 
 _CALL: Final = ("name", "args", "kwargs")

@@ -19,8 +19,6 @@ from umbel.runtime.logical_clock import LogicalClock
 from umbel.wire import serializers
 from umbel.wire.message import Message
 
-#: An event of a group: its type, the type's fields as JSON (see `fields_text`), seconds since the epoch.
-Told = tuple[EventType, str, float]
 #: The most events, and about the most bytes, of one message.
 GROUP_EVENTS: Final = 250
 GROUP_BYTES: Final = 128 * 1024
@@ -118,35 +116,28 @@ class EventRenderer:
         """
         return self._message(serializers.dumps(list(events), self._found.name)[2], len(events)), f"{group}.multi"
 
-    def groups(self, told: Sequence[Told]) -> Iterator[Routed]:
+    def groups(self, told: Sequence[str]) -> Iterator[Routed]:
         """Write task events as few messages.
 
         Args:
-            told: in their order.
+            told: what stands behind the clock of each, see `rest_text`; in their order.
         """
         clock = self._clock.forward(len(told)) - len(told)
-        if self._found.name != "json":
-            yield from self._other_groups(told, clock)
-            return
+        is_json = self._found.name == "json"
         head, lines, size = self._head_text, [], 0
-        for kind, fields, timestamp in told:
+        for rest in told:
             clock += 1
-            line = f'{head}{clock}{fields}, "timestamp": {timestamp!r}, "type": "{kind.name}"}}'
+            line = f"{head}{clock}{rest}"
             lines.append(line)
             size += len(line)
             if size >= GROUP_BYTES or len(lines) >= GROUP_EVENTS:
-                yield self._message(f"[{', '.join(lines)}]".encode(), len(lines)), GROUP_KEY
+                yield self._group(lines) if is_json else self.listed(list(map(json.loads, lines)))
                 lines, size = [], 0
         if lines:
-            yield self._message(f"[{', '.join(lines)}]".encode(), len(lines)), GROUP_KEY
+            yield self._group(lines) if is_json else self.listed(list(map(json.loads, lines)))
 
-    def _other_groups(self, told: Sequence[Told], clock: int) -> Iterator[Routed]:
-        events = [
-            {**self._head, "clock": number, **json.loads(f"{{{fields[2:]}}}"), "timestamp": timestamp, "type": kind.name}
-            for number, (kind, fields, timestamp) in enumerate(told, clock + 1)
-        ]
-        for start in range(0, len(events), GROUP_EVENTS):
-            yield self.listed(events[start : start + GROUP_EVENTS])
+    def _group(self, lines: list[str]) -> Routed:
+        return self._message(f"[{', '.join(lines)}]".encode(), len(lines)), GROUP_KEY
 
     def _message(self, body: bytes, count: int = 1) -> EventMessage:
         found = self._found
@@ -162,14 +153,15 @@ def count_of(message: Message) -> int:
     return message.count if isinstance(message, EventMessage) else 1
 
 
-def fields_text(kind: EventType, values: Iterable[Any]) -> str:
-    """Write the fields of an event as JSON, as they stand in it: ``, "uuid": "…", …``.
+def rest_text(kind: EventType, values: Iterable[Any], timestamp: float) -> str:
+    """Write what stands behind the clock of an event, as JSON: ``, "uuid": "…", …}``.
 
     Args:
         kind: its type.
         values: one for each field of the type.
+        timestamp: seconds since the epoch.
     """
-    return kind.template % tuple(map(json_text, values))
+    return kind.template % (*map(json_text, values), repr(timestamp))
 
 
 def json_text(value: Any) -> str:

@@ -9,7 +9,7 @@ import pytest
 from umbel.errors import EncodeError, ImproperlyConfigured
 from umbel.events.model import RECEIVED, STARTED, SUCCEEDED, TABLE
 from umbel.events.parsing import parse
-from umbel.events.rendering import GROUP_BYTES, GROUP_EVENTS, LONGEST_VALUE, EventRenderer, count_of, fields_text, json_text
+from umbel.events.rendering import GROUP_BYTES, GROUP_EVENTS, LONGEST_VALUE, EventRenderer, count_of, json_text, rest_text
 from umbel.runtime.logical_clock import LogicalClock
 from umbel.wire.message import Delivery, Message
 
@@ -47,7 +47,7 @@ def sample(kind):
 @pytest.mark.parametrize("kind", TABLE, ids=lambda kind: kind.name)
 def test_a_group_is_what_a_json_library_writes(kind):
     chosen = [(sample(kind), 1795204389.78), (tuple("x" for _ in kind.fields), 1795204390.0)]
-    ((message, key),) = renderer().groups([(kind, fields_text(kind, values), timestamp) for values, timestamp in chosen])
+    ((message, key),) = renderer().groups([rest_text(kind, values, timestamp) for values, timestamp in chosen])
     made = renderer()
     events = [made.event(kind.name, dict(zip(kind.fields, values, strict=True)), timestamp) for values, timestamp in chosen]
     assert message.body.decode() == json.dumps(events)
@@ -73,27 +73,24 @@ def test_what_is_no_plain_value_is_shown(value):
 def test_clocks_follow_one_another_through_groups_and_single_events():
     made = renderer()
     first = made.event("worker-online", {})["clock"]
-    told = [(STARTED, fields_text(STARTED, [str(number)]), 1.0) for number in range(GROUP_EVENTS + 3)]
+    told = [rest_text(STARTED, [str(number)], 1.0) for number in range(GROUP_EVENTS + 3)]
     clocks = [event["clock"] for message, _ in made.groups(told) for event in json.loads(message.body)]
     assert [first, *clocks, made.event("worker-offline", {})["clock"]] == list(range(11, 11 + 2 + len(told)))
 
 
 def test_a_group_is_bounded_in_number_and_size():
-    sizes = [
-        count_of(message)
-        for message, _ in renderer().groups([(STARTED, fields_text(STARTED, [str(number)]), 1.0) for number in range(600)])
-    ]
+    sizes = [count_of(message) for message, _ in renderer().groups([rest_text(STARTED, [str(number)], 1.0) for number in range(600)])]
     assert sizes == [GROUP_EVENTS, GROUP_EVENTS, 600 - 2 * GROUP_EVENTS]
-    large = fields_text(RECEIVED, ("u", *["\x00" * 100_000] * 3, "u", None, 0, None, None))
+    large = rest_text(RECEIVED, ("u", *["\x00" * 100_000] * 3, "u", None, 0, None, None), 1.0)
     assert len(large) < 6 * 3 * LONGEST_VALUE + 200
-    bodies = [len(message.body) for message, _ in renderer().groups([(RECEIVED, large, 1.0)] * 20)]
+    bodies = [len(message.body) for message, _ in renderer().groups([large] * 20)]
     assert len(bodies) > 1
     assert max(bodies) < GROUP_BYTES + 6 * 3 * LONGEST_VALUE + 1000
 
 
 @pytest.mark.parametrize("serializer", ["msgpack", "yaml", "pickle"])
 def test_other_serializers_carry_the_same(serializer):
-    told = [(SUCCEEDED, fields_text(SUCCEEDED, ("u", "5", 0.5)), 2.0), (STARTED, fields_text(STARTED, ["v"]), 3.0)]
+    told = [rest_text(SUCCEEDED, ("u", "5", 0.5), 2.0), rest_text(STARTED, ["v"], 3.0)]
     ((message, key),) = renderer(serializer=serializer).groups(told)
     assert key == "task.multi"
     delivery = Delivery(message.body, message.headers, message.content_type, message.content_encoding, {}, None, 0, "q", "celeryev", key)

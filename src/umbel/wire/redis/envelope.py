@@ -62,11 +62,12 @@ def render(message: Message, exchange: str, routing_key: str, delivery_tag: str)
         delivery_tag: unique among unsettled messages.
     """
     properties = properties_of(message.properties, exchange, routing_key, delivery_tag)
-    return (
-        f'{{"body": "{b2a_base64(message.body, newline=False).decode()}", "content-encoding": {_dump(message.content_encoding)}, '
+    rest = (
+        f'", "content-encoding": {_dump(message.content_encoding)}, '
         f'"content-type": {_dump(message.content_type)}, "headers": {kombu_json.dumps(message.headers)}, '
         f'"properties": {kombu_json.dumps(properties)}}}'
-    ).encode()
+    )
+    return b"".join((b'{"body": "', b2a_base64(message.body, newline=False), rest.encode()))
 
 
 class CompiledStencil:

@@ -45,7 +45,13 @@ def pack_joined(count: int, *parts: bytes) -> bytes:
 
 def pack_all(commands: Iterable[Iterable[Argument]]) -> bytes:
     """Render several ``commands``, each as its arguments."""
-    return b"".join([pack(*command) for command in commands])
+    parts: list[bytes] = []
+    for command in commands:
+        arguments = [argument if type(argument) is bytes else str(argument).encode() for argument in command]
+        parts.append(b"*%d\r\n" % len(arguments))
+        for data in arguments:  # which may be large, and is copied once
+            parts += (b"$%d\r\n" % len(data), data, b"\r\n")
+    return b"".join(parts)
 
 
 def _double(data: bytes) -> float:

@@ -7,7 +7,7 @@ import pytest
 
 from umbel.errors import WorkerLostError
 from umbel.events.model import BY_NAME
-from umbel.events.rendering import EventRenderer
+from umbel.events.rendering import EventRenderer, rest_text
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.logical_clock import LogicalClock
 from umbel.testing.coroutines import on_loop
@@ -95,6 +95,31 @@ async def test_the_ends_of_tasks():
     ]
 
 
+@pytest.mark.parametrize("odd", ["", 'a"b', "漢字\x00", "x" * 5000, None, 5])
+@on_loop
+async def test_each_is_written_as_the_table_says(odd):
+    bench = Bench()
+    headers = {"argsrepr": odd, "kwargsrepr": odd, "root_id": odd, "parent_id": odd, "eta": odd, "expires": odd}
+    task, text = reserved(**headers), str(odd)
+    bench.events.received(task)
+    bench.events.started(task, 0.0)
+    bench.events.succeeded(task, outcome(1)._replace(detail=text))
+    for event in (bench.events.failed, bench.events.retried):
+        event(task, outcome(1)._replace(detail=text, traceback=None if odd is None else text))
+    bench.emitter.flush()
+    ((message, _),) = bench.messages
+    again = []
+    for event in bench.sent():
+        kind = BY_NAME[event["type"]]
+        again.append(rest_text(kind, [event[name] for name in kind.fields], event["timestamp"]))
+    ((expected, _),) = EventRenderer("w1@host", LogicalClock(), pid=1, offset=0.0).groups(again)
+    if not isinstance(odd, str) or len(odd) < 5000:
+        assert message.body == expected.body
+    assert [event["type"] for event in bench.sent()] == [
+        "task-received", "task-started", "task-succeeded", "task-failed", "task-retried",
+    ]  # fmt: skip
+
+
 @on_loop
 async def test_events_wait_for_company_and_leave_by_themselves():
     bench = Bench()
@@ -112,16 +137,16 @@ async def test_events_wait_for_company_and_leave_by_themselves():
 @on_loop
 async def test_very_many_are_written_in_several_turns_of_the_loop():
     bench = Bench()
-    for number in range(5000):
+    for number in range(12_000):
         bench.events.received(entry(str(number)))
     bench.emitter.flush()
     first = len(bench.sent())
     await asyncio.sleep(0)
     second = len(bench.sent())
     await asyncio.sleep(0)
-    assert (first, second) == (2000, 4000)
-    assert [event["uuid"] for event in bench.sent()] == [str(number) for number in range(5000)]
-    assert [event["clock"] for event in bench.sent()] == list(range(1, 5001))
+    assert (first, second) == (5000, 10_000)
+    assert [event["uuid"] for event in bench.sent()] == [str(number) for number in range(12_000)]
+    assert [event["clock"] for event in bench.sent()] == list(range(1, 12_001))
 
 
 @on_loop
@@ -139,7 +164,7 @@ async def test_it_can_be_told_to_stop_and_to_go_on():
     bench.emitter.listen()
     bench.events.received(entry("a"))
     bench.emitter.stop()
-    assert bench.told() == [("task-received", "a")], "what was noted is sent"
+    assert bench.told() == [("task-received", "a")], "what was written is sent"
     assert all(getattr(bench.events, name).tell is None for name in ("received", "started", "succeeded", "failed", "revoked"))
     bench.events.received(entry("b"))
     bench.emitter.stop()
