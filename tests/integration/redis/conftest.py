@@ -73,6 +73,7 @@ async def die(consumer):
     for task in consumer._tasks:
         task.cancel()
     await asyncio.gather(*consumer._tasks, return_exceptions=True)
+    await consumer._listening.aclose()
     if consumer.link.connection is not None:
         consumer.link.connection.abort()
     consumer._closed = True

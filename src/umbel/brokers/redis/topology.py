@@ -31,6 +31,8 @@ def bindings(keys: Keys, queue: Queue) -> Iterator[Bound]:
     """
     for exchange, kind, key, name in rules_of(queue):
         yield Bound(exchange, kind, keys.member(key, topic_pattern(key) if kind == "topic" else "", name))
+        if kind == "fanout" and key:  # Celery's client declares no broadcast, takes its exchange for a direct one, and has a key or none
+            yield Bound(exchange, kind, keys.member("", "", name))
 
 
 def declare_queue(keys: Keys, queue: Queue) -> list[tuple[str, ...]]:

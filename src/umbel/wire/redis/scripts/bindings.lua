@@ -7,7 +7,7 @@ local function queues(from, to)
   local names = {}
   for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], from, to)) do
     local ok, reader = pcall(cjson.decode, entry)
-    if ok then names[reader[1]] = true end
+    if ok and type(reader) == 'table' and type(reader[1]) == 'string' then names[reader[1]] = true end
   end
   return names
 end
