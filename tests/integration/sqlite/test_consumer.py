@@ -1,9 +1,11 @@
 import asyncio
+import sqlite3
 
 import pytest
 
 from umbel.brokers.base import ConnectionState
 from umbel.brokers.sqlite.consumer import SqliteConsumer
+from umbel.brokers.topology import Broadcast
 from umbel.errors import OperationalError
 from umbel.testing.brokers import BrokerKit, Sink
 from umbel.testing.coroutines import on_loop
@@ -74,3 +76,21 @@ async def test_of_many_queues_each_is_served_in_its_turn(kit):
             kit.publish(queues[0], b"more")
             sink.consumer.ack([delivery])
     assert sorted(seen) == sorted(queue.name for queue in queues)
+
+
+@on_loop
+async def test_nothing_is_written_for_a_worker_that_has_been_dead_for_a_while(kit):
+    """Nobody may be left who would remove its queue."""
+    queue = Broadcast(f"contract-all-{kit.mark}", routing_key="celery")
+    own = queue.for_one_worker()
+    sink = Sink()
+    consumer = kit.main.consumer([own], window=0)
+    await consumer.start(sink)
+    kit.publish(queue, b"1")
+    assert kit.length(own) == 1
+    with sqlite3.connect(kit.url.removeprefix("sqlite:///")) as connection:
+        connection.execute("UPDATE umbel_holders SET until = until - 1000")
+    kit.publish(queue, b"2")
+    assert kit.length(own) == 1
+    await consumer.aclose()
+    assert kit.length(own) is None

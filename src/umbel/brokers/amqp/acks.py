@@ -16,6 +16,7 @@ from pamqp import base
 
 from umbel.brokers.amqp.moves.holding import Holding
 from umbel.brokers.amqp.moves.mover import COUNT, DUE, HELD, Mover, blamed, cleaned, dead, delayed, portions, restored, returned
+from umbel.brokers.amqp.streams import OFFSET, Streams
 from umbel.brokers.base import BrokerOptions, Delivery
 from umbel.clients.amqp.addresses import Address
 from umbel.clients.amqp.connection_async import AsyncConnection
@@ -36,8 +37,6 @@ _Publish = Callable[[list[Delivery]], Awaitable[list[Exception | None]]]
 _AT_ONCE = 100
 #: Seconds that acknowledgements may wait for others.
 _GATHER = 0.01
-#: Header of what comes from a stream, which nothing is handed back to.
-_STREAM = "x-stream-offset"
 #: Seconds that a delayed message may come early and is held here: the delayed store counts whole seconds.
 _MOST_EARLY = 2.0
 
@@ -68,6 +67,7 @@ class Acks:
         self.holding: Holding | None = None
         #: Queues that may count what comes back, and drop a message that did so too often (a delivery limit): quorum queues.
         self.counting: set[str] = set()
+        self.streams = Streams(self._release)
         self._mover = Mover(nodes, options)
         #: Seconds that closing waits for what is handed back.
         self._patience = options.publish_timeout
@@ -104,6 +104,7 @@ class Acks:
         self.holding = None
         lost = list(self.unsettled.values())
         self.unsettled.clear()
+        self.streams.offsets.lost(lost)
         return lost
 
     def receive(self, deliveries: list[Delivery]) -> None:
@@ -111,6 +112,9 @@ class Acks:
         holding = self.holding
         if holding is not None:
             deliveries = [delivery for delivery in deliveries if not holding.takes(delivery)]
+        if self.streams.there_are:
+            deliveries, known = self.streams.received(deliveries)
+            self._acknowledge([each.tag for each in known])
         unsettled = self.unsettled
         marked = False
         for delivery in deliveries:
@@ -205,7 +209,7 @@ class Acks:
 
     def requeue(self, deliveries: Iterable[Delivery]) -> None:
         """Hand these back: those of queues that count it, and held ones, as a copy with the old count."""
-        ours = [each for each in deliveries if self.owns(each)]
+        ours = self.streams.come_again([each for each in deliveries if self.owns(each)])
         copied = [each for each in ours if self._is_counted(each)]
         if copied:
             self._return([each for each in copied if each not in self._restoring])
@@ -230,7 +234,7 @@ class Acks:
             return False
         if COUNT in delivery.headers:
             self.counting.add(delivery.queue)
-        return delivery.queue in self.counting and _STREAM not in delivery.headers
+        return delivery.queue in self.counting and OFFSET not in delivery.headers
 
     def _return(self, deliveries: list[Delivery]) -> None:
         if deliveries:
@@ -302,7 +306,7 @@ class Acks:
 
     async def begin(self, delivery: Delivery, question: Callable[[], base.Frame]) -> None:
         """Exchange a redelivered message for a copy that says that it ran; see `umbel.brokers.amqp.moves.holding`."""
-        if not delivery.redelivered or self.connection is None or not self.owns(delivery):
+        if not delivery.redelivered or OFFSET in delivery.headers or self.connection is None or not self.owns(delivery):
             return
         holding = self._ensure_holding(self.connection)
         holding.apart.add(delivery)
@@ -382,11 +386,14 @@ class Acks:
 
     async def blame(self, delivery: Delivery) -> None:
         """Back to its queue, counted."""
-        await self._move([delivery], lambda _: _alone(self._mover.to_queue(blamed(delivery), delivery.queue)))
+        await self._move(
+            self.streams.come_again([delivery], attempts=1),
+            lambda _: _alone(self._mover.to_queue(blamed(delivery), delivery.queue)),
+        )
 
     async def delay(self, moves: Sequence[tuple[Delivery, float]]) -> None:
-        """Into the delayed store."""
-        due = dict(moves)
+        """Into the delayed store. What is from a stream waits here: all its readers would get it again."""
+        due = self.streams.wait(dict(moves))
 
         def publish(deliveries: list[Delivery]) -> Awaitable[list[Exception | None]]:
             now = SYSTEM.now()

@@ -16,7 +16,8 @@ from pamqp import base, commands
 
 from umbel.brokers.amqp.acks import CHANNEL, Acks
 from umbel.brokers.amqp.moves.holding import CHANNEL as HOLDING_CHANNEL
-from umbel.brokers.amqp.subscriptions import PER_CONSUMER, Subscriptions, needs_consumer
+from umbel.brokers.amqp.streams import is_stream
+from umbel.brokers.amqp.subscriptions import Subscriptions, has_own_window, needs_consumer
 from umbel.brokers.amqp.topology import AS_IT_IS, bind_all, counts_deliveries, dead_queue, declare_queue, limit_advice, look_at_queue
 from umbel.brokers.base import BrokerOptions, ConnectionState, Delivery, DeliverySink, NullSink
 from umbel.brokers.topology import Queue
@@ -25,6 +26,7 @@ from umbel.clients.amqp.channels import ChannelError
 from umbel.clients.amqp.connection_async import AsyncConnection
 from umbel.errors import AccessRefused, EncodeError, OperationalError
 from umbel.runtime.backoff import delays
+from umbel.runtime.clock import SYSTEM
 from umbel.wire.amqp import events
 from umbel.wire.amqp.methods import method
 
@@ -54,10 +56,11 @@ class AmqpConsumer:
         self._window = window
         self._connection: AsyncConnection | None = None
         self._acks = Acks(nodes, options, self._deliver, self._on_settled, self._narrow, self._make_room)
+        self._acks.streams.expect(queues)
         self._subscriptions = Subscriptions()
         self._prefetch = -1
         self._numbers = 0
-        self._per_consumer = any(queue.arguments.get("x-queue-type") in PER_CONSUMER for queue in queues)
+        self._per_consumer = any(map(has_own_window, queues))
         #: Quorum queues that do not say so here; and whether there are some that we do not know the names of.
         self._quorum: set[str] = set()
         self._some_count = False
@@ -244,7 +247,8 @@ class AmqpConsumer:
 
     async def add_queue(self, queue: Queue) -> None:
         self._queues[queue.name] = queue
-        if queue.arguments.get("x-queue-type") in PER_CONSUMER and not self._per_consumer:
+        self._acks.streams.expect([queue])
+        if has_own_window(queue) and not self._per_consumer:
             self._per_consumer = True
             await self._cancel_all()
         await self._reconcile_now()
@@ -376,9 +380,8 @@ class AmqpConsumer:
         tag = f"umbel-{self._numbers}"
         connection.core.receiver.queues[tag.encode()] = queue.name
         self._subscriptions.begun(queue.name, tag, prefetch)
-        return connection.ask(
-            method(commands.Basic.Consume, queue=queue.name, consumer_tag=tag, arguments=dict(queue.consumer_arguments)), CHANNEL
-        )
+        arguments = self._acks.streams.offsets.arguments(queue, SYSTEM.now())
+        return connection.ask(method(commands.Basic.Consume, queue=queue.name, consumer_tag=tag, arguments=arguments), CHANNEL)
 
     async def _prepare_counting(self, connection: AsyncConnection, queue: Queue) -> None:
         """Once for each queue that counts deliveries: see to it that what RabbitMQ drops has a place to go to, and say how it comes there."""
@@ -429,8 +432,9 @@ class AmqpConsumer:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(_RENEW)
-            # Such a queue cannot do without a place in the window, so what came from it keeps its place.
-            fixed = {name for name, queue in self._queues.items() if needs_consumer(queue)}
+            # Such a queue cannot do without a place in the window, so what came from it keeps its place; and a copy of what a stream has
+            # would come to all its readers.
+            fixed = {name for name, queue in self._queues.items() if needs_consumer(queue) or is_stream(queue)}
             try:
                 await self._acks.renew(fixed)
             except Exception:  # the next time must come

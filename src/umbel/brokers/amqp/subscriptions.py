@@ -4,13 +4,15 @@ Classic queues: one consumer each, and one window for the whole channel (``basic
 
 Quorum queues and streams know only windows of single consumers, fixed when they begin. There the window of a queue is made of the
 windows of its consumers: to grow, one more consumer begins with the difference; to shrink, all are cancelled, and what they delivered
-counts against the window until it is settled (*left over*).
+counts against the window until it is settled (*left over*). A queue that RabbitMQ would remove meanwhile keeps its consumers, however wide they are
+together; a stream has one, which is replaced when it should be much wider.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from umbel.brokers.amqp.streams import is_stream
 from umbel.brokers.topology import Queue
 
 #: Queue types whose window is one of each consumer and not of the channel.
@@ -22,6 +24,17 @@ _MOST = 8
 def needs_consumer(queue: Queue) -> bool:
     """Report whether RabbitMQ removes a queue, with its messages, because nobody consumes from it."""
     return queue.auto_delete or "x-expires" in queue.arguments
+
+
+def has_own_window(queue: Queue) -> bool:
+    """Report whether the window of a queue is one of each consumer, as far as the queue says so."""
+    return queue.arguments.get("x-queue-type") in PER_CONSUMER or is_stream(queue)
+
+
+def _misfits(queue: Queue, consumers: Mapping[str, int], window: int) -> bool:
+    """Report whether the consumers of a queue have to be replaced to fit a window."""
+    total = sum(consumers.values())
+    return total > max(window, 1) or len(consumers) > _MOST or (is_stream(queue) and window >= 2 * total)
 
 
 class Subscriptions:
@@ -41,9 +54,7 @@ class Subscriptions:
             if not consumers:
                 continue
             queue = queues.get(name)
-            unwanted = queue is None or (window <= 0 and not needs_consumer(queue))
-            too_wide = per_consumer and (sum(consumers.values()) > max(window, 1) or len(consumers) > _MOST)
-            if unwanted or too_wide:
+            if queue is None or (not needs_consumer(queue) and (window <= 0 or (per_consumer and _misfits(queue, consumers, window)))):
                 gone.append(name)
         return gone
 
@@ -62,7 +73,10 @@ class Subscriptions:
             return [(queue, window) for name, queue in queues.items() if not self.live.get(name)]
         wanted = []
         for name, queue in queues.items():
-            room = window - sum(self.live.get(name, {}).values()) - len(self.left_over.get(name, ()))
+            live = self.live.get(name, {})
+            if (is_stream(queue) and live) or (needs_consumer(queue) and len(live) >= _MOST):  # another one would read the stream anew
+                continue
+            room = window - sum(live.values()) - len(self.left_over.get(name, ()))
             if room > 0:
                 wanted.append((queue, room))
         return wanted

@@ -63,3 +63,24 @@ def test_too_many_consumers_become_one():
     for window in range(1, 10):
         begin(subscriptions, queues, window, per_consumer=True)
     assert subscriptions.to_cancel(queues, 9, per_consumer=True) == ["a"]
+
+
+def test_beside_a_quorum_queue_one_that_goes_with_its_last_consumer_keeps_all_it_has():
+    queues = {"a": Queue("a", auto_delete=True), "b": Queue("b")}
+    subscriptions = Subscriptions()
+    begin(subscriptions, queues, 5, per_consumer=True)
+    assert subscriptions.to_cancel(queues, 2, per_consumer=True) == ["b"]
+    assert subscriptions.to_cancel(queues, 0, per_consumer=True) == ["b"]
+    for window in range(6, 20):
+        begin(subscriptions, queues, window, per_consumer=True)
+    assert len(subscriptions.live["a"]) == 8
+
+
+def test_a_stream_has_one_consumer_that_is_replaced_when_it_should_be_much_wider():
+    queues = {"s": Queue("s", arguments={"x-queue-type": "stream"})}
+    subscriptions = Subscriptions()
+    assert begin(subscriptions, queues, 4, per_consumer=True) == [("s", 4)]
+    assert begin(subscriptions, queues, 7, per_consumer=True) == []
+    assert subscriptions.to_cancel(queues, 7, per_consumer=True) == []
+    assert subscriptions.to_cancel(queues, 8, per_consumer=True) == ["s"]
+    assert subscriptions.to_cancel(queues, 3, per_consumer=True) == ["s"]
