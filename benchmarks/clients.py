@@ -110,6 +110,20 @@ def round_trips(count):
     return {"p50_ms": round(times[count // 2], 3), "p99_ms": round(times[int(count * 0.99)], 3)}
 
 
+def pings(count, patience=20.0):
+    """Ask the worker whether it is there, again and again."""
+    from tasks import app
+
+    app.control.ping(limit=1, timeout=patience)
+    times, lost = [], 0
+    for _ in range(count):
+        start = time.perf_counter()
+        lost += not app.control.ping(limit=1, timeout=patience)
+        times.append((time.perf_counter() - start) * 1e3)
+    times.sort()
+    return {"p50_ms": round(times[count // 2], 1), "p99_ms": round(times[int(count * 0.99)], 1), "unanswered": lost}
+
+
 def spread(count, queues):
     from tasks import app
 

@@ -36,6 +36,7 @@ BENCHMARKS = (
     "workflows",
     "events",
     "pools",
+    "pinging",
     "growth",
 )
 #: Which of them are run without and with results.

@@ -17,6 +17,7 @@ else:
 BACKEND = os.environ.get("BACKEND") or None
 app = App("benchmarks", broker=os.environ["BROKER"], backend=BACKEND)
 app.conf.update(task_ignore_result=not BACKEND, task_default_queue=os.environ.get("BENCH_QUEUE", "umbel-benchmarks"))
+app.conf.control_exchange = app.conf.task_default_queue  # other workers at this broker are not asked
 if os.environ.get("BENCH_LIBRARY") == "celery":
     app.conf.update(worker_prefetch_multiplier=100, broker_connection_retry_on_startup=True)
 
@@ -52,6 +53,11 @@ def ask(port):
         line.sendall(b"?")
         line.recv(1)
     tick()
+
+
+@app.task(name="nap_long")
+def nap_long(_=None):
+    time.sleep(20)
 
 
 @app.task(name="timed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
@@ -33,8 +34,8 @@ class _Remembered(Generic[K]):
     def __init__(self, most: int, expires: float) -> None:
         self._most = most
         self._expires = expires
-        #: Entry → when it was revoked, monotonic seconds; the oldest first.
-        self._entries: dict[K, float] = {}
+        #: Entry → when it was revoked, monotonic seconds; the oldest first. Not a plain dict: to find the first of one of which many have been deleted takes long.
+        self._entries: OrderedDict[K, float] = OrderedDict()
 
     def __iter__(self) -> Iterator[K]:
         """The entries, the oldest first."""
@@ -48,8 +49,8 @@ class _Remembered(Generic[K]):
             now: monotonic seconds.
         """
         for entry in entries:
-            self._entries.pop(entry, None)
             self._entries[entry] = now
+            self._entries.move_to_end(entry)
         self._forget(now)
 
     def learn(self, entries: Mapping[K, float], now: float) -> set[K]:
@@ -60,6 +61,8 @@ class _Remembered(Generic[K]):
             now: monotonic seconds.
         """
         new = {entry: when for entry, when in entries.items() if entry not in self._entries and now - when < self._expires}
+        if not new:
+            return set()
         merged = sorted({**self._entries, **new}.items(), key=lambda item: item[1])
         self._entries.clear()  # the same object stays: it is looked at
         self._entries.update(merged)

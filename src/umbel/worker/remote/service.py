@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from collections import deque
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,6 +18,7 @@ from umbel.control.commands import COMMANDS, Commands
 from umbel.control.mailbox import MailboxOptions
 from umbel.control.requests import Request, parse_request, render_reply
 from umbel.errors import EncodeError, MessageError, OperationalError
+from umbel.runtime.clock import SYSTEM
 from umbel.runtime.logs import escape
 from umbel.runtime.service import Service
 from umbel.wire.message import Message
@@ -28,16 +30,36 @@ logger = logging.getLogger("umbel.worker")
 #: The modules whose commands every worker has.
 BUILT_IN: Final = (about, events, limits, memory, pool, queues, revocations, tasks)
 
-#: Commands that are under way; more are refused.
-_MOST_UNDER_WAY: Final = 1000
+#: Commands that are under way at a time, and that wait; more are dropped.
+_MOST_UNDER_WAY: Final = 100
+_MOST_WAITING: Final = 10_000
 #: Threads for commands that are no coroutine functions.
 _THREADS: Final = 4
 #: Bytes of a reply.
 _MOST_REPLY: Final = 8 * 1024 * 1024
+#: Warnings about requests in a minute.
+_MOST_COMPLAINTS: Final = 20
 #: Characters of an error in a reply.
 _MOST_ERROR: Final = 2000
 #: Seconds after which a mailbox is opened again that the broker has refused.
 _AGAIN: Final = 30.0
+
+
+class _Complaints:
+    """Warnings about requests: so many a minute, for whoever can send requests can send very many."""
+
+    def __init__(self) -> None:
+        self._minute, self._count = 0.0, 0
+
+    def __call__(self, text: str, *values: object) -> None:
+        minute = SYSTEM.monotonic() // 60.0
+        if minute != self._minute:
+            self._minute, self._count = minute, 0
+        self._count += 1
+        if self._count <= _MOST_COMPLAINTS:
+            logger.warning(text, *values)
+        elif self._count == _MOST_COMPLAINTS + 1:
+            logger.warning("Remote control: no more is said about such messages in this minute")
 
 
 class RemoteControl(Service):
@@ -63,9 +85,11 @@ class RemoteControl(Service):
         self._replies: BroadcastBuffer | None = None
         self._subscriber: Subscriber | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._waiting: deque[Request] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
         self._threads: ThreadPoolExecutor | None = None
-        self._was_lost = self._told_of_flood = False
+        self._was_lost = False
+        self._complain = _Complaints()
 
     async def begin(self) -> None:
         """Open the mailbox. What is sent to it from now on is answered."""
@@ -81,6 +105,7 @@ class RemoteControl(Service):
             self._opening.cancel()
         if self._subscriber is not None:
             await self._subscriber.aclose()
+        self._waiting.clear()
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=1.0)
         for task in self._under_way:
@@ -121,10 +146,14 @@ class RemoteControl(Service):
                 if not request.is_for(self._state.hostname):
                     continue
             except (MessageError, ValueError) as error:
-                logger.warning("A remote control message is passed over: %s", escape(str(error), _MOST_ERROR))
+                self._complain("A remote control message is passed over: %s", escape(str(error), _MOST_ERROR))
                 continue
             self._state.clock.adjust(request.clock)
-            self._start(request)
+            if len(self._waiting) < _MOST_WAITING:
+                self._waiting.append(request)
+                self._begin_waiting()
+            else:
+                self._complain("More than %d remote control commands wait: others are dropped", _MOST_WAITING)
 
     def on_connection(self, state: ConnectionState, detail: str) -> None:
         """Learn what was revoked while nothing was heard."""
@@ -135,15 +164,15 @@ class RemoteControl(Service):
             self._was_lost = False
             self._state.parts.revoking.learn_again()
 
-    def _start(self, request: Request) -> None:
-        if len(self._under_way) >= _MOST_UNDER_WAY:
-            if not self._told_of_flood:
-                self._told_of_flood = True
-                logger.warning("more than %d remote control commands are under way: others are dropped", _MOST_UNDER_WAY)
-            return
-        task = asyncio.get_running_loop().create_task(self._answer(request))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+    def _begin_waiting(self) -> None:
+        while self._waiting and len(self._under_way) < _MOST_UNDER_WAY:
+            task = asyncio.get_running_loop().create_task(self._answer(self._waiting.popleft()))
+            self._under_way.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._begin_waiting()
 
     async def _answer(self, request: Request) -> None:
         answer = await self.run(request)
@@ -158,14 +187,14 @@ class RemoteControl(Service):
         """
         command = self._commands.find(request.method)
         if command is None:
-            logger.warning("Remote control: there is no command %a", request.method)
+            self._complain("Remote control: there is no command %a", request.method)
             return {"error": repr(KeyError(request.method))}
         try:
             if inspect.iscoroutinefunction(command.handler):
                 return await command.handler(self._state, **request.arguments)
             return await self._in_thread(partial(command.handler, self._state, **request.arguments))
         except Exception as error:
-            logger.warning("Remote control command %s fails: %s", command.name, escape(repr(error), _MOST_ERROR))
+            self._complain("Remote control command %s fails: %s", command.name, escape(repr(error), _MOST_ERROR))
             return {"error": _error(error)}
 
     async def _in_thread(self, call: partial[Any]) -> Any:
@@ -180,7 +209,7 @@ class RemoteControl(Service):
         exchange = private_queues.control_reply_exchange(self._options.namespace)
         assert request.reply_to is not None
         if request.reply_to.exchange != exchange.name or self._replies is None:
-            logger.warning("Remote control: no reply is sent to exchange %a, but to %s", request.reply_to.exchange, exchange.name)
+            self._complain("Remote control: no reply is sent to exchange %a, but to %s", request.reply_to.exchange, exchange.name)
             return
         self._replies.broadcast(exchange, self._rendered(request, answer), request.reply_to.routing_key)
 

@@ -82,3 +82,11 @@ def test_a_stamp_is_revoked_by_its_name_and_one_of_its_values():
 @pytest.mark.parametrize("stamps", [None, 3, ["a"], "text"])
 def test_headers_that_are_no_stamps_are_none(stamps):
     assert list(stamps_of({"stamps": stamps})) == []
+
+
+def test_very_many_at_once_take_no_longer_than_they_must():
+    """Each that is forgotten costs the same, however many have been forgotten before: else these would take minutes."""
+    gate = RevokedIds(1000, 60.0)
+    gate.add([str(number) for number in range(1_000_000)], 0.0)
+    assert list(gate)[:2] == ["999000", "999001"]
+    assert gate.learn({str(number): 1.0 for number in range(100_000)}, 2.0) == {str(number) for number in range(99_000, 100_000)}
