@@ -15,6 +15,7 @@ from golden.captures import pidbox
 from golden.shapes import differences
 from system.conftest import BROKERS, ONE_BROKER
 from system.processes import TESTS, eventually, open_gate
+from umbel.contrib.abortable import AbortableAsyncResult
 from umbel.errors import TaskRevokedError
 
 #: Replies of a command and of its capture: name, capture, arguments.
@@ -155,6 +156,12 @@ def test_the_pool_follows(stage):
     assert ask(stage, "pool_restart") == {"ok": "reload started"}
     eventually(lambda: processes() and not {first} & set(processes()), 20, "a new child")
     assert stage.send("add", 1, 2).get(timeout=20) == 3
+    # a task that may be aborted
+    path = stage.folder / "begun"
+    aborted = AbortableAsyncResult(stage.app.send_task("until_aborted", (str(path),)).id, app=stage.app)
+    eventually(path.exists, 20, "it runs")
+    aborted.abort()
+    assert aborted.get(timeout=20) == "aborted"
     # commands of the app's own
     node = node_of(stage)
     assert ask(stage, "double", n=21) == {"ok": 42, "node": node}

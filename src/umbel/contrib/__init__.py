@@ -1,0 +1,1 @@
+"""Parts that a project takes up by importing them, by Celery's names (``celery.contrib``)."""
