@@ -128,6 +128,25 @@ def test_revoking(tmp_path):
     assert done.stdout == "REVOKED revoked\n", done.stderr
 
 
+def test_remote_control(tmp_path):
+    write_files("remote-control.md", tmp_path, "ask.py")
+    with worker(tmp_path, "remote-control.md"):
+        replies = eventually(lambda: umbel_or_nothing(tmp_path, "inspect", "slots", "--json"), 30, "a reply")
+        assert list(json.loads(replies).values()) == [{"slots": 1}]
+        asked = subprocess.run([sys.executable, "ask.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+        assert asked.stdout.count("'ok': 'pong'") == asked.stdout.count("new rate limit set successfully") == 1
+        assert "has made it" in umbel(tmp_path, "control", "touch", str(tmp_path / "made"))
+        assert (tmp_path / "made").exists()
+    assert not umbel_or_nothing(tmp_path, "status")
+
+
+def umbel_or_nothing(folder: Path, *words: str) -> str:
+    """What ``umbel -A tasks …`` prints, if anything: there may be no worker."""
+    return subprocess.run(
+        [sys.executable, "-m", "umbel", "-A", "tasks", *words], cwd=folder, capture_output=True, text=True, check=False
+    ).stdout
+
+
 def test_apps_in_children(tmp_path):
     (tmp_path / "shop.py").write_text(sample("apps-in-children.md"))
     done = subprocess.run([sys.executable, "shop.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
