@@ -63,6 +63,7 @@ class Intake:
         """New unsettled deliveries. The plain case is decided right here; `admit` decides the rest."""
         policies, ready = self._policy.policies, []
         concern_all, ids = self._has_limits or self._gates.concern_all, self._gates.ids
+        concern_some = bool(ids)
         now = SYSTEM.now()
         if ARMED:
             hit("after_fetch_before_register")
@@ -86,7 +87,7 @@ class Intake:
                 or ((place := headers.get("group_index")) is not None and type(place) is not int)
                 or not task_policy.is_plain
                 or concern_all
-                or headers["id"] in ids
+                or (concern_some and headers["id"] in ids)
             ):
                 entry = self._safely(self._admit, delivery, now)
                 if entry is None:

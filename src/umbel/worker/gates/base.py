@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -85,7 +85,7 @@ class Gate(Protocol):
     #: Whether it has something to say on any message, just now. Else it is asked only about tasks that it `concerns`.
     concerns_all: bool
     #: Ids of the tasks on which it has something to say besides. One gate may have such.
-    ids: Container[str]
+    ids: Collection[str]
 
     def concerns(self, policy: TaskPolicy) -> bool:
         """Report whether it has something to say on messages of this task, and is told when one starts. Such a task is not `TaskPolicy.is_plain`."""
@@ -115,7 +115,7 @@ class Gates:
         #: Whether every message must be asked about, just now. Kept, because it is looked at for each batch of deliveries; see `update`.
         self.concern_all = False
         #: Ids of tasks about which must be asked, looked at for each message; the same object for ever.
-        self.ids: Container[str] = next((gate.ids for gate in gates if gate.ids is not NOBODY), NOBODY)
+        self.ids: Collection[str] = next((gate.ids for gate in gates if gate.ids is not NOBODY), NOBODY)
         self.update()
 
     def update(self) -> None:

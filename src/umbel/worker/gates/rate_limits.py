@@ -9,7 +9,7 @@ on, some at a time: more than this worker can run, for another one may have room
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 
 from umbel.execution.policy import TaskPolicy
 from umbel.worker.gates.base import NOBODY, PASS, Answer, Asked, Later, Wait
@@ -56,7 +56,7 @@ class RateLimits:
     """
 
     concerns_all = False
-    ids: Container[str] = NOBODY
+    ids: Collection[str] = NOBODY
 
     def __init__(self, is_here: Callable[[ReservedTask], bool]) -> None:
         self._is_here = is_here

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -29,7 +29,7 @@ class _Remembered(Generic[K]):
     """
 
     concerns_all = False
-    ids: Container[str] = NOBODY
+    ids: Collection[str] = NOBODY
 
     def __init__(self, most: int, expires: float) -> None:
         self._most = most

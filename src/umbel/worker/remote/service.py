@@ -41,7 +41,8 @@ _MOST_REPLY: Final = 8 * 1024 * 1024
 _MOST_COMPLAINTS: Final = 20
 #: Characters of an error in a reply.
 _MOST_ERROR: Final = 2000
-#: Seconds after which a mailbox is opened again that the broker has refused.
+#: Seconds that the start waits for a mailbox; and after which one is opened again that the broker has refused.
+_PATIENCE: Final = 3.0
 _AGAIN: Final = 30.0
 
 
@@ -88,16 +89,23 @@ class RemoteControl(Service):
         self._waiting: deque[Request] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
         self._threads: ThreadPoolExecutor | None = None
-        self._was_lost = False
+        #: The first attempt to open the mailbox has ended.
+        self._tried = asyncio.Event()
+        self._was_lost = self._is_told = False
+        self._detail = ""
         self._complain = _Complaints()
 
     async def begin(self) -> None:
-        """Open the mailbox. What is sent to it from now on is answered."""
+        """Open the mailbox: what is sent to it from now on is answered. Where that takes long, the worker goes on without."""
         if not self._enabled:
             return
         self._replies = BroadcastBuffer(self._broker.broadcaster())
-        if not await self._open():
-            self._opening = asyncio.get_running_loop().create_task(self._open_later())
+        self._opening = asyncio.get_running_loop().create_task(self._open())
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._tried.wait()
+        except TimeoutError:
+            self._tell(self._detail or "the broker does not answer")
 
     async def end(self) -> None:
         """Close the mailbox, and send what has been answered."""
@@ -115,26 +123,27 @@ class RemoteControl(Service):
         if self._replies is not None:
             await self._replies.aclose()
 
-    async def _open(self) -> bool:
-        subscriber = self._broker.subscriber(self._options.queue_of(self._state.hostname))
-        try:
-            await subscriber.start(self)
-        except OperationalError as error:
-            logger.error(
-                "Remote control does not work, trying again every %g s (another worker may have the name %s): %s",
-                _AGAIN, self._state.hostname, error,
-            )  # fmt: skip
-            await subscriber.aclose()
-            return False
-        self._subscriber = subscriber
-        return True
-
-    async def _open_later(self) -> None:
+    async def _open(self) -> None:
         while True:
-            await asyncio.sleep(_AGAIN)
-            if await self._open():
-                logger.info("Remote control works now")
-                return
+            self._subscriber = self._broker.subscriber(self._options.queue_of(self._state.hostname))
+            try:
+                await self._subscriber.start(self)
+            except OperationalError as error:
+                self._tell(str(error))
+                self._tried.set()
+                await self._subscriber.aclose()
+                await asyncio.sleep(_AGAIN)
+            else:
+                break
+        self._tried.set()
+        if self._is_told:
+            logger.info("Remote control works now")
+
+    def _tell(self, why: str) -> None:
+        self._is_told = True
+        logger.error(
+            "Remote control does not work yet; is there another worker named %s? The worker goes on without: %s", self._state.hostname, why
+        )
 
     # brokers.base.SubscriberSink
 
@@ -158,7 +167,7 @@ class RemoteControl(Service):
     def on_connection(self, state: ConnectionState, detail: str) -> None:
         """Learn what was revoked while nothing was heard."""
         if state is not ConnectionState.CONNECTED:
-            self._was_lost = True
+            self._was_lost, self._detail = True, detail
             logger.debug("Remote control: %s", detail)
         elif self._was_lost:
             self._was_lost = False

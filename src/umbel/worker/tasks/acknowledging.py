@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -123,7 +124,7 @@ class Acknowledger:
         #: Tasks that have ended in children.
         self.completed = 0
         #: The same by task.
-        self.totals: dict[str, int] = {}
+        self.totals: defaultdict[str, int] = defaultdict(int)
         #: Seconds that they took together.
         self.worked = 0.0
         #: Runs that ended after their delivery was lost, so that they are not repeated when it comes back.
@@ -161,7 +162,7 @@ class Acknowledger:
         for entry, outcome in ended:
             self.completed += 1
             self.worked += outcome.runtime
-            totals[entry.task] = totals.get(entry.task, 0) + 1
+            totals[entry.task] += 1
             if outcome.verdict == Verdict.ACK:
                 if entry.lost:
                     self._remember(entry)

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from umbel.brokers.base import ConnectionState
 from umbel.brokers.fanout import private_queues
 from umbel.brokers.topology import Exchange
 from umbel.control.commands import Commands, control_command, inspect_command
@@ -299,11 +300,38 @@ async def test_a_mailbox_that_is_refused_is_opened_later(monkeypatch, caplog):
     stage = Stage()
     stage.service = RemoteControl(stage.state, Broker(), OPTIONS)
     async with stage:
-        while stage.service._subscriber is None:
-            await asyncio.sleep(0.01)
+        await stage.service._opening
         stage.request("ping")
         assert await stage.reply() == {"ok": "pong"}
-    assert caplog.text.count("Remote control does not work") == 2
+    assert caplog.text.count("Remote control does not work yet; is there another worker named w1@golden?") == 2
+
+
+@on_loop
+async def test_a_mailbox_that_takes_long_holds_no_worker_up(monkeypatch, caplog):
+    monkeypatch.setattr(service_module, "_PATIENCE", 0.01)
+
+    class Broker:
+        def __init__(self):
+            self.closed = 0
+
+        def broadcaster(self):
+            return stage.app.broker.broadcaster()
+
+        def subscriber(self, queue):
+            return self
+
+        async def start(self, sink):
+            sink.on_connection(ConnectionState.RETRYING, "the queue is locked")
+            await asyncio.Event().wait()
+
+        async def aclose(self):
+            self.closed += 1
+
+    stage, broker = Stage(), Broker()
+    stage.service = RemoteControl(stage.state, broker, OPTIONS)
+    async with stage:
+        assert "The worker goes on without: the queue is locked" in caplog.text
+    assert broker.closed == 1
 
 
 @on_loop
