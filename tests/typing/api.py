@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import Any, assert_type
 
 from umbel import AsyncResult, EagerResult, Signature, Task, Umbel, chain, chord, group, shared_task
 
@@ -54,7 +54,14 @@ assert_type(shared_bound.delay(1).get(), list[int])
 assert_type(add.delay_many([(1, 2), 3]), list[AsyncResult[int]])
 
 
+def remote_control() -> None:
+    assert_type(app.control.ping(), list[dict[str, Any]] | None)
+    assert_type(app.control.revoke(["a"], terminate=True, signal="KILL"), list[dict[str, Any]] | None)
+    app.control.rate_limit("t")  # error: call-arg
+
+
 async def coroutine() -> None:
+    assert_type(await app.control.aio.ping(), list[dict[str, Any]] | None)
     assert_type(await add.adelay(1), AsyncResult[int])
     assert_type(await (await add.adelay(1)).aget(), int)
 

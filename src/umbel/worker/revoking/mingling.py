@@ -24,7 +24,8 @@ logger = logging.getLogger("umbel.worker")
 #: Ids that are told, the newest; and taken from one worker.
 MOST_TOLD: Final = 10_000
 _MOST_TAKEN: Final = 100_000
-#: Seconds that the thread has to end.
+#: Seconds for which replies are of use: nobody waits for them. And that the thread has to end.
+_PATIENCE: Final = 5.0
 _LEAVE_TIMEOUT: Final = 5.0
 
 
@@ -64,7 +65,7 @@ class Mingling(Service):
 
     def _greet(self, question: Question) -> None:
         try:
-            question.ask(callback=self._hear)
+            question.ask(timeout=_PATIENCE, callback=self._hear)
         except UmbelError as error:
             logger.debug("the other workers cannot be asked for what was revoked: %s", error)
         finally:
