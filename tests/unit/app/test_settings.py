@@ -43,6 +43,13 @@ def test_precedence_from_the_weakest():
     assert conf.task_default_queue == "assigned"
 
 
+def test_the_memory_of_revoked_tasks_is_bounded_by_celerys_variables():
+    conf = settings(environ={"CELERY_WORKER_REVOKES_MAX": "100", "CELERY_WORKER_REVOKE_EXPIRES": "60.5"})
+    assert (conf.worker_revokes_max, conf.worker_revoke_expires) == (100, 60.5)
+    with pytest.raises(ImproperlyConfigured, match="worker_revokes_max: expected whole number"):
+        assert settings(environ={"CELERY_WORKER_REVOKES_MAX": "many"}).worker_revokes_max
+
+
 def test_environment_is_stronger_than_file_and_argument_and_weaker_than_assignment():
     conf = settings(
         environ={"CELERY_BROKER_URL": "redis://old", "CELERY_RESULT_BACKEND": "redis://r"}, arguments={"broker_url": "redis://a"}
