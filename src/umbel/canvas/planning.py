@@ -30,7 +30,7 @@ class Lineage:
     Args:
         root_id: the task that everything began with; ``None`` at its beginning.
         parent_id: the task that this follows.
-        priority: what a chord's body inherits.
+        priority: what a task without one inherits.
         nesting: how often the task that this replaces was replaced.
     """
 
@@ -245,6 +245,8 @@ def _call(task: Shape, args: tuple[Any, ...], rest: Sequence[Any] | None, lineag
             options.pop(name, None)
             if value is not None:
                 options[name] = value
+    if lineage.priority is not None and options.get("priority") is None:
+        options["priority"] = lineage.priority
     if lineage.nesting:
         options["replaced_task_nesting"] = lineage.nesting
     own = tuple(task["args"])

@@ -7,6 +7,7 @@ from umbel.canvas.freezing import Naming, freeze, result_id
 from umbel.canvas.handles import handle_of
 from umbel.canvas.planning import Lineage, plan, start
 from umbel.canvas.signatures import Signature, chain, chord, group
+from umbel.canvas.successors import Ended, start_body
 
 
 def s(name, *args, **options):
@@ -188,3 +189,12 @@ def test_handles():
     assert [(each.name, [parent.name for parent in each.parents]) for each in header.children] == [("b", []), ("d", ["c"])]
     assert not found.is_group
     assert list(found.children) == []
+
+
+def test_what_is_sent_inherits_the_priority_of_what_it_comes_from():
+    header = chord([s("a"), Signature("b", (), priority=7)], s("c"))
+    planned = plan(header, model.counted(), lineage=Lineage("root", "parent", 5))
+    assert {call.task: call.options["priority"] for call in planned.calls} == {"a": 5, "b": 7}
+    (call,) = start_body(s("c"), [1], Ended(id="a", root_id="root", priority=5), model.counted()).calls
+    assert call.options["priority"] == 5
+    assert "priority" not in plan(header, model.counted()).calls[0].options

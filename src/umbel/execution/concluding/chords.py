@@ -105,7 +105,7 @@ class Chords:
     def _fail(self, request: Request, body: Mapping[str, Any], error: Exception) -> tuple[Effect, ...]:
         """Abandon the body, and what is behind it; send the error callbacks of its first tasks, which would have got the results."""
         errbacks = [effect for task in first_tasks_of(body) for effect in self._errbacks(task, request, error)]
-        return (*self.abandon(body, request, error), *errbacks)
+        return (*errbacks, *self.abandon(body, request, error))
 
     def _errbacks(self, task: Mapping[str, Any], request: Request, error: Exception) -> list[Effect]:
         options = task.get("options") or {}
