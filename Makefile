@@ -5,6 +5,7 @@
 # make format    format the code
 # make bench     the benchmarks
 # make chaos     kill and cut for a few minutes, then print the ledger
+# make conformance  Celery's own integration suite, run on Umbel; half an hour
 # make docs      write the generated pages
 # make clean     remove what make has made
 
@@ -15,7 +16,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.umbel-$(EXTRAS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check format bench chaos docs clean
+.PHONY: help install demo test test-all check format bench chaos conformance docs clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -48,6 +49,9 @@ bench: $(READY)
 
 chaos: $(READY)
 	@$(BIN)/python tests/chaos/run.py $(ARGS)
+
+conformance: $(READY)
+	@$(BIN)/python scripts/conformance.py $(ARGS)
 
 docs: $(READY)
 	@$(BIN)/python -m umbel.app.config.reference docs/reference/settings.md

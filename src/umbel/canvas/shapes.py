@@ -252,9 +252,26 @@ def checked(owner: str, value: Any) -> Any:
     """
     if isinstance(value, Mapping) and isinstance(value.get("task"), str):
         return value
-    what = f"the task {value.name}" if getattr(value, "name", None) and hasattr(value, "run") else f"{type(value).__name__} ({value!r:.80})"
+    what = f"the task {value.name}" if _is_task(value) else f"{type(value).__name__} ({value!r:.80})"
     hint = "; write its signature, task.s(…)" if what.startswith("the task") else ""
     raise TypeError(f"{owner} takes signatures, as task.s(…) makes them, not {what}{hint}")
+
+
+def member(owner: str, value: Any) -> Any:
+    """A member of a group or header: a signature, or that of a task that is given as it is.
+
+    Args:
+        owner: who takes it, for the text of the error.
+        value: anything.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    return value.s() if _is_task(value) else checked(owner, value)
+
+
+def _is_task(value: Any) -> bool:
+    return not isinstance(value, Mapping) and bool(getattr(value, "name", None)) and hasattr(value, "run")
 
 
 def iterated(owner: str, value: Any) -> Iterable[Any]:

@@ -336,6 +336,8 @@ def test_always_eager(app):
         job.delay()
     assert not app.fake.sent
     assert calls == [4, 4]
+    with pytest.raises(ZeroDivisionError):
+        app.task(lambda: 1 / 0).apply_async(throw=True)
     with pytest.warns(UserWarning, match="task_always_eager"):
         app.send_task("proj.add")
     assert len(app.fake.sent) == 1

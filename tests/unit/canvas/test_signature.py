@@ -47,6 +47,13 @@ def test_of_a_task_it_has_the_task_and_its_app():
         chain(task, task)
 
 
+def test_a_task_as_a_member_is_its_signature():
+    task = Task()
+    task.s = lambda: signature(task)
+    assert repr(group(task, s("a")).tasks) == "[proj.task(), a()]"
+    assert repr(chord([task], s("z"))) == "chord([proj.task()], z())"
+
+
 @pytest.fixture
 def no_app(monkeypatch):
     monkeypatch.setattr(current, "find_app", lambda: None)

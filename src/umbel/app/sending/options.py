@@ -20,7 +20,7 @@ PROPERTIES: Final = frozenset({
 #: Celery's, about connections and classes that Umbel has no use for.
 _IGNORED: Final = frozenset({
     "connection", "producer", "publisher", "event_dispatcher", "exchange_type", "immediate", "declare", "router", "result_cls", "task_type",
-    "confirm_timeout", "chord_size", "utc", "now", "root", "taskset_id",
+    "confirm_timeout", "chord_size", "throw", "utc", "now", "root", "taskset_id",
 })  # fmt: skip
 _DURATIONS: Final = frozenset({"countdown", "expires", "time_limit", "soft_time_limit", "timeout"})
 _POLICY: Final = ("errback", "interval_max", "interval_start", "interval_step", "max_retries", "on_revive", "retry_errors")

@@ -81,7 +81,10 @@ class Workflows:
         if planned.handle is None:
             return None
         self._remember(planned.handle, options)
-        return self.result(planned.handle)
+        found = self.result(planned.handle)
+        # As in Celery (5.7): a group whose only member ends in a group is worth that group's values.
+        only = found.results[0] if isinstance(found, GroupResult) and shapes.kind(workflow) == shapes.GROUP and len(found) == 1 else None
+        return only if isinstance(only, GroupResult) else found
 
     def _plan(
         self, workflow: shapes.Shape, args: Iterable[Any], kwargs: shapes.Shape, options: Mapping[str, Any], most_chained: int

@@ -31,7 +31,7 @@ class group(Signature[list[R]]):  # noqa: N801 - Celery's name
                 parts, options, app = only.tasks, {**only.options, **options}, only.app_or_none if app is None else app
             elif not isinstance(only, Mapping):
                 parts = only
-        members = [shapes.checked("group", each) for each in shapes.iterated("group", parts)]
+        members = [shapes.member("group", each) for each in shapes.iterated("group", parts)]
         self._app = app
         self.update(shapes.group_of(members, options))
 

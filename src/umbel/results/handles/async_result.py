@@ -62,6 +62,9 @@ class AsyncResult(RecordView, Revocable, Generic[R]):
         """Its form inside other messages and results: ``((id, parent), None)``."""
         return (self.id, self.parent.as_tuple() if self.parent else None), None
 
+    #: A task may return it; JSON holds it as its tuple.
+    __json__ = as_tuple
+
     def as_list(self) -> list[str]:
         """The ids of this task and those before it."""
         return [self.id, *(self.parent.as_list() if self.parent else [])]

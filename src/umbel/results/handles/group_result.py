@@ -74,6 +74,9 @@ class GroupResult(ResultSet):
         parent = self.parent.as_tuple() if self.parent is not None else None
         return (self.id, parent), [member.as_tuple() for member in self.results if isinstance(member, (AsyncResult, GroupResult))]
 
+    #: A task may return it; JSON holds it as its tuple.
+    __json__ = as_tuple
+
     def get_leaf(self) -> list[Any]:
         """Return the values of its members, which must have ended."""
         return self.get()

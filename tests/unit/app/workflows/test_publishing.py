@@ -87,6 +87,19 @@ def test_a_group_goes_out_at_once(add, sent):
     assert type(nested.results[1].parent) is AsyncResult
 
 
+def test_a_group_of_one_that_ends_in_a_group_is_worth_its_values(add, sent):
+    found = group(add.s(1, 2) | group(add.s(1), add.s(2)))()
+    assert len(found) == 2
+    assert found.parent.id == sent[0].headers["id"]
+
+
+def test_results_that_a_task_returns_are_their_tuples(add):
+    from umbel.wire import kombu_json
+
+    found = group(add.s(1, 2), add.s(3, 4))()
+    assert kombu_json.loads(kombu_json.dumps(found)) == [[found.id, None], [[[each.id, None], None] for each in found]]
+
+
 def test_a_chord_is_recorded_first(app, add, sent, monkeypatch):
     opened = []
     monkeypatch.setattr(app.store.groups, "open", lambda *given: opened.append((*given, len(sent))))
