@@ -29,6 +29,7 @@ from chaos import (
     failpoint_cases,
     fair_slots,
     frozen_workers,
+    killed_beats,
     killed_chords,
     killed_starts,
     long_leases,
@@ -72,11 +73,13 @@ SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
         lambda site, given: killed_chords.run_on_sql(site, seed=given.seed, **({} if given.full else {"chords": 200, "kills": 6})),
     ),
     "twice": (ALL, lambda site, given: killed_chords.run_twice(site, seed=given.seed, **({} if given.full else {"chords": 200}))),
+    "beats": (("redis", "sqlite"), lambda site, given: killed_beats.run(site, seconds=600.0 if given.full else 180.0)),
+    "beats-sql": (("redis",), lambda site, given: killed_beats.on_postgresql(site, seconds=600.0 if given.full else 180.0)),
     "loop": (SERVERS, lambda site, _: event_loops.run(site)),
     "failpoints": (ALL, lambda site, _: failpoint_cases.run_all(site)),
 }
-#: What a run without arguments leaves out: the suite has it.
-LONG = ("network", "mute", "failpoints")
+#: What a run without arguments leaves out: the suite has it, in a shorter form.
+LONG = ("network", "mute", "failpoints", "beats", "beats-sql")
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from chaos import (
     failover,
     fair_slots,
     frozen_workers,
+    killed_beats,
     killed_starts,
     network_faults,
     process_kills,
@@ -39,6 +40,15 @@ def site(request):
 @pytest.mark.parametrize("site", brokers("rabbitmq", "redis", "sqlite"), indirect=True)
 def test_kill(site):
     outcome = worker_kills.run(site, tasks=500, kills=3, interval=1.5, seed=SEED)
+    assert outcome.good, outcome.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", brokers("redis"), indirect=True)
+@pytest.mark.parametrize("store", ["redis", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def test_beats(site, store):
+    run = killed_beats.run if store == "redis" else killed_beats.on_postgresql
+    outcome = run(site, beats=3, entries=3, lease=2.0, seconds=7.0, every=3.0, freeze=0.0)
     assert outcome.good, outcome.text()
 
 

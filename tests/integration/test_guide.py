@@ -55,10 +55,10 @@ def test_testing_a_broker(tmp_path):
 
 
 @contextlib.contextmanager
-def worker(folder: Path, page: str):
+def worker(folder: Path, page: str, *options: str):
     """A worker of a page's first sample. It is stopped after the block, and must end well."""
     (folder / "tasks.py").write_text(sample(page))
-    command = [sys.executable, "-m", "umbel", "-A", "tasks", "worker", "-c", "1"]
+    command = [sys.executable, "-m", "umbel", "-A", "tasks", "worker", "-c", "1", *options]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ}) as process:
         try:
             yield process
@@ -120,6 +120,22 @@ def test_rate_limits(tmp_path):
         ids = sent.stdout.split()
         starts = [json.loads(umbel(tmp_path, "result", task_id, "--timeout", "30", "--json"))["result"][1] for task_id in ids]
     assert max(starts) - min(starts) >= 0.4  # 0.9, but the first may have been late
+
+
+def test_periodic_tasks(tmp_path):
+    def succeeded():
+        runs = json.loads(umbel(tmp_path, "schedule", "history", "pulse", "--json"))
+        return [run for run in runs if run["state"] == "SUCCESS" and run["worker"] and run["runtime"] is not None]
+
+    with worker(tmp_path, "periodic-tasks.md", "-B"):
+        (run, *_) = eventually(succeeded, 60, "a run that has succeeded, as its worker reports it")
+        umbel(tmp_path, "schedule", "add", "report", "tasks.add", "-a", "[1, 2]", "--cron", "0 8 * * mon-fri", "--timezone", "Asia/Tokyo")
+        umbel(tmp_path, "schedule", "pause", "report")
+        sent = umbel(tmp_path, "schedule", "run", "report").split()[-1]
+        assert umbel(tmp_path, "result", sent, "--timeout", "60") == "3\n"
+        assert umbel(tmp_path, "result", run["task_id"]) == "72\n"
+    names = [line.split()[0] for line in umbel(tmp_path, "schedule", "list").splitlines()]
+    assert names == ["NAME", "nightly", "pulse", "report"]
 
 
 def test_revoking(tmp_path):

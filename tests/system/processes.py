@@ -56,12 +56,17 @@ def environment(
 
 
 class WorkerProcess:
-    """One ``umbel worker`` (or ``celery worker``), leader of its own process group."""
+    """One ``umbel worker`` (or ``celery worker``, or ``umbel beat``), leader of its own process group."""
 
     def __init__(
-        self, env: Mapping[str, str], *options: str, python: str | os.PathLike[str] = sys.executable, library: str = "umbel"
+        self,
+        env: Mapping[str, str],
+        *options: str,
+        python: str | os.PathLike[str] = sys.executable,
+        library: str = "umbel",
+        name: str = "worker",
     ) -> None:
-        command = [os.fspath(python), "-m", library, "-A", "system.workload", "worker", "-l", "info", *options]
+        command = [os.fspath(python), "-m", library, "-A", "system.workload", name, "-l", "info", *options]
         self.log: list[str] = []
         self._grown = threading.Condition()
         self.process = subprocess.Popen(

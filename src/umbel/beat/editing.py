@@ -89,7 +89,7 @@ class Schedules:
         runs = self.store.runs(name, limit)
         if not runs and name is not None:
             self.get(name)
-        waiting = [run for run in runs if run.state != model.CLAIMED and not run.is_over]
+        waiting = [run for run in runs if model.rank_of(run.state) < model.LAST]
         results = self._app.store
         if not waiting or results is None or not results.shared:
             return runs
@@ -247,7 +247,7 @@ class Schedules:
         self.store.record(runs)
         for run in runs:
             try:
-                firing.send(self._app, spec, run)
+                firing.send(self._app, spec, run, confirm=True)
             except Exception as error:
                 self.store.report([Report(task_id=run.task_id, state=model.UNSENT, detail=f"{type(error).__name__}: {error}")])
                 raise

@@ -15,22 +15,25 @@ HEADER: Final = "periodic_task_name"
 TIMEOUT: Final = 4.0
 
 
-def send(app: Any, spec: Spec, run: Run, expires: float | None = None) -> None:
-    """Send the task of a run; returns when the broker has it.
+def send(app: Any, spec: Spec, run: Run, expires: float | None = None, *, confirm: bool = False) -> None:
+    """Send the task of a run.
 
     Args:
         app: that sends it.
         spec: of its entry.
         run: with the task's id, and the worker that it is for.
         expires: seconds since the epoch after which it is not to begin.
+        confirm: wait until the broker has it.
 
     Raises:
         OperationalError: the broker cannot be reached, or does not take it.
         Exception: it cannot be sent as it is: an argument that is made now, the app's own listeners, an unknown queue.
     """
     args, kwargs = evaluate(spec.args, spec.kwargs)
-    options = {**spec.options, "task_id": run.task_id, "confirm": True, "retry": False}
+    options = {**spec.options, "task_id": run.task_id, "retry": False}
     options.setdefault("timeout", TIMEOUT)
+    if confirm:
+        options["confirm"] = True
     options["headers"] = {**(options.get("headers") or {}), HEADER: run.entry}
     if expires is not None and "expires" not in options:
         options["expires"] = datetime.fromtimestamp(expires, app.timezone)

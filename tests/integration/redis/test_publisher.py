@@ -62,6 +62,17 @@ def test_a_declaration_that_is_refused_fails_its_own_call(kit):
         assert client.scard(binding) == 1
 
 
+def test_an_answer_that_another_thread_has_read_is_not_waited_for(kit, monkeypatch):
+    """The socket stays silent then: who waits for it must look again by himself."""
+    from umbel.brokers.redis import publisher
+
+    waits = []
+    monkeypatch.setattr(publisher, "wait_ready", lambda _sock, seconds, **_: waits.append(seconds))
+    kit.publisher.publish(Message(b"1", {}), Destination.of(kit.queue()), confirm=True)
+    kit.publisher._wait_for_answers(10.0)
+    assert waits and max(waits) <= 0.01
+
+
 def test_threads_that_wait_for_one_that_cannot_connect_fail_with_it(unique):
     away = BrokerKit("redis", "redis://127.0.0.1:1/0")
     publisher = away.broker(publish_timeout=1.0, publish_retries=10).publisher()

@@ -125,7 +125,7 @@ def test_a_late_run_does_not_make_the_next_one_late(stage):
     on.pass_time(35)
     assert on.fired() == [10.0, 20.0, 30.0]
     _, _, args, options = on.sent[0]
-    assert (args, options["queue"], options["confirm"]) == ((1,), "q", True)
+    assert (args, options["queue"], options["retry"]) == ((1,), "q", False)
     runs = on.store.runs("one")
     assert [run.state for run in runs] == [model.SENT] * 3
     assert {run.task_id for run in runs} == {options["task_id"] for _, _, _, options in on.sent}

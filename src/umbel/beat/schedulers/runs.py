@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ logger = logging.getLogger("umbel.beat")
 
 #: Runs that wait for the broker, and claims and reports that wait for the store, at most: the oldest go.
 _MOST: Final = 10_000
+#: Seconds that a look waits for the broker's answers; later ones are taken by the next.
+_ANSWER: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,9 @@ class Runs:
         self._pending: deque[tuple[Firing, Run]] = deque()
         self._claims: deque[Claim] = deque(maxlen=_MOST)
         self._reports: deque[Report] = deque(maxlen=_MOST)
+        #: Ids of runs that were written and are not answered yet.
+        self._unconfirmed: set[str] = set()
+        self._answered = threading.Condition()
 
     def made(self, entry: Entry, due: Due, now: float) -> tuple[Run, ...]:
         """Make the runs of a slot; where the last one has not ended and the entry does not want two at a time, one that is skipped.
@@ -91,16 +97,16 @@ class Runs:
             firings: that were granted.
             leads: reports whether the lease is trusted at this moment.
         """
-        reports: list[Report] = []
         for each in firings:
             for run in each.runs:
                 if run.state == model.SKIPPED:
                     logger.info("%s is skipped: %s", run.entry, run.detail)
                 elif self._pending:
-                    self._put_off(each, run, reports)
-                else:
-                    reports += self._sent(each, run, leads)
-        self.report(reports)
+                    self._put_off(each, run)
+                elif not self._is_sent(each, run, leads):
+                    self._pending.append((each, run))
+        self._await_answers()
+        self.write_reports()
 
     def send_pending(self, leads: Callable[[], bool]) -> None:
         """Send what waits for the broker, until it fails again.
@@ -108,48 +114,71 @@ class Runs:
         Args:
             leads: reports whether the lease is trusted at this moment.
         """
-        reports: list[Report] = []
-        for _ in range(len(self._pending)):
-            each, run = self._pending.popleft()
-            found = self._sent(each, run, leads, first=True)
-            reports += found
-            if not found:
-                break
-        self.report(reports)
+        while self._pending and self._is_sent(*self._pending[0], leads, again=True):
+            self._pending.popleft()
 
-    def _sent(self, each: Firing, run: Run, leads: Callable[[], bool], *, first: bool = False) -> list[Report]:
-        """Send one run; returns what is to be reported, nothing where it waits."""
+    def _is_sent(self, each: Firing, run: Run, leads: Callable[[], bool], *, again: bool = False) -> bool:
+        """Send one run; returns whether that is over: it is written, or never will be. Else the broker cannot be reached."""
         spec = each.entry.spec
         assert spec is not None
         if not leads():
-            return [self._unsent(run, "the lease ran out before it was sent")]
+            self._unsent(run, "the lease ran out before it was sent")
+            return True
         try:
-            firing.send(self.app, spec, run, each.due.expires)
+            with self.app.publisher.receipt() as receipt:
+                firing.send(self.app, spec, run, each.due.expires)
         except OperationalError as error:
             if error.is_permanent:
-                return [self._unsent(run, f"{type(error).__name__}: {error}")]
-            if not first:
+                self._unsent(run, f"{type(error).__name__}: {error}")
+            elif not again:
                 logger.error("%s (%s) waits: the broker cannot be reached: %s", run.entry, spec.task, error)
-            self._pending.appendleft((each, run)) if first else self._pending.append((each, run))
-            return []
+            return error.is_permanent
         except Exception as error:
             logger.exception("%s (%s) could not be sent", run.entry, spec.task)
-            return [self._unsent(run, f"{type(error).__name__}: {error}", say=False)]
+            self._unsent(run, f"{type(error).__name__}: {error}", say=False)
+            return True
+        # What is written is the publisher's: it is published again over the next connection, where this one breaks. So it is never sent a second time from here.
+        with self._answered:
+            self._unconfirmed.add(run.task_id)
+        receipt.when_settled(lambda error: self._confirmed(each, run, error))
+        return True
+
+    def _await_answers(self) -> None:
+        """Give the broker a moment to answer: the sooner a run is known to be sent, the fewer are in doubt when this process is killed."""
+        with self._answered:
+            self._answered.wait_for(lambda: not self._unconfirmed, _ANSWER)
+
+    def flush(self) -> None:
+        """Wait until the broker has what was written, or for a while."""
+        if self._unconfirmed:
+            try:
+                self.app.publisher.flush(firing.TIMEOUT)
+            except OperationalError as error:
+                logger.error("Some of what was sent last is not confirmed: %s", error)
+
+    def _confirmed(self, each: Firing, run: Run, error: BaseException | None) -> None:
+        """Take the broker's answer, in whichever thread it was read."""
+        with self._answered:
+            self._unconfirmed.discard(run.task_id)
+            self._answered.notify_all()
+        if error is not None:
+            self._unsent(run, f"{type(error).__name__}: {error}")
+            return
+        self._reports.append(Report(task_id=run.task_id, state=model.SENT))
         late = f", {run.lag:.1f} s late" if run.lag >= 1 else ""
         missed = f", {run.missed} before it left out" if run.missed else ""
-        logger.info("Sent %s: %s[%s]%s%s", run.entry, spec.task, run.task_id, late, missed)
-        return [Report(task_id=run.task_id, state=model.SENT)]
+        logger.info("Sent %s: %s[%s]%s%s", run.entry, each.entry.document.get("task"), run.task_id, late, missed)
 
-    def _put_off(self, each: Firing, run: Run, reports: list[Report]) -> None:
+    def _put_off(self, each: Firing, run: Run) -> None:
         """Let a run wait behind others. Of an entry that makes up for one slot only, the one that waits already gives way."""
         assert each.entry.spec is not None
         if each.entry.spec.misfire != model.ALL:
             older = [waiting for waiting in self._pending if waiting[1].entry == run.entry and waiting[1].worker == run.worker]
             for waiting in older:
                 self._pending.remove(waiting)
-                reports.append(self._unsent(waiting[1], "the broker could not be reached until the next was due"))
+                self._unsent(waiting[1], "the broker could not be reached until the next was due")
         elif len(self._pending) >= _MOST:
-            reports.append(self._unsent(self._pending.popleft()[1], f"the broker could not be reached, and more than {_MOST} wait"))
+            self._unsent(self._pending.popleft()[1], f"the broker could not be reached, and more than {_MOST} wait")
         self._pending.append((each, run))
 
     def give_up(self, why: str) -> None:
@@ -159,12 +188,14 @@ class Runs:
             why: in words.
         """
         waiting, self._pending = self._pending, deque()
-        self.report([self._unsent(run, why) for _, run in waiting])
+        for _, run in waiting:
+            self._unsent(run, why)
+        self.write_reports()
 
-    def _unsent(self, run: Run, why: str, *, say: bool = True) -> Report:
+    def _unsent(self, run: Run, why: str, *, say: bool = True) -> None:
         if say:
             logger.error("%s [%s] is not sent: %s", run.entry, run.task_id, why)
-        return Report(task_id=run.task_id, state=model.UNSENT, detail=why[:1000])
+        self._reports.append(Report(task_id=run.task_id, state=model.UNSENT, detail=why[:1000]))
 
     # the store
 
@@ -177,17 +208,22 @@ class Runs:
         self._store.report([Report(task_id=run.task_id, state=model.UNKNOWN, detail=detail) for run in left])
 
     def report(self, reports: Sequence[Report]) -> None:
-        """Report to the store, later where it is away.
+        """Report to the store, with what else waits; later where it is away.
 
         Args:
             reports: of runs.
         """
-        if not reports:
-            return
-        try:
-            self._store.report(reports)
-        except OperationalError:
-            self._reports += reports
+        self._reports += reports
+        self.write_reports()
+
+    def write_reports(self) -> None:
+        """Write the reports that wait; they go on waiting where the store is away."""
+        reports = [self._reports.popleft() for _ in range(len(self._reports))]
+        if reports:
+            try:
+                self._store.report(reports)
+            except OperationalError:
+                self._reports.extendleft(reversed(reports))
 
     def backlog(self, claims: Sequence[Claim]) -> None:
         """Keep claims that could not be made, and were acted on all the same.
@@ -198,14 +234,11 @@ class Runs:
         self._claims += claims
 
     def write_backlog(self) -> None:
-        """Write what could not be written.
+        """Write the claims that could not be written.
 
         Raises:
-            OperationalError: it still cannot.
+            OperationalError: they still cannot.
         """
         if self._claims:
             self._store.claim(self._token, list(self._claims))
             self._claims.clear()
-        if self._reports:
-            self._store.report(list(self._reports))
-            self._reports.clear()

@@ -192,6 +192,7 @@ class StoreScheduler(Scheduler):
         self._poll_at = mono + LOOK
         try:
             self.runs.write_backlog()
+            self.runs.write_reports()
             revision = self.store.revision()
             if revision < self.book.revision:
                 self._restore()
@@ -313,9 +314,11 @@ class StoreScheduler(Scheduler):
         """Write what is still to be written; all else is written as it happens."""
         with contextlib.suppress(OperationalError):
             self.runs.write_backlog()
+        self.runs.write_reports()
 
     def close(self) -> None:
-        """Give the lease back."""
+        """Give the lease back, when the broker has what was written."""
+        self.runs.flush()
         self.sync()
         self.runs.give_up("the scheduler was stopped before the broker could be reached")
         with contextlib.suppress(OperationalError):

@@ -1,16 +1,18 @@
 """Schedules in an SQL database: PostgreSQL, MySQL and MariaDB, SQLite, and what else SQLAlchemy knows. Leases end by the server's clock.
 
-Each step is one transaction. Those that change entries or claim slots lock the one row of ``umbel_schedule_meta`` first, so they come one after the other.
+Each step is one transaction. Those that change entries or claim slots lock the one row of ``umbel_schedule_meta`` first, so they come one after the other. A process that is stopped, or
+cut off, in the middle of one would keep that lock, and with it everybody: so the server is told to end a transaction in which nothing happens for some seconds.
 """
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import exc
+from sqlalchemy import event, exc
 from sqlalchemy.engine import Connection, Engine
 
 from umbel.beat.entries import model
@@ -29,6 +31,12 @@ _WHAT: Final = "schedule store"
 _PATIENCE: Final = 4.0
 #: Rows in one statement.
 _BATCH: Final = 500
+#: Kind of database → what each connection begins with: seconds that a transaction may rest, and that a lock is waited for.
+_BEGINNINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "postgresql": ("SET idle_in_transaction_session_timeout = '3s'", "SET lock_timeout = '3s'"),
+    "mariadb": ("SET SESSION idle_transaction_timeout = 3", "SET SESSION innodb_lock_wait_timeout = 3"),
+    "mysql": ("SET SESSION wait_timeout = 10", "SET SESSION innodb_lock_wait_timeout = 3"),
+}
 _ENGINE_OPTIONS: Final = {"pool_pre_ping": True, "pool_recycle": 3600, "pool_size": 2}
 
 
@@ -52,7 +60,7 @@ class SqlScheduleStore:
     ) -> None:
         self._clock = clock
         self._tables = tables_of(schema)
-        self._database = Database(url_of(url, _WHAT), engine_options or _ENGINE_OPTIONS, None, self._prepare, _WHAT)
+        self._database = Database(url_of(url, _WHAT), engine_options or _ENGINE_OPTIONS, _begin_connections, self._prepare, _WHAT)
 
     def _prepare(self, engine: Engine) -> None:
         """Make the tables and the one row, beside others who may do so at this moment."""
@@ -282,6 +290,22 @@ class SqlScheduleStore:
 
     def _write(self, work: Callable[[Connection], R]) -> R:
         return self._database.run(work, _PATIENCE)
+
+
+def _begin_connections(engine: Engine) -> None:
+    """Have each new connection begin with what its kind of database needs."""
+
+    def begin(connection: Any, _record: object) -> None:
+        kind = "mariadb" if getattr(engine.dialect, "is_mariadb", False) else engine.dialect.name
+        statements = _BEGINNINGS.get(kind, ())
+        if statements:
+            with contextlib.closing(connection.cursor()) as cursor:
+                for statement in statements:
+                    with contextlib.suppress(Exception):  # an older server does without
+                        cursor.execute(statement)
+            connection.commit()
+
+    event.listen(engine, "connect", begin)
 
 
 def _columns(run: sa.Table) -> Any:
