@@ -276,3 +276,38 @@ def test_it_may_shrink_and_close_together(made):
         one.replace(child)
     assert one.is_empty
     assert len(made) == 3
+
+
+def test_after_a_restart_children_come_of_another_template_and_the_old_one_ends_with_its_last(made, monkeypatch):
+    templates = []
+
+    class Template:
+        def __init__(self, recipe):
+            self.recipe, self.closed, self.warm = recipe, 0, False
+            templates.append(self)
+
+        def context(self):
+            return self
+
+        def warm_up(self):
+            self.warm = True
+
+        def close(self):
+            self.closed += 1
+
+    monkeypatch.setattr(prefork, "Template", Template)
+    one = pool(2)
+    ready(made)
+    one.restart()
+    old, new = templates
+    assert new.warm
+    assert new.recipe is old.recipe
+    for child in made[:2]:
+        one.recycle(child)
+    one.replace(made[0])
+    assert old.closed == 0, "the other child ends with it"
+    one.replace(made[1])
+    assert (old.closed, new.closed) == (1, 0)
+    assert indexes(made) == [1, 2, 1, 2]
+    one.replace(made[2])
+    assert old.closed == 1

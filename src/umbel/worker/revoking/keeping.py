@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, Final
 
-from umbel.errors import UmbelError
+from umbel.errors import OperationalError, UmbelError
 from umbel.results.revocation_store import LONGEST, RevocationStore
 from umbel.runtime.clock import SYSTEM
 
@@ -85,7 +85,10 @@ class Keeping:
         while True:
             try:
                 learn(await reading)
-            except UmbelError:
+            except UmbelError as error:
+                if isinstance(error, OperationalError) and error.is_permanent:
+                    logger.error("what was revoked cannot be read from %s: %s", name, error)
+                    return
                 await asyncio.sleep(_AGAIN)
                 reading = asyncio.ensure_future(asyncio.to_thread(store.read, SYSTEM.now() - self._expires))
             else:

@@ -80,6 +80,21 @@ async def test_a_store_that_was_away_is_read_when_it_is_back(monkeypatch, caplog
 
 
 @on_loop
+async def test_a_store_that_refuses_for_good_is_not_asked_again(monkeypatch, caplog):
+    monkeypatch.setattr(keeping_module, "_AGAIN", 0.01)
+
+    class Refusing(MemoryRevocations):
+        def read(self, since):
+            raise OperationalError("there is no table umbel_revoked", permanent=True)
+
+    bench = Bench(Refusing())
+    await bench.keeping.read(bench.learnt.append)
+    await bench.calm()
+    assert bench.learnt == []
+    assert caplog.text.count("what was revoked cannot be read from store 0: there is no table umbel_revoked") == 1
+
+
+@on_loop
 async def test_a_store_that_is_slow_holds_no_start_up(monkeypatch, caplog):
     monkeypatch.setattr(keeping_module, "_PATIENCE", 0.01)
     release = threading.Event()
