@@ -32,8 +32,14 @@ def import_all(app: Any, discoveries: Sequence[Callable[[], Iterable[str]]]) -> 
 
 
 def import_related(names: Iterable[str]) -> list[str]:
-    """Import those of the modules ``names`` that exist; what they raise passes through. Returns their names."""
-    found = [name for name in names if _exists(name)]
+    """Import those of the modules ``names`` that exist; what they raise passes through. Returns their names.
+
+    As in Celery (5.7), where a package is no module, as the path of a class is not, the module is looked for one level up.
+
+    Raises:
+        ModuleNotFoundError: there is no such package, nor one above it.
+    """
+    found = [there for name in names if (there := _find(name)) is not None]
     for name in found:
         importlib.import_module(name)
     return found
@@ -58,13 +64,20 @@ def discovery(packages: Any, related_name: str | None) -> Callable[[], list[str]
     return find
 
 
-def _exists(name: str) -> bool:
+def _find(name: str) -> str | None:
+    """The name under which a module is found; ``None`` when its package has none."""
     package, _, last = name.rpartition(".")
     if not package:
-        return importlib.util.find_spec(name) is not None
-    module = importlib.import_module(package)
+        return name if importlib.util.find_spec(name) is not None else None
+    try:
+        module = importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        package, _, missing = package.rpartition(".")
+        if not package or error.name != f"{package}.{missing}":
+            raise
+        module = importlib.import_module(package)
     path = getattr(module, "__path__", None)
-    return path is not None and importlib.util.find_spec(f"{package}.{last}") is not None
+    return f"{package}.{last}" if path is not None and importlib.util.find_spec(f"{package}.{last}") is not None else None
 
 
 def _django_apps() -> list[str]:

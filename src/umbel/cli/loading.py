@@ -108,7 +108,7 @@ def load(options: GlobalOptions, changes: Mapping[str, Any] | None = None, *, ne
     if options.app is None:
         if options.given is not None:
             return _laid_over(options.given, options.given.import_path, changes)
-        if needed:
+        if needed and not options.config:  # settings may name the modules of tasks
             raise AppNotFound(f"Which app? Name the module it lives in, e.g. -A tasks.{_candidates()}")
         from umbel.app.app import Umbel
 

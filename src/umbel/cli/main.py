@@ -34,6 +34,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "dead": ("umbel.cli.commands.dead", "List dead letters, send them again or drop them."),
     "report": ("umbel.cli.commands.report", "Print versions, platform and settings, for bug reports."),
     "settings": ("umbel.cli.commands.settings", "Show settings: their values and what they mean."),
+    "upgrade": ("umbel.cli.moving.upgrade", "Give the settings of an old project today's names."),
     "demo": ("umbel.cli.demo.command", "Watch a worker at work; needs nothing but this package."),
     "completion": ("umbel.cli.commands.completion", "Print the shell completion script."),
 }

@@ -202,6 +202,9 @@ def test_importing(make, tmp_path, monkeypatch):
     (tmp_path / "imp_pkg" / "broken.py").write_text("import not_installed\n")
     with pytest.raises(ModuleNotFoundError):
         app.autodiscover_tasks(["imp_pkg"], "broken", force=True)
+    app.autodiscover_tasks(["imp_pkg.Config", "datetime.datetime"], force=True)  # one level up, as in Celery
+    with pytest.raises(ModuleNotFoundError, match="'nowhere'"):
+        app.autodiscover_tasks(["nowhere.at.all"], force=True)
 
 
 def test_unfinalized_apps(make):

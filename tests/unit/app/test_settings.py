@@ -290,6 +290,17 @@ def test_mixing_old_and_new_names_is_refused_and_the_minority_named():
         sources.load({"BROKER_URL": "redis://h", "task_serializer": "json", "CELERY_TIMEZONE": "UTC"})
 
 
+def test_attributes_without_the_namespace_are_not_touched():
+    class Django:
+        CELERY_TIMEZONE = "UTC"
+
+        @property
+        def SECRET_KEY(self):
+            raise ValueError("it must not be empty")
+
+    assert sources.load(Django(), "CELERY") == {"timezone": "UTC"}
+
+
 def test_a_namespace_is_required_of_every_name_and_others_are_not_looked_at():
     django = {
         "CELERY_BROKER_URL": "redis://h",

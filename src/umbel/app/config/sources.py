@@ -48,7 +48,7 @@ def load(source: Any, namespace: str | None = None) -> dict[str, Any]:
     if isinstance(source, str):
         source = import_object(source)
     strict = isinstance(source, Mapping)
-    pairs = dict(source) if strict else _attributes(source)
+    pairs = dict(source) if strict else _attributes(source, namespace or "")
     where = "" if strict else f" (in {_describe(source)})"
     if namespace:
         return _namespaced(pairs, namespace, where)
@@ -149,8 +149,10 @@ _KINDS: Mapping[str, Callable[[str], Any]] = {
 }  # fmt: skip
 
 
-def _attributes(source: Any) -> dict[str, Any]:
-    return {name: getattr(source, name) for name in dir(source) if not name.startswith("_")}
+def _attributes(source: Any, prefix: str) -> dict[str, Any]:
+    """Read attributes that begin with a prefix; others are not touched: of Django's settings, one that is missing raises."""
+    names = (name for name in dir(source) if not name.startswith("_") and name.upper().startswith(prefix.upper()))
+    return {name: getattr(source, name) for name in names}
 
 
 def _namespaced(pairs: Mapping[str, Any], namespace: str, where: str) -> dict[str, Any]:

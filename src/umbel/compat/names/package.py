@@ -71,7 +71,9 @@ TABLES: Final = {
         },
     ),
     "celery.beat": AliasTable(
-        {"umbel.beat": "BeatLazyFunc EmbeddedService PersistentScheduler ScheduleEntry Scheduler SchedulingError Service"},
+        {
+            "umbel.beat": "BeatLazyFunc beat_nodename EmbeddedService event_t PersistentScheduler ScheduleEntry Scheduler SchedulingError Service"
+        },
     ),
     "celery.bootsteps": AliasTable(
         {"umbel.compat.steps": "CLOSE ConsumerStep RUN StartStopStep Step TERMINATE"},

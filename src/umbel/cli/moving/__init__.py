@@ -1,0 +1,1 @@
+"""Commands for projects that come from Celery."""
