@@ -319,12 +319,11 @@ class AmqpConsumer:
         """Declare queues and consume from them, all in a few round trips."""
         declared = await self._declare_all(connection, [queue for queue, _ in some])
         answers: list[asyncio.Future[Any]] = []
-        for queue, prefetch in some:
-            if queue.name in declared:
-                if self._per_consumer:
-                    self._prefetch = prefetch
-                    answers.append(connection.ask(self._qos(prefetch), CHANNEL))
-                answers.append(await self._consume(connection, queue, prefetch))
+        for queue, prefetch in (each for each in some if each[0].name in declared):
+            if self._per_consumer:
+                self._prefetch = prefetch
+                answers.append(connection.ask(self._qos(prefetch), CHANNEL))
+            answers.append(await self._consume(connection, queue, prefetch))
         for answer in answers:
             await answer
 
@@ -337,10 +336,9 @@ class AmqpConsumer:
 
     async def _cancel_all(self) -> None:
         async with self._changing:
-            connection = self._connection
-            if connection is not None and connection.lost is None:
+            if self._connection is not None and self._connection.lost is None:
                 for name in list(self._subscriptions.live):
-                    await self._cancel(connection, name)
+                    await self._cancel(self._connection, name)
 
     def _qos(self, window: int) -> base.Frame:
         """Celery's own arguments: one window for the channel, or for each consumer where quorum queues know no other."""
