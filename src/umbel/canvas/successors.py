@@ -100,7 +100,7 @@ def replace(ended: Ended, replacement: Shape, naming: Naming) -> Plan:
     """
     steps = flat(replacement)
     if not steps:
-        raise ImproperlyConfigured("a task cannot be replaced by an empty chain")
+        raise ImproperlyConfigured("Cannot replace with an empty chain: there is nothing to run in the task's place")
     if shapes.kind(steps[-1]) == GROUP or _ends_in_group(steps[-1]):
         steps = flat(*steps, {"task": ACCUMULATE, "kwargs": {"index": 0}})
     inherited: dict[str, Any] = {

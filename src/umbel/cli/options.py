@@ -96,6 +96,15 @@ class WholeNumber(click.IntRange):
     name = "whole number"
 
 
+class NumberOrAuto(WholeNumber):
+    """A whole number, or the word *auto*."""
+
+    name = "whole number or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return "auto" if isinstance(value, str) and value.strip().lower() == "auto" else super().convert(value, param, ctx)
+
+
 class Number(click.FloatRange):
     """A number within bounds."""
 

@@ -154,11 +154,11 @@ class Celery(Umbel):
     def Worker(self) -> Any:  # noqa: N802 - Celery's name
         """Makes a worker of Celery's options, or of Umbel's."""
         from umbel.compat.subsystems.worker_options import translated
-
-        make = super().Worker
+        from umbel.compat.worker.controller import WorkController
+        from umbel.worker.options import WorkerOptions
 
         def make_worker(*_: Any, **options: Any) -> Any:
-            return make(**translated(options))
+            return WorkController(self, WorkerOptions.parse(translated(options)))
 
         return make_worker
 

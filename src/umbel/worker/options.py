@@ -23,8 +23,8 @@ class WorkerOptions:
     queues: tuple[str, ...] = ()
     #: Names of configured queues to leave out.
     exclude: tuple[str, ...] = ()
-    #: Jobs at a time, in each process; the number of processors when not given.
-    concurrency: int | None = None
+    #: Jobs at a time, in each process; the number of processors when not given, and for ``auto``.
+    concurrency: int | str | None = None
     #: Child processes, where one runs several jobs at once; one when not given.
     processes: int | None = None
     #: A name of `umbel.pools.kinds`.

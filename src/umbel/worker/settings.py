@@ -16,6 +16,9 @@ from umbel.worker.options import WorkerOptions, node_name
 
 logger = logging.getLogger("umbel.worker")
 
+#: As many jobs at a time as there are processors, said by a word.
+AUTO: Final = "auto"
+
 #: Seconds between two heartbeats, where nothing else is said (Celery's).
 HEARTBEAT_INTERVAL: Final = 2.0
 
@@ -66,9 +69,7 @@ class WorkerSettings:
         conf = app.conf
         pool = options.pool or conf.worker_pool or DEFAULT.name
         kind = kind_of(pool)
-        concurrency = 1 if kind.in_worker else options.concurrency or conf.worker_concurrency or processors()
-        if concurrency < 1:
-            raise ImproperlyConfigured(f"a worker's concurrency must be at least 1, got {concurrency}")
+        concurrency = 1 if kind.in_worker else _concurrency(options.concurrency or conf.worker_concurrency or processors(), pool)
         processes = _processes(kind, options.processes or conf.worker_processes or 1)
         one_per_slot = options.disable_prefetch or conf.worker_disable_prefetch
         fixed = options.prefetch_multiplier
@@ -92,6 +93,16 @@ class WorkerSettings:
             revoke_expires=seconds(conf.worker_revoke_expires) or 0.0,
             state_db=options.state_db or conf.worker_state_db or None,
         )
+
+
+def _concurrency(wanted: Any, pool: str) -> int:
+    if wanted == AUTO:
+        found = processors()
+        logger.info("worker_concurrency=%r resolved to %d (pool=%s)", AUTO, found, pool)
+        return found
+    if not isinstance(wanted, int) or wanted < 1:
+        raise ImproperlyConfigured(f"a worker's concurrency must be at least 1, or {AUTO!r}, got {wanted!r}")
+    return wanted
 
 
 def _processes(kind: PoolKind, wanted: int) -> int:

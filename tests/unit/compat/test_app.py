@@ -138,6 +138,14 @@ def test_a_task_of_django(monkeypatch):
 def test_options_of_a_worker(app):
     worker = app.Worker(pool="solo", concurrency=1, loglevel="debug", without_gossip=True, exclude_queues=["x"], hostname="w@h")
     assert (worker.pool, worker.hostname, worker.options.exclude) == ("solo", "w@h", ("x",))
+    assert worker.pool_cls.__name__ == "SoloPool"
+    assert worker.consumer is worker
+
+    @app.task
+    def later(): ...
+
+    worker.reload()
+    assert later.name in worker._policies
     with pytest.raises(TypeError, match="nonsense"):
         app.Worker(nonsense=1)
 

@@ -396,6 +396,19 @@ def test_error_callbacks_get_the_id_or_are_called_with_the_exception(app):
     assert execution.publications[0][0].body.startswith(f'[["{result.id}"]'.encode())
 
 
+def test_an_immutable_error_callback_gets_what_it_has(app):
+    seen = []
+    app.task(name="proj.fail")(lambda: 1 / 0)
+
+    @app.task(name="proj.fixed")
+    def fixed(first, second):
+        seen.append((first, second))
+
+    app.send_task("proj.fail", link_error=[{"task": "proj.fixed", "args": [1, 2], "immutable": True}])
+    app.run()
+    assert seen == [(1, 2)]
+
+
 def test_the_rest_of_a_failed_chain_is_recorded(app):
     app.task(name="proj.fail")(lambda: 1 / 0)
     app.send_task("proj.fail", chain=[{"task": "b", "options": {"task_id": "last"}}, {"task": "a", "options": {"task_id": "next"}}])

@@ -7,6 +7,7 @@ import pytest
 
 from umbel import Queue, Service, Umbel
 from umbel.errors import ImproperlyConfigured
+from umbel.runtime.machine import processors
 from umbel.worker.options import WorkerOptions
 from umbel.worker.slots.prefetch import Prefetch
 from umbel.worker.worker import Worker
@@ -42,6 +43,15 @@ def test_a_worker_reads_all_queues_or_those_it_is_told():
     assert [queue.name for queue in worker(conf).queues()] == ["a", "b"]
     assert [queue.name for queue in worker(conf, queues=("b",)).queues()] == ["b"]
     assert [queue.name for queue in worker(conf, exclude=("b",)).queues()] == ["a"]
+
+
+def test_as_many_tasks_at_a_time_as_processors(caplog):
+    caplog.set_level("INFO", "umbel.worker")
+    for made in (worker({"worker_concurrency": "AUTO"}), worker(concurrency="auto")):
+        assert made.concurrency == processors()
+        assert f"worker_concurrency='auto' resolved to {processors()} (pool=prefork)" in caplog.text
+    with pytest.raises(ImproperlyConfigured, match="worker_concurrency: expected whole number, at least 0, or auto"):
+        worker({"worker_concurrency": "many"})
 
 
 def test_a_queue_of_the_workers_own_has_celerys_names():
@@ -154,7 +164,7 @@ def test_ids_to_revoke_are_text():
 
 
 def test_a_worker_without_children_is_refused():
-    with pytest.raises(ImproperlyConfigured, match="concurrency must be at least 1, got -1"):
+    with pytest.raises(ImproperlyConfigured, match="concurrency must be at least 1, or 'auto', got -1"):
         worker(concurrency=-1)
 
 

@@ -141,10 +141,20 @@ def between(kind: Kind, least: float, most: float | None = None) -> Kind:
     return Kind(f"{kind.name}, at least {least}" if most is None else f"{kind.name} from {least} to {most}", convert)
 
 
+def or_word(kind: Kind, word: str) -> Kind:
+    """Take a ``word``, in any case, beside what ``kind`` takes."""
+
+    def convert(value: Any) -> Any:
+        return word if isinstance(value, str) and value.strip().lower() == word else kind.convert(value)
+
+    return Kind(f"{kind.name}, or {word}", convert)
+
+
 FLAG = Kind("True or False", _flag)
 INTEGER = Kind("whole number", _integer)
 NUMBER = Kind("number", _number)
 COUNT = between(INTEGER, 0)
+COUNT_OR_AUTO = or_word(COUNT, "auto")
 POSITIVE = between(INTEGER, 1)
 PRIORITY = between(INTEGER, 0, 255)
 PORT = between(INTEGER, 0, 65535)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from umbel.cli.loading import LoadedApp, enter, load
-from umbel.cli.options import Command, GlobalOptions, Misuse, Number, WholeNumber, did_you_mean, names_list
+from umbel.cli.options import Command, GlobalOptions, Misuse, Number, NumberOrAuto, WholeNumber, did_you_mean, names_list
 from umbel.cli.output import Output, count, wants_color
 from umbel.cli.overrides import parse_overrides
 from umbel.cli.process import StopEscalation, become, detach, dump_stacks_on_usr1, file_name, is_detached, on_thread, stop_signals
@@ -63,9 +63,9 @@ _POOL = (
     click.option(
         "-c",
         "--concurrency",
-        type=WholeNumber(1, MOST_SLOTS),
+        type=NumberOrAuto(1, MOST_SLOTS),
         metavar="N",
-        help="Tasks at a time, in each of the --processes. Default: one for each processor.",
+        help="Tasks at a time, in each of the --processes. Default, and auto: one for each processor.",
     ),
     click.option(
         "--processes",

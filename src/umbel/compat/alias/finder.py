@@ -107,7 +107,7 @@ def install() -> None:
             f"or set {VARIABLE}=1 in the environment ({GUIDE})",
             name=real,
         )
-    current.make_apps_with(_default_app)
+    current.make_apps_with(default_app)
     sys.meta_path.insert(0, AliasFinder(ALWAYS))
     sys.meta_path.append(AliasFinder(ELSE))  # asked when no other finder has it
     # A project's settings of logging name Celery's loggers.
@@ -125,7 +125,15 @@ def spec_of(name: str) -> ModuleSpec | None:
     return next((spec for finder in finders if (spec := finder.find_spec(name)) is not None), None)
 
 
-def _default_app(*args: Any, **kwargs: Any) -> Any:
+def default_app(*args: Any, **kwargs: Any) -> Any:
+    """Make the app of a process that has none. As Celery's, it takes its settings from ``celeryconfig``, if there is such a module.
+
+    Args:
+        args: of `umbel.compat.app.Celery`.
+        kwargs: of `umbel.compat.app.Celery`.
+    """
     from umbel.compat.app import Celery
 
-    return Celery(*args, **kwargs)
+    app = Celery(*args, **kwargs)
+    app.config_from_object("celeryconfig", silent=True)
+    return app

@@ -7,7 +7,7 @@ from typing import Final
 from umbel.compat.names.table import AliasTable
 from umbel.compat.version import KOMBU, KOMBU_INFO
 
-_ENTITIES: Final = "Exchange Queue binding"
+_ENTITIES: Final = "Exchange Queue binding=Binding"
 _CLIENT: Final = "app.send_task() and app.connection(); for a client of AMQP that knows no tasks, install kombu itself"
 _CLIENTS: Final = dict.fromkeys(("Connection", "BrokerConnection", "Consumer", "Producer", "Message", "connections", "producers"), _CLIENT)
 _MIXINS: Final = dict.fromkeys(("ConsumerMixin", "ConsumerProducerMixin"), "umbel.Service, or kombu itself, installed beside")
@@ -15,16 +15,16 @@ _MIXINS: Final = dict.fromkeys(("ConsumerMixin", "ConsumerProducerMixin"), "umbe
 TABLES: Final = {
     "kombu": AliasTable(
         {
-            "umbel.compat.kombu.entities": _ENTITIES,
+            "umbel.brokers.topology": _ENTITIES,
             "umbel.compat.kombu.serialization": "disable_insecure_serializers enable_insecure_serializers",
             "umbel": "uuid",
         },
         elsewhere=_CLIENTS,
         values={"__version__": KOMBU, "VERSION": KOMBU_INFO, "version_info": KOMBU_INFO},
     ),
-    "kombu.entity": AliasTable({"umbel.compat.kombu.entities": _ENTITIES}),
+    "kombu.entity": AliasTable({"umbel.brokers.topology": _ENTITIES}),
     "kombu.common": AliasTable({"umbel.brokers.topology": "Broadcast", "umbel": "uuid"}, elsewhere=_CLIENTS),
-    "kombu.messaging": AliasTable({"umbel.compat.kombu.entities": "Exchange Queue"}, elsewhere=_CLIENTS),
+    "kombu.messaging": AliasTable({"umbel.brokers.topology": "Exchange Queue"}, elsewhere=_CLIENTS),
     "kombu.connection": AliasTable(elsewhere=_CLIENTS),
     "kombu.pools": AliasTable(elsewhere=_CLIENTS),
     "kombu.simple": AliasTable(elsewhere=dict.fromkeys(("SimpleBuffer", "SimpleQueue"), _CLIENT)),

@@ -11,8 +11,8 @@ _GATES: Final = "a gate of the worker (umbel.worker.gates), or the task's own co
 _REMOTE: Final = "umbel.worker.remote"
 
 TABLES: Final = {
-    "celery.worker": AliasTable({"umbel.worker.worker": "WorkController=Worker"}),
-    "celery.worker.worker": AliasTable({"umbel.worker.worker": "WorkController=Worker"}, values={"SHUTDOWN_SOCKET_TIMEOUT": 5.0}),
+    "celery.worker": AliasTable({"umbel.compat.worker.controller": "WorkController"}),
+    "celery.worker.worker": AliasTable({"umbel.compat.worker.controller": "WorkController"}, values={"SHUTDOWN_SOCKET_TIMEOUT": 5.0}),
     "celery.worker.state": AliasTable(live="umbel.compat.worker.state"),
     "celery.worker.control": AliasTable(
         {

@@ -44,6 +44,8 @@ class Backend:
     def __init__(self, app: Any, store: Any) -> None:
         self.app = app
         self._store = store
+        #: Celery's cache of records; nothing is cached here.
+        self._cache: dict[str, Any] = {}
         # Bound here: the library itself calls these, and should not pay for the look-up.
         self.fetch, self.wait, self.wait_async = store.fetch, store.wait, store.wait_async
         self.store, self.announce, self.expect = store.store, store.announce, store.expect

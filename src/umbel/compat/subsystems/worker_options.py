@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Final
 
-from umbel.compat.legacy.machine import is_auto_concurrency
 from umbel.worker.options import WorkerOptions
 
 _OURS: Final = frozenset(each.name for each in fields(WorkerOptions))
@@ -36,8 +35,6 @@ def translated(given: Mapping[str, Any]) -> dict[str, Any]:
         ours = _RENAMED.get(name, name)
         if ours in _OURS or ours not in _LEFT_OUT:
             chosen[ours] = value
-    if is_auto_concurrency(chosen.get("concurrency")):
-        del chosen["concurrency"]
     pool = chosen.get("pool")
     if pool is not None and not isinstance(pool, str):  # a class of Celery's look, under the name of its module
         chosen["pool"] = getattr(pool, "__module__", "").rpartition(".")[2] or "prefork"

@@ -10,9 +10,9 @@ from typing import Any
 from umbel import testing
 from umbel.compat.legacy.nodenames import anon_nodename
 from umbel.compat.subsystems.worker_options import translated
+from umbel.compat.worker.controller import WorkController
 from umbel.current import allow_join_result
 from umbel.hooks import Signal
-from umbel.worker.worker import Worker
 
 __all__ = ["WORKER_LOGLEVEL", "TestWorkController", "start_worker", "test_worker_started", "test_worker_starting", "test_worker_stopped"]
 
@@ -23,19 +23,10 @@ test_worker_started = Signal("test_worker_started", "worker", "consumer")
 test_worker_stopped = Signal("test_worker_stopped", "worker")
 
 
-class TestWorkController(Worker):
+class TestWorkController(WorkController):
     """A worker beside a test."""
 
     __test__ = False
-
-    def reload(self, *_: Any, **__: Any) -> None:
-        """Know the tasks that were registered since it was started."""
-        self.app.finalize()
-        self.learn_tasks()
-
-    def ensure_started(self) -> None:
-        """Return when it takes tasks."""
-        self.is_ready.wait()
 
 
 @contextmanager

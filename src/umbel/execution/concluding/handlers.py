@@ -121,7 +121,8 @@ def call_errbacks(request: Request, error: Exception, signatures: Sequence[Mappi
     traceback = ExceptionInfo(error).traceback
     for signature in signatures:
         args, kwargs = signature.get("args") or (), signature.get("kwargs") or {}
-        _guard(request, tasks[signature["task"]], request, error, traceback, *args, **kwargs)
+        given = () if signature.get("immutable") else (request, error, traceback)
+        _guard(request, tasks[signature["task"]], *given, *args, **kwargs)
 
 
 def after_other(request: Request, resolved: ResolvedTask, error: Exception, state: str) -> Callable[[], None] | None:

@@ -4,7 +4,7 @@ from umbel.compat.subsystems.worker_options import translated
 
 
 def test_options_of_celery():
-    assert translated({"loglevel": "INFO", "without_mingle": True, "concurrency": "auto", "exclude_queues": ["a"], "queues": None}) == {
+    assert translated({"loglevel": "INFO", "without_mingle": True, "exclude_queues": ["a"], "queues": None}) == {
         "exclude": ["a"],
         "without_mingle": True,
     }

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from umbel.app.config.kinds import ANY, COUNT, DURATION, FLAG, INTEGER, MAPPING, SECONDS, TEXT, TEXT_OR_NUMBER, between, choice
+from umbel.app.config.kinds import (
+    ANY,
+    COUNT,
+    COUNT_OR_AUTO,
+    DURATION,
+    FLAG,
+    INTEGER,
+    MAPPING,
+    SECONDS,
+    TEXT,
+    TEXT_OR_NUMBER,
+    between,
+    choice,
+)
 from umbel.app.config.setting import Setting
 
 _LOG = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
@@ -47,7 +60,12 @@ WORKER = (
         ("CELERYD_ENABLE_SOFT_SHUTDOWN_ON_IDLE",),
     ),
     Setting(
-        "worker_concurrency", None, COUNT, "Tasks at a time; none or 0 is the number of processors.", ("CELERYD_CONCURRENCY",), used=True
+        "worker_concurrency",
+        None,
+        COUNT_OR_AUTO,
+        "Tasks at a time; none, 0 or auto is the number of processors.",
+        ("CELERYD_CONCURRENCY",),
+        used=True,
     ),
     Setting("worker_consumer", "celery.worker.consumer:Consumer", ANY, "Celery's consumer class.", ("CELERYD_CONSUMER",)),
     Setting(
