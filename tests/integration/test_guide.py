@@ -76,6 +76,30 @@ def umbel(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+def test_routing(tmp_path):
+    page = (GUIDE / "routing.md").read_text(encoding="utf-8")
+    printed = re.search(r"```console\n\$ python send.py\n(.*?)```", page, re.DOTALL)
+    assert printed is not None
+    write_files("routing.md", tmp_path, "tasks.py", "send.py")
+    logs = {name: tmp_path / f"{name}.log" for name in ("one", "two")}
+    command = [sys.executable, "-m", "umbel", "-A", "tasks", "worker", "-l", "info", "-c", "1"]
+    with contextlib.ExitStack() as stack:
+        workers = []
+        for name, words in (("one", []), ("two", ["-Q", "celery,everyone"])):
+            log = stack.enter_context(logs[name].open("w"))
+            workers.append(
+                stack.enter_context(subprocess.Popen([*command, "-n", name, *words], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=log))
+            )
+            stack.callback(workers[-1].kill)
+        eventually(lambda: all("ready." in log.read_text() for log in logs.values()), 30)
+        done = subprocess.run([sys.executable, "send.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+        assert done.stdout == printed[1], done.stderr
+        eventually(lambda: all(re.search(r"tasks.reload\S+ succeeded", log.read_text()) for log in logs.values()))
+        for process in workers:
+            process.send_signal(signal.SIGTERM)
+        assert [process.wait(30) for process in workers] == [0, 0]
+
+
 def test_progress(tmp_path):
     with worker(tmp_path, "progress.md"):
         task_id = umbel(tmp_path, "call", "tasks.resize", "--args", "[[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]").strip()

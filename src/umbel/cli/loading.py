@@ -34,8 +34,8 @@ class LoadedApp:
     changes: Mapping[str, Any]
 
     def queue_names(self) -> list[str]:
-        """The queues that a worker of this app would consume from."""
-        return [queue.name for queue in self.app.queues.consume_from]
+        """The queues that a worker of this app would consume from, by the names that people know."""
+        return [queue.public_name for queue in self.app.queues.consume_from]
 
     def nameless(self) -> str | None:
         """A remark where neither an app nor a broker is named: the one in use may not be the one that is meant."""
@@ -89,7 +89,7 @@ class LoadedApp:
             if name not in known and client.length(name) is None:
                 hint = did_you_mean(name, known) or f"This app has: {', '.join(known)}."
                 raise Misuse(f"There is no queue {name!r}. {hint}")
-        return names or tuple(known)
+        return names or tuple(queue.name for queue in self.app.queues.consume_from if not queue.is_broadcast)  # those are each worker's own
 
 
 def load(options: GlobalOptions, changes: Mapping[str, Any] | None = None, *, needed: bool = False) -> LoadedApp:

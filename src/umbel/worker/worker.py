@@ -67,7 +67,8 @@ class Worker:
         hooks.worker_init.send(self)
         hooks.celeryd_after_setup.send(self.hostname, instance=self, conf=app.conf)
         self._policies: dict[str, TaskPolicy] = {}
-        self.parts = parts = WorkerParts(app, settings, self.queues(), self._make_pool(template), self._policies)
+        self._queues = self._choose_queues()
+        self.parts = parts = WorkerParts(app, settings, self._queues, self._make_pool(template), self._policies)
         dispatcher, consumer = parts.dispatcher, parts.consumer
         self._pool = PoolService(parts, self.stopping, settings.grace)
         prefetch = Prefetch(
@@ -123,6 +124,9 @@ class Worker:
 
     def queues(self) -> list[Queue]:
         """The queues that this worker reads."""
+        return list(self._queues)
+
+    def _choose_queues(self) -> list[Queue]:
         chosen = [queue.for_one_worker() for queue in self.app.queues.select(self.options.queues, self.options.exclude)]
         return [*chosen, worker_direct(self.hostname)] if self.app.conf.worker_direct else chosen
 

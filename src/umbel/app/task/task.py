@@ -109,7 +109,7 @@ class Task(RunningTask, TaskHandlers, Generic[P, R]):
             exchange: name; with ``routing_key`` an address of its own.
             routing_key: text.
             route_name: name to look up in ``task_routes`` in place of the task's.
-            priority: a whole number, 0 to 255; RabbitMQ runs the higher first, Redis the lower.
+            priority: a whole number, 0 to 255; RabbitMQ runs the higher first, Redis the lower, unless the setting ``priority_order`` says otherwise.
             mandatory: ``False`` drops a message that no queue takes; else that is an error.
 
         How it is published:

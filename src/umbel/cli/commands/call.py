@@ -66,7 +66,7 @@ def _expiry(text: str | None) -> float | datetime | None:
 @click.option("--countdown", type=Number(min=0), metavar="SECONDS", help="Run it after so many seconds.")
 @click.option("--eta", metavar="TIME", help="Run it at this time: ISO 8601, in UTC unless it names a zone.")
 @click.option("--expires", metavar="WHEN", help="Do not run it later: seconds from now, or a time as for --eta.")
-@click.option("--priority", type=WholeNumber(0, 255), metavar="N", help="Its priority, as the broker counts it.")
+@click.option("--priority", type=WholeNumber(0, 255), metavar="N", help="Its priority; see the setting priority_order.")
 @click.option("--serializer", metavar="NAME", help="Write them as json, pickle, yaml, msgpack or raw.")
 @click.option("--queue", metavar="NAME", help="Send it to this queue.")
 @click.option("--exchange", metavar="NAME", help="Send it to this exchange.")

@@ -241,7 +241,7 @@ def _run(
     if not names:
         raise Misuse(f"-X leaves no queue to consume from. This app has: {', '.join(loaded.queue_names())}.")
     if not output.quiet:
-        output.line(_banner(loaded, worker, names, output))
+        output.line(_banner(loaded, worker, [queue.public_name for queue in worker.queues()], output))
         sys.stdout.flush()
     if given["purge"]:
         from umbel.cli.commands.purge import purge_all
