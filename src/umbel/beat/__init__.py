@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from umbel.beat.lazy import BeatLazyFunc
+    from umbel.beat.runs.lazy import BeatLazyFunc
     from umbel.beat.schedulers.base import Scheduler, SchedulingError, event_t
     from umbel.beat.schedulers.entry import ScheduleEntry
     from umbel.beat.schedulers.persistent import PersistentScheduler
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from umbel.beat.service import EmbeddedService, Service
 
 _WHERE: Final = {
-    "BeatLazyFunc": "lazy",
+    "BeatLazyFunc": "runs.lazy",
     "EmbeddedService": "service",
     "PersistentScheduler": "schedulers.persistent",
     "ScheduleEntry": "schedulers.entry",

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Final
 
-from umbel.beat import firing
 from umbel.beat.entries import merging, model
 from umbel.beat.entries.documents import IN_CODE, document_of
 from umbel.beat.entries.model import Entry, Report, Run, Spec
 from umbel.beat.entries.reading import check_name, read
-from umbel.beat.history import report_of
+from umbel.beat.entries.usual import read_code
+from umbel.beat.runs import firing
+from umbel.beat.runs.outcomes import report_of
 from umbel.beat.stores.base import ScheduleStore
-from umbel.beat.usual import read_code
 from umbel.errors import ImproperlyConfigured, OperationalError
 from umbel.messages.ids import uuid7
 from umbel.schedules.base import is_asked

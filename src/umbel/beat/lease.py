@@ -140,9 +140,13 @@ class Leadership:
         """Ask with the next look: something says that the lease is lost."""
         self._ask_at = 0.0
 
-    def give_back(self) -> None:
-        """Lead no more."""
-        self.standing, self._trusted_until, self._ask_at = Standing.FOLLOWING, 0.0, 0.0
+    def give_back(self, ask_at: float = 0.0) -> None:
+        """Lead no more.
+
+        Args:
+            ask_at: when to ask again.
+        """
+        self.standing, self._trusted_until, self._ask_at = Standing.FOLLOWING, 0.0, ask_at
 
     def _go(self, answer: Answer) -> None:
         self.standing = TRANSITIONS[self.standing, answer]

@@ -12,7 +12,7 @@ from umbel import hooks
 from umbel.app.app import Umbel
 from umbel.app.connections import mailbox_options
 from umbel.app.sending.queues import worker_direct
-from umbel.beat.reporting import reports_of
+from umbel.beat.runs.reporting import reports_of
 from umbel.brokers.topology import Queue
 from umbel.execution.policy import TaskPolicy, policy_of
 from umbel.pools.base import Pool, PoolOptions

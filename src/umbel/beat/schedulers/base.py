@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from umbel.app.connections import seconds
-from umbel.beat.lazy import evaluate
+from umbel.beat.entries.usual import default_entries
+from umbel.beat.runs.lazy import evaluate
 from umbel.beat.schedulers.entry import ScheduleEntry
-from umbel.beat.usual import default_entries
 from umbel.errors import UmbelError
 from umbel.schedules import schedstate
 

@@ -26,10 +26,12 @@ class RedBeat(StoreScheduler):
                 "beat_scheduler is RedBeat's, and neither redbeat_redis_url nor broker_url is a Redis: set beat_schedule_store to where schedules "
                 "are to be kept, and leave beat_scheduler out"
             )
-        store = store_of(app, url)
+        return store_of(app, url)
+
+    def setup_schedule(self) -> None:
+        super().setup_schedule()
         logger.warning(
             "beat_scheduler names RedBeat: its place is taken by Umbel's own scheduler, in %s. Entries that were made with RedBeat are not read; "
             "add them with `umbel schedule add`, or to beat_schedule.",
-            store.public_url(),
+            self.store.public_url(),
         )
-        return store

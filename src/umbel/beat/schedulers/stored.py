@@ -15,14 +15,14 @@ from umbel.app.connections import seconds
 from umbel.beat.book import Book
 from umbel.beat.entries import merging, model
 from umbel.beat.entries.model import Entry, Spec
-from umbel.beat.history import Outcomes
+from umbel.beat.entries.usual import read_code
 from umbel.beat.lease import LOOK, Leadership, Standing
 from umbel.beat.planning import Due, plan
+from umbel.beat.runs.housekeeping import Housekeeping
+from umbel.beat.runs.sending import Firing, Runs
 from umbel.beat.schedulers.base import Scheduler
 from umbel.beat.schedulers.entry import ScheduleEntry
-from umbel.beat.schedulers.runs import Firing, Runs
-from umbel.beat.stores.base import Claim, ScheduleStore
-from umbel.beat.usual import read_code
+from umbel.beat.stores.base import Changes, Claim, ScheduleStore
 from umbel.clients.sqlite.database import Busy
 from umbel.errors import ImproperlyConfigured, OperationalError
 
@@ -30,8 +30,8 @@ logger = logging.getLogger("umbel.beat")
 
 #: Entries that one look may fire; others are due in the next one, which follows at once.
 _AT_ONCE: Final = 200
-#: Seconds between two looks at what became of runs, and between two times at which old ones are dropped.
-_OUTCOMES, _TRIM = 2.0, 600.0
+#: Times that the code is merged into a store that others edit.
+_ROUNDS: Final = 5
 #: Seconds by which a clock is set, and does not merely drift.
 _SET_BACK: Final = 2.0
 #: Seconds between two lines about the same trouble.
@@ -48,6 +48,7 @@ class StoreScheduler(Scheduler):
     """
 
     def __init__(self, app: Any, *, store: ScheduleStore | None = None, **options: Any) -> None:
+        given = dict(options)
         self.store = self.make_store(app, options) if store is None else store
         #: Names this scheduler as the holder of the lease.
         self.token = f"{socket.gethostname()[:24]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -56,8 +57,9 @@ class StoreScheduler(Scheduler):
         #: It may go on while it cannot reach its store: no other can lead in the meantime, or so its user has decided.
         self.goes_alone = not self.store.shared or bool(app.conf.beat_fire_without_store)
         self.runs = Runs(app, self.store, self.token)
-        self._outcomes = Outcomes(app, self.store)
-        self._poll_at = self._outcomes_at = self._trim_at = 0.0
+        self._poll_at = 0.0
+        #: ``None`` where a store was given: whoever gave it keeps its history.
+        self.housekeeping = Housekeeping(app, lambda: self.make_store(app, dict(given)), self.runs, self._leads) if store is None else None
         self._told: dict[str, float] = {}
         #: Wall time less monotonic time, at the last look.
         self._apart = float("-inf")
@@ -160,54 +162,66 @@ class StoreScheduler(Scheduler):
         try:
             self.book.open(code := read_code(self.app))
             self.runs.namespace = self.store.namespace()
-            self._merge(code)
-            self.book.take(self.store.changes(), self.app.time.now())
+            self.book.take(self._merged(code), self.app.time.now())
             self.runs.settle_orphans()
         except OperationalError as error:
-            self.leadership.give_back()
+            self.leadership.give_back(self.app.time.monotonic() + LOOK)
             self._say("down", "The schedule store %s has failed: %s. It is tried again.", self.store.public_url(), error)
             return
         self._poll_at = self.app.time.monotonic() + LOOK
         self._told.pop("down", None)
         entries = list(self.book.listed())
         active = sum(1 for entry in entries if entry.is_active)
+        if self.housekeeping is not None:
+            self.housekeeping.start()
         logger.info("Leading: %d entries, %d of them active, in %s.", len(entries), active, self.store.public_url())
         for entry in entries:
             if not entry.is_active and entry.reason:
                 logger.error("%s is disabled: %s", entry.name, entry.reason)
 
-    def _merge(self, code: Mapping[str, Spec | str]) -> None:
-        for _ in range(3):  # somebody may edit at this moment
-            stored = {entry.name: entry for entry in self.store.changes().entries}
-            merge = merging.merge(code, stored, self.app.time.now())
-            if not merge.changed or all(self.store.save(merge.changed)):
-                for remark in merge.remarks:
-                    logger.warning("%s", remark)
-                return
+    def _merged(self, code: Mapping[str, Spec | str]) -> Changes:
+        """Merge the code into the store; returns all that is there then."""
+        for _ in range(_ROUNDS):
+            found = self.store.changes()
+            merge = merging.merge(code, {entry.name: entry for entry in found.entries}, self.app.time.now())
+            if not merge.changed:
+                break
+            saved = self.store.save(merge.changed)  # somebody may edit at this moment: what was not saved is looked at again
+            for remark in merge.remarks if all(saved) else ():
+                logger.warning("%s", remark)
+            self._renew()
+        return found
+
+    def _renew(self) -> None:
+        """Ask for the lease in the middle of something that takes long, with thousands of entries on a slow machine.
+
+        Raises:
+            OperationalError: it is lost.
+        """
+        mono = self.app.time.monotonic()
+        if self.leadership.asks(mono):
+            granted = self.store.acquire(self.token, self.leadership.length)
+            self.leadership.answered(granted, mono, self.app.time.monotonic())
+            if not granted:
+                raise OperationalError("another scheduler has taken the lease in the meantime")
 
     def _keep_up(self, mono: float) -> None:
-        """Learn what was changed, and do what is done now and then."""
+        """Learn what was changed."""
         if mono < self._poll_at:
             return
         self._poll_at = mono + LOOK
         try:
             self.runs.write_backlog()
-            self.runs.write_reports()
+            if not self.runs.is_written_elsewhere:
+                self.runs.write_reports()
             revision = self.store.revision()
             if revision < self.book.revision:
                 self._restore()
             elif revision > self.book.revision:
                 for name in self.book.take(self.store.changes(self.book.revision), self.app.time.now()):
                     logger.info("%s was changed: %s", name, self.book.entries[name].status)
-            if mono >= self._outcomes_at:
-                self._outcomes_at = mono + _OUTCOMES
-                self.runs.report(self._outcomes.look(self.app.time.now()))
-            if mono >= self._trim_at:
-                self._trim_at = mono + _TRIM
-                before = self.app.time.now() - (seconds(self.app.conf.beat_history_expires) or 0.0)
-                self.store.trim(self.app.conf.beat_history_limit, before)
         except OperationalError as error:
-            self._say("trouble", "A look at the schedule or at what became of runs has failed: %s. It is tried again.", error)
+            self._say("trouble", "A look at the schedule has failed: %s. It is tried again.", error)
 
     def _restore(self) -> None:
         """Write all entries back into a store that has lost them."""
@@ -318,6 +332,8 @@ class StoreScheduler(Scheduler):
 
     def close(self) -> None:
         """Give the lease back, when the broker has what was written."""
+        if self.housekeeping is not None:
+            self.housekeeping.stop()
         self.runs.flush()
         self.sync()
         self.runs.give_up("the scheduler was stopped before the broker could be reached")

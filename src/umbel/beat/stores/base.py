@@ -137,6 +137,8 @@ class ScheduleStore(Protocol):
     def trim(self, keep: int, before: float) -> int:
         """Drop the runs of each entry but the latest, those that are older, and entries that were removed before that and are in no code; returns how many runs.
 
+        In small steps: claims go on in between.
+
         Args:
             keep: how many of each entry stay.
             before: seconds since the epoch.

@@ -19,7 +19,7 @@ from umbel.beat.entries import model
 from umbel.beat.entries.model import Entry, Report, Run
 from umbel.beat.stores.base import VERSION, Changes, Claim, NewerVersion
 from umbel.beat.stores.packing import RUN_COLUMNS, pack, row_of, run_of, unpack
-from umbel.beat.stores.sql_tables import clock_of, tables_of
+from umbel.beat.stores.sql_tables import clock_of, ignoring, tables_of
 from umbel.clients.sql.addresses import public, url_of
 from umbel.clients.sql.engine import Database
 from umbel.runtime.clock import SYSTEM, Clock
@@ -91,13 +91,13 @@ class SqlScheduleStore:
     def changes(self, since: int = 0) -> Changes:
         entry = self._tables.entry
 
-        def read(connection: Connection) -> Changes:
+        def read(connection: Connection) -> tuple[int, Sequence[Any]]:
             # The revision first: what is changed in between is found again by the next question.
             revision = connection.execute(sa.select(self._tables.meta.c.revision)).scalar() or 0
-            rows = connection.execute(sa.select(entry).where(entry.c.revision > since)).all()
-            return Changes(revision, tuple(_entry(row) for row in rows))
+            return revision, connection.execute(sa.select(entry).where(entry.c.revision > since)).all()
 
-        return self._read(read)
+        revision, rows = self._read(read)
+        return Changes(revision, tuple(_entry(row) for row in rows))  # outside of the transaction: of many, it takes a while
 
     def entry(self, name: str) -> Entry | None:
         entry = self._tables.entry
@@ -105,17 +105,24 @@ class SqlScheduleStore:
         return None if row is None else _entry(row)
 
     def save(self, entries: Sequence[Entry], *, rewind: bool = False) -> list[bool]:
+        saved: list[bool] = []
+        for some in _batches(entries):
+            packed = [pack(each) for each in some]
+            saved += self._save(some, packed, rewind=rewind)
+        return saved
+
+    def _save(self, entries: Sequence[Entry], packed: Sequence[str], *, rewind: bool) -> list[bool]:
         def write(connection: Connection) -> list[bool]:
             revision = self._lock(connection).revision
             known = self._known(connection, [each.name for each in entries])
             saved, added, changed = [], [], []
-            for each in entries:
+            for each, document in zip(entries, packed, strict=True):
                 row = known.get(each.name)
                 saved.append((0 if row is None else row.revision) == each.revision)
                 if not saved[-1]:
                     continue
                 revision += 1
-                values = {"document": pack(each), "status": each.status, "revision": revision}
+                values = {"document": document, "status": each.status, "revision": revision}
                 if row is None:
                     added.append({**values, "name": each.name, "after": each.after})
                 else:
@@ -165,7 +172,7 @@ class SqlScheduleStore:
 
     def _holds(self, connection: Connection, token: str) -> bool:
         row = self._lock(connection)
-        return bool(row.token == token and row.until > self._now(connection))
+        return bool(row.token == token and row.until > row.now)
 
     def _is_ours(self, connection: Connection, token: str, claim: Claim) -> bool:
         run = self._tables.run
@@ -181,7 +188,11 @@ class SqlScheduleStore:
 
     def _record(self, connection: Connection, runs: Sequence[Run]) -> None:
         run = self._tables.run
+        insert = ignoring(connection.dialect.name, run)
         for some in _batches(runs):
+            if insert is not None:
+                connection.execute(insert, [_row(each) for each in some])
+                continue
             known = set(connection.execute(sa.select(run.c.task_id).where(run.c.task_id.in_([each.task_id for each in some]))).scalars())
             rows = [_row(each) for each in some if each.task_id not in known]
             if rows:
@@ -217,35 +228,38 @@ class SqlScheduleStore:
         return self._list(found.order_by(run.c.fired, run.c.task_id).limit(limit))
 
     def trim(self, keep: int, before: float) -> int:
-        def write(connection: Connection) -> int:
-            run, entry = self._tables.run, self._tables.entry
-            place = sa.func.row_number().over(
-                partition_by=run.c.entry, order_by=(run.c.fired.desc(), run.c.slot.desc(), run.c.task_id.desc())
-            )
-            ranked = sa.select(run.c.task_id, run.c.fired, place.label("place")).subquery()
-            ids = (
-                connection.execute(sa.select(ranked.c.task_id).where(sa.or_(ranked.c.place > keep, ranked.c.fired < before)))
-                .scalars()
-                .all()
-            )
-            for some in _batches(ids):
-                connection.execute(run.delete().where(run.c.task_id.in_(some)))
-            removed = connection.execute(sa.select(entry).where(entry.c.status == model.REMOVED, entry.c.after < before)).all()
-            for some in _batches([row.name for row in removed if not _entry(row).code]):
-                connection.execute(entry.delete().where(entry.c.name.in_(some)))
-            return len(ids)
+        run, entry = self._tables.run, self._tables.entry
+        dropped = 0
+        while ids := self._ids(sa.select(run.c.task_id).where(run.c.fired < before).order_by(run.c.fired).limit(_BATCH)):
+            dropped += self._drop(ids)
+        long = sa.select(run.c.entry).group_by(run.c.entry).having(sa.func.count() > keep)
+        for name in self._ids(long):
+            latest = (run.c.fired.desc(), run.c.slot.desc(), run.c.task_id.desc())
+            older = sa.select(run.c.task_id).where(run.c.entry == name).order_by(*latest).offset(keep).limit(_BATCH)
+            while ids := self._ids(older):
+                dropped += self._drop(ids)
+        removed = sa.select(entry).where(entry.c.status == model.REMOVED, entry.c.after < before)
+        gone = [row.name for row in self._read(lambda connection: connection.execute(removed).all()) if not _entry(row).code]
+        for some in _batches(gone):
+            statement = entry.delete().where(entry.c.name.in_(some), entry.c.status == model.REMOVED)
+            self._write(lambda connection, statement=statement: connection.execute(statement))  # type: ignore[misc]
+        return dropped
 
-        return self._write(write)
+    def _ids(self, statement: Any) -> Sequence[str]:
+        return self._read(lambda connection: connection.execute(statement).scalars().all())
+
+    def _drop(self, ids: Sequence[str]) -> int:
+        run = self._tables.run
+        return self._write(lambda connection: connection.execute(run.delete().where(run.c.task_id.in_(ids))).rowcount)
 
     # lease
 
     def acquire(self, token: str, seconds: float) -> bool:
         def write(connection: Connection) -> bool:
             row = self._lock(connection)
-            now = self._now(connection)
-            if row.token not in ("", token) and row.until > now:
+            if row.token not in ("", token) and row.until > row.now:
                 return False
-            connection.execute(self._tables.meta.update().values(token=token, until=now + seconds))
+            connection.execute(self._tables.meta.update().values(token=token, until=float(row.now) + seconds))
             return True
 
         return self._write(write)
@@ -256,8 +270,8 @@ class SqlScheduleStore:
 
     def holder(self) -> str | None:
         def read(connection: Connection) -> str | None:
-            row = connection.execute(sa.select(self._tables.meta)).one()
-            return str(row.token) if row.token and row.until > self._now(connection) else None
+            row = connection.execute(self._meta(connection)).one()
+            return str(row.token) if row.token and row.until > row.now else None
 
         return self._read(read)
 
@@ -267,12 +281,15 @@ class SqlScheduleStore:
     def close(self) -> None:
         self._database.close()
 
-    def _now(self, connection: Connection) -> float:
+    def _meta(self, connection: Connection) -> Any:
+        """Select the one row, and the server's time as ``now``."""
         expression = clock_of(connection.dialect.name)
-        return self._clock.now() if expression is None else float(connection.execute(sa.select(expression)).scalar() or 0)
+        now = sa.literal(self._clock.now()) if expression is None else expression
+        return sa.select(self._tables.meta, now.label("now"))
 
     def _lock(self, connection: Connection) -> Any:
-        return connection.execute(sa.select(self._tables.meta).with_for_update()).one()
+        """Lock the one row. Its ``now`` is that before a wait for the lock, and after the request was made: no lease ends before its holder's trust in it does."""
+        return connection.execute(self._meta(connection).with_for_update()).one()
 
     def _known(self, connection: Connection, names: Iterable[str]) -> dict[str, Any]:
         entry = self._tables.entry

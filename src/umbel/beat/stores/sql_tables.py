@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from umbel.beat.entries.reading import LONGEST_NAME
 
@@ -103,3 +103,17 @@ def clock_of(dialect: str) -> Any:
     if dialect == "sqlite":
         return sa.literal_column("(julianday('now') - 2440587.5) * 86400.0")
     return None
+
+
+def ignoring(dialect: str, table: sa.Table) -> Any:
+    """Write the statement that inserts rows and passes over those that are there; ``None`` where the dialect has none.
+
+    Args:
+        dialect: name of the database's kind.
+        table: that they go to.
+    """
+    if dialect == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    if dialect == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return mysql.insert(table).prefix_with("IGNORE") if dialect in _MYSQL else None

@@ -78,11 +78,12 @@ _RECORD: Final = """
 _REPORT: Final = (
     "UPDATE umbel_schedule_runs SET state = ?, worker = ?, runtime = ?, ended = ?, detail = ?, state_rank = ? WHERE task_id = ?"
 )
+_LONG: Final = "SELECT entry FROM umbel_schedule_runs GROUP BY entry HAVING count(*) > ?"
 _TRIM: Final = """
     DELETE FROM umbel_schedule_runs WHERE task_id IN (
-        SELECT task_id FROM (SELECT task_id, fired, row_number() OVER (PARTITION BY entry ORDER BY fired DESC, slot DESC, task_id DESC) AS place
-                             FROM umbel_schedule_runs)
-        WHERE place > ? OR fired < ?)"""
+        SELECT task_id FROM umbel_schedule_runs WHERE entry = ? ORDER BY fired DESC, slot DESC, task_id DESC LIMIT -1 OFFSET ?)"""
+_DROP_OLD: Final = """
+    DELETE FROM umbel_schedule_runs WHERE task_id IN (SELECT task_id FROM umbel_schedule_runs WHERE fired < ? ORDER BY fired LIMIT 1000)"""
 
 
 class SqliteScheduleStore:
@@ -171,14 +172,17 @@ class SqliteScheduleStore:
         return self._list(f"WHERE state_rank < {model.OVER} AND fired > ? ORDER BY fired, task_id LIMIT ?", (since, limit))
 
     def trim(self, keep: int, before: float) -> int:
-        def write(connection: sqlite3.Connection) -> int:
-            dropped = connection.execute(_TRIM, (keep, before)).rowcount
-            removed = connection.execute(_ENTRIES, (0,)).fetchall()
-            names = [(row[0],) for row in removed if row[2] == model.REMOVED and row[4] < before and not _entry(row).code]
-            connection.executemany("DELETE FROM umbel_schedule_entries WHERE name = ?", names)
-            return dropped
-
-        return self._write(write)
+        dropped = 0
+        while count := self._write(lambda connection: connection.execute(_DROP_OLD, (before,)).rowcount):
+            dropped += count
+        for (name,) in self._read(lambda connection: connection.execute(_LONG, (keep,)).fetchall()):
+            dropped += self._write(lambda connection, name=name: connection.execute(_TRIM, (name, keep)).rowcount)  # type: ignore[misc]
+        removed = self._read(lambda connection: connection.execute(f"{_ENTRIES} AND status = 'removed'", (0,)).fetchall())
+        names = [(row[0],) for row in removed if row[4] < before and not _entry(row).code]
+        if names:
+            gone = "DELETE FROM umbel_schedule_entries WHERE name = ? AND status = 'removed'"
+            self._write(lambda connection: connection.executemany(gone, names))
+        return dropped
 
     def acquire(self, token: str, seconds: float) -> bool:
         def write(connection: sqlite3.Connection) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from umbel.beat.entries.documents import document_of, fingerprint, spec_of
 from umbel.beat.entries.model import Spec
-from umbel.beat.lazy import BeatLazyFunc
+from umbel.beat.runs.lazy import BeatLazyFunc
 from umbel.errors import ImproperlyConfigured
 from umbel.schedules import crontab, schedule
 

@@ -188,9 +188,10 @@ def test_names_that_are_refused(name, said):
 
 def test_redbeat_keeps_its_schedule_in_redis(app, caplog):
     app.conf.update(redbeat_redis_url="redis://nowhere:1/5")
-    store = RedBeat.make_store(RedBeat.__new__(RedBeat), app, {})
-    assert store.public_url().startswith("redis://nowhere:1/5")
+    scheduler = RedBeat(app)
+    assert scheduler.info.startswith("redis://nowhere:1/5")
     assert "Entries that were made with RedBeat are not read" in caplog.text
+    assert "cannot be reached" in caplog.text
     app.conf.update(redbeat_redis_url=None)
     with pytest.raises(ImproperlyConfigured, match="set beat_schedule_store"):
         RedBeat.make_store(RedBeat.__new__(RedBeat), app, {})

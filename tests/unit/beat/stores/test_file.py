@@ -27,11 +27,16 @@ def app():
 
         add.apply_async = publish
         app.conf.beat_schedule = {"one": {"task": "tasks.add", "schedule": 10}}
+        app.made = []
         yield app
+        for each in app.made:
+            each.housekeeping.stop()
+            each.store.close()
 
 
 def scheduler(app, path):
-    return PersistentScheduler(app, schedule_filename=str(path))
+    app.made.append(PersistentScheduler(app, schedule_filename=str(path)))
+    return app.made[-1]
 
 
 def work(app, made, seconds):

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from umbel import states
-from umbel.beat import firing
 from umbel.beat.entries import model
 from umbel.beat.entries.model import Entry, Report, Run, run_id
 from umbel.beat.planning import Due
+from umbel.beat.runs import firing
 from umbel.beat.stores.base import Claim, ScheduleStore
 from umbel.errors import OperationalError
 
@@ -55,6 +55,10 @@ class Runs:
         #: Ids of runs that were written and are not answered yet.
         self._unconfirmed: set[str] = set()
         self._answered = threading.Condition()
+        #: Set when there are reports to be written.
+        self.news = threading.Event()
+        #: Somebody else writes them when there is news; else each look does.
+        self.is_written_elsewhere = False
 
     def made(self, entry: Entry, due: Due, now: float) -> tuple[Run, ...]:
         """Make the runs of a slot; where the last one has not ended and the entry does not want two at a time, one that is skipped.
@@ -105,6 +109,8 @@ class Runs:
                     self._put_off(each, run)
                 elif not self._is_sent(each, run, leads):
                     self._pending.append((each, run))
+        if self.is_written_elsewhere:
+            return
         self._await_answers()
         self.write_reports()
 
@@ -165,6 +171,7 @@ class Runs:
             self._unsent(run, f"{type(error).__name__}: {error}")
             return
         self._reports.append(Report(task_id=run.task_id, state=model.SENT))
+        self.news.set()
         late = f", {run.lag:.1f} s late" if run.lag >= 1 else ""
         missed = f", {run.missed} before it left out" if run.missed else ""
         logger.info("Sent %s: %s[%s]%s%s", run.entry, each.entry.document.get("task"), run.task_id, late, missed)
@@ -196,6 +203,7 @@ class Runs:
         if say:
             logger.error("%s [%s] is not sent: %s", run.entry, run.task_id, why)
         self._reports.append(Report(task_id=run.task_id, state=model.UNSENT, detail=why[:1000]))
+        self.news.set()
 
     # the store
 
@@ -207,21 +215,16 @@ class Runs:
         detail = "the scheduler that had claimed it has ended: perhaps it was not sent"
         self._store.report([Report(task_id=run.task_id, state=model.UNKNOWN, detail=detail) for run in left])
 
-    def report(self, reports: Sequence[Report]) -> None:
-        """Report to the store, with what else waits; later where it is away.
+    def write_reports(self, store: ScheduleStore | None = None) -> None:
+        """Write the reports that wait; they go on waiting where the store is away. One thread at a time.
 
         Args:
-            reports: of runs.
+            store: to write them by; the scheduler's own when not given.
         """
-        self._reports += reports
-        self.write_reports()
-
-    def write_reports(self) -> None:
-        """Write the reports that wait; they go on waiting where the store is away."""
         reports = [self._reports.popleft() for _ in range(len(self._reports))]
         if reports:
             try:
-                self._store.report(reports)
+                (store or self._store).report(reports)
             except OperationalError:
                 self._reports.extendleft(reversed(reports))
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 from umbel import Umbel, states
 from umbel.beat.entries.model import Run
-from umbel.beat.firing import HEADER
-from umbel.beat.reporting import RunReports, reports_of
+from umbel.beat.runs.firing import HEADER
+from umbel.beat.runs.reporting import RunReports, reports_of
 from umbel.beat.stores.memory import MemoryScheduleStore
 from umbel.errors import OperationalError
 from umbel.testing.clock import FakeClock

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from umbel.app.sending.queues import worker_direct
 from umbel.beat.entries.model import Run, Spec
-from umbel.beat.lazy import evaluate
+from umbel.beat.runs.lazy import evaluate
 
 #: Header of a periodic task's message: the name of its entry. django-celery-beat has it, too.
 HEADER: Final = "periodic_task_name"

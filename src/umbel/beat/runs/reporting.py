@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from umbel import states
 from umbel.beat.entries.model import Report
-from umbel.beat.firing import HEADER
+from umbel.beat.runs.firing import HEADER
 from umbel.beat.stores.base import ScheduleStore
 from umbel.errors import OperationalError
 from umbel.runtime.clock import Clock
