@@ -91,6 +91,8 @@ class Capabilities:
     leases: bool = False
     #: A message cannot leave this process (memory://).
     in_process: bool = False
+    #: There is no server: each message that workers send one another is a write to a file (SQLite), or goes nowhere (memory://).
+    embedded: bool = False
 
 
 class Publisher(Protocol):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from umbel import current
+from umbel.brokers.connection_handle import ConnectionHandle
 from umbel.brokers.fanout.blocking import BlockingSubscriber
 from umbel.brokers.fanout.private_queues import event_queue
 from umbel.events.parsing import Parsed, parsed_or_refused
@@ -175,7 +176,7 @@ class EventReceiver:
                     self.process(event["type"], event)
                     event = self._waiting.popleft() if self._waiting else None
 
-            connection = self.channel if hasattr(self.channel, "draining") else self.app.connection()
+            connection = self.channel if isinstance(self.channel, ConnectionHandle) else ConnectionHandle(lambda: self.app.broker)
             with connection.draining(drain_events):
                 yield connection, connection, []
 

@@ -15,7 +15,7 @@ from umbel.pools.base import Pool
 from umbel.runtime.signal_thread import SignalThread
 from umbel.wire.serializers import content_types
 from umbel.worker.background import BackgroundTasks
-from umbel.worker.events.making import make_reporting
+from umbel.worker.events.making import make_gossip, make_reporting
 from umbel.worker.gates.base import Gates
 from umbel.worker.gates.rate_limits import RateLimits
 from umbel.worker.gates.revoked import Revoked
@@ -90,6 +90,7 @@ class WorkerParts:
         )
         self.index = TaskIndex(self.dispatcher, self.intake.holding.room)
         self.reporting = make_reporting(app, settings, policies, self.events, self.index, self.acknowledger)
+        self.gossip = make_gossip(app, settings, self.reporting, spawn)
         keeping = Keeping(stores_of(app, settings), settings.revokes_max, settings.revoke_expires, spawn)
         self.endings = Endings(self.dispatcher, task_log)
         self.revoking = Revoking(

@@ -56,6 +56,8 @@ class WorkerSettings:
     task_events: bool
     #: Seconds between two heartbeats; ``None`` sends none.
     heartbeat: float | None
+    #: Other workers are listened to.
+    gossip: bool
     #: File that keeps them; ``None`` is none.
     state_db: str | None = None
 
@@ -89,6 +91,7 @@ class WorkerSettings:
             grace=options.grace,
             revokes_max=conf.worker_revokes_max,
             task_events=conf.worker_send_task_events if options.task_events is None else options.task_events,
+            gossip=not options.without_gossip,
             heartbeat=None if options.without_heartbeat else options.heartbeat_interval or HEARTBEAT_INTERVAL,
             revoke_expires=seconds(conf.worker_revoke_expires) or 0.0,
             state_db=options.state_db or conf.worker_state_db or None,

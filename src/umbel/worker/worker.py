@@ -76,7 +76,7 @@ class Worker:
             one_per_slot=settings.one_per_slot,
         )  # fmt: skip
         state = WorkerFacade(app, settings, parts, self._policies, prefetch, self.stopping, self.request_stop)
-        state.events = parts.reporting
+        state.events, state.gossip = parts.reporting, parts.gossip
         listens = app.conf.worker_enable_remote_control
         #: In the order of their start. They stop in reverse order: limits hold, and settlements arrive, until the pool has ended.
         self.services = ServiceGroup(
@@ -86,6 +86,7 @@ class Worker:
                 Mingling(app, settings.hostname, parts.revoking, enabled=listens and not self.options.without_mingle),
                 Consuming(consumer, parts.intake, self.learn_tasks),
                 parts.reporting,
+                parts.gossip,
                 parts.background,
                 RemoteControl(state, app.broker, mailbox_options(app.conf), enabled=listens),
                 parts.limits,

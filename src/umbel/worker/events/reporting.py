@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from umbel._version import __version__
 from umbel.brokers.fanout.buffer import BroadcastBuffer
@@ -115,9 +115,20 @@ class Reporting(Periodic):
             self._tell(OFFLINE)
         await self._buffer.aclose()
 
+    def send(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Send an event of the worker.
+
+        Args:
+            kind: its type.
+            fields: those of the type.
+
+        Raises:
+            EncodeError: a field cannot be written.
+        """
+        self._send([self._renderer.single(self._renderer.event(kind, fields))])
+
     def _tell(self, kind: EventType) -> None:
-        fields = {"freq": float(self.interval), **self._load(), "loadavg": _load_average(), **SOFTWARE}
-        self._send([self._renderer.single(self._renderer.event(kind.name, fields))])
+        self.send(kind.name, {"freq": float(self.interval), **self._load(), "loadavg": _load_average(), **SOFTWARE})
 
     def _send(self, messages: Iterable[Routed]) -> None:
         self._buffer.broadcast_many(self._exchange, list(messages))
