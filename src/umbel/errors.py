@@ -30,6 +30,7 @@ working; what Celery has no word for is ours. A class's docstring is its default
     │   ├── IncompleteStream
     │   ├── NotRegistered             (also KeyError)
     │   ├── AlreadyRegistered
+    │   ├── DuplicateCall             a call with its unique key waits or runs
     │   ├── TimeoutError              (also the builtin)
     │   │   └── ResultExpired
     │   ├── MaxRetriesExceededError
@@ -261,6 +262,19 @@ class NotRegistered(TaskError, KeyError):
 
 class AlreadyRegistered(TaskError):
     """A different task has this name."""
+
+
+class DuplicateCall(TaskError):
+    """A call with the same unique key waits or runs already.
+
+    Args:
+        args: a text for people.
+        task_id: id of that call.
+    """
+
+    def __init__(self, *args: object, task_id: str = "") -> None:
+        self.task_id = task_id
+        super().__init__(*args)
 
 
 class TimeoutError(TaskError, builtins.TimeoutError):

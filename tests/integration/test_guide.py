@@ -162,6 +162,18 @@ def test_periodic_tasks(tmp_path):
     assert names == ["NAME", "nightly", "pulse", "report"]
 
 
+def test_concurrency_limits(tmp_path):
+    with worker(tmp_path, "concurrency-limits.md", "-c", "4"):
+        done = subprocess.run([sys.executable, "tasks.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_unique_tasks(tmp_path):
+    with worker(tmp_path, "unique-tasks.md"):
+        done = subprocess.run([sys.executable, "tasks.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "True False\nreport 2026 of 7 False\n", done.stderr
+
+
 def test_revoking(tmp_path):
     (tmp_path / "program.py").write_text(sample("revoking.md"))
     done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)

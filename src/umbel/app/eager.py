@@ -9,7 +9,7 @@ from typing import Any
 from umbel import current, states
 from umbel.errors import AlwaysEagerIgnored
 from umbel.execution.committing import Committer
-from umbel.execution.model import Execution, OpenChord
+from umbel.execution.model import Execution, FreeKey, OpenChord
 from umbel.execution.request import Request
 from umbel.messages.ids import uuid7
 from umbel.results.group_store import ChordClaim, ChordPart
@@ -133,6 +133,9 @@ class _Effects:
 
     def close_chord(self, claim: ChordClaim, kept: str) -> None:
         """Nothing was claimed."""
+
+    def free(self, keys: list[FreeKey]) -> None:
+        """Nothing is held: what runs in its caller has no message."""
 
 
 def _callbacks(app: Any, request: Request, links: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from umbel import states
 from umbel.canvas.kept_parts import is_part, kept_key
 from umbel.errors import ChordError, EncodeError, OperationalError
-from umbel.execution.model import CloseChord, CountChord, Effect, Execution, OpenChord, Publish, RunHandlers, Store, Verdict
+from umbel.execution.model import CloseChord, CountChord, Effect, Execution, FreeKey, OpenChord, Publish, RunHandlers, Store, Verdict
 from umbel.reasons import DeadReason
 from umbel.results.group_store import ChordClaim, ChordPart
 from umbel.results.model import Record
@@ -36,6 +36,9 @@ class EffectSink(Protocol):
     def close_chord(self, claim: ChordClaim, kept: str) -> None:
         """Forget the chord of ``claim``, and its body where that waits under the name ``kept``."""
 
+    def free(self, keys: list[FreeKey]) -> None:
+        """Free unique ``keys`` in one round trip. What cannot be reached frees them by itself."""
+
 
 class Committer:
     """Does the effects of executions.
@@ -57,6 +60,7 @@ class Committer:
             done: what is committed is added here, as it is now.
         """
         records: list[Record] = []
+        freed: list[FreeKey] = []
         counts = False
         for execution in burst:
             for effect in execution.effects:
@@ -65,6 +69,10 @@ class Committer:
                     records.append(effect.record)  # type: ignore[union-attr]  # mypy knows no types behind names
                 elif kind is CountChord:
                     counts = True
+                elif kind is FreeKey:
+                    freed.append(effect)  # type: ignore[arg-type]
+        if freed:
+            self._sink.free(freed)
         if records:
             self._sink.store(records)
             self._learn_what_failed(burst)

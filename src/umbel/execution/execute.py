@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from umbel import current
 from umbel.execution.concluding.conclude import Conclusion
+from umbel.execution.concluding.unique_keys import with_key
 from umbel.execution.environment import Environment
 from umbel.execution.model import Effect, Execution, Job, Publish, SoftLimit, Store
 from umbel.execution.preparing.prepare import Preparation, Prepared
 from umbel.execution.request import Request
 from umbel.execution.running.drivers import run_sync
+from umbel.messages.task_keys import KEYS
 from umbel.results.model import Record, sent
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ class TaskRunner:
             current.request.reset(token)
         if request.has_sent or self._records_sent:
             execution = execution._replace(has_sent=request.has_sent, effects=self._with_sent(execution, request))
-        return execution
+        return with_key(request, execution) if KEYS in request.fields else execution
 
     def _with_sent(self, execution: Execution, request: Request) -> tuple[Effect, ...]:
         """Record what follows as sent, together with the task's own record (``task_store_queued``)."""

@@ -119,13 +119,22 @@ class CloseChord(NamedTuple):
     kept: str = ""
 
 
+class FreeKey(NamedTuple):
+    """An effect: a unique key is free. Before anything is stored: who sees the task's end may send it again."""
+
+    #: Of its lease.
+    name: str
+    #: The task that holds it.
+    task_id: str
+
+
 class RunHandlers(NamedTuple):
     """An effect: handlers and signals run, after what was stored and published."""
 
     function: Callable[[], None]
 
 
-Effect = Store | CountChord | OpenChord | Publish | CloseChord | RunHandlers
+Effect = Store | CountChord | OpenChord | Publish | CloseChord | FreeKey | RunHandlers
 
 
 class Execution(NamedTuple):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from umbel.errors import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from umbel.execution.keys import KeyTemplate
 
 _RATE: Final = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
@@ -35,11 +38,17 @@ class TaskPolicy:
     send_events: bool = True
     #: Starts a second, in one worker; ``None`` is no limit.
     rate_limit: float | None = None
+    #: Calls that run at a time on all workers together, of those with the same key; ``None`` is no limit.
+    concurrency_limit: int | None = None
+    #: A template of that key, for calls that were sent without one.
+    concurrency_key: Any = None
+    #: Of the task's function, for templates.
+    signature: Any = None
     #: Nothing about the task itself keeps its messages from the short way through admission.
     is_plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "is_plain", not (self.time_limit or self.soft_time_limit or self.rate_limit))
+        object.__setattr__(self, "is_plain", not (self.time_limit or self.soft_time_limit or self.rate_limit or self.concurrency_limit))
 
 
 def policy_of(task: Any, conf: Any) -> TaskPolicy:
@@ -50,7 +59,7 @@ def policy_of(task: Any, conf: Any) -> TaskPolicy:
         conf: the app's settings.
 
     Raises:
-        ImproperlyConfigured: its rate limit is none.
+        ImproperlyConfigured: a limit is none.
     """
 
     def option(name: str, setting: str) -> Any:
@@ -61,6 +70,7 @@ def policy_of(task: Any, conf: Any) -> TaskPolicy:
     reject = option("reject_on_worker_lost", "task_reject_on_worker_lost")
     both = option("acks_on_failure_or_timeout", "task_acks_on_failure_or_timeout")
     on_failure, on_timeout = (option(name, f"task_{name}") for name in ("acks_on_failure", "acks_on_timeout"))
+    limit, key = _concurrency(task)
     return TaskPolicy(
         name=task.name,
         acks_late=late,
@@ -73,8 +83,49 @@ def policy_of(task: Any, conf: Any) -> TaskPolicy:
         time_limit=option("time_limit", "task_time_limit"),
         soft_time_limit=option("soft_time_limit", "task_soft_time_limit"),
         send_events=bool(getattr(task, "send_events", True)),
+        concurrency_limit=limit,
+        concurrency_key=key,
+        signature=getattr(task, "__signature__", None) if key is not None else None,
         rate_limit=None if conf.worker_disable_rate_limits else _rate_of(task.name, option("rate_limit", "task_default_rate_limit")),
     )
+
+
+def _concurrency(task: Any) -> tuple[int | None, KeyTemplate | None]:
+    """The limit of a task's concurrency, and the template of its key, where that is one."""
+    try:
+        return concurrency_of(getattr(task, "concurrency_limit", None), getattr(task, "concurrency_key", None))
+    except (ValueError, TypeError) as error:
+        raise ImproperlyConfigured(f"task {task.name}: {error}") from None
+
+
+def concurrency_of(limit: Any, key: Any) -> tuple[int | None, KeyTemplate | None]:
+    """Decide what the options of a limited concurrency come to.
+
+    Args:
+        limit: ``concurrency_limit``.
+        key: ``concurrency_key``.
+
+    Returns:
+        The limit, or ``None`` when there is none; and the template of the key, or ``None`` where it is made in another way.
+
+    Raises:
+        TypeError: one is of another kind.
+        ValueError: one makes no sense, or not without the other.
+    """
+    if limit is None:
+        if key is not None:
+            raise ValueError("concurrency_key says among which calls, and concurrency_limit how many of them run at a time: give both")
+        return None, None
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise TypeError(f"concurrency_limit must be a whole number, got {limit!r}"[:200])
+    if limit < 1:
+        raise ValueError(f"concurrency_limit must be at least 1, got {limit}")
+    if key is None:
+        return limit, None
+    from umbel.execution.keys import KeyTemplate, key_option
+
+    found = key_option("concurrency_key", key)
+    return limit, found if isinstance(found, KeyTemplate) else None
 
 
 def _rate_of(name: str, limit: Any) -> float | None:

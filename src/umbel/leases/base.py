@@ -105,7 +105,10 @@ class LeaseStore(Protocol):
         """Ask for ``leases``. Who holds one already has it for so many seconds from now, more or fewer than before."""
 
     def renew(self, leases: Sequence[Lease]) -> list[bool]:
-        """Hold ``leases`` for so many seconds from now; returns of each whether its owner still had it. Else nothing changes."""
+        """Hold ``leases`` for so many seconds from now, or as long as before if that is longer; returns of each whether its owner still had it.
+
+        Else nothing changes.
+        """
 
     def release(self, leases: Sequence[Lease]) -> list[bool]:
         """Give ``leases`` up; returns of each whether its owner still had it. Else nothing changes."""

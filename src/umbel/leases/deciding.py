@@ -70,7 +70,7 @@ def renew(row: Row, lease: Lease, now: float) -> tuple[Row, bool]:
     holders = living(row.holders, now)
     is_held = lease.owner in holders
     if is_held:
-        holders[lease.owner] = now + lease.seconds, lease.seconds
+        holders[lease.owner] = max(holders[lease.owner], (now + lease.seconds, lease.seconds))
     return row._replace(holders=holders), is_held
 
 

@@ -53,8 +53,8 @@ class MemoryLeases(RowLeases):
                 del hub.rows[name]
         return done
 
-    def read(self, name: str) -> tuple[Row, float]:
-        return self._hub.rows.get(name, Row()), self._clock.monotonic()
+    def read(self, names: Sequence[str]) -> tuple[Rows, float]:
+        return {name: self._hub.rows.get(name, Row()) for name in names}, self._clock.monotonic()
 
     def public_url(self) -> str:
         return urls.parse(self.options.url).public()

@@ -40,17 +40,22 @@ class RowLeases(ABC):
         """
 
     @abstractmethod
-    def read(self, name: str) -> tuple[Row, float]:
-        """Read the row of a name, and the time.
+    def read(self, names: Sequence[str]) -> tuple[Rows, float]:
+        """Read the rows of names, as they are at some moment, and the time; takes no lock.
 
         Args:
-            name: of a lease.
+            names: sorted, each once.
 
         Raises:
             OperationalError: the server cannot be reached.
         """
 
     def acquire(self, leases: Sequence[Lease]) -> list[Grant]:
+        if leases and not any(lease.takes_over for lease in leases):
+            rows, now = self.read(sorted({lease.name for lease in leases}))
+            refused = [deciding.acquire(rows[lease.name], lease, now)[1] for lease in leases]
+            if not any(grant.is_held for grant in refused):
+                return refused  # without a lock: there may be many who ask for what one has
         return self._each(deciding.acquire, leases)
 
     def renew(self, leases: Sequence[Lease]) -> list[bool]:
@@ -63,8 +68,8 @@ class RowLeases(ABC):
         return self._each(deciding.take, turns)
 
     def holders(self, name: str) -> list[Holder]:
-        row, now = self.read(name)
-        return deciding.in_order(row.holders, now)
+        rows, now = self.read([name])
+        return deciding.in_order(rows[name].holders, now)
 
     def _each(self, decide: Callable[[Row, Asked, float], tuple[Row, R]], asked: Sequence[Asked]) -> list[R]:
         """Decide on each, in order, all at one time."""

@@ -146,12 +146,12 @@ class SqlLeases(RowLeases):
 
         self._database.run(clean, self.options.patience)
 
-    def read(self, name: str) -> tuple[Row, float]:
-        find = sa.select(self._table.c.holders, self._table.c.turn).where(self._table.c.name == name)
+    def read(self, names: Sequence[str]) -> tuple[Rows, float]:
+        find = sa.select(self._table.c.name, self._table.c.holders, self._table.c.turn).where(self._table.c.name.in_(names))
 
-        def look(connection: Connection) -> tuple[Row, float]:
-            found = connection.execute(find).first()
-            return Row() if found is None else load(found.holders, found.turn), self._now(connection)
+        def look(connection: Connection) -> tuple[Rows, float]:
+            found = {row.name: load(row.holders, row.turn) for row in connection.execute(find)}
+            return {name: found.get(name, Row()) for name in names}, self._now(connection)
 
         return self._database.run(look, self.options.patience, reads=True)
 

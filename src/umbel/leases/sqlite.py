@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from umbel.clients.sqlite.database import Database, locate, synchronous_of
+from umbel.clients.sqlite.database import BUSY_TIMEOUT, Database, locate, synchronous_of
 from umbel.leases.base import LeaseOptions
 from umbel.leases.deciding import Row
 from umbel.leases.rows import RowLeases, Rows, dump, load
@@ -76,7 +76,7 @@ class SqliteLeases(RowLeases):
             self._clean_when_due(connection, now)
             return done
 
-        done = self._database.write(transaction, self.options.patience)
+        done = self._database.write(transaction, max(self.options.patience, BUSY_TIMEOUT))
         self._prepared = self._database.generation
         return done
 
@@ -85,11 +85,12 @@ class SqliteLeases(RowLeases):
             self._clean_at = now + _CLEAN_EVERY
             connection.execute(_CLEAN, (now,))
 
-    def read(self, name: str) -> tuple[Row, float]:
-        def find(connection: sqlite3.Connection) -> Row:
-            known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'umbel_leases'").fetchone()
-            row = known and connection.execute(_FIND, (name,)).fetchone()
-            return load(*row) if row else Row()
+    def read(self, names: Sequence[str]) -> tuple[Rows, float]:
+        def find(connection: sqlite3.Connection) -> Rows:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'umbel_leases'").fetchone():
+                return dict.fromkeys(names, Row())
+            found = {name: connection.execute(_FIND, (name,)).fetchone() for name in names}
+            return {name: load(*row) if row else Row() for name, row in found.items()}
 
         return self._database.read(find), self._clock.monotonic()
 

@@ -39,6 +39,8 @@ HEADERS: Final = (
     "stamped_headers",
     "stamps",
 )
+#: Umbel's own: the keys of a call; see `umbel.messages.task_keys`.
+KEYS: Final = "x-umbel-keys"
 #: How the headers begin that a broker adds to what it dead-letters or redelivers: they describe one delivery, not the call.
 BROKER_PREFIXES: Final = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count", "x-opt-")
 _FOREIGN_PREFIXES: Final = (*BROKER_PREFIXES, "x-umbel-")

@@ -14,11 +14,23 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from umbel import states
+from umbel.app.sending.keyed.claiming import hold_keys
 from umbel.app.sending.outbox import Outbox
 from umbel.brokers.base import Publisher
-from umbel.errors import AccessRefused, BrokerBlocked, DecodeError, EncodeError, MessageReturned, OperationalError, PublishError
+from umbel.errors import (
+    AccessRefused,
+    BrokerBlocked,
+    DecodeError,
+    EncodeError,
+    ImproperlyConfigured,
+    MessageReturned,
+    OperationalError,
+    PublishError,
+)
 from umbel.execution.completion import iso
-from umbel.execution.model import Execution, OpenChord, Verdict
+from umbel.execution.model import Execution, FreeKey, OpenChord, Verdict
+from umbel.leases.base import Lease, LeaseStore
+from umbel.messages.task_keys import KEYS
 from umbel.reasons import DeadReason
 from umbel.results.base import ResultStore
 from umbel.results.group_store import CLAIM, ChordClaim, ChordPart, ClaimedElsewhere, GroupStore
@@ -49,6 +61,10 @@ class Services(Protocol):
     @property
     def outbox(self) -> Outbox:
         """Tells of messages that have been published."""
+
+    @property
+    def leases(self) -> LeaseStore:
+        """Keeps unique keys."""
 
 
 class AppEffects:
@@ -95,6 +111,8 @@ class AppEffects:
         """
         publisher = self._app.publisher
         messages = execution.publications
+        if any(KEYS in message.headers for message, _ in messages):
+            hold_keys(self._app, [message for message, _ in messages])
         left, refusals = list(messages), 0
         for delay in delays(first=0.5, most=10.0):
             try:
@@ -122,6 +140,13 @@ class AppEffects:
             else:
                 break
         return execution
+
+    def free(self, keys: list[FreeKey]) -> None:
+        """Free unique keys; what cannot be reached frees them when the worker does not hold them any more."""
+        try:
+            self._app.leases.release([Lease(key.name, key.task_id, 0.0) for key in keys])
+        except (OperationalError, ImproperlyConfigured) as error:
+            logger.error("the unique key of task %s is held for some seconds more: %s", keys[0].task_id, error)
 
     def open_chord(self, chord: OpenChord) -> None:
         """Begin to count a chord, before its header is published; wait out a store that cannot be reached."""

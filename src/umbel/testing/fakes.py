@@ -12,7 +12,9 @@ from umbel.brokers.confirms.receipts import Receipt, Receipts, WouldBlock
 from umbel.brokers.topology import Destination, Outgoing, Queue, whole
 from umbel.errors import PublishError, TimeoutError
 from umbel.execution.committing import Committer
-from umbel.execution.model import Execution, Job, OpenChord
+from umbel.execution.model import Execution, FreeKey, Job, OpenChord
+from umbel.leases import memory
+from umbel.leases.base import Lease, LeaseOptions
 from umbel.results.base import StoreOptions
 from umbel.results.group_store import ChordClaim, ChordPart
 from umbel.results.groups.memory import MemoryGroups
@@ -138,7 +140,7 @@ class FakeApp(Umbel):
         self.fake = FakePublisher()
         self.records = FakeStore()
         self.groups = self.records.groups
-        self.connections.use(self.fake, self.records)
+        self.connections.use(self.fake, self.records, memory.connect(LeaseOptions(url=f"memory:///{id(self)}")))
 
     def job(self, message: Message | None = None, to: Destination | None = None, **headers: Any) -> Job:
         """The last message published, or this one, as a worker receives it."""
@@ -186,3 +188,6 @@ class FakeEffectSink:
     def close_chord(self, claim: ChordClaim, kept: str) -> None:
         self._app.groups.close(claim)
         self._app.groups.forget(kept)
+
+    def free(self, keys: list[FreeKey]) -> None:
+        self._app.leases.release([Lease(key.name, key.task_id, 0.0) for key in keys])

@@ -8,6 +8,7 @@ from typing import Any
 
 from umbel.brokers.base import ConnectionState, Consumer, Delivery
 from umbel.errors import MessageError, NotRegistered, WorkerLostError
+from umbel.messages.task_keys import KEYS
 from umbel.reasons import DeadReason
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
@@ -88,6 +89,7 @@ class Intake:
                 or not task_policy.is_plain
                 or concern_all
                 or (concern_some and headers["id"] in ids)
+                or KEYS in headers
             ):
                 entry = self._safely(self._admit, delivery, now)
                 if entry is None:
@@ -194,7 +196,7 @@ class Intake:
         Args:
             line: the one whose first it was.
         """
-        is_gated = self._gates.are_told(task.policy)
+        is_gated = self._gates.are_told(task)
         if not is_gated and not self._gates.concern(task.id):
             return task
         match self._ask(task, line):
@@ -203,8 +205,8 @@ class Intake:
                 self.holding.line_up(task.delivery, name, reason, first=name == line, opens_in=opens_in)
             case Later(seconds):
                 self.holding.postpone(task.delivery, now + seconds)
-            case Revoke():
-                self._acknowledger.revoke(task)
+            case Revoke(why):
+                self._acknowledger.revoke(task, why=why)
             case Pass():
                 task.careful = task.careful or is_gated  # with nothing queued around it, it starts when it is sent
                 return task
@@ -254,6 +256,14 @@ class Intake:
         now = SYSTEM.monotonic()
         self._gates.started(task, now)
         self.holding.open_in({line: self._gates.opens_in(line, now) for line in self.holding.room.lines})
+
+    def reopen(self, line: str) -> None:
+        """Ask about the first of a line again, at once.
+
+        Args:
+            line: that may have gone.
+        """
+        self.holding.open_in({line: 0.0})
 
     def _release(self, waited: Sequence[tuple[str | None, Delivery]]) -> None:
         """Admit what has waited long enough."""

@@ -11,6 +11,7 @@ from umbel.app.app import Umbel
 from umbel.brokers.topology import Queue
 from umbel.execution.policy import TaskPolicy
 from umbel.messages import protocols
+from umbel.messages.task_keys import KEYS
 from umbel.pools.base import Pool
 from umbel.runtime.signal_thread import SignalThread
 from umbel.wire.serializers import content_types
@@ -20,6 +21,9 @@ from umbel.worker.gates.base import Gates
 from umbel.worker.gates.rate_limits import RateLimits
 from umbel.worker.gates.revoked import Revoked
 from umbel.worker.intake import Intake
+from umbel.worker.leases.held_keys import free_key
+from umbel.worker.leases.keeper import LeaseKeeper
+from umbel.worker.leases.task_leases import TaskLeases
 from umbel.worker.revoking.keeping import Keeping
 from umbel.worker.revoking.service import Revoking
 from umbel.worker.revoking.state_file import stores_of
@@ -30,7 +34,7 @@ from umbel.worker.slots.limits import TimeLimits
 from umbel.worker.slots.prefetch import window
 from umbel.worker.slots.supervisor import Supervisor
 from umbel.worker.task_index import TaskIndex
-from umbel.worker.tasks.acknowledging import Acknowledger
+from umbel.worker.tasks.acknowledging import Acknowledger, Consequences
 from umbel.worker.tasks.admission import AdmissionPolicy
 from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.following import Following
@@ -64,13 +68,17 @@ class WorkerParts:
         self.consumer = broker.consumer(queues, window=first)
         spawn = self.background.spawn
         follow = Following(app, settings.hostname).follow
+        self.keeper = LeaseKeeper(lambda: app.leases)
         self.acknowledger = Acknowledger(
-            self.consumer, app.store, follow, self.events, self.signals, spawn, leases=broker.capabilities.leases, rules=rules
-        )
+            self.consumer, app.store, Consequences(follow, partial(free_key, self.keeper)), self.events, self.signals, spawn,
+            leases=broker.capabilities.leases, rules=rules,
+        )  # fmt: skip
         self.dispatcher = Dispatcher(self._before_run, settings.max_tasks, pool.recycle, self.acknowledger.expire_waiting, spawn)
         revoked = Revoked.remembering(settings.revokes_max, settings.revoke_expires)
         self.rate_limits = RateLimits(self.dispatcher.holds)
-        self.gates = Gates(revoked.ids, revoked.stamps, self.rate_limits)
+        pace = self.dispatcher.pace
+        self.leases = TaskLeases(self.keeper, self.dispatcher, pace.usual, self._reopen, settings.lease_duration)
+        self.gates = Gates(revoked.ids, revoked.stamps, self.leases.unique, self.rate_limits, self.leases.concurrency)
         policy = AdmissionPolicy(
             policies=policies,
             max_deliveries=settings.max_deliveries,
@@ -105,7 +113,13 @@ class WorkerParts:
             kills=settings.kind.kills,
         )
         self.limits = TimeLimits(self.dispatcher, self.endings.end_task, task_log)
-        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, self.events, pool, settings.max_deliveries)
+        self.supervisor = Supervisor(
+            self.dispatcher, self.acknowledger, self.limits, self.events, self.leases.held, pool, settings.max_deliveries
+        )
+
+    def _reopen(self, line: str) -> None:
+        """Ask about the first of a line again: a gate has its answer."""
+        self.intake.reopen(line)
 
     def totals(self) -> dict[str, int]:
         """Tasks that have been begun here, by name."""
@@ -121,5 +135,8 @@ class WorkerParts:
     async def _before_run(self, task: ReservedTask) -> None:
         """Do what comes before a task that runs with nothing queued around it."""
         await self.acknowledger.before_run(task)
-        if self.gates.are_told(task.policy) and not task.lost:
-            self.intake.starts(task)
+        if task.lost or not self.gates.are_told(task):
+            return
+        if KEYS in task.delivery.headers:
+            await self.leases.keys.before_start(task)
+        self.intake.starts(task)

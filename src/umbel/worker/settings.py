@@ -60,6 +60,8 @@ class WorkerSettings:
     gossip: bool
     #: File that keeps them; ``None`` is none.
     state_db: str | None = None
+    #: For which what is held in the lease store stays so after the last sign of life.
+    lease_duration: float
 
     @classmethod
     def of(cls, app: Umbel, options: WorkerOptions) -> WorkerSettings:
@@ -90,10 +92,11 @@ class WorkerSettings:
             max_deliveries=conf.task_max_deliveries or 0,
             grace=options.grace,
             revokes_max=conf.worker_revokes_max,
+            revoke_expires=seconds(conf.worker_revoke_expires) or 0.0,
+            lease_duration=seconds(conf.lease_duration) or 30.0,
             task_events=conf.worker_send_task_events if options.task_events is None else options.task_events,
             gossip=not options.without_gossip,
             heartbeat=None if options.without_heartbeat else options.heartbeat_interval or HEARTBEAT_INTERVAL,
-            revoke_expires=seconds(conf.worker_revoke_expires) or 0.0,
             state_db=options.state_db or conf.worker_state_db or None,
         )
 

@@ -14,6 +14,7 @@ from umbel.app.connections import mailbox_options
 from umbel.app.sending.queues import worker_direct
 from umbel.beat.runs.reporting import reports_of
 from umbel.brokers.topology import Queue
+from umbel.errors import ImproperlyConfigured
 from umbel.execution.policy import TaskPolicy, policy_of
 from umbel.pools.base import Pool, PoolOptions
 from umbel.pools.template.process import Template
@@ -84,10 +85,12 @@ class Worker:
                 parts.signals,
                 parts.revoking,
                 Mingling(app, settings.hostname, parts.revoking, enabled=listens and not self.options.without_mingle),
+                parts.keeper,
                 Consuming(consumer, parts.intake, self.learn_tasks),
                 parts.reporting,
                 parts.gossip,
                 parts.background,
+                *parts.leases.held,
                 RemoteControl(state, app.broker, mailbox_options(app.conf), enabled=listens),
                 parts.limits,
                 parts.endings,
@@ -205,6 +208,11 @@ class Worker:
     def learn_tasks(self) -> None:
         """Read the options of all tasks there are: some may have been registered since the worker was made. From any thread."""
         self._policies.update({name: policy_of(task, self.app.conf) for name, task in self.app.tasks.items()})
+        if limited := next((name for name, policy in self._policies.items() if policy.concurrency_limit), None):
+            try:
+                _ = self.app.leases
+            except ImproperlyConfigured as error:
+                raise ImproperlyConfigured(f"task {limited} has a concurrency_limit: {error}") from None
 
     def _make_pool(self, template: Template | None) -> Pool:
         options = PoolOptions(

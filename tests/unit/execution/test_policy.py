@@ -83,3 +83,41 @@ def test_a_tasks_own_rate_counts_more_than_the_setting():
     assert policy({"task_default_rate_limit": "5/s", "worker_disable_rate_limits": True}, rate_limit="1/m").rate_limit is None
     with pytest.raises(ImproperlyConfigured, match="task t: rate_limit must be a rate"):
         policy(rate_limit="soon")
+
+
+def test_a_limit_on_all_workers_is_not_plain():
+    assert not TaskPolicy(name="t", concurrency_limit=1).is_plain
+    found = FakeApp().task(name="t", concurrency_limit=3, concurrency_key="tenant:{0}")(lambda tenant: None)
+    own = policy_of(found, found.app.conf)
+    assert (own.concurrency_limit, own.concurrency_key.text) == (3, "tenant:{0}")
+    assert list(own.signature.parameters) == ["tenant"]
+
+
+def test_a_key_that_is_made_by_a_function_is_made_where_the_call_is():
+    found = FakeApp().task(name="t", concurrency_limit=3, concurrency_key=lambda tenant: "k")(lambda tenant: None)
+    assert policy_of(found, found.app.conf).concurrency_key is None
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"concurrency_limit": 0}, "concurrency_limit must be at least 1, got 0"),
+        ({"concurrency_limit": "3"}, "concurrency_limit must be a whole number, got '3'"),
+        ({"concurrency_limit": True}, "concurrency_limit must be a whole number"),
+        ({"concurrency_key": "{0}"}, "give both"),
+        ({"concurrency_limit": 3, "concurrency_key": "{0.x}"}, "expected a text such as"),
+        ({"concurrency_limit": 3, "concurrency_key": 7}, "concurrency_key must be a text such as"),
+        ({"concurrency_limit": 3, "concurrency_key": "{nobody}"}, "and the task takes"),
+    ],
+)
+def test_a_concurrency_that_makes_no_sense_is_told_where_the_task_is_made(options, text):
+    with pytest.raises(ImproperlyConfigured, match=text):
+        FakeApp().task(name="t", **options)(lambda tenant: None)
+
+
+def test_and_by_a_worker_where_it_comes_from_the_settings():
+    app = FakeApp()
+    task = app.task(name="t")(lambda tenant: None)
+    task.concurrency_limit = -1
+    with pytest.raises(ImproperlyConfigured, match="task t: concurrency_limit must be at least 1"):
+        policy_of(task, app.conf)

@@ -84,7 +84,7 @@ def test_never_more_owners_than_the_largest_limit(actions):
             row, is_held = deciding.renew(row, lease, now)
             assert is_held == (owner in before)
             if is_held:
-                ends[owner] = now + seconds
+                ends[owner] = max(ends[owner], now + seconds)
         else:
             row, is_held = deciding.release(row, lease, now)
             assert is_held == (owner in before)

@@ -5,7 +5,7 @@ from umbel.execution.policy import TaskPolicy
 from umbel.pools.base import Outcome
 from umbel.pools.slot import Child
 from umbel.runtime.signal_thread import SignalThread
-from umbel.worker.tasks.acknowledging import Acknowledger
+from umbel.worker.tasks.acknowledging import Acknowledger, Consequences
 from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import ReservedTask
 
@@ -130,5 +130,11 @@ async def _nothing_follows(_delivery, _error, _status):
     pass
 
 
-def acknowledger(consumer, store, spawn, *, leases=False, signals=None, events=None, follow=_nothing_follows):
-    return Acknowledger(consumer, store, follow, events or TaskEvents(), signals or SignalThread(), spawn, leases=leases)
+async def _no_key(_delivery):
+    raise AssertionError("it has none")
+
+
+def acknowledger(consumer, store, spawn, *, leases=False, signals=None, events=None, follow=_nothing_follows, free=_no_key):
+    return Acknowledger(
+        consumer, store, Consequences(follow, free), events or TaskEvents(), signals or SignalThread(), spawn, leases=leases
+    )

@@ -63,7 +63,7 @@ class Stage(Bench):
     def __init__(self, pool=None, *, grace=None, stop=None):
         super().__init__()
         self.pool = pool or FakePool()
-        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, Limits(), self.acknowledger._events, self.pool, 5)
+        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, Limits(), self.acknowledger._events, (), self.pool, 5)
         self.service = PoolService(self, stop, grace)
 
     def receive(self, *ids):

@@ -154,6 +154,13 @@ def test_a_rate_limit_that_is_none_is_refused():
         asyncio.run(made.main())
 
 
+def test_a_limit_on_all_workers_that_nothing_can_keep_is_refused():
+    made = worker({"backend": "rpc://", "lease_store": "amqp://h//"}, pool="solo")
+    made.app.task(concurrency_limit=3, name="mail")(print)
+    with pytest.raises(ImproperlyConfigured, match="task mail has a concurrency_limit: no lease store for amqp:// URLs"):
+        asyncio.run(made.main())
+
+
 def test_ids_to_revoke_are_text():
     made = worker(pool="solo")
     made.revoke("a")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Mapping, Sequence, Sized
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 from umbel.brokers.base import Publisher
@@ -31,6 +32,8 @@ class LoopPublishing:
         self._publisher = publisher
         self._can_block = can_block
         self._pool: ThreadPoolExecutor | None = None
+        #: The threads that publish for an event loop just now, and must not wait for anything.
+        self._direct = threading.local()
         #: A message was sent, so that whatever is imported or connected at the first one is there.
         self._is_ready = False
 
@@ -54,7 +57,7 @@ class LoopPublishing:
 
         if self._is_ready and _is_small(args, kwargs) and not self._can_block():
             with contextlib.suppress(WouldBlock):
-                with self._publisher().receipt(wait=False) as receipt:
+                with self._publisher().receipt(wait=False) as receipt, self._at_once():
                     published = publish()
                 await settled(receipt)
                 return published
@@ -62,6 +65,23 @@ class LoopPublishing:
         published, receipt = await asyncio.get_running_loop().run_in_executor(self._threads, context.run, self._with_receipt, publish)
         await settled(receipt)
         return published
+
+    @contextlib.contextmanager
+    def _at_once(self) -> Iterator[None]:
+        self._direct.is_set = True
+        try:
+            yield
+        finally:
+            self._direct.is_set = False
+
+    def may_block(self) -> None:
+        """See to it that this thread may wait, for another server than the broker.
+
+        Raises:
+            WouldBlock: it is an event loop's. Nothing may have been sent.
+        """
+        if getattr(self._direct, "is_set", False):
+            raise WouldBlock
 
     def _with_receipt(self, publish: Callable[[], Any]) -> tuple[Any, Receipt]:
         with self._publisher().receipt() as receipt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.plans import plans_of
@@ -53,6 +53,9 @@ class MemberPlan:
     def ignored(self) -> bool:
         """See `Plan`."""
         return self.plan.ignored
+
+    #: See `Plan`.
+    unique: ClassVar[None] = None
 
     def render(self, own: Mapping[str, Any], parent: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """Render what goes into the holes of the stencil.

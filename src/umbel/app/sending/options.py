@@ -22,7 +22,9 @@ _IGNORED: Final = frozenset({
     "connection", "producer", "publisher", "event_dispatcher", "exchange_type", "immediate", "declare", "router", "result_cls", "task_type",
     "confirm_timeout", "chord_size", "throw", "utc", "now", "root", "taskset_id",
 })  # fmt: skip
-_DURATIONS: Final = frozenset({"countdown", "expires", "time_limit", "soft_time_limit", "timeout"})
+_DURATIONS: Final = frozenset({"countdown", "expires", "time_limit", "soft_time_limit", "timeout", "unique_for"})
+#: How headers begin that only Umbel sets.
+_RESERVED: Final = "x-umbel-"
 _POLICY: Final = ("errback", "interval_max", "interval_start", "interval_step", "max_retries", "on_revive", "retry_errors")
 #: Another word for the same.
 _ALIASES: Final = {"group": "group_id", "max_wait": "timeout"}
@@ -81,8 +83,18 @@ class PublishOptions:
     time_limit: float | None = None
     soft_time_limit: float | None = None
     ignore_result: bool | None = None
+    #: See `umbel.app.sending.keyed.unique`.
+    unique_key: Any = None
+    unique_for: float | timedelta | None = None
+    unique_until: str | None = None
+    unique_on_conflict: str | None = None
     #: More message properties, AMQP's or the transport's.
     properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_unique(self) -> bool:
+        """It has a unique key, or is to have none though its task has."""
+        return any(each is not None for each in (self.unique_key, self.unique_for, self.unique_until, self.unique_on_conflict))
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, lenient: bool = False) -> PublishOptions:
@@ -114,6 +126,8 @@ class PublishOptions:
                 if not lenient:
                     raise TypeError(_unknown(name))
                 warn_of_typing_errors("a signature or retry()", (name,), (*OPTIONS, "max_retries"))
+        if lenient and isinstance(known.get("headers"), Mapping):
+            known["headers"] = {name: value for name, value in known["headers"].items() if not str(name).startswith(_RESERVED)}
         known.update(_checked(known))
         return cls(**{**known, "properties": properties, "stamps": stamps})
 
@@ -163,6 +177,8 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     headers = given.get("headers")
     if headers is not None and not isinstance(headers, Mapping):
         raise TypeError(f"headers must be a dict, got {type(headers).__name__}")
+    if reserved := [name for name in headers or () if isinstance(name, str) and name.startswith(_RESERVED)]:
+        raise ValueError(f"the header {reserved[0]} is Umbel's own: name yours differently")
     return fixed
 
 

@@ -32,6 +32,7 @@ from umbel.runtime.clock import SYSTEM, Clock
 from umbel.wire.message import Call, Message
 
 if TYPE_CHECKING:
+    from umbel.app.sending.keyed.claiming import Claims, Keyed
     from umbel.app.sending.sent_events import SentEvents
 
 _PERSISTENT, _TRANSIENT = 2, 1
@@ -41,8 +42,8 @@ _PLAIN = PublishOptions()
 
 #: The fields of a `TaskCall`; a plain tuple costs less.
 _Call = tuple[str, tuple[Any, ...], dict[str, Any], Mapping[str, Any], Any]
-#: A call on its way: its handle, its plan, its message (or what goes into the holes of the plan's stencil).
-_Outgoing = tuple[AsyncResult[Any], Plan | SinglePlan | MemberPlan, Call | Message]
+#: A call on its way: its handle, its plan, its message (or what goes into the holes of the plan's stencil); ``None``: another one stands for it.
+_Outgoing = tuple[AsyncResult[Any], Plan | SinglePlan | MemberPlan, Call | Message | None]
 
 
 class SendingApp(Protocol):
@@ -170,12 +171,19 @@ class Outbox:
         if self._always_eager:
             return [self.publish_one(name, args, kwargs, {**options, **own}, task) for name, args, kwargs, own, task in calls]
         handles: list[AsyncResult[Any]] = []
+        held: list[Keyed] = []
         source = iter(calls)
-        outgoing = self._outgoing(iter(lambda: list(islice(source, _BATCH)), []), options, MemberPlans(self.plan))
+        outgoing = self._outgoing(iter(lambda: list(islice(source, _BATCH)), []), held, options, MemberPlans(self.plan))
         publisher = self._connections.publisher
-        for (confirm, retry, policy), run in groupby(outgoing, lambda each: each[1].delivery):
-            with self._retrying(retry, policy):
-                publisher.publish_many(_messages(run, handles), confirm=confirm)
+        try:
+            for (confirm, retry, policy), run in groupby(outgoing, lambda each: each[1].delivery):
+                with self._retrying(retry, policy):
+                    publisher.publish_many(_messages(run, handles), confirm=confirm)
+        except BaseException:
+            self._give_up(held)
+            raise
+        if held:
+            self._claims.keep(held)
         return handles
 
     def publish_one(
@@ -194,14 +202,32 @@ class Outbox:
             self.refresh()
         if self._always_eager and task is not None:
             return self._run_here(args, kwargs, options, task)
-        for handle, plan, content in self._outgoing((((name, args, kwargs, options, task),),)):  # noqa: B007 - returned
-            if type(content) is Call:
-                self._connections.publisher.publish_stencil(plan.stencil, content)
-            else:
-                said = plan.options
-                with self._retrying(said.retry, said.retry_policy):
-                    self._connections.publisher.publish(cast("Message", content), plan.to, confirm=said.confirm, timeout=said.timeout)
+        held: list[Keyed] = []
+        try:
+            for handle, plan, content in self._outgoing((((name, args, kwargs, options, task),),), held):  # noqa: B007 - returned
+                if type(content) is Call:
+                    self._connections.publisher.publish_stencil(plan.stencil, content)
+                elif content is not None:
+                    (confirm, retry, policy), timeout = plan.delivery, plan.options.timeout
+                    with self._retrying(retry, policy):
+                        self._connections.publisher.publish(cast("Message", content), plan.to, confirm=confirm, timeout=timeout)
+        except BaseException:
+            self._give_up(held)
+            raise
+        if held:
+            self._claims.keep(held)
         return handle
+
+    @functools.cached_property
+    def _claims(self) -> Claims:
+        from umbel.app.sending.keyed.claiming import Claims  # most programs have no unique tasks
+
+        return Claims(lambda: self._connections.leases)
+
+    def _give_up(self, held: list[Keyed]) -> None:
+        """Free the keys of calls that could not be sent."""
+        if held:
+            self._claims.give_up(held)
 
     def expect(self, task_ids: Sequence[str]) -> None:
         """Tell the result store of tasks that others will send.
@@ -229,16 +255,17 @@ class Outbox:
         if parent is not None and parent.id is None:
             parent = None
         call = (name, tuple(args), dict(kwargs), NOTHING, None)
-        handle, plan, content = self._render(call, NOTHING, options, parent, listeners=True)
+        handle, plan, content = self._render(call, NOTHING, options, parent, listeners=True, keyed=[])
         return handle.id, cast("Message", content), plan.to
 
     def _outgoing(
-        self, batches: Iterable[Sequence[_Call]], common: Mapping[str, Any] = NOTHING, members: MemberPlans | None = None
+        self, batches: Iterable[Sequence[_Call]], held: list[Keyed], common: Mapping[str, Any] = NOTHING, members: MemberPlans | None = None
     ) -> Iterator[_Outgoing]:
         """Do what is to be done for each message, before and after whoever asks for it hands it to the publisher.
 
         Args:
             batches: of calls.
+            held: the keys that were taken for them are added here.
             common: options of all calls.
             members: finds plans for members of groups among them.
         """
@@ -250,17 +277,22 @@ class Outbox:
                 parent = None
             else:
                 parent.has_sent = True
+        keyed: list[str] = []
         for batch in batches:
             rendered = []
             for call in batch:  # a comprehension would be one call more, which counts for a batch of one
-                rendered.append(self._render(call, common, options, parent, listeners, members))  # noqa: PERF401
+                rendered.append(self._render(call, common, options, parent, listeners, keyed, members))  # noqa: PERF401
+            if keyed:
+                self.loop.may_block()
+                rendered = self._claims.take(rendered, self._handle, held)
+                keyed.clear()
             if self._expect is not None:
-                self._expect([handle.id for handle, _, _ in rendered])
+                self._expect([handle.id for handle, _, content in rendered if content is not None])
             for outgoing in rendered:
                 yield outgoing
                 if listeners or parent is not None:
                     handle, plan, content = outgoing
-                    if listeners:
+                    if listeners and content is not None:
                         self.tell_sent(cast("Message", content), plan.to)
                     if parent is not None and plan.options.add_to_parent:
                         parent.children.append([[handle.id, None], None])
@@ -284,6 +316,7 @@ class Outbox:
         options: PublishOptions,
         parent: Any,
         listeners: object,
+        keyed: list[str],
         members: MemberPlans | None = None,
     ) -> _Outgoing:
         """Check one call, plan it, give it an id and its kin, write it, and see that it is not too large.
@@ -294,6 +327,7 @@ class Outbox:
             options: these, parsed.
             parent: the request of the task that sends, if any.
             listeners: of what is published; anything true where there are some.
+            keyed: the name of a key that it needs is added here.
             members: finds plans for members of groups.
         """
         name, args, kwargs, given, task = call
@@ -311,6 +345,8 @@ class Outbox:
                 plan = members.find(task, given)
         if plan is None:
             plan = self._plan_single(call, given, None if given is not common else options, parent)
+            if plan.unique is not None:
+                keyed.append(plan.unique.name)
         content: Call | Message
         if isinstance(plan, MemberPlan):
             task_id, content = given["task_id"], plan.render(given, parent, args, kwargs)
@@ -330,6 +366,10 @@ class Outbox:
         if plan.ignored:
             handle.ignored = True
         return handle, plan, content
+
+    def _handle(self, task_id: str, name: str) -> AsyncResult[Any]:
+        """Make the handle of a call that was sent before."""
+        return AsyncResult(task_id, None, name, self._app)
 
     def _plan_single(self, call: _Call, given: Mapping[str, Any], options: PublishOptions | None, parent: Any) -> SinglePlan:
         """Plan a call that has something of its own.
@@ -390,7 +430,8 @@ class Outbox:
 def _messages(run: Iterable[_Outgoing], handles: list[AsyncResult[Any]]) -> Iterator[Outgoing]:
     for handle, plan, content in run:
         handles.append(handle)
-        yield (content, plan.stencil) if isinstance(content, Call) else (content, plan.to)
+        if content is not None:
+            yield (content, plan.stencil) if isinstance(content, Call) else (content, plan.to)
 
 
 def _sent_events(app: SendingApp, origin: str) -> SentEvents:

@@ -35,8 +35,8 @@ class Plans:
         #: The plan of calls without options, once it is made.
         self.usual: Plan | None = None
         self._task = task
-        #: No call is shown under a name of its own.
-        self.is_plain: bool = getattr(task.shadow_name, "does_nothing", False)
+        #: No call is shown under a name of its own, or has a key.
+        self.is_plain: bool = getattr(task.shadow_name, "does_nothing", False) and not task.has_keys
         self._by_options: dict[tuple[tuple[str, Any], ...], Plan | None] = {}
 
     def find(self, options: Mapping[str, Any]) -> Plan | None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.routing import Router
 from umbel.brokers.topology import Destination
-from umbel.errors import EncodeError
+from umbel.errors import EncodeError, ImproperlyConfigured
 from umbel.messages import timing, v2
 from umbel.messages.model import Embed, TaskMessage
 from umbel.messages.preview import preview
 from umbel.wire.message import Call, Message, Stencil
+
+if TYPE_CHECKING:
+    from umbel.app.sending.keyed.unique import UniqueCall
+    from umbel.messages.task_keys import TaskKeys
 
 Delivery = tuple[bool, bool | None, Mapping[str, Any] | None]
 
@@ -80,13 +84,17 @@ class SinglePlan:
     begins_at: float
     #: No result will be stored.
     ignored: bool
+    #: The key that no other call may have.
+    unique: UniqueCall | None
+    #: All its keys, as they travel.
+    keys: TaskKeys | None
 
     stencil: ClassVar[Any] = None
 
     @property
     def delivery(self) -> Delivery:
-        """See `Plan.delivery`."""
-        return self.options.confirm, self.options.retry, self.options.retry_policy
+        """See `Plan.delivery`. A key and its message must agree, so a unique call waits for the broker's word."""
+        return self.options.confirm or self.unique is not None, self.options.retry, self.options.retry_policy
 
     def render(self, task_id: str, root_id: str, parent_id: str | None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Message:
         """Render the message.
@@ -127,15 +135,36 @@ def plan_single(sender: Sender, calling: Calling) -> SinglePlan:
         calling: the call.
 
     Raises:
+        ImproperlyConfigured: a unique call in protocol 1.
         QueueNotFound: the queue is unknown and may not be made.
-        ValueError: a time cannot be understood.
+        TypeError: an option of a unique call is of another kind.
+        ValueError: a time, or an option of a unique call, cannot be understood.
     """
     options = _all_options(sender, calling)
     to = sender.router.destination(options)
     eta = timing.eta_text(options.eta, options.countdown, calling.now, sender.zone)
     # The age of an id tells whether a result may be gone already: what waits for its time has none yet.
     begins_at = max(calling.now, timing.timestamp(eta)) if eta else calling.now
-    return SinglePlan(sender, calling, options, to, eta, begins_at, bool(_ignore_result(options, calling.task)))
+    unique, keys = None, None
+    if options.is_unique or "concurrency_key" in calling.attributes:
+        unique, keys = _keys(sender, calling, options, begins_at)
+    return SinglePlan(sender, calling, options, to, eta, begins_at, bool(_ignore_result(options, calling.task)), unique, keys)
+
+
+def _keys(sender: Sender, calling: Calling, options: PublishOptions, begins_at: float) -> tuple[UniqueCall | None, TaskKeys | None]:
+    """Make the keys of a call: the one that no other call may have, and all, as they travel."""
+    from umbel.app.sending.keyed.making import limit_key  # most programs have no tasks with keys
+    from umbel.app.sending.keyed.unique import unique_call
+    from umbel.messages.task_keys import TaskKeys
+
+    unique = unique_call(options, calling.task, calling.name, calling.args, calling.kwargs, begins_at - calling.now)
+    if unique is not None and sender.protocol != 2:
+        raise ImproperlyConfigured(f"task {calling.name} is unique, which messages of protocol 1 cannot say: set task_protocol to 2")
+    keys = TaskKeys() if unique is None or unique.keys is None else unique.keys
+    if "concurrency_key" in calling.attributes and sender.protocol == 2:
+        key = limit_key(calling.attributes["concurrency_key"], calling.task, calling.name, calling.args, calling.kwargs)
+        keys = replace(keys, concurrency=key)
+    return unique, keys or None
 
 
 def too_large(name: str, size: int, most: int) -> EncodeError:
@@ -155,6 +184,10 @@ def too_large(name: str, size: int, most: int) -> EncodeError:
 def _all_options(sender: Sender, calling: Calling) -> PublishOptions:
     """The options of a call, with those of its task and its route."""
     options = calling.options.over(calling.attributes)
+    if options.is_unique:
+        from umbel.app.sending.keyed.unique import delayed
+
+        options = delayed(options)
     if not sender.router.rules:
         return options
     given = {name: getattr(options, name) for name in ("queue", "exchange", "routing_key", "priority")}
@@ -196,7 +229,7 @@ def _task_message(
         replaced_task_nesting=options.replaced_task_nesting,
         stamped_headers=options.stamped_headers,
         stamps=options.stamps,
-        headers=options.headers or {},
+        headers=_headers(plan),
         reply_to=sender.reply_to if options.reply_to is None else options.reply_to,
         priority=_priority(sender, options, calling.parent),
     )
@@ -208,6 +241,11 @@ def _timelimit(name: str, options: PublishOptions) -> tuple[float | None, float 
     if hard is not None and soft is not None and soft > hard:
         raise ValueError(f"soft_time_limit must be less than or equal to time_limit: task {name} has {soft:g} s and {hard:g} s")
     return hard, soft
+
+
+def _headers(plan: SinglePlan) -> Mapping[str, Any]:
+    own = plan.options.headers or {}
+    return own if plan.keys is None else {**own, v2.KEYS: plan.keys.header}
 
 
 def _ignore_result(options: PublishOptions, task: Any) -> Any:
@@ -254,6 +292,8 @@ class Plan:
     delivery: ClassVar[Delivery] = (False, None, None)
     #: Now.
     begins_at: ClassVar[float | None] = None
+    #: It has no key.
+    unique: ClassVar[UniqueCall | None] = None
 
     def render(self, task_id: str, root_id: str, parent_id: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """Render what goes into the holes of the stencil.
@@ -279,7 +319,7 @@ def plan_plain(sender: Sender, calling: Calling) -> Plan | None:
         sender: of the app.
         calling: a call without arguments.
     """
-    if not sender.router.static or sender.inherit_priority or sender.protocol != 2:
+    if not sender.router.static or sender.inherit_priority or sender.protocol != 2 or calling.options.over(calling.attributes).is_unique:
         return None
     single = plan_single(sender, calling)
     options, to = single.options, single.to

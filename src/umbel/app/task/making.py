@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from umbel.app import argument_check
 from umbel.app.sending.options import OPTIONS
-from umbel.app.task.options import TaskOptions
+from umbel.app.task.options import KEYED, UNIQUE, TaskOptions
 from umbel.app.task.pydantic_arguments import validating
 from umbel.app.task.task import Task
+from umbel.errors import ImproperlyConfigured
 
 
 def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]], options: dict[str, Any]) -> Task[..., Any]:
@@ -23,12 +25,14 @@ def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]]
     """
     argument_check.warn_of_options(base, options, TaskOptions.__annotations__, OPTIONS)
     bound = bool(options.pop("bind", False))
+    keys = _check_keys(options, function, bound=bound)
     if options.pop("pydantic", False):
         context = {**(options.pop("pydantic_context", None) or {}), "celery_app": app, "celery_task_name": options["name"]}
         dump = options.pop("pydantic_dump_kwargs", None) or {"mode": "json"}
         function = validating(function, strict=options.pop("pydantic_strict", None), context=context, dump=dump)
     attributes: dict[str, Any] = {
         **options,
+        **keys,
         "app": app,
         "bound": bound,
         "abstract": False,
@@ -43,3 +47,27 @@ def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]]
     object.__setattr__(task, "__signature__", argument_check.signature(task.run))
     type(task).on_bound(app)
     return task
+
+
+def _check_keys(options: dict[str, Any], function: Callable[..., Any], *, bound: bool) -> dict[str, Any]:
+    """Look at the options that make keys of arguments; returns them as attributes.
+
+    Raises:
+        ImproperlyConfigured: they make no sense.
+    """
+    given = {name: options[name] for name in (*KEYED, "concurrency_limit") if options.get(name) is not None}
+    if not given:
+        return {}
+    from umbel.app.sending.keyed import unique  # most programs have no tasks with keys
+    from umbel.execution import keys, policy
+
+    try:
+        rule = unique.rule_of(*(given.get(name) for name in UNIQUE))
+        policy.concurrency_of(given.get("concurrency_limit"), given.get("concurrency_key"))
+        for key in (rule and rule.key, given.get("concurrency_key") and keys.key_option("concurrency_key", given["concurrency_key"])):
+            if isinstance(key, keys.KeyTemplate):
+                keys.check_fields(key, argument_check.signature(functools.partial(function, None) if bound else function))
+    except (ValueError, TypeError) as error:
+        raise ImproperlyConfigured(f"task {options['name']}: {error}") from None
+    # A class would bind a function to the task.
+    return {name: staticmethod(given[name]) for name in ("unique_key", "concurrency_key") if callable(given.get(name))}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from umbel.app.config.attributes import from_setting
@@ -12,8 +13,12 @@ from umbel.typing import When
 #: Attributes of a task that are calling options of its messages.
 SENDING = (
     "queue", "exchange", "routing_key", "priority", "expires", "serializer", "delivery_mode", "compression", "time_limit", "soft_time_limit",
-    "mandatory",
+    "mandatory", "unique_key", "unique_for", "unique_until", "unique_on_conflict", "concurrency_key",
 )  # fmt: skip
+#: … those that make a call unique.
+UNIQUE = ("unique_key", "unique_for", "unique_until", "unique_on_conflict")
+#: … those that make keys of a call's arguments.
+KEYED = (*UNIQUE, "concurrency_key")
 
 
 class TaskOptions:
@@ -49,12 +54,24 @@ class TaskOptions:
     expires: When | None = None
     serializer: str | None = None
     compression: str | None = None
+    #: A template over the arguments such as ``"tenant:{0}"``, a function of them, or True: the arguments as a whole.
+    unique_key: str | Callable[..., str | None] | bool | None = None
+    #: Seconds.
+    unique_for: float | timedelta | None = None
+    #: ``start`` or ``finish``.
+    unique_until: str | None = None
+    #: ``return``, ``raise``, ``replace``, ``debounce`` or ``throttle``.
+    unique_on_conflict: str | None = None
 
     # Of its runs.
     #: Seconds.
     time_limit: float | None = None
     #: Seconds.
     soft_time_limit: float | None = None
+    #: Calls that run at a time, on all workers together.
+    concurrency_limit: int | None = None
+    #: As `unique_key`: the limit is for the calls with the same key.
+    concurrency_key: str | Callable[..., str | None] | None = None
     #: A second, or text such as ``"10/m"``.
     rate_limit: str | float | None = from_setting("task_default_rate_limit")
     acks_late: bool = from_setting("task_acks_late")
@@ -93,3 +110,8 @@ class TaskOptions:
     def sending_options(self) -> dict[str, Any]:
         """The calling options that the task has as attributes."""
         return {name: value for name in SENDING if (value := getattr(self, name)) is not None}
+
+    @property
+    def has_keys(self) -> bool:
+        """Its calls differ in keys that are made of their arguments."""
+        return any(getattr(self, name) is not None for name in KEYED)

@@ -72,6 +72,15 @@ class TaskApp:
             mandatory: ``False`` drops a message that no queue takes; else it is an error.
             exchange_type, immediate: ignored.
 
+        Whether another call stands for one of it (the guide "Unique tasks" says more):
+            unique_key: a text such as ``"tenant:{0}"`` or ``"{user_id}"``, a function of the arguments, or True: the arguments as a whole. A call whose key is
+                held by another one is not sent.
+            unique_for: seconds for which a key is held while its message waits; 3600 when not given. With ``debounce`` the seconds without another call, with
+                ``throttle`` those between two.
+            unique_until: ``finish``: the key is free when the task has ended; ``start``: when it begins.
+            unique_on_conflict: ``return`` the handle of the call that has the key, ``raise`` `DuplicateCall`, ``replace`` that call, ``debounce``: replace it and
+                wait until there is no other for a while, or ``throttle``: one in so many seconds.
+
         How it runs:
             time_limit: seconds after which the child that runs it is killed.
             soft_time_limit: seconds after which `SoftTimeLimitExceeded` is raised in it.
@@ -80,7 +89,9 @@ class TaskApp:
             acks_on_failure: the same, for exceptions only.
             acks_on_timeout: the same, for time limits only.
             reject_on_worker_lost: ``False``: a task whose child has died has failed. Else it runs again, counted against ``task_max_deliveries``.
-            rate_limit: a number a second, or text such as ``"10/m"``; not there yet, and a worker says so.
+            concurrency_limit: calls of it that run at a time, on all workers together (the guide "Concurrency limits" says more).
+            concurrency_key: as ``unique_key``: the limit is for the calls with the same key.
+            rate_limit: a number a second, or text such as ``"10/m"``: most starts of it in one worker.
             throws: exceptions that are expected: logged without a traceback.
 
         How it is tried again:
@@ -102,6 +113,7 @@ class TaskApp:
 
         Raises:
             AlreadyRegistered: another function has this name.
+            ImproperlyConfigured: the options of its keys make no sense.
             TypeError: more than one function is given.
         """
         if not function:

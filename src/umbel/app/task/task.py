@@ -131,6 +131,13 @@ class Task(RunningTask, TaskHandlers, Generic[P, R]):
             ignore_result: store no result.
             retries: attempts before this one.
 
+        Whether another call stands for it (the guide "Unique tasks" says more):
+            unique_key: a text such as ``"tenant:{0}"``, a function of the arguments, True for all arguments, or ``False`` for a call of a unique task that is
+                sent all the same.
+            unique_for: seconds for which its key is held while it waits; an hour when not given.
+            unique_until: ``finish`` or ``start``.
+            unique_on_conflict: ``return``, ``raise``, ``replace``, ``debounce`` or ``throttle``.
+
         How it is shown:
             argsrepr: text in place of the arguments.
             kwargsrepr: text in place of the keyword arguments.
@@ -149,8 +156,9 @@ class Task(RunningTask, TaskHandlers, Generic[P, R]):
             replaced_task_nesting: how often the task was replaced.
 
         Raises:
+            DuplicateCall: it has ``unique_on_conflict="raise"``, and another call has its key.
             EncodeError: an argument cannot be sent, or they are too large.
-            OperationalError: the broker cannot be reached, or did not take the message.
+            OperationalError: the broker cannot be reached, or did not take the message; or the lease store, for a unique call.
             QueueNotFound: the queue is unknown, and ``task_create_missing_queues`` is off.
             TypeError: the function takes other arguments, or there is no such option.
             ValueError: a time or the priority cannot be understood.

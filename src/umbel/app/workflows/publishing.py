@@ -22,6 +22,7 @@ from umbel.results.handles import GroupResult
 _PLANNED = frozenset({"chain", "chord"})
 #: Options that planning gives to a member of a chord: there is nothing to check in them.
 _MADE = frozenset({"task_id", "reply_to", "root_id", "parent_id", "group_id", "group_index", "chord", "add_to_parent"})
+_NONE: Mapping[str, str] = {}
 
 
 class Workflows:
@@ -77,11 +78,11 @@ class Workflows:
         for key, part in planned.kept:
             self._app.store.groups.save(key, part)
         self._app.outbox.expect(planned.later)  # whoever waits for a later task may do so from now on
-        self._send(calls)
+        others = self._send(calls)
         if planned.handle is None:
             return None
-        self._remember(planned.handle, options)
-        found = self.result(planned.handle)
+        found = self.result(planned.handle, others)
+        self._remember(found.as_tuple() if others else planned.handle.as_tuple(), options)
         # As in Celery (5.7): a group whose only member ends in a group is worth that group's values.
         only = found.results[0] if isinstance(found, GroupResult) and shapes.kind(workflow) == shapes.GROUP and len(found) == 1 else None
         return only if isinstance(only, GroupResult) else found
@@ -112,24 +113,25 @@ class Workflows:
 
         return EagerRun(self._app, replace(self.naming(), most_copied=0), as_sent=as_sent).run(workflow, args, kwargs, options)
 
-    def result(self, handle: Handle) -> Any:
+    def result(self, handle: Handle, others: Mapping[str, str] = _NONE) -> Any:
         """The result object of a handle, with those of what is before it.
 
         Args:
             handle: of a frozen workflow.
+            others: ids of unique calls that were not sent → of those that stand for them.
         """
         # Members of a group are mostly calls of one task, which is asked once.
-        return self._result(handle, {})
+        return self._result(handle, {}, others)
 
-    def _result(self, handle: Handle, ignoring: dict[str | None, bool]) -> Any:
+    def _result(self, handle: Handle, ignoring: dict[str | None, bool], others: Mapping[str, str]) -> Any:
         app = self._app
         found: Any = None
         before = () if handle.parent is None else reversed(list(handle.parents))
         for each in (*before, handle):
             if each.is_group:
-                found = GroupResult(each.id, [self._result(child, ignoring) for child in each.children], found, app)
+                found = GroupResult(each.id, [self._result(child, ignoring, others) for child in each.children], found, app)
                 continue
-            found = app.AsyncResult(each.id, None, each.name, found)
+            found = app.AsyncResult(others.get(each.id, each.id), None, each.name, found)
             if each.ignore_result is not None:
                 found.ignored = bool(each.ignore_result)
             else:
@@ -158,15 +160,20 @@ class Workflows:
                 store.groups.save(record.kept, record.body)
             store.groups.open(record.group_id, record.size, record.header)
 
-    def _send(self, calls: list[TaskCall]) -> None:
-        """Publish calls: together, unless one of their tasks has a way of its own to send them."""
+    def _send(self, calls: list[TaskCall]) -> dict[str, str]:
+        """Publish calls: together, unless one of their tasks has a way of its own to send them.
+
+        Returns:
+            Ids of unique calls that were not sent → of those that have their keys, and stand for them.
+        """
         if any(call.task is not None and call.task.sends_in_its_own_way for call in calls):
-            for call in calls:
-                self._send_one(call.name, call.args, call.kwargs, dict(call.options))
+            handles = [self._send_one(call.name, call.args, call.kwargs, dict(call.options)) for call in calls]
         elif len(calls) == 1:
-            self._app.outbox.publish_one(*calls[0])
+            handles = [self._app.outbox.publish_one(*calls[0])]
         else:
-            self._app.outbox.publish(calls)
+            handles = self._app.outbox.publish(calls)
+        sent = zip((call.options.get("task_id") for call in calls), handles, strict=True)
+        return {task_id: handle.id for task_id, handle in sent if task_id and getattr(handle, "id", task_id) != task_id}
 
     def _send_one(self, name: str, args: Any, kwargs: Any, options: dict[str, Any]) -> Any:
         task = self._app.tasks.get(name)
@@ -175,11 +182,11 @@ class Workflows:
         return task.apply_async(args, kwargs, **options)
 
     @staticmethod
-    def _remember(handle: Handle, options: Mapping[str, Any]) -> None:
+    def _remember(result: Any, options: Mapping[str, Any]) -> None:
         """Note in the running task that it has sent this workflow."""
         parent = current.request.get()
         if parent is not None and parent.id is not None and options.get("add_to_parent", True):
-            parent.children.append(handle.as_tuple())
+            parent.children.append(result)
 
 
 def _lineage(app: Any) -> Lineage:

@@ -12,10 +12,12 @@ from umbel.canvas.kept_parts import FAIL_KEPT, kept_key
 from umbel.canvas.planning import Plan
 from umbel.canvas.successors import Ended
 from umbel.execution import retrying
+from umbel.execution.concluding.unique_keys import kept
 from umbel.execution.environment import Environment
 from umbel.execution.model import Effect, OpenChord, Publish
 from umbel.execution.request import Request
 from umbel.messages.ids import uuid7
+from umbel.messages.task_keys import KEYS
 from umbel.results.group_store import CHORD_CLAIM
 from umbel.wire import failures
 
@@ -51,6 +53,8 @@ class Successors:
             return []
         request.planned_retry = None
         _, message, to = self._env.prepare(request.task, attempt.args, attempt.kwargs, retrying.options_of(request, attempt))
+        if KEYS in message.headers or KEYS in request.fields:
+            kept(request, message.headers)
         request.planned_retry = attempt
         return [Publish(message, to)]
 

@@ -38,6 +38,11 @@ class TestLeases:
         time.sleep(BRIEF + 0.05)
         assert not kit.acquire("b").is_held
 
+    def test_to_renew_makes_it_no_shorter(self, kit: LeaseKit) -> None:
+        kit.acquire("a", 500.0)
+        assert kit.renew("a", 1.0)
+        assert kit.acquire("b").seconds == pytest.approx(500.0, abs=50.0)
+
     def test_one_that_has_ended_is_not_renewed(self, kit: LeaseKit) -> None:
         kit.acquire("a", BRIEF)
         time.sleep(BRIEF + 0.05)

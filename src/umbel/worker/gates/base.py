@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from umbel.execution.policy import TaskPolicy
 from umbel.worker.tasks.reserved import ReservedTask
 from umbel.worker.tasks.waiting_room import WaitReason
 
@@ -50,7 +49,13 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    """Do not run it."""
+    """Do not run it.
+
+    Args:
+        why: what its result says.
+    """
+
+    why: str = "revoked"
 
 
 Answer = Pass | Wait | Later | Revoke
@@ -87,8 +92,8 @@ class Gate(Protocol):
     #: Ids of the tasks on which it has something to say besides. One gate may have such.
     ids: Collection[str]
 
-    def concerns(self, policy: TaskPolicy) -> bool:
-        """Report whether it has something to say on messages of this task, and is told when one starts. Such a task is not `TaskPolicy.is_plain`."""
+    def concerns(self, task: ReservedTask) -> bool:
+        """Report whether it has something to say on this message, and is told when it starts. Its task is not `TaskPolicy.is_plain`, or it has `KEYS`."""
 
     def ask(self, asked: Asked) -> Answer:
         """Decide on one message. It does not pass before all gates have said so; see `passed`."""
@@ -122,9 +127,9 @@ class Gates:
         """Look whether a gate concerns all messages now. To be called by whoever has told a gate something."""
         self.concern_all = any(gate.concerns_all for gate in self.gates)
 
-    def are_told(self, policy: TaskPolicy) -> bool:
-        """Report whether a gate must be told when a message of a task starts."""
-        return any(gate.concerns(policy) for gate in self.gates)
+    def are_told(self, task: ReservedTask) -> bool:
+        """Report whether a gate must be told when a message starts."""
+        return any(gate.concerns(task) for gate in self.gates)
 
     def concern(self, task_id: str) -> bool:
         """Report whether this task must be asked about, whatever its policy."""
@@ -133,7 +138,7 @@ class Gates:
     def ask(self, asked: Asked) -> Answer:
         """Decide on one message; where it is due and passes, the gates hold what it needs."""
         task = asked.task
-        concerned = [gate for gate in self.gates if gate.concerns_all or task.id in gate.ids or gate.concerns(task.policy)]
+        concerned = [gate for gate in self.gates if gate.concerns_all or task.id in gate.ids or gate.concerns(task)]
         answer = next((answer for gate in concerned if (answer := gate.ask(asked)) is not PASS), PASS)
         if answer is PASS and asked.is_due:
             for gate in concerned:
@@ -145,7 +150,7 @@ class Gates:
     def started(self, task: ReservedTask, now: float) -> None:
         """It starts now."""
         for gate in self.gates:
-            if gate.concerns(task.policy):
+            if gate.concerns(task):
                 gate.started(task, now)
 
     def opens_in(self, line: str, now: float) -> float:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from umbel.execution.policy import TaskPolicy
 from umbel.worker.gates.base import NOBODY, PASS, Answer, Asked, Later, Wait
 from umbel.worker.tasks.admission import NEAR
 from umbel.worker.tasks.reserved import ReservedTask
@@ -62,8 +61,8 @@ class RateLimits:
         self._is_here = is_here
         self._buckets: dict[str, _Bucket] = {}
 
-    def concerns(self, policy: TaskPolicy) -> bool:
-        return policy.rate_limit is not None
+    def concerns(self, task: ReservedTask) -> bool:
+        return task.policy.rate_limit is not None
 
     def ask(self, asked: Asked) -> Answer:
         rate = asked.task.policy.rate_limit

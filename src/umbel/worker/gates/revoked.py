@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from umbel.execution.policy import TaskPolicy
 from umbel.worker.gates.base import NOBODY, PASS, REVOKE, Answer, Asked
 from umbel.worker.tasks.reserved import ReservedTask
 
@@ -76,7 +75,7 @@ class _Remembered(Generic[K]):
                 break
             del self._entries[oldest]
 
-    def concerns(self, policy: TaskPolicy) -> bool:  # noqa: ARG002 - it knows no tasks
+    def concerns(self, task: ReservedTask) -> bool:  # noqa: ARG002 - it knows no tasks
         """No task in particular."""
         return False
 

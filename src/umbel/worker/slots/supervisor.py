@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from umbel.errors import TimeLimitExceeded, WorkerLostError
 from umbel.execution.model import Verdict
@@ -25,6 +27,16 @@ _MOST_FAILURES = 3
 _KILL = 9
 
 
+class Held(Protocol):
+    """Something that is held for tasks while they run; see `umbel.worker.leases`."""
+
+    def __bool__(self) -> bool:
+        """Report whether there is anything."""
+
+    def ended(self, ended: Iterable[tuple[ReservedTask, Outcome]]) -> None:
+        """Let go what was held for tasks that have ``ended``."""
+
+
 class Supervisor:
     """The worker's side of its pool (`pools.base.PoolListener`).
 
@@ -33,6 +45,7 @@ class Supervisor:
         acknowledger: settles messages.
         limits: forget children that are gone.
         events: told of what was lost.
+        held: what is held while tasks run.
         pool: starts another child where one has died.
         max_deliveries: deaths after which a message is dead-lettered; 0 is no limit.
     """
@@ -43,6 +56,7 @@ class Supervisor:
         acknowledger: Acknowledger,
         limits: TimeLimits,
         events: TaskEvents,
+        held: Sequence[Held],
         pool: Pool,
         max_deliveries: int,
     ) -> None:
@@ -54,6 +68,7 @@ class Supervisor:
         self._acknowledger = acknowledger
         self._limits = limits
         self._events = events
+        self._held = held
         self._pool = pool
         self._max_deliveries = max_deliveries
         self._failures = 0
@@ -69,6 +84,9 @@ class Supervisor:
     def on_outcomes(self, child: Child, outcomes: list[Outcome]) -> None:
         """Settle what has ended in a ``child``, by its ``outcomes``."""
         ended = self._dispatcher.finished(child, outcomes)
+        for each in self._held:
+            if each:
+                each.ended(ended)
         self._acknowledger.settle(self._without_cut_off(ended) if child.is_shared else ended)
         self._dispatcher.pump()
 

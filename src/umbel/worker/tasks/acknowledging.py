@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from umbel import hooks, states
 from umbel.brokers.base import Consumer, Delivery
@@ -21,6 +21,7 @@ from umbel.execution.exception_info import ExceptionInfo
 from umbel.execution.model import Verdict
 from umbel.execution.preparing.decoding import task_id_of
 from umbel.execution.request import Request
+from umbel.messages.task_keys import KEYS
 from umbel.pools.base import Outcome
 from umbel.reasons import DeadReason
 from umbel.results.base import ResultStore
@@ -84,13 +85,22 @@ class Aside:
         return kept
 
 
+class Consequences(NamedTuple):
+    """The rest of an end of which no child can tell: the task never reached one, or its child has died."""
+
+    #: Does what follows the task: (delivery, error, state); see `worker.tasks.following`.
+    follow: Callable[[Delivery, BaseException, str], Awaitable[None]]
+    #: Frees the unique key of a message that has one; see `worker.leases.held_keys`.
+    free: Callable[[Delivery], Awaitable[None]]
+
+
 class Acknowledger:
     """Ends messages.
 
     Args:
         consumer: settles the deliveries.
         store: for results of what did not run; ``None`` when there is none.
-        follow: does what follows a task that no child can conclude; see `worker.tasks.following`.
+        consequences: of what did not run, or not to its end.
         events: whose listeners are told.
         signals: calls listeners.
         spawn: runs a coroutine beside the loop's other work.
@@ -102,7 +112,7 @@ class Acknowledger:
         self,
         consumer: Consumer,
         store: ResultStore | None,
-        follow: Callable[[Delivery, BaseException, str], Awaitable[None]],
+        consequences: Consequences,
         events: TaskEvents,
         signals: SignalThread,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
@@ -112,7 +122,7 @@ class Acknowledger:
     ) -> None:
         self._consumer = consumer
         self._store = store
-        self._follow = follow
+        self._follow, self._free = consequences
         self._events = events
         self._signals = signals
         self._spawn = spawn
@@ -221,15 +231,16 @@ class Acknowledger:
         self._events.expired(delivery)
         self._spawn(self._fail(delivery, TaskRevokedError("expired"), states.REVOKED, ignore=ignore_result, ack=True))
 
-    def revoke(self, entry: ReservedTask, signum: int | None = None) -> None:
+    def revoke(self, entry: ReservedTask, signum: int | None = None, why: str = "revoked") -> None:
         """A task was revoked: REVOKED.
 
         Args:
             entry: no slot has it.
             signum: of the signal that ended it; ``None`` when it did not run.
+            why: what its result says, when it did not run.
         """
         self._events.revoked(entry.delivery, signum)
-        error = TaskRevokedError("revoked" if signum is None else "terminated")
+        error = TaskRevokedError(why if signum is None else "terminated")
         ack = not entry.acked and not entry.lost
         self._spawn(self._fail(entry.delivery, error, states.REVOKED, ignore=entry.policy.ignore_result, ack=ack, signum=signum))
 
@@ -251,13 +262,19 @@ class Acknowledger:
 
     async def _fail_and_dead_letter(self, delivery: Delivery, reason: str, detail: str, error: BaseException | None) -> None:
         if error is not None:
+            await self._free_key(delivery)
             await self._keep(delivery, error, states.FAILURE)
             await self._follow(delivery, error, states.FAILURE)
         await self._dead_letter(delivery, reason, detail)
         if error is not None:
             await self._tell(delivery, error, states.FAILURE)
 
+    async def _free_key(self, delivery: Delivery) -> None:
+        if KEYS in delivery.headers:
+            await self._free(delivery)
+
     async def _dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
+        await self._free_key(delivery)
         if delivery.queue in self.rules.broadcasts:  # sent again, it would come to all workers
             self._events.dropped(delivery, reason, detail)
             self._consumer.ack([delivery])
@@ -268,6 +285,7 @@ class Acknowledger:
     async def _fail(
         self, delivery: Delivery, error: BaseException, state: str, *, ignore: bool, ack: bool, signum: int | None = None
     ) -> None:
+        await self._free_key(delivery)
         if not is_ignored(delivery.headers, ignore):
             await self._keep(delivery, error, state)
         await self._follow(delivery, error, state)

@@ -12,10 +12,11 @@ import threading
 from typing import Any
 
 from umbel.app.app import Umbel
+from umbel.app.sending.keyed.claiming import hold_keys
 from umbel.brokers.base import Delivery
 from umbel.errors import DecodeError, EncodeError, OperationalError
 from umbel.execution.committing import Committer
-from umbel.execution.model import Execution, Job, OpenChord
+from umbel.execution.model import Execution, FreeKey, Job, OpenChord
 from umbel.messages.v2 import nothing_follows
 from umbel.results.group_store import ChordClaim, ChordPart, ClaimedElsewhere
 from umbel.results.model import Record
@@ -95,6 +96,7 @@ class _Sink:
             self._app.store.store(records)
 
     def publish(self, execution: Execution) -> Execution:
+        hold_keys(self._app, [message for message, _ in execution.publications])
         for message, to in execution.publications:
             self._app.publisher.publish(message, to)
         self._app.publisher.flush()
@@ -120,6 +122,9 @@ class _Sink:
         if busy is not None:
             raise OperationalError(f"somebody else has the claim on the body of its chord, for {busy.seconds:.1f} s at most")
         return [turn for turn in turns if not isinstance(turn, ClaimedElsewhere)]
+
+    def free(self, keys: list[FreeKey]) -> None:
+        """Nothing to do: the worker has freed the key of a task that it ends itself."""
 
     def kept_body(self, key: str) -> Any:
         if self._app.store is None or self._app.store.groups is None:

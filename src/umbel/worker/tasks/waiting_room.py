@@ -19,6 +19,10 @@ class WaitReason(enum.Enum):
     DUE = "due"
     #: For its turn: its task has a rate limit.
     RATE = "rate"
+    #: For a key that another call has.
+    KEY = "key"
+    #: For a place under a limit that all workers share.
+    CONCURRENCY = "concurrency"
 
 
 @dataclass(frozen=True, slots=True)

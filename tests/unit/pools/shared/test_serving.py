@@ -39,7 +39,7 @@ class Bench:
         self.dispatcher = Dispatcher(self.acknowledger.before_run, None, self.pool.recycle, None, self.spawn)
         self.endings = Endings(self.dispatcher, TaskLog())
         self.limits = TimeLimits(self.dispatcher, self.endings.end_task, TaskLog())
-        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, TaskLog(), self.pool, 5)
+        self.supervisor = Supervisor(self.dispatcher, self.acknowledger, self.limits, TaskLog(), (), self.pool, 5)
 
     def spawn(self, work):
         self.tasks.add(asyncio.get_running_loop().create_task(work))

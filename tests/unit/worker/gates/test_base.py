@@ -12,7 +12,7 @@ class FakeGate:
         self.answer, self.its, self.concerns_all, self.opens = answer, concerns, concerns_all, opens
         self.calls = []
 
-    def concerns(self, policy):
+    def concerns(self, task):
         return self.its
 
     def ask(self, asked):
@@ -54,8 +54,8 @@ def test_what_is_not_due_yet_has_nothing_held_for_it():
 def test_gates_of_the_task_are_told_of_its_start():
     one, other = FakeGate(), FakeGate(concerns=False, concerns_all=True)
     gates = Gates(one, other)
-    assert gates.are_told(entry().policy)
-    assert not Gates(other).are_told(entry().policy)
+    assert gates.are_told(entry())
+    assert not Gates(other).are_told(entry())
     gates.started(entry(), 1.0)
     assert (one.calls, other.calls) == (["started"], [])
 

@@ -46,8 +46,8 @@ class Door:
 
 def test_only_limited_tasks_are_its_concern():
     gate = RateLimits(lambda task: True)
-    assert gate.concerns(entry(rate_limit=1.0).policy)
-    assert not gate.concerns(entry().policy)
+    assert gate.concerns(entry(rate_limit=1.0))
+    assert not gate.concerns(entry())
     assert not gate.concerns_all
     assert gate.opens_in("t", 0.0) is None
 

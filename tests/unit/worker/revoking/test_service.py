@@ -79,7 +79,7 @@ async def test_what_a_child_has_not_begun_is_taken_back_and_the_others_stay():
 @on_loop
 async def test_what_runs_goes_on_unless_it_is_to_be_terminated():
     stage = Stage()
-    supervisor = Supervisor(stage.dispatcher, stage.acknowledger, Limits(), stage.events, FakePool(), 5)
+    supervisor = Supervisor(stage.dispatcher, stage.acknowledger, Limits(), stage.events, (), FakePool(), 5)
     stage.dispatcher.add_child(stage.child)
     stage.intake.on_deliveries([delivery("a")])
     stage.child.begin(1)
@@ -120,7 +120,7 @@ def test_before_the_worker_starts_ids_are_remembered():
 @on_loop
 async def test_the_signal_that_was_asked_for_is_told_and_who_was_ended():
     stage = Stage()
-    supervisor = Supervisor(stage.dispatcher, stage.acknowledger, Limits(), stage.events, FakePool(), 5)
+    supervisor = Supervisor(stage.dispatcher, stage.acknowledger, Limits(), stage.events, (), FakePool(), 5)
     stage.dispatcher.add_child(stage.child)
     await stage.service.start()
     stage.intake.on_deliveries([delivery("runs"), delivery("waits")])

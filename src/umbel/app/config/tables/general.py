@@ -17,6 +17,7 @@ from umbel.app.config.kinds import (
     TEXT,
     URLS,
     ZONE,
+    between,
     choice,
 )
 from umbel.app.config.setting import Setting
@@ -210,6 +211,14 @@ LEASE = (
         None,
         TEXT,
         "URL of what keeps unique keys and limits across workers: redis, sqlite or db+…. None: the result store's, else the broker's.",
+        used=True,
+        own=True,
+    ),
+    Setting(
+        "lease_duration",
+        30.0,
+        between(SECONDS, 1),
+        "Time after which what a dead worker held of them is free: a unique key, a place under a limit. A live one renews it.",
         used=True,
         own=True,
     ),
