@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 
 from umbel.execution.keys import Arguments
 from umbel.leases.base import Grant, Lease
@@ -66,7 +66,7 @@ class ConcurrencyLimits:
     """
 
     concerns_all = False
-    ids: Container[str] = NOBODY
+    ids: Collection[str] = NOBODY
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ The gate asks in the background, and meanwhile the message waits, in a line of i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 
 from umbel.leases.base import Grant, Lease
 from umbel.messages.task_keys import KEYS, NEWER, START, TaskKeys, lease_name, parse
@@ -59,7 +59,7 @@ class UniqueKeys:
     """
 
     concerns_all = False
-    ids: Container[str] = NOBODY
+    ids: Collection[str] = NOBODY
 
     def __init__(
         self, ask: Callable[[Lease, Callable[[Grant], None]], None], reopen: Callable[[str], None], clock: Callable[[], float]
