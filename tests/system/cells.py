@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import time
@@ -40,12 +41,36 @@ def one_call(seconds, beginning):
     return "whole"
 
 
+async def blocks(seconds, beginning):
+    """A coroutine that does not await, so that no other on its loop runs."""
+    return one_call(seconds, beginning)
+
+
+def _never_return():
+    """Call something in C that no signal interrupts."""
+    library, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(128)
+    library.pthread_mutex_init(mutex, None)
+    library.pthread_mutex_lock(mutex)
+    library.pthread_mutex_lock(mutex)
+
+
+def stuck(beginning):
+    Path(beginning).touch()
+    _never_return()
+
+
+async def stuck_on_loop(beginning):
+    Path(beginning).touch()
+    _never_return()
+
+
 def stubborn(beginning):
     """Nothing that is raised ends it."""
     Path(beginning).touch()
     while True:
         try:
-            time.sleep(0.005)
+            while True:
+                time.sleep(0.005)
         except BaseException:
             pass
 
@@ -92,6 +117,6 @@ def die():
 
 def make_app(url):
     app = Umbel("cells", broker=url, backend=url, set_as_current=False, task_max_deliveries=2)
-    for function in (whoami, steps, one_call, stubborn, waits, meets, wait_for, keep, die):
+    for function in (whoami, steps, one_call, blocks, stuck, stuck_on_loop, stubborn, waits, meets, wait_for, keep, die):
         app.task(name=f"cells.{function.__name__}")(function)
     return app

@@ -6,6 +6,7 @@ The same file serves Umbel and, with ``WORKLOAD_LIBRARY=celery``, real Celery. E
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import functools
@@ -109,6 +110,21 @@ def one_a_minute(self):
 
 @task()
 def nap(self, seconds):
+    with recorded(self):
+        time.sleep(seconds)
+        return seconds
+
+
+@task()
+async def async_nap(self, seconds):
+    with recorded(self):
+        await asyncio.sleep(seconds)
+        return seconds
+
+
+@task()
+async def async_block(self, seconds):
+    """A coroutine that keeps its event loop for itself."""
     with recorded(self):
         time.sleep(seconds)
         return seconds

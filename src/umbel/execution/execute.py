@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from umbel import current
@@ -14,8 +15,9 @@ from umbel.execution.environment import Environment
 from umbel.execution.model import Effect, Execution, Job, Publish, SoftLimit, Store
 from umbel.execution.preparing.prepare import Preparation, Prepared
 from umbel.execution.request import Request
-from umbel.execution.running.drivers import run_sync
+from umbel.execution.running.drivers import Aside, Ended, run_async, run_sync
 from umbel.messages.task_keys import KEYS
+from umbel.results.group_store import CHORD_CLAIM
 from umbel.results.model import Record, sent
 
 if TYPE_CHECKING:
@@ -79,18 +81,41 @@ class TaskRunner:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
 
+    def is_async(self, headers: Mapping[str, Any]) -> bool:
+        """Report whether the task of a job with these ``headers`` is an ``async def``."""
+        return self._preparation.is_async(headers.get("task"))
+
+    async def execute_async(self, job: Job, aside: Aside) -> Execution:
+        """Run the ``async def`` task of ``job`` as a part of the coroutine that awaits this, in its context; see `execute`.
+
+        Args:
+            job: whose task is an ``async def``.
+            aside: calls what may block, in this context, somewhere else.
+        """
+        if CHORD_CLAIM in job.headers:  # the store is asked
+            prepared = await aside(partial(self._preparation.prepare, job))
+        else:
+            prepared = self._preparation.prepare(job)
+        if isinstance(prepared, Execution):
+            return prepared
+        current.request.set(prepared[1])
+        return self._conclude(prepared, await run_async(prepared, self.soft_limit, aside))
+
     def _run(self, prepared: Prepared) -> Execution:
-        request = prepared[1]
-        token = current.request.set(request)
+        token = current.request.set(prepared[1])
         try:
-            value, error, started, runtime = run_sync(prepared, self.soft_limit, self._await)
-            if error is None:
-                request.result = value
-                execution = self._conclusion.succeeded(prepared, value, started, runtime)
-            else:
-                execution = self._conclusion.raised(prepared, error, started, runtime)
+            return self._conclude(prepared, run_sync(prepared, self.soft_limit, self._await))
         finally:
             current.request.reset(token)
+
+    def _conclude(self, prepared: Prepared, ended: Ended) -> Execution:
+        value, error, started, runtime = ended
+        request = prepared[1]
+        if error is None:
+            request.result = value
+            execution = self._conclusion.succeeded(prepared, value, started, runtime)
+        else:
+            execution = self._conclusion.raised(prepared, error, started, runtime)
         if request.has_sent or self._records_sent:
             execution = execution._replace(has_sent=request.has_sent, effects=self._with_sent(execution, request))
         return with_key(request, execution) if KEYS in request.fields else execution

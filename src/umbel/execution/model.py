@@ -43,12 +43,14 @@ class SoftLimit:
     ``finally``, all inside the ``try`` that turns exceptions into outcomes.
     """
 
-    __slots__ = ("due", "may_raise")
+    __slots__ = ("due", "ended", "may_raise")
 
     def __init__(self) -> None:
         self.may_raise = False
         #: The job whose limit passed while this could not be raised: its code has yet to begin, or has ended.
         self.due = 0
+        #: The job that was told to end.
+        self.ended = 0
 
 
 @dataclass(slots=True)

@@ -39,6 +39,8 @@ class PoolKind:
     patched: str = ""
     #: What a job runs in, one word for several, where a child runs several at once; empty where it runs one at a time.
     shared_by: str = ""
+    #: Jobs at a time, where nobody says how many; 0: one for each processor.
+    slots_by_default: int = 0
     #: Hard time limits hold, and a running job can be revoked: what runs can be ended, with its child if need be.
     kills: bool
     #: Its children can be replaced, after so many tasks or for their memory.
@@ -90,6 +92,17 @@ _THREADS: Final = PoolKind(
     kills=True,
     recycles=True,
 )
+_ASYNCIO: Final = PoolKind(
+    name="asyncio",
+    text="as coroutines of a child process, or in its threads",
+    pool="umbel.pools.prefork:PreforkPool",
+    child_main="umbel.pools.shared.coroutines:main",
+    start_method="template",
+    shared_by="coroutines",
+    slots_by_default=100,
+    kills=True,
+    recycles=True,
+)
 _SOLO: Final = PoolKind(
     name="solo",
     text="in this process, for a debugger",
@@ -100,10 +113,10 @@ _SOLO: Final = PoolKind(
     in_worker=True,
 )
 
-KINDS: Final = (_PREFORK, _THREADS, _SOLO)
+KINDS: Final = (_PREFORK, _THREADS, _ASYNCIO, _SOLO)
 DEFAULT: Final = _PREFORK
 #: Celery's other kinds, which a later version has.
-TO_COME: Final = ("gevent", "eventlet", "asyncio")
+TO_COME: Final = ("gevent", "eventlet")
 NAMES: Final = tuple(kind.name for kind in KINDS)
 
 _BY_NAME: Final[dict[Any, PoolKind]] = {name: kind for kind in KINDS for name in (kind.name, *kind.aliases)}

@@ -23,7 +23,7 @@ class WorkerOptions:
     queues: tuple[str, ...] = ()
     #: Names of configured queues to leave out.
     exclude: tuple[str, ...] = ()
-    #: Jobs at a time, in each process; the number of processors when not given, and for ``auto``.
+    #: Jobs at a time, in each process; when not given, and for ``auto``, what the kind of pool says, or the number of processors.
     concurrency: int | str | None = None
     #: Child processes, where one runs several jobs at once; one when not given.
     processes: int | None = None

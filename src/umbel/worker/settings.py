@@ -73,7 +73,8 @@ class WorkerSettings:
         conf = app.conf
         pool = options.pool or conf.worker_pool or DEFAULT.name
         kind = kind_of(pool)
-        concurrency = 1 if kind.in_worker else _concurrency(options.concurrency or conf.worker_concurrency or processors(), pool)
+        chosen = options.concurrency or conf.worker_concurrency or kind.slots_by_default or processors()
+        concurrency = 1 if kind.in_worker else _concurrency(chosen, pool)
         processes = _processes(kind, options.processes or conf.worker_processes or 1)
         one_per_slot = options.disable_prefetch or conf.worker_disable_prefetch
         fixed = options.prefetch_multiplier

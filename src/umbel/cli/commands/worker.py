@@ -65,7 +65,9 @@ _POOL = (
         "--concurrency",
         type=NumberOrAuto(1, MOST_SLOTS),
         metavar="N",
-        help="Tasks at a time, in each of the --processes. Default, and auto: one for each processor.",
+        help="Tasks at a time, in each of the --processes. Default, and auto: one for each processor"
+        + "".join(f"; {kind.slots_by_default} with {kind.name}" for kind in kinds.KINDS if kind.slots_by_default)
+        + ".",
     ),
     click.option(
         "--processes",

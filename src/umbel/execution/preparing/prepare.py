@@ -95,6 +95,13 @@ class Preparation:
             return None
         return completion.record_of(request, states.STARTED, {"pid": os.getpid(), "hostname": self._env.hostname})
 
+    def is_async(self, name: Any) -> bool:
+        """Report whether the task ``name`` is an ``async def``; what cannot be run is none."""
+        if type(name) is not str:
+            return False
+        resolved = self._resolved.get(name) or self._find(name)
+        return resolved is not None and resolved.is_async
+
     def _begins(self, call: DecodedCall, claim: Any) -> bool:
         begins = self._env.begins_body
         if begins is None or not isinstance(claim, str):

@@ -22,6 +22,8 @@ class Interruptible(Coroutine[Any, Any, Any]):
         inner: the coroutine.
     """
 
+    __slots__ = ("_error", "_inner", "task")
+
     def __init__(self, inner: Coroutine[Any, Any, Any]) -> None:
         self._inner = inner
         self._error: BaseException | None = None

@@ -27,6 +27,7 @@ from umbel.pools.effects import AppEffects
 from umbel.pools.executor import end_copy
 from umbel.pools.shared.committing import GroupCommit, commit_alone, has_handlers
 from umbel.pools.slot import JobTuple
+from umbel.results.model import Record
 from umbel.runtime.failpoints import ARMED, hit
 
 CHUNK = 1 << 18
@@ -85,7 +86,8 @@ class SharedExecutor(ABC):
         self._is_quitting = False
         #: As it is when jobs begin to run: each runs in a copy of its own.
         self.context = copy_context()
-        self._pid = os.getpid()
+        self._is_copy = False
+        os.register_at_fork(after_in_child=self._be_copy)
 
     # what an executor decides
 
@@ -165,6 +167,25 @@ class SharedExecutor(ABC):
             self.wake()
         return None
 
+    def claim(self, slot: JobSlot, fields: JobTuple) -> Job | None:
+        """Begin a job, unless it was taken back.
+
+        Args:
+            slot: whose job it is.
+            fields: of the job.
+        """
+        number = fields[0]
+        if not slot.row.claim(number):
+            return None
+        slot.number = number
+        return Job(*fields)
+
+    def store_started(self, slot: JobSlot, record: Record) -> None:
+        """Store the STARTED ``record`` of a ``slot``'s job. It does not run yet: no time limit counts the time that a store is away."""
+        slot.row.clear()
+        self.sink.store([record])
+        slot.row.resume(slot.number)
+
     # running in a thread
 
     def run_here(self, slot: JobSlot, fields: JobTuple) -> None:
@@ -174,16 +195,12 @@ class SharedExecutor(ABC):
             slot: whose job it is.
             fields: of the job.
         """
-        row, number = slot.row, fields[0]
-        if not row.claim(number):
+        job = self.claim(slot, fields)
+        if job is None:
             return
-        slot.number = number
-        job = Job(*fields)
         started = slot.runner.started_record(job)
         if started is not None:
-            row.clear()  # it does not run yet: no time limit counts the time that a store is away
-            self.sink.store([started])
-            row.resume(number)
+            self.store_started(slot, started)
         if ARMED:
             hit("before_exec")
         context = self.context.copy()
@@ -192,15 +209,15 @@ class SharedExecutor(ABC):
         except BaseException as error:
             execution = cut_off(job, error)
             self.check_copy()
-        self.finish(slot, execution, context)
+        if not self.finish(slot, execution):
+            self.commit_alone(slot, execution, context)
 
-    def finish(self, slot: JobSlot, execution: Execution, context: Context) -> None:
-        """Commit what has ended, or have it committed; in a thread that may wait.
+    def finish(self, slot: JobSlot, execution: Execution) -> bool:
+        """Note that a slot's job has ended, and have it committed; false where that is left to the slot (`commit_alone`).
 
         Args:
             slot: that ran it.
             execution: how it has ended.
-            context: of its code.
         """
         self.check_copy()
         if ARMED:
@@ -208,14 +225,36 @@ class SharedExecutor(ABC):
         slot.row.clear()
         slot.number = 0
         if execution.effects and has_handlers(execution):
-            commit_alone(self.sink, self.report, slot.index, execution, _in_time(slot.row, execution.number, context))
-        else:
-            self.group.put(slot.index, execution)
+            return False
+        self.settle(slot.index, execution)
+        return True
+
+    def settle(self, slot: int, execution: Execution) -> None:
+        """Have an execution without handlers committed and reported.
+
+        Args:
+            slot: the place of the slot that ran it.
+            execution: how it has ended.
+        """
+        self.group.put(slot, execution)
+
+    def commit_alone(self, slot: JobSlot, execution: Execution, context: Context) -> None:
+        """Commit an execution with handlers, in a thread that may wait; the slot runs no other job meanwhile.
+
+        Args:
+            slot: that ran it.
+            execution: how it has ended.
+            context: of its code.
+        """
+        commit_alone(self.sink, self.report, slot.index, execution, _in_time(slot.row, execution.number, context))
 
     def check_copy(self) -> None:
         """End this process if it is a copy that the task has made: it must not go on as a second child on the same line."""
-        if os.getpid() != self._pid:
+        if self._is_copy:
             end_copy()
+
+    def _be_copy(self) -> None:
+        self._is_copy = True
 
     def report(self, outcomes: list[Outcome]) -> None:
         """Tell the parent how jobs have ended; from any thread.
@@ -223,6 +262,8 @@ class SharedExecutor(ABC):
         Args:
             outcomes: of jobs that are committed.
         """
+        if not outcomes:
+            return
         data = framing.render(framing.OUTCOMES, [tuple(outcome) for outcome in outcomes])
         try:
             with self._sending:

@@ -12,6 +12,8 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from types import FrameType
 from typing import Any
@@ -57,8 +59,8 @@ class ThreadExecutor(SharedExecutor):
 
     def __init__(self, app: Any, runner: TaskRunner, board: Board, line: socket.socket) -> None:
         super().__init__(app, runner, board, line)
-        #: Slots with jobs, for the next thread that is free.
-        self._handed: SimpleQueue[JobSlot] = SimpleQueue()
+        #: Functions to call, for the next thread that is free.
+        self._handed: SimpleQueue[Callable[[], None]] = SimpleQueue()
         #: Threads that there are, and those that have nothing to do.
         self._threads = self._free = 0
 
@@ -70,11 +72,15 @@ class ThreadExecutor(SharedExecutor):
         self.line.shutdown(socket.SHUT_RD)
 
     def start(self, slot: JobSlot) -> None:
+        self.hand(partial(self.run_in_thread, slot))
+
+    def hand(self, function: Callable[[], None]) -> None:
+        """Have a thread call a ``function``, which raises nothing. Always from the same thread."""
         with self.lock:
             is_missing = self._free <= 0
             if not is_missing:
                 self._free -= 1
-        self._handed.put(slot)
+        self._handed.put(function)
         if is_missing:
             self._add_thread()
 
@@ -93,7 +99,7 @@ class ThreadExecutor(SharedExecutor):
 
     def _serve(self) -> None:
         while True:
-            self.run_in_thread(self._handed.get())
+            self._handed.get()()
             with self.lock:
                 self._free += 1
 

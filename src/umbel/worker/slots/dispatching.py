@@ -16,8 +16,11 @@ from umbel.pools.base import Outcome
 from umbel.pools.slot import Child, JobTuple, Slot
 from umbel.runtime.clock import SYSTEM
 from umbel.worker.slots.free_slots import FreeSlots, single
-from umbel.worker.slots.pipelining import LEAST, QUICK, Pace, is_overdue, room
+from umbel.worker.slots.pipelining import LEAST, OVERDUE, OVERDUE_SHARED, QUICK, Pace, is_overdue, room
 from umbel.worker.tasks.reserved import ReservedTask
+
+#: Slots of one child over which quick jobs are spread: more do not run them any faster side by side, and a frame for each would cost more than its job.
+_SIDE_BY_SIDE = 2
 
 
 class Dispatcher:
@@ -125,7 +128,7 @@ class Dispatcher:
         if not self.is_open:
             self._give_acknowledged()
             return
-        left = free.taking
+        left = min(free.taking, _SIDE_BY_SIDE * len(self.children))
         if left and ready[0].expires is not None:
             self._drop_expired()
         given = []
@@ -275,7 +278,8 @@ class Dispatcher:
             jammed = min(jammed, now - since if number else 0.0)
             if not number or slot.is_stalled:
                 continue
-            if is_overdue(now - since, self.pace.usual(slot.given[number].task) if number in slot.given else None):
+            usual = self.pace.usual(slot.given[number].task) if number in slot.given else None
+            if is_overdue(now - since, usual, OVERDUE_SHARED if slot.child.is_shared else OVERDUE):
                 slot.is_stalled = True
                 if len(slot.given) > 1:
                     self._reclaim(slot)

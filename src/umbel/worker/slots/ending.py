@@ -64,9 +64,10 @@ class Endings(Periodic):
                 del self._told[task]
                 self._condemn(task, now)
         for child, until in list(self._condemned.items()):
-            if child not in self._dispatcher.children:
-                del self._condemned[child]
-            elif now >= until or not _has_neighbours(child):
+            entries = [entry for slot in child.slots for entry in slot.given.values()]
+            if child not in self._dispatcher.children or all(entry.end_reason is None for entry in entries):
+                del self._condemned[child]  # what did not end has ended: the others may take their time
+            elif now >= until or all(entry.end_reason is not None for entry in entries):
                 del self._condemned[child]
                 child.kill()
 
@@ -77,8 +78,3 @@ class Endings(Periodic):
             self._task_log.unstoppable(task, LEAVE)
             self._condemned[child] = now + LEAVE
             self._dispatcher.vacate(child)
-
-
-def _has_neighbours(child: Child) -> bool:
-    """True while tasks run in a child that were not told to end."""
-    return any(entry.end_reason is None for slot in child.slots for entry in slot.given.values())

@@ -36,10 +36,11 @@ async def await_(gate):
 
 
 @app.task(name="stubborn")
-def stubborn(gate):
-    while not Path(gate).exists():
+def stubborn():
+    while True:
         try:
-            time.sleep(0.005)
+            while True:
+                time.sleep(0.005)
         except BaseException:
             pass
 

@@ -51,7 +51,7 @@ class Bench:
         """Have tasks run; their ids, and their names if they have another one."""
         entries = []
         for task_id, name in jobs:
-            args = [str(self.gate(task_id))] if name in ("wait", "await", "stubborn") else []
+            args = [str(self.gate(task_id))] if name in ("wait", "await") else []
             headers = {"task": name, "id": task_id, "retries": 0, "timelimit": [None, None]}
             body = json.dumps([args, {}, {}]).encode()
             delivery = Delivery(body, headers, "application/json", "utf-8", {}, task_id, 0, "q", "", "q", False, 0)

@@ -70,6 +70,16 @@ def test_a_child_without_neighbours_to_wait_for_is_killed_at_once():
     assert child.killed
 
 
+def test_a_job_that_ends_late_leaves_its_neighbours_all_the_time_they_need():
+    child, tasks = SharedChild(2), [entry("a"), entry("b")]
+    dispatcher, endings, _ = stage(child, *tasks)
+    endings.end_task(tasks[0], EndReason.TIME_LIMIT)
+    endings.look(1e12)
+    dispatcher.finished(child, [outcome(1)])
+    endings.look(1e13)
+    assert not child.killed
+
+
 def test_a_job_whose_result_is_being_stored_is_waited_for():
     child, task = SharedChild(1), entry()
     _, endings, replaced = stage(child, task)

@@ -63,7 +63,7 @@ WORKER = (
         "worker_concurrency",
         None,
         COUNT_OR_AUTO,
-        "Tasks at a time; none, 0 or auto is the number of processors.",
+        "Tasks at a time, in each process; none, 0 or auto is the number of processors, with asyncio 100.",
         ("CELERYD_CONCURRENCY",),
         used=True,
     ),
@@ -137,7 +137,7 @@ WORKER = (
         "worker_processes",
         None,
         COUNT,
-        "Child processes of a pool that runs several tasks in each: threads, … Concurrency is that of one. None: one.",
+        "Child processes of a pool that runs several tasks in each: threads, asyncio, … Concurrency is that of one. None: one.",
         used=True,
     ),
     Setting(
