@@ -87,31 +87,17 @@ class WorkerParts:
             careful=not broker.capabilities.in_process,
         )
         self.intake = Intake(
-            policy,
-            self.dispatcher,
-            self.acknowledger,
-            self.events,
-            self.gates,
-            self.consumer,
-            spawn,
+            policy, self.dispatcher, self.acknowledger, self.events, self.gates, self.consumer, spawn,
             upgrade=partial(protocols.upgrade, accept=self._accept, limit=self._max_decompressed),
-        )
+        )  # fmt: skip
         self.index = TaskIndex(self.dispatcher, self.intake.holding.room)
         self.reporting = make_reporting(app, settings, policies, self.events, self.index, self.acknowledger)
         self.gossip = make_gossip(app, settings, self.reporting, spawn)
         keeping = Keeping(stores_of(app, settings), settings.revokes_max, settings.revoke_expires, spawn)
         self.endings = Endings(self.dispatcher, task_log)
         self.revoking = Revoking(
-            revoked,
-            self.gates,
-            self.index,
-            self.dispatcher,
-            self.intake,
-            self.acknowledger,
-            keeping,
-            self.endings,
-            kills=settings.kind.kills,
-        )
+            revoked, self.gates, self.index, self.dispatcher, self.intake, self.acknowledger, keeping, self.endings, kills=settings.kind.kills,
+        )  # fmt: skip
         self.limits = TimeLimits(self.dispatcher, self.endings.end_task, task_log)
         self.supervisor = Supervisor(
             self.dispatcher, self.acknowledger, self.limits, self.events, self.leases.held, pool, settings.max_deliveries
