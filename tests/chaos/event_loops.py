@@ -15,6 +15,7 @@ from chaos.scenario import Outcome, Site
 from chaos.servers import PrivateRabbit
 from integration.broken_line import Line
 from umbel import Umbel
+from umbel.brokers.confirms.receipts import WouldBlock
 
 #: Seconds after which the calls are given up.
 PATIENCE = 0.5
@@ -135,9 +136,10 @@ def locked(app: Umbel, line: Line, site: Site | None = None) -> Iterator[None]:
     taken, over = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with app.publisher.receipt(wait=False):
-            taken.set()
-            over.wait()
+        while not taken.is_set():  # the thread that reads replies has the lock now and then
+            with contextlib.suppress(WouldBlock), app.publisher.receipt(wait=False):
+                taken.set()
+                over.wait()
 
     thread = threading.Thread(target=hold)
     thread.start()

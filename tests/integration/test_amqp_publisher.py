@@ -303,7 +303,7 @@ def test_an_exchange_that_is_not_there_fails_its_own_call_and_doubles_nothing(ma
     publisher = make().publisher()
     publisher.declare(queue)
     missing = Destination(unique("no-exchange"), "k")
-    holes = dict.fromkeys(("id", "root_id", "parent_id", "argsrepr", "kwargsrepr"))
+    holes = dict.fromkeys(("id", "group_index", "root_id", "parent_id", "argsrepr", "kwargsrepr"))
     stencil = Stencil(holes, {"correlation_id": None}, "application/json", "utf-8", missing.exchange, "k")
     for number in range(500):
         publisher.publish(Message(b"%d" % number, {}), Destination.of(queue))

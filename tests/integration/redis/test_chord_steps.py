@@ -43,6 +43,6 @@ def test_a_claim_that_ended_while_the_body_was_sent_is_taken_again_to_close_the_
     (claim,) = effects.count([ChordPart(group, "t", 0, "SUCCESS", 1)])
     assert isinstance(claim, ChordClaim)
     call(app, "DEL", f"celery-taskset-meta-{group}.c")
-    effects.close_chord(claim)
+    effects.close_chord(claim, "")
     assert call(app, "GET", f"celery-taskset-meta-{group}.c") == b"done"
     assert effects.count([ChordPart(group, "t", 0, "SUCCESS", 1)]) == [None]

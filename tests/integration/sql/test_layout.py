@@ -124,7 +124,7 @@ def test_tables_in_schemas(postgresql):
     store.groups.open(task_id, 1)
     found = postgresql.execute("SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema IN ('one', 'two')")
     assert {f"{schema}.{name}" for schema, name in found} == {
-        "one.celery_taskmeta", "one.umbel_task_extra", "two.celery_tasksetmeta", "two.umbel_chords", "two.umbel_chord_parts",
+        "one.celery_taskmeta", "one.umbel_revoked", "one.umbel_task_extra", "two.celery_tasksetmeta", "two.umbel_chords", "two.umbel_chord_parts",
         "two.umbel_chord_bodies",
     }  # fmt: skip
 

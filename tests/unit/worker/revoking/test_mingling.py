@@ -67,7 +67,7 @@ async def test_each_tells_the_other_what_it_knows(app):
     await mingling.stop()
     other.join(20)
     assert revoking.learnt == [["a", "b"]]
-    assert app.logical_clock.value > 500
+    assert app.clock.value > 500
     assert (other.request["method"], other.request["arguments"]) == ("hello", {"from_node": "me@host", "revoked": ["c"]})
 
 
