@@ -57,6 +57,8 @@ class Intake:
         self.holding = Holding(consumer, acknowledger, spawn, self._release)
         #: Runs whose delivery was lost, by (id, retries): when the message comes again, the run takes it over.
         self._adrift: dict[tuple[Any, Any], ReservedTask] = {}
+        #: The connection to the broker stands.
+        self.is_connected = False
 
     # brokers.base.DeliverySink
 
@@ -111,6 +113,7 @@ class Intake:
 
     def on_connection(self, state: ConnectionState, detail: str) -> None:
         """The connection changed."""
+        self.is_connected = state is ConnectionState.CONNECTED
         if state is not ConnectionState.CONNECTED:
             self._acknowledger.connection_lost()
         if state is ConnectionState.CONNECTED:

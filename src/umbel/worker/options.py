@@ -54,6 +54,11 @@ class WorkerOptions:
     without_gossip: bool = False
     #: Do not ask other workers at the start which tasks are revoked.
     without_mingle: bool = False
+    #: Where probes are answered, and metrics served: ``PORT`` or ``HOST:PORT``; ``None`` is as the settings say.
+    health_port: str | None = None
+    metrics_port: str | None = None
+    #: File that is touched each second while the event loop turns.
+    heartbeat_file: str | None = None
     #: Settings given on the command line; children apply them too.
     changes: Mapping[str, Any] = field(default_factory=dict)
     #: ``module:function`` and arguments that every child calls first: logging.

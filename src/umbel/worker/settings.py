@@ -62,6 +62,11 @@ class WorkerSettings:
     state_db: str | None = None
     #: For which what is held in the lease store stays so after the last sign of life.
     lease_duration: float
+    #: Where probes are answered, and metrics served; ``None`` is nowhere.
+    health_port: str | None = None
+    metrics_port: str | None = None
+    #: File that is touched each second.
+    heartbeat_file: str | None = None
 
     @classmethod
     def of(cls, app: Umbel, options: WorkerOptions) -> WorkerSettings:
@@ -98,8 +103,16 @@ class WorkerSettings:
             task_events=conf.worker_send_task_events if options.task_events is None else options.task_events,
             gossip=not options.without_gossip,
             heartbeat=None if options.without_heartbeat else options.heartbeat_interval or HEARTBEAT_INTERVAL,
+            health_port=_port(options.health_port, conf.worker_health_port),
+            metrics_port=_port(options.metrics_port, conf.worker_metrics_port),
+            heartbeat_file=options.heartbeat_file or conf.worker_heartbeat_file or None,
             state_db=options.state_db or conf.worker_state_db or None,
         )
+
+
+def _port(given: str | None, configured: Any) -> str | None:
+    chosen = configured if given is None else given
+    return None if chosen is None or chosen == "" else str(chosen)
 
 
 def _concurrency(wanted: Any, pool: str) -> int:

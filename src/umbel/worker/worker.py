@@ -21,6 +21,7 @@ from umbel.pools.template.process import Template
 from umbel.runtime import child_import
 from umbel.runtime.service import ServiceGroup
 from umbel.worker.consuming import Consuming
+from umbel.worker.monitoring.making import make_monitoring
 from umbel.worker.options import WorkerOptions
 from umbel.worker.parts import WorkerParts
 from umbel.worker.pool_service import NoChildStarts, PoolService
@@ -78,10 +79,12 @@ class Worker:
         )  # fmt: skip
         state = WorkerFacade(app, settings, parts, self._policies, prefetch, self.stopping, self.request_stop)
         state.events, state.gossip = parts.reporting, parts.gossip
+        monitoring, has_started = make_monitoring(app, settings, parts, self.stopping)
         listens = app.conf.worker_enable_remote_control
         #: In the order of their start. They stop in reverse order: limits hold, and settlements arrive, until the pool has ended.
         self.services = ServiceGroup(
             [
+                monitoring,
                 parts.signals,
                 parts.revoking,
                 Mingling(app, settings.hostname, parts.revoking, enabled=listens and not self.options.without_mingle),
@@ -101,6 +104,7 @@ class Worker:
                 Starts(dispatcher, parts.events),
                 parts.received_signal(self),
                 *reports_of(self),
+                has_started,
                 *[make(self) for make in app.worker_services],
             ],
             self._end_in_order,

@@ -25,6 +25,7 @@ from umbel.worker.options import node_name
 
 if TYPE_CHECKING:
     from umbel.pools.template.process import Template
+    from umbel.worker.options import WorkerOptions
 
 #: Children call it before they load the app.
 _INITIALIZER = "umbel.runtime.logs:configure"
@@ -124,6 +125,13 @@ _EVENTS = (
     click.option("--without-gossip", is_flag=True, help="Do not listen to other workers."),
     click.option("--without-mingle", is_flag=True, help="Do not ask other workers at the start."),
 )
+_MONITORING = (
+    click.option("--health-port", metavar="PORT", help="Answer /livez, /readyz and /startupz on this port, or HOST:PORT."),
+    click.option("--metrics-port", metavar="PORT", help="Serve /metrics for Prometheus on this port, or HOST:PORT; may be the same."),
+    click.option(
+        "--heartbeat-file", metavar="FILE", help="Touch this file each second while all is well. %n: the worker's name; %h: host."
+    ),
+)
 _LATER_OPTIONS = (
     _accepted("--autoscale", callback=_autoscale, metavar="MAX,MIN"),
     _accepted("--executable"),
@@ -131,7 +139,7 @@ _LATER_OPTIONS = (
 
 
 def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    options: tuple[Any, ...] = (*_QUEUES, *_POOL, *_BEAT, *_EVENTS, *_PROCESS, *_LATER_OPTIONS)
+    options: tuple[Any, ...] = (*_QUEUES, *_POOL, *_BEAT, *_EVENTS, *_MONITORING, *_PROCESS, *_LATER_OPTIONS)
     for option in reversed(options):
         function = option(function)
     return function
@@ -151,6 +159,7 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         "Periodic tasks": ("beat", "schedule_filename", "scheduler"),
         "Events": ("task_events", "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle"),
+        "Monitoring": ("health_port", "metrics_port", "heartbeat_file"),
         "Log": ("loglevel", "logfile"),
         "Process": ("hostname", "pid_path", "statedb", "detach", "uid", "gid", "umask"),
     },
@@ -198,6 +207,30 @@ def _warm_up(options: GlobalOptions, given: Mapping[str, Any], pool: str | None)
     return template
 
 
+#: Options of the command that have the same name in `WorkerOptions`.
+_SAME = (
+    "queues", "processes", "prefetch_multiplier", "disable_prefetch", "time_limit", "soft_time_limit", "max_tasks_per_child", "max_memory_per_child",
+    "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle", "health_port", "metrics_port", "heartbeat_file",
+)  # fmt: skip
+
+
+def _options(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, node: str, log_options: LogOptions) -> WorkerOptions:
+    from umbel.worker.options import WorkerOptions
+
+    return WorkerOptions(
+        **{name: given[name] for name in _SAME},
+        app_path=loaded.path,
+        hostname=node,
+        exclude=given["exclude_queues"],
+        concurrency=given["concurrency"] or given["autoscale"],
+        pool=pool,
+        task_events=given["task_events"] or None,
+        state_db=given["statedb"],
+        changes=dict(loaded.changes),
+        child_initializer=(_INITIALIZER, (log_options,)),
+    )
+
+
 def _run(
     loaded: LoadedApp,
     given: Mapping[str, Any],
@@ -208,36 +241,13 @@ def _run(
     log_options: LogOptions,
     output: Output,
 ) -> int:
-    from umbel.worker.options import WorkerOptions
     from umbel.worker.worker import Worker
 
     loaded.import_modules()
     _check_queues(loaded, given["queues"])
     if given["beat"]:
         _embed_beat(loaded, given)
-    options = WorkerOptions(
-        app_path=loaded.path,
-        hostname=node,
-        queues=given["queues"],
-        exclude=given["exclude_queues"],
-        concurrency=given["concurrency"] or given["autoscale"],
-        processes=given["processes"],
-        pool=pool,
-        prefetch_multiplier=given["prefetch_multiplier"],
-        disable_prefetch=given["disable_prefetch"],
-        time_limit=given["time_limit"],
-        soft_time_limit=given["soft_time_limit"],
-        max_tasks_per_child=given["max_tasks_per_child"],
-        max_memory_per_child=given["max_memory_per_child"],
-        task_events=given["task_events"] or None,
-        heartbeat_interval=given["heartbeat_interval"],
-        without_heartbeat=given["without_heartbeat"],
-        without_gossip=given["without_gossip"],
-        without_mingle=given["without_mingle"],
-        state_db=given["statedb"],
-        changes=dict(loaded.changes),
-        child_initializer=(_INITIALIZER, (log_options,)),
-    )
+    options = _options(loaded, given, pool=pool, node=node, log_options=log_options)
     worker = Worker(loaded.app, options, on_ready=_say_ready, template=template)
     names = [queue.name for queue in worker.queues()]
     if not names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -72,6 +73,8 @@ class Supervisor:
         self._pool = pool
         self._max_deliveries = max_deliveries
         self._failures = 0
+        #: Deaths of children that nobody had asked for, by cause.
+        self.deaths: Counter[str] = Counter()
 
     # pools.base.PoolListener
 
@@ -104,6 +107,8 @@ class Supervisor:
         """Decide what becomes of the jobs of a dead ``child``, and have another take its place; ``cause`` is for the log."""
         was_ready = self._dispatcher.remove_child(child)
         self._limits.forget(child)
+        if not child.is_spent and not self._pool.is_closing:
+            self.deaths[cause] += 1
         if was_ready:
             self._sort_out(child, cause)
         elif not self._pool.is_closing:

@@ -129,7 +129,7 @@ class Acknowledger:
         self._leases = leases
         self.rules = QueueRules() if rules is None else rules
         #: How often the connection was lost.
-        self._losses = 0
+        self.losses = 0
         self.aside = Aside()
         #: Tasks that have ended in children.
         self.completed = 0
@@ -147,7 +147,7 @@ class Acknowledger:
 
     def connection_lost(self) -> None:
         """Note that what was on its way to the broker may not have arrived."""
-        self._losses += 1
+        self.losses += 1
 
     async def before_run(self, entry: ReservedTask) -> None:
         """Settle what must be settled before an entry runs: it is acknowledged early, or was out before under a lease."""
@@ -155,10 +155,10 @@ class Acknowledger:
             if entry.delivery.redelivered:
                 await self._consumer.begin(entry.delivery)
             return
-        losses = self._losses
+        losses = self.losses
         self._consumer.ack([entry.delivery])
         await self._consumer.flush()
-        if losses != self._losses and not self._leases:
+        if losses != self.losses and not self._leases:
             entry.lost = True  # nobody can say whether the acknowledgement has arrived, and it must never run twice
             self._events.unsure(entry)
         else:

@@ -132,6 +132,17 @@ WORKER = (
         ("CELERYD_POOL_START_METHOD",),
     ),
     Setting("worker_pool_putlocks", True, FLAG, "Celery's guard of its pool.", ("CELERYD_POOL_PUTLOCKS",)),
+    Setting(
+        "worker_health_port",
+        None,
+        TEXT_OR_NUMBER,
+        "Answer probes (`/livez`, `/readyz`, `/startupz`) here: a port, or `host:port`.",
+        used=True,
+    ),
+    Setting("worker_heartbeat_file", None, TEXT, "File that is touched each second while the worker's event loop turns.", used=True),
+    Setting(
+        "worker_metrics_port", None, TEXT_OR_NUMBER, "Serve metrics for Prometheus (`/metrics`) here: a port, or `host:port`.", used=True
+    ),
     Setting("worker_pool_restarts", False, FLAG, "Allow the remote command `pool_restart`.", ("CELERYD_POOL_RESTARTS",), used=True),
     Setting(
         "worker_processes",
