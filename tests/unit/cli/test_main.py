@@ -165,6 +165,7 @@ def test_the_options_of_a_long_command_stand_in_sections(umbel):
         "Pool:",
         "Periodic tasks:",
         "Events:",
+        "Monitoring:",
         "Log:",
         "Process:",
         "Options:",

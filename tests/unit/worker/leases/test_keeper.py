@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import uuid
 
 import pytest
 
@@ -16,7 +17,7 @@ class Store:
     """Leases in memory, in steps that are remembered; may be away."""
 
     def __init__(self):
-        self.leases = memory.connect(LeaseOptions(url="memory://"))
+        self.leases = memory.connect(LeaseOptions(url=f"memory:///{uuid.uuid4().hex}"))  # tests of one process must not share them
         self.steps, self.threads = [], set()
         self.away = 0
         self.go_on = threading.Event()
