@@ -35,6 +35,7 @@ BENCHMARKS = (
     "many_queues",
     "workflows",
     "events",
+    "monitoring",
     "pools",
     "pinging",
     "growth",
