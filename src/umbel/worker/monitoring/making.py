@@ -9,6 +9,7 @@ from typing import NamedTuple
 from umbel.app.app import Umbel
 from umbel.errors import ImproperlyConfigured
 from umbel.runtime import plugins
+from umbel.runtime.sd_notify import ServiceManager
 from umbel.worker.monitoring.health import Health
 from umbel.worker.monitoring.http_server import Address, Route, parse_address
 from umbel.worker.monitoring.metrics import TaskMetrics
@@ -50,7 +51,8 @@ def make_monitoring(app: Umbel, settings: WorkerSettings, parts: WorkerParts, st
     name, _, host = settings.hostname.partition("@")
     file = settings.heartbeat_file
     path = None if file is None else Path(fill(file, {"n": name, "h": host, "d": host.partition(".")[2]})).absolute()
-    return MonitoringServices(Monitoring(health, served, path), HasStarted(health))
+    manager = ServiceManager()
+    return MonitoringServices(Monitoring(health, served, manager, path), HasStarted(health, manager, settings.hostname))
 
 
 def _address(what: str, given: str) -> Address:

@@ -1,4 +1,4 @@
-"""The service that keeps probes and metrics of a worker answered as long as it lives."""
+"""The services that keep those who watch a worker informed as long as it lives: probes, metrics, the heartbeat file, the service manager."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Final
 
 from umbel.errors import ImproperlyConfigured
 from umbel.runtime.clock import SYSTEM
+from umbel.runtime.sd_notify import ServiceManager
 from umbel.runtime.service import Periodic, Service
 from umbel.worker.monitoring.health import Health
 from umbel.worker.monitoring.http_server import Address, HttpServer, Route
@@ -28,13 +29,18 @@ class Monitoring(Periodic):
     Args:
         health: what probes are told.
         served: what is served at each address.
+        manager: is told that the event loop turns, where it has a watchdog.
         heartbeat_file: is touched each second while the event loop turns, and removed at the end; ``None`` is none.
     """
 
-    def __init__(self, health: Health, served: Mapping[Address, Mapping[str, Route]], heartbeat_file: Path | None = None) -> None:
+    def __init__(
+        self, health: Health, served: Mapping[Address, Mapping[str, Route]], manager: ServiceManager, heartbeat_file: Path | None = None
+    ) -> None:
         super().__init__(_TURN)
         self._health = health
         self._file = heartbeat_file
+        self._manager = manager
+        self._told = 0.0
         self._touched = 0.0
         self._is_told = False
         self._servers = [HttpServer(address, routes) for address, routes in served.items()]
@@ -42,7 +48,7 @@ class Monitoring(Periodic):
     @property
     def is_wanted(self) -> bool:
         """Report whether there is anything to do."""
-        return bool(self._servers) or self._file is not None
+        return bool(self._servers) or self._file is not None or self._manager.watchdog is not None
 
     @property
     def addresses(self) -> list[Address]:
@@ -76,6 +82,10 @@ class Monitoring(Periodic):
             now: monotonic seconds.
         """
         self._health.turned = now
+        watchdog = self._manager.watchdog
+        if watchdog is not None and now - self._told >= watchdog / 4:
+            self._told = now
+            self._manager.alive()
         if self._file is not None and now - self._touched >= _TOUCH:
             self._touched = now
             self._touch(self._file)
@@ -104,11 +114,19 @@ class HasStarted(Service):
 
     Args:
         health: is told.
+        manager: is told, and also when the stop begins: this is the first service to stop.
+        name: the worker's.
     """
 
-    def __init__(self, health: Health) -> None:
+    def __init__(self, health: Health, manager: ServiceManager, name: str) -> None:
         super().__init__()
         self._health = health
+        self._manager = manager
+        self._name = name
 
     async def begin(self) -> None:
         self._health.has_started = True
+        self._manager.ready(f"{self._name} runs tasks")
+
+    async def end(self) -> None:
+        self._manager.stopping(f"{self._name} is stopping: running tasks may end")
