@@ -8,7 +8,7 @@ import time
 import pytest
 
 from system.conftest import ONE_BROKER
-from system.processes import eventually, open_gate
+from system.processes import READY, eventually, open_gate
 from umbel.brokers.topology import Queue
 
 LATE = {"task_acks_late": True}
@@ -53,6 +53,51 @@ def test_reserved_go_back_uncounted_and_in_order(stage, late):
     assert [result.get(timeout=10) for result in results] == list(range(20))
     starts = [entry["id"] for entry in stage.watch.update() if entry["kind"] == "start" and entry["id"] != running.id]
     assert starts == [result.id for result in results]
+
+
+def test_a_hang_up_starts_the_worker_again_in_the_same_process(stage):
+    worker = stage.worker("-c", "1", "--pidfile", str(stage.folder / "pid"))
+    gate = stage.gate()
+    running = stage.send("wait_for", gate)
+    stage.await_runs(running.id)
+    seen = len(worker.log)
+    worker.send(signal.SIGHUP)
+    worker.wait_log(r"Then the worker starts again", since=seen)
+    open_gate(gate)
+    worker.wait_log(r"Starting again", since=seen)
+    worker.wait_log(READY, since=seen)
+    assert running.get(timeout=5) > 0
+    assert stage.send("mark", "later").get(timeout=10) == "later"
+    assert int((stage.folder / "pid").read_text()) == worker.pid
+    assert worker.stop() == 0
+
+
+def test_a_soft_stop_gives_what_runs_its_time(stage):
+    stage.settings.update(LATE, worker_soft_shutdown_timeout=60)
+    worker = stage.worker("-c", "2")
+    gate = stage.gate()
+    running = stage.send("wait_for", gate)
+    stage.await_runs(running.id)
+    worker.send(signal.SIGQUIT)
+    worker.wait_log(r"running tasks have 60 s")
+    open_gate(gate)
+    assert worker.wait() == 0
+    assert running.get(timeout=5) > 0
+
+
+def test_what_does_not_end_within_the_grace_goes_back_uncounted(stage):
+    stage.settings.update(LATE, task_max_deliveries=1)
+    worker = stage.worker("-c", "1", "--grace", "0.5")
+    gate = stage.gate()
+    running = stage.send("wait_for", gate)
+    stage.await_runs(running.id)
+    worker.send(signal.SIGTERM)
+    worker.wait_log(r"Stopped; 1 task handed back")
+    assert worker.wait() == 0
+    stage.worker("-c", "1")
+    stage.await_runs(running.id, 2)
+    open_gate(gate)
+    assert running.get(timeout=10) > 0
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGQUIT]])

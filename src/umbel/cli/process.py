@@ -1,4 +1,4 @@
-"""Process duties of a program: signals, a pidfile, a user of its own, its names in file names."""
+"""Process duties of a program: a pidfile, a user of its own, its names in file names, a life in the background."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from queue import SimpleQueue
-from types import FrameType
-from typing import Protocol
 
 import click
 
@@ -23,127 +19,6 @@ from umbel.worker.options import fill
 _DETACHED = "_UMBEL_DETACHED"
 #: Hundredths of a second for which the lock of a pidfile's folder is waited for.
 _PATIENCE = 500
-#: Seconds in which a line must have been written.
-_SAID_WITHIN = 5.0
-
-
-class Stoppable(Protocol):
-    """A worker, as far as signals stop it."""
-
-    def request_stop(self, *, warm: bool) -> None:
-        """Stop; ``warm`` lets running tasks end. Safe to call from a signal handler."""
-
-
-class Handlers(Protocol):
-    """The handlers of stop signals."""
-
-    def interrupt(self) -> None:
-        """Handle Ctrl-C."""
-
-    def quit(self) -> None:
-        """Handle SIGQUIT."""
-
-    def terminate(self) -> None:
-        """Handle SIGTERM and SIGHUP."""
-
-
-class StopEscalation:
-    """Stop requests, each more urgent than the one before.
-
-    ======== ============== ============== ==============
-    signal   first          second         third
-    ======== ============== ============== ==============
-    INT      warm           cold           exit at once
-    QUIT     cold           exit at once
-    TERM     warm           nothing new
-    HUP      warm           nothing new
-    ======== ============== ============== ==============
-
-    Args:
-        target: what is stopped.
-        say: called with one line for each step. Called in signal handlers, so it must not write: a handler may run in the middle of a write.
-        leave: ends the process at once.
-    """
-
-    def __init__(self, target: Stoppable, say: Callable[[str], None], leave: Callable[[int], object] = os._exit) -> None:
-        self._target = target
-        self._say = say
-        self._leave = leave
-        self._step = 0
-
-    def interrupt(self) -> None:
-        """Handle Ctrl-C."""
-        self._go(self._step + 1, "Ctrl-C again stops at once.")
-
-    def quit(self) -> None:
-        """Handle SIGQUIT."""
-        self._go(max(2, self._step + 1))
-
-    def terminate(self) -> None:
-        """Handle SIGTERM."""
-        if self._step == 0:
-            self._go(1, "QUIT stops at once.")
-
-    @property
-    def stop_requested(self) -> bool:
-        """Report whether a stop was asked for."""
-        return self._step > 0
-
-    def _go(self, step: int, more: str = "") -> None:
-        self._step = step
-        if step == 1:
-            self._target.request_stop(warm=True)
-            self._say(f"Stopping: running tasks may end, nothing new is started. {more}")
-        elif step == 2:
-            self._target.request_stop(warm=False)
-            self._say("Stopping at once: what was running goes back to its queue.")
-        else:
-            self._leave(1)
-
-
-@contextlib.contextmanager
-def on_thread(say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
-    """A function for signal handlers that has a thread of its own call ``say``; at the end of the block all has been said.
-
-    Args:
-        say: writes one line.
-    """
-    lines: SimpleQueue[str | None] = SimpleQueue()  # its `put` is made for signal handlers; locks of logging and of files are not
-
-    def run() -> None:
-        while (line := lines.get()) is not None:
-            say(line)
-
-    thread = threading.Thread(target=run, name="umbel-stop", daemon=True)
-    thread.start()
-    try:
-        yield lines.put
-    finally:
-        lines.put(None)
-        thread.join(_SAID_WITHIN)
-
-
-@contextlib.contextmanager
-def stop_signals(escalation: Handlers) -> Iterator[None]:
-    """Pass stop signals to ``escalation`` inside this block. ``REMAP_SIGTERM=SIGQUIT`` makes TERM as urgent as QUIT."""
-    actions = {"SIGINT": escalation.interrupt, "SIGQUIT": escalation.quit, "SIGTERM": escalation.terminate, "SIGHUP": escalation.terminate}
-    if os.environ.get("REMAP_SIGTERM") == "SIGQUIT":
-        actions["SIGTERM"] = escalation.quit
-    before = {}
-    for name, action in actions.items():
-        number = getattr(signal, name, None)
-        if number is None:  # Windows has INT and TERM only
-            continue
-
-        def handle(_number: int, _frame: FrameType | None, action: Callable[[], None] = action) -> None:
-            action()
-
-        before[number] = signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 def dump_stacks_on_usr1() -> None:

@@ -10,6 +10,8 @@ import os
 import socket
 from collections.abc import Mapping
 
+from umbel.runtime.clock import SYSTEM
+
 
 class ServiceManager:
     """The service manager, if there is one that wants to be told; else nothing is done.
@@ -43,6 +45,14 @@ class ServiceManager:
             status: a line for people.
         """
         self._send("STOPPING=1", f"STATUS={status}")
+
+    def reloading(self, status: str) -> None:
+        """Say that the process will be ready again: it starts anew, under the same number.
+
+        Args:
+            status: a line for people.
+        """
+        self._send("RELOADING=1", f"MONOTONIC_USEC={int(SYSTEM.monotonic() * 1e6)}", f"STATUS={status}")
 
     def alive(self) -> None:
         """Say that the process still works."""

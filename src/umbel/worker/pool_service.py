@@ -115,12 +115,13 @@ class PoolService(Service):
 
     async def _drain(self) -> None:
         """Wait for what runs; time limits still hold. A result store or broker that is away is waited for a while only."""
-        deadline = None if self._grace is None else SYSTEM.monotonic() + self._grace
         ran = SYSTEM.monotonic()
+        if self._grace is not None and not self._stop.is_cold:
+            self._stop.request(within=self._grace)
         while not self._dispatcher.is_done and not self._stop.is_cold:
             await self._stop.wait_for_change(LOOK)
             now = SYSTEM.monotonic()
-            if deadline is not None and now >= deadline:
+            if self._stop.deadline is not None and now >= self._stop.deadline:
                 self._stop.escalate()
             if self._dispatcher.is_running or not self._dispatcher.outstanding:
                 ran = now

@@ -96,7 +96,7 @@ class WorkerSettings:
             time_limit=options.time_limit or conf.task_time_limit,
             soft_time_limit=options.soft_time_limit or conf.task_soft_time_limit,
             max_deliveries=conf.task_max_deliveries or 0,
-            grace=options.grace,
+            grace=seconds(conf.worker_grace) if options.grace is None else options.grace,
             revokes_max=conf.worker_revokes_max,
             revoke_expires=seconds(conf.worker_revoke_expires) or 0.0,
             lease_duration=seconds(conf.lease_duration) or 30.0,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+
+from umbel.runtime.clock import SYSTEM
 
 
 class StopRequest:
@@ -13,6 +16,10 @@ class StopRequest:
         self.is_requested = False
         #: Do not wait for what runs.
         self.is_cold = False
+        #: Another worker takes this one's place in the same process.
+        self.again = False
+        #: When a warm stop becomes cold, monotonic seconds.
+        self.deadline: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
 
@@ -20,9 +27,19 @@ class StopRequest:
         """Wake the running loop at requests from now on."""
         self._loop = asyncio.get_running_loop()
 
-    def request(self, *, warm: bool = True) -> None:
-        """Ask for a stop; from any thread or signal handler."""
-        self.is_cold = self.is_cold or not warm or self.is_requested
+    def request(self, *, warm: bool = True, within: float | None = None, again: bool = False) -> None:
+        """Ask for a stop; from any thread or signal handler.
+
+        Args:
+            warm: wait for what runs.
+            within: seconds from now after which it is cold; such a request leaves a warm stop warm.
+            again: another worker takes its place in the same process.
+        """
+        self.again = self.again or again
+        if warm and within is not None:
+            self.deadline = min(self.deadline or math.inf, SYSTEM.monotonic() + within)
+        else:
+            self.is_cold = self.is_cold or not warm or self.is_requested
         self.is_requested = True
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop has just closed

@@ -149,14 +149,16 @@ class Worker:
 
     start = run
 
-    def request_stop(self, *, warm: bool = True) -> None:
+    def request_stop(self, *, warm: bool = True, within: float | None = None, again: bool = False) -> None:
         """Begin to stop; from any thread or signal handler. A second request makes a warm stop cold.
 
         Args:
             warm: wait for what runs.
+            within: seconds for which it is waited for, also by a second request; ``None`` is as the worker's options say.
+            again: another worker takes this one's place in the same process; a service manager need not think that it ends.
         """
         self.parts.dispatcher.is_open = False  # what is on its way to us now must not start any more
-        self.stopping.request(warm=warm)
+        self.stopping.request(warm=warm, within=within, again=again)
 
     def revoke(self, task_ids: str | Iterable[str], *, terminate: bool = False) -> None:
         """Do not run these tasks in this worker: each becomes REVOKED when its message is here. From any thread.

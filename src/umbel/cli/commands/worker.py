@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from umbel.app.connections import seconds
 from umbel.cli.loading import LoadedApp, enter, load
 from umbel.cli.options import Command, GlobalOptions, Misuse, Number, NumberOrAuto, WholeNumber, did_you_mean, names_list
 from umbel.cli.output import Output, count, wants_color
 from umbel.cli.overrides import parse_overrides
-from umbel.cli.process import StopEscalation, become, detach, dump_stacks_on_usr1, file_name, is_detached, on_thread, stop_signals
+from umbel.cli.process import become, detach, dump_stacks_on_usr1, file_name, is_detached
 from umbel.cli.process_options import hold_pidfile, process_options
 from umbel.cli.shell_completion import one_of, queues_option
+from umbel.cli.stop_signals import StopEscalation, has_terminal, on_thread, start_again, stop_signals, working_folder
 from umbel.pools import kinds
 from umbel.pools.kinds import MOST_SLOTS
 from umbel.runtime.logs import LogOptions, configure, level_of
@@ -104,6 +106,14 @@ _POOL = (
         help="Replace a child that has grown to this many KiB.",
     ),
 )
+_STOP = (
+    click.option(
+        "--grace",
+        type=Number(min=0),
+        metavar="SECONDS",
+        help="At a stop, running tasks have so long; then they go back. Default: no limit.",
+    ),
+)
 _PROCESS = (
     click.option("-n", "--hostname", metavar="NAME", help="Name of this worker. %h: host; %n: its first part; %d: its domain."),
     click.option(
@@ -139,7 +149,7 @@ _LATER_OPTIONS = (
 
 
 def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    options: tuple[Any, ...] = (*_QUEUES, *_POOL, *_BEAT, *_EVENTS, *_MONITORING, *_PROCESS, *_LATER_OPTIONS)
+    options: tuple[Any, ...] = (*_QUEUES, *_POOL, *_BEAT, *_EVENTS, *_MONITORING, *_STOP, *_PROCESS, *_LATER_OPTIONS)
     for option in reversed(options):
         function = option(function)
     return function
@@ -161,7 +171,7 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "Events": ("task_events", "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle"),
         "Monitoring": ("health_port", "metrics_port", "heartbeat_file"),
         "Log": ("loglevel", "logfile"),
-        "Process": ("hostname", "pid_path", "statedb", "detach", "uid", "gid", "umask"),
+        "Process": ("hostname", "grace", "pid_path", "statedb", "detach", "uid", "gid", "umask"),
     },
 )  # fmt: skip
 @_worker_options
@@ -174,7 +184,7 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     """
     options = GlobalOptions.of(context)
     output = Output.of(context)
-    pool = _pool(given["pool"])
+    place, pool = working_folder(), _pool(given["pool"])
     template = _warm_up(options, given, pool)
     loaded = load(options, parse_overrides(overrides), needed=True)
     if given["detach"] and not is_detached():
@@ -187,7 +197,11 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     loaded = _include(loaded, given["include"])
     _remark_on_what_comes_later(given)
     with hold_pidfile(given["pid_path"] or loaded.app.conf.worker_pidfile, node):
-        context.exit(_run(loaded, given, template, pool=pool, node=node, log_options=log_options, output=output))
+        code = _run(loaded, given, template, pool=pool, node=node, log_options=log_options, output=output)
+    if code is None:
+        loaded.app.close()
+        start_again(place)
+    context.exit(code or 0)
 
 
 def _warm_up(options: GlobalOptions, given: Mapping[str, Any], pool: str | None) -> Template | None:
@@ -211,6 +225,7 @@ def _warm_up(options: GlobalOptions, given: Mapping[str, Any], pool: str | None)
 _SAME = (
     "queues", "processes", "prefetch_multiplier", "disable_prefetch", "time_limit", "soft_time_limit", "max_tasks_per_child", "max_memory_per_child",
     "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle", "health_port", "metrics_port", "heartbeat_file",
+    "grace",
 )  # fmt: skip
 
 
@@ -240,7 +255,8 @@ def _run(
     node: str,
     log_options: LogOptions,
     output: Output,
-) -> int:
+) -> int | None:
+    """Run a worker; returns the exit code, or ``None`` when it is to start again."""
     from umbel.worker.worker import Worker
 
     loaded.import_modules()
@@ -262,11 +278,16 @@ def _run(
     dump_stacks_on_usr1()
     say = logging.getLogger("umbel.worker").warning
     with on_thread(say) as say_soon:
-        escalation = StopEscalation(worker, say_soon)
+        escalation = StopEscalation(
+            worker, say_soon, soft=seconds(loaded.app.conf.worker_soft_shutdown_timeout) or 0.0, restarts=not has_terminal()
+        )
         with stop_signals(escalation):
             code = worker.run()
     if escalation.stop_requested:
         say(f"Stopped; {count(worker.handed_back, 'task')} handed back.")
+    if escalation.restart and not code:
+        say("Starting again.")
+        return None
     return int(code)
 
 

@@ -15,10 +15,12 @@ from umbel.cli.loading import LoadedApp, load
 from umbel.cli.options import Command, GlobalOptions, Number
 from umbel.cli.output import Output, wants_color
 from umbel.cli.overrides import parse_overrides
-from umbel.cli.process import become, detach, dump_stacks_on_usr1, file_name, is_detached, on_thread, stop_signals
+from umbel.cli.process import become, detach, dump_stacks_on_usr1, file_name, is_detached
 from umbel.cli.process_options import hold_pidfile, process_options
+from umbel.cli.stop_signals import on_thread, stop_signals
 from umbel.errors import ImproperlyConfigured
 from umbel.runtime.logs import LogOptions, configure, escape
+from umbel.runtime.sd_notify import ServiceManager
 
 #: Exit code: the schedule cannot be used as it is.
 EX_SCHEDULE = 2
@@ -86,7 +88,9 @@ def _run(loaded: LoadedApp, given: Mapping[str, Any], output: Output) -> int:
         kept = f" · schedule in {scheduler.info}" if scheduler.info else ""
         output.line(f"{output.paint('umbel beat', bold=True)} {__version__} · {loaded.path} · {app.broker.public_url()}{kept}")
         sys.stdout.flush()
-    with on_thread(logger.warning) as say, stop_signals(_Stop(beat, say)):
+    manager = ServiceManager()
+    with on_thread(logger.warning) as say, stop_signals(_Stop(beat, manager, say)):
+        manager.ready("Periodic tasks are sent")
         try:
             beat.start()
         except ImproperlyConfigured as error:
@@ -102,11 +106,13 @@ class _Stop:
 
     Args:
         beat: that is stopped.
+        manager: is told.
         say: writes a line; it may be called in a signal handler.
     """
 
-    def __init__(self, beat: Any, say: Callable[[str], None]) -> None:
+    def __init__(self, beat: Any, manager: ServiceManager, say: Callable[[str], None]) -> None:
         self._beat = beat
+        self._manager = manager
         self._say = say
         self._asked = False
 
@@ -117,10 +123,11 @@ class _Stop:
 
             os._exit(1)
         self._asked = True
+        self._manager.stopping("Beat is stopping")
         self._say("Stopping: what is being sent is finished, and the lease is given back.")
         self._beat.stop()
 
-    quit = terminate = interrupt
+    quit = terminate = hang_up = interrupt
 
 
 def _configure_logging(loaded: LoadedApp, given: Mapping[str, Any], node: str, *, no_color: bool) -> None:

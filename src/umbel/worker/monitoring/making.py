@@ -52,7 +52,7 @@ def make_monitoring(app: Umbel, settings: WorkerSettings, parts: WorkerParts, st
     file = settings.heartbeat_file
     path = None if file is None else Path(fill(file, {"n": name, "h": host, "d": host.partition(".")[2]})).absolute()
     manager = ServiceManager()
-    return MonitoringServices(Monitoring(health, served, manager, path), HasStarted(health, manager, settings.hostname))
+    return MonitoringServices(Monitoring(health, served, manager, path), HasStarted(health, manager, stopping, settings.hostname))
 
 
 def _address(what: str, given: str) -> Address:

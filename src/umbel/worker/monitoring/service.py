@@ -15,6 +15,7 @@ from umbel.runtime.sd_notify import ServiceManager
 from umbel.runtime.service import Periodic, Service
 from umbel.worker.monitoring.health import Health
 from umbel.worker.monitoring.http_server import Address, HttpServer, Route
+from umbel.worker.stopping import StopRequest
 
 logger = logging.getLogger("umbel.worker")
 
@@ -115,13 +116,15 @@ class HasStarted(Service):
     Args:
         health: is told.
         manager: is told, and also when the stop begins: this is the first service to stop.
+        stopping: whether the process starts again.
         name: the worker's.
     """
 
-    def __init__(self, health: Health, manager: ServiceManager, name: str) -> None:
+    def __init__(self, health: Health, manager: ServiceManager, stopping: StopRequest, name: str) -> None:
         super().__init__()
         self._health = health
         self._manager = manager
+        self._stopping = stopping
         self._name = name
 
     async def begin(self) -> None:
@@ -129,4 +132,7 @@ class HasStarted(Service):
         self._manager.ready(f"{self._name} runs tasks")
 
     async def end(self) -> None:
-        self._manager.stopping(f"{self._name} is stopping: running tasks may end")
+        if self._stopping.again:
+            self._manager.reloading(f"{self._name} starts again when running tasks have ended")
+        else:
+            self._manager.stopping(f"{self._name} is stopping: running tasks may end")

@@ -12,6 +12,7 @@ from umbel.worker.monitoring import service
 from umbel.worker.monitoring.health import Health
 from umbel.worker.monitoring.http_server import Address
 from umbel.worker.monitoring.service import HasStarted, Monitoring
+from umbel.worker.stopping import StopRequest
 
 NOBODY = ServiceManager({})
 
@@ -42,7 +43,7 @@ def test_probes_are_answered_from_start_to_stop_and_tell_when_all_has_started():
         with pytest.raises(urllib.error.HTTPError) as refused:
             await asyncio.to_thread(urllib.request.urlopen, url, timeout=10)
         refused.value.close()
-        await HasStarted(health, NOBODY, "w").start()
+        await HasStarted(health, NOBODY, StopRequest(), "w").start()
         with await asyncio.to_thread(urllib.request.urlopen, url, timeout=10) as answer:
             assert answer.status == 200
         assert health.loop is asyncio.get_running_loop()
@@ -110,7 +111,7 @@ def test_a_service_manager_is_told_of_start_and_stop_and_that_the_loop_turns(not
 
     async def main():
         health = healthy()
-        monitoring, has_started = Monitoring(health, {}, manager), HasStarted(health, manager, "w@h")
+        monitoring, has_started = Monitoring(health, {}, manager), HasStarted(health, manager, StopRequest(), "w@h")
         await monitoring.start()
         await has_started.start()
         now = time.monotonic() + 100
@@ -129,3 +130,19 @@ def test_a_service_manager_is_told_of_start_and_stop_and_that_the_loop_turns(not
         alive,
         "STOPPING=1\nSTATUS=w@h is stopping: running tasks may end",
     ]
+
+
+def test_a_worker_that_starts_again_is_not_said_to_end(notified):
+    manager, heard = notified(watchdog=2.0)
+
+    async def main():
+        stopping = StopRequest()
+        has_started = HasStarted(healthy(), manager, stopping, "w@h")
+        await has_started.start()
+        stopping.request(again=True)
+        await has_started.stop()
+
+    asyncio.run(main())
+    _, again = heard()
+    assert again.startswith("RELOADING=1\nMONOTONIC_USEC=")
+    assert again.endswith("\nSTATUS=w@h starts again when running tasks have ended")
