@@ -18,7 +18,7 @@ from umbel.pools.slot import Child
 from umbel.pools.template.process import Template
 from umbel.runtime import plugins
 from umbel.runtime.clock import SYSTEM
-from umbel.runtime.machine import return_large_blocks
+from umbel.runtime.host.machine import return_large_blocks
 
 logger = logging.getLogger("umbel.worker")
 

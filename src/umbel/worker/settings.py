@@ -11,7 +11,7 @@ from umbel.app.app import Umbel
 from umbel.app.connections import seconds
 from umbel.errors import ImproperlyConfigured
 from umbel.pools.kinds import DEFAULT, KINDS, PoolKind, kind_of
-from umbel.runtime.machine import processors
+from umbel.runtime.host.machine import processors
 from umbel.worker.options import WorkerOptions, node_name
 
 logger = logging.getLogger("umbel.worker")

@@ -23,6 +23,7 @@ from umbel.runtime.service import ServiceGroup
 from umbel.worker.consuming import Consuming
 from umbel.worker.monitoring.making import make_monitoring
 from umbel.worker.options import WorkerOptions
+from umbel.worker.orphans import make_orphans
 from umbel.worker.parts import WorkerParts
 from umbel.worker.pool_service import NoChildStarts, PoolService
 from umbel.worker.remote.facade import WorkerFacade
@@ -104,6 +105,7 @@ class Worker:
                 Starts(dispatcher, parts.events),
                 parts.received_signal(self),
                 *reports_of(self),
+                *make_orphans(),
                 has_started,
                 *[make(self) for make in app.worker_services],
             ],

@@ -7,7 +7,7 @@ import pytest
 
 from umbel import Queue, Service, Umbel
 from umbel.errors import ImproperlyConfigured
-from umbel.runtime.machine import processors
+from umbel.runtime.host.machine import processors
 from umbel.worker.options import WorkerOptions
 from umbel.worker.slots.prefetch import Prefetch
 from umbel.worker.worker import Worker

@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import Any, Final
 
 from umbel._version import __version__
-from umbel.runtime.machine import processors
+from umbel.runtime.host.machine import processors
 
 _LIBRARIES: Final = ("click", "pamqp", "rich", "sqlalchemy", "msgpack", "pyyaml", "zstandard", "brotli")
 

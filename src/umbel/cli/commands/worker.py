@@ -16,10 +16,10 @@ from umbel.cli.loading import LoadedApp, enter, load
 from umbel.cli.options import Command, GlobalOptions, Misuse, Number, NumberOrAuto, WholeNumber, did_you_mean, names_list
 from umbel.cli.output import Output, count, wants_color
 from umbel.cli.overrides import parse_overrides
-from umbel.cli.process import become, detach, dump_stacks_on_usr1, file_name, is_detached
-from umbel.cli.process_options import hold_pidfile, process_options
+from umbel.cli.process.duties import become, detach, dump_stacks_on_usr1, file_name, is_detached
+from umbel.cli.process.options import hold_pidfile, process_options
+from umbel.cli.process.stop_signals import StopEscalation, has_terminal, on_thread, start_again, stop_signals, working_folder
 from umbel.cli.shell_completion import one_of, queues_option
-from umbel.cli.stop_signals import StopEscalation, has_terminal, on_thread, start_again, stop_signals, working_folder
 from umbel.pools import kinds
 from umbel.pools.kinds import MOST_SLOTS
 from umbel.runtime.logs import LogOptions, configure, level_of

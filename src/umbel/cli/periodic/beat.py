@@ -15,12 +15,12 @@ from umbel.cli.loading import LoadedApp, load
 from umbel.cli.options import Command, GlobalOptions, Number
 from umbel.cli.output import Output, wants_color
 from umbel.cli.overrides import parse_overrides
-from umbel.cli.process import become, detach, dump_stacks_on_usr1, file_name, is_detached
-from umbel.cli.process_options import hold_pidfile, process_options
-from umbel.cli.stop_signals import on_thread, stop_signals
+from umbel.cli.process.duties import become, detach, dump_stacks_on_usr1, file_name, is_detached
+from umbel.cli.process.options import hold_pidfile, process_options
+from umbel.cli.process.stop_signals import on_thread, stop_signals
 from umbel.errors import ImproperlyConfigured
+from umbel.runtime.host.service_manager import ServiceManager
 from umbel.runtime.logs import LogOptions, configure, escape
-from umbel.runtime.sd_notify import ServiceManager
 
 #: Exit code: the schedule cannot be used as it is.
 EX_SCHEDULE = 2

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from umbel.runtime.machine import processors
+from umbel.runtime.host.machine import processors
 
 AUTO_CONCURRENCY: Final = "auto"
 get_ident = threading.get_ident

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from umbel.cli.process import file_name
+from umbel.cli.process.duties import file_name
 from umbel.compat.legacy.logs import get_logger, mlevel
 from umbel.runtime import logs
 

@@ -25,7 +25,7 @@ from types import FrameType
 
 from umbel.pools.template import process
 from umbel.runtime import child_import
-from umbel.runtime.machine import return_large_blocks
+from umbel.runtime.host.machine import return_large_blocks
 
 _MOST_DESCRIPTORS = 64
 _CHUNK = 1 << 16

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from umbel.app.app import Umbel
 from umbel.errors import ImproperlyConfigured
 from umbel.runtime import plugins
-from umbel.runtime.sd_notify import ServiceManager
+from umbel.runtime.host.service_manager import ServiceManager
 from umbel.worker.monitoring.health import Health
 from umbel.worker.monitoring.http_server import Address, Route, parse_address
 from umbel.worker.monitoring.metrics import TaskMetrics

@@ -11,7 +11,7 @@ from typing import Final
 
 from umbel.errors import ImproperlyConfigured
 from umbel.runtime.clock import SYSTEM
-from umbel.runtime.sd_notify import ServiceManager
+from umbel.runtime.host.service_manager import ServiceManager
 from umbel.runtime.service import Periodic, Service
 from umbel.worker.monitoring.health import Health
 from umbel.worker.monitoring.http_server import Address, HttpServer, Route

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from umbel.runtime.sd_notify import ServiceManager
+from umbel.runtime.host.service_manager import ServiceManager
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 
 from umbel.errors import ImproperlyConfigured
-from umbel.runtime.sd_notify import ServiceManager
+from umbel.runtime.host.service_manager import ServiceManager
 from umbel.worker.monitoring import service
 from umbel.worker.monitoring.health import Health
 from umbel.worker.monitoring.http_server import Address

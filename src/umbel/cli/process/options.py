@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from umbel.cli.process import file_name, pidfile
+from umbel.cli.process.duties import file_name, pidfile
 from umbel.cli.shell_completion import one_of
 from umbel.runtime.logs import level_of
 

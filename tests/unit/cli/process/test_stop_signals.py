@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from umbel.cli.stop_signals import StopEscalation, on_thread, stop_signals
+from umbel.cli.process.stop_signals import StopEscalation, on_thread, stop_signals
 
 
 class Worker:

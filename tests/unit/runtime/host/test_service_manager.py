@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from umbel.runtime.sd_notify import ServiceManager
+from umbel.runtime.host.service_manager import ServiceManager
 
 
 def test_without_a_manager_nothing_is_done():

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from umbel.cli.process import become, file_name, pidfile
+from umbel.cli.process.duties import become, file_name, pidfile
 from umbel.worker.options import node_name
 
 
@@ -53,7 +53,7 @@ def test_a_stale_pidfile_is_replaced(tmp_path, content):
 def test_of_many_that_find_one_stale_pidfile_one_gets_it(tmp_path):
     path = tmp_path / "w.pid"
     code = (
-        "import sys, pathlib; from umbel.cli.process import pidfile\n"
+        "import sys, pathlib; from umbel.cli.process.duties import pidfile\n"
         "sys.stdin.readline()\n"
         "try:\n    with pidfile(pathlib.Path(sys.argv[1])):\n        print('mine', flush=True); sys.stdin.readline()\n"
         "except Exception as error:\n    print('no', flush=True)\n"
