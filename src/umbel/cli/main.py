@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "purge": ("umbel.cli.commands.purge", "Drop the messages that wait in queues."),
     "dead": ("umbel.cli.commands.dead", "List dead letters, send them again or drop them."),
     "report": ("umbel.cli.commands.report", "Print versions, platform and settings, for bug reports."),
+    "doctor": ("umbel.cli.doctor.command", "Look the broker, the store, the queues and the workers over."),
     "settings": ("umbel.cli.commands.settings", "Show settings: their values and what they mean."),
     "upgrade": ("umbel.cli.moving.upgrade", "Give the settings of an old project today's names."),
     "demo": ("umbel.cli.demo.command", "Watch a worker at work; needs nothing but this package."),

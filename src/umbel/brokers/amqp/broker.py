@@ -16,6 +16,7 @@ from umbel.brokers.base import (
     Subscriber,
 )
 from umbel.brokers.topology import Queue
+from umbel.clients.finding import Finding
 
 
 class AmqpBroker:
@@ -65,6 +66,18 @@ class AmqpBroker:
         from umbel.brokers.amqp.fanout.inbox import AmqpReplyInbox
 
         return AmqpReplyInbox(self._clients, self.options, queue)
+
+    def checkup(self, subject: str) -> list[Finding]:
+        """Look the broker over (`umbel.clients.finding.HasCheckup`)."""
+        from umbel.clients.amqp.checkup import check
+        from umbel.clients.amqp.connection_blocking import connect_any
+
+        options = self.options
+        connection, _ = connect_any(self._clients, options.limits, failover=options.failover, timeout=options.connect_timeout)
+        try:
+            return list(check(connection.core.server, subject))
+        finally:
+            connection.close()
 
     def public_url(self) -> str:
         return self._clients[0].public

@@ -12,7 +12,10 @@ from umbel.brokers.redis.fanout.subscriber import RedisSubscriber
 from umbel.brokers.redis.publisher import RedisPublisher
 from umbel.brokers.redis.queue_client import RedisQueueClient
 from umbel.brokers.topology import Queue
+from umbel.clients.finding import Finding
 from umbel.clients.redis.addresses import addresses
+from umbel.clients.redis.checkup import check
+from umbel.clients.redis.connection_blocking import KeptConnection
 from umbel.errors import ImproperlyConfigured
 from umbel.wire.redis.keys import Keys
 
@@ -54,6 +57,11 @@ class RedisBroker:
 
     def reply_inbox(self, queue: Queue) -> RedisReplyInbox:
         return RedisReplyInbox(self.options, self._candidates, self._keys, queue)
+
+    def checkup(self, subject: str) -> list[Finding]:
+        """Look the server over (`umbel.clients.finding.HasCheckup`)."""
+        found: list[Finding] = KeptConnection(self._candidates).use(lambda each: list(check(each, subject, keeps_messages=True)))
+        return found
 
     def public_url(self) -> str:
         return ";".join(address.public() for address in self._candidates)

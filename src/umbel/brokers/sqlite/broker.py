@@ -12,6 +12,8 @@ from umbel.brokers.sqlite.fanout.subscriber import SqliteSubscriber
 from umbel.brokers.sqlite.publisher import SqlitePublisher
 from umbel.brokers.sqlite.queue_client import SqliteQueueClient
 from umbel.brokers.topology import Queue
+from umbel.clients.finding import Finding
+from umbel.clients.sqlite.checkup import check
 from umbel.clients.sqlite.database import Database, locate, synchronous_of
 from umbel.errors import ImproperlyConfigured
 
@@ -47,6 +49,10 @@ class SqliteBroker:
 
     def reply_inbox(self, queue: Queue) -> SqliteReplyInbox:
         return SqliteReplyInbox(self._database(), self.options, queue)
+
+    def checkup(self, subject: str) -> list[Finding]:
+        """Look the file over (`umbel.clients.finding.HasCheckup`)."""
+        return list(check(self.path, subject))
 
     def public_url(self) -> str:
         return f"sqlite:///{self.path}"

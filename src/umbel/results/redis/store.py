@@ -13,7 +13,9 @@ from functools import partial
 from umbel import states
 from umbel.brokers.base import Publisher
 from umbel.clients import urls
+from umbel.clients.finding import Finding
 from umbel.clients.redis.addresses import addresses
+from umbel.clients.redis.checkup import check
 from umbel.clients.redis.connection_blocking import BlockingConnection
 from umbel.clients.redis.connections import Connections
 from umbel.errors import BackendStoreError, DecodeError, EncodeError, ImproperlyConfigured, OperationalError
@@ -76,6 +78,11 @@ class RedisStore:
 
     def _key(self, task_id: str) -> str:
         return keys.task_meta(self._prefix, task_id)
+
+    def checkup(self, subject: str) -> list[Finding]:
+        """Look the server over (`umbel.clients.finding.HasCheckup`)."""
+        found: list[Finding] = self._connections.use(lambda each: list(check(each, subject, keeps_messages=False)), _READ_PATIENCE)
+        return found
 
     def expect(self, task_id: str) -> None:
         """Nothing has to be made ready."""

@@ -13,7 +13,9 @@ from sqlalchemy.engine import Connection, Engine
 
 from umbel import states
 from umbel.brokers.base import Publisher
+from umbel.clients.finding import Finding
 from umbel.clients.sql.addresses import public, url_of
+from umbel.clients.sql.checkup import check
 from umbel.clients.sql.engine import Database
 from umbel.errors import ImproperlyConfigured
 from umbel.results.base import StoreOptions
@@ -74,6 +76,14 @@ class SqlStore:
 
     def _prepare(self, engine: Engine) -> None:
         self._layout = layout.make(engine, self._tables)
+
+    def checkup(self, subject: str) -> list[Finding]:
+        """Look the server over (`umbel.clients.finding.HasCheckup`).
+
+        Args:
+            subject: of the findings.
+        """
+        return self._database.run(lambda connection: list(check(connection, subject)), _READ_PATIENCE, reads=True)
 
     def expect(self, task_id: str) -> None:
         """Do nothing: everybody reads the same table.

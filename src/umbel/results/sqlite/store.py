@@ -13,6 +13,8 @@ from typing import Any, Final
 from umbel import states
 from umbel.brokers.base import Publisher
 from umbel.brokers.sqlite.publisher import SqlitePublisher
+from umbel.clients.finding import Finding
+from umbel.clients.sqlite.checkup import check
 from umbel.clients.sqlite.database import Database, locate, synchronous_of
 from umbel.clients.sqlite.doorbell import RESULTS, Bell
 from umbel.results.base import StoreOptions
@@ -62,6 +64,10 @@ class SqliteStore:
     @property
     def reply_to(self) -> str | None:
         return None
+
+    def checkup(self, subject: str) -> list[Finding]:
+        """Look the file over (`umbel.clients.finding.HasCheckup`)."""
+        return list(check(self.path, subject))
 
     def expect(self, task_id: str) -> None:
         """Everybody reads the same file."""

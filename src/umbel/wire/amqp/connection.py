@@ -128,6 +128,11 @@ class Connection(Generic[D]):
         self._heartbeat = 0
 
     @property
+    def server(self) -> Mapping[str, Any]:
+        """The broker's properties, from its greeting."""
+        return self._server
+
+    @property
     def server_version(self) -> str:
         """The version that the broker gives, ``4.1.2`` for one; empty when it gives none."""
         return str(self._server.get("version") or "")

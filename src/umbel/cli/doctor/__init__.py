@@ -1,0 +1,1 @@
+"""``umbel doctor``: look everything over that a fleet depends on, and say what to do."""
