@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 
 class Level(enum.IntEnum):
-    """How bad it is."""
+    """The weight of a finding."""
 
     OK = 0
     #: Works, and will hurt one day.
