@@ -203,3 +203,10 @@ def test_apps_in_children(tmp_path):
     (tmp_path / "shop.py").write_text(sample("apps-in-children.md"))
     done = subprocess.run([sys.executable, "shop.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "charged 7\n"), done.stderr
+
+
+def test_tracing(tmp_path):
+    write_files("tracing.md", tmp_path, "tasks.py")
+    script = "from tasks import add; print(add.apply((30, 42)).get())"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "72\n"
