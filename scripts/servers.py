@@ -1,6 +1,6 @@
-"""Find RabbitMQ and Redis for tests, or start private ones that end with the tests; find PostgreSQL and MariaDB. Standard library only.
+"""Find RabbitMQ, Redis and memcached for tests, or start private ones that end with the tests; find PostgreSQL and MariaDB. Standard library only.
 
-In this order, for each: what ``UMBEL_TEST_RABBITMQ`` / ``UMBEL_TEST_REDIS`` names; what answers on this machine; a private server from the
+In this order, for each: what ``UMBEL_TEST_RABBITMQ`` / ``UMBEL_TEST_REDIS`` / ``UMBEL_TEST_MEMCACHED`` names; what answers on this machine; a private server from the
 installed programs, on free ports with its files in a temporary folder; the same after ``apt-get install``, when this is root.
 Where the variable says ``private``, what answers here is left alone.
 """
@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 #: Seconds.
 _RABBITMQ_STARTS_WITHIN = 90
 _REDIS_STARTS_WITHIN = 15
+_MEMCACHED_STARTS_WITHIN = 15
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def servers() -> Iterator[tuple[dict[str, str], list[str], list[str]]]:
     found_lines, missing = [], []
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="umbel-servers-", ignore_cleanup_errors=True)))
-        for kind in (RABBITMQ, REDIS, POSTGRESQL, MARIADB):
+        for kind in (RABBITMQ, REDIS, POSTGRESQL, MARIADB, MEMCACHED):
             found = find(kind, folder)
             if found is None:
                 missing.append(kind.name)
@@ -182,6 +183,18 @@ def start_redis(folder: Path) -> Found:
     return Found({REDIS.variable: f"redis://127.0.0.1:{port}"}, f"started on port {port}", lambda: _end(process))
 
 
+def start_memcached(folder: Path) -> Found:
+    """A memcached of our own."""
+    port, log = free_port(), folder / "memcached.log"
+    command = [_which("memcached") or "memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-m", "64"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command += ["-u", "nobody"]  # it does not run as root
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    _wait(MEMCACHED, port, process, log, _MEMCACHED_STARTS_WITHIN)
+    return Found({MEMCACHED.variable: f"memcached://127.0.0.1:{port}"}, f"started on port {port}", lambda: _end(process))
+
+
 def start_rabbitmq(folder: Path) -> Found:
     """A RabbitMQ node of our own: its own name, ports, port mapper, folders and Erlang cookie."""
     home = folder / "rabbitmq"
@@ -289,4 +302,15 @@ MARIADB = Kind(
     programs=(),
     package="mariadb-server",
     start=None,
+)
+MEMCACHED = Kind(
+    name="memcached",
+    variable="UMBEL_TEST_MEMCACHED",
+    default_url="memcached://127.0.0.1:11211",
+    port=11211,
+    greeting=b"version\r\n",
+    answer=b"VERSION",
+    programs=("memcached",),
+    package="memcached",
+    start=start_memcached,
 )

@@ -1,8 +1,8 @@
 """Servers for tests: where they are, and what happens when they are not there.
 
-``UMBEL_TEST_RABBITMQ``, ``UMBEL_TEST_REDIS``, ``UMBEL_TEST_POSTGRESQL`` and ``UMBEL_TEST_MARIADB`` give the URLs (defaults: this machine). A test that
-needs one carries the marker ``rabbitmq``, ``redis``, ``postgresql`` or ``mariadb``; without the server it is skipped with one line, and with ``CI=true`` it
-fails.
+``UMBEL_TEST_RABBITMQ``, ``UMBEL_TEST_REDIS``, ``UMBEL_TEST_POSTGRESQL``, ``UMBEL_TEST_MARIADB`` and ``UMBEL_TEST_MEMCACHED`` give the URLs (defaults: this
+machine). A test that needs one carries the marker ``rabbitmq``, ``redis``, ``postgresql``, ``mariadb`` or ``memcached``; without the server it is skipped with
+one line, and with ``CI=true`` it fails.
 
 Fixtures: `rabbitmq_url` (a virtual host of its own for the session), `redis_url` and `redis_store_url` (databases 3 and 4 unless the
 environment names one), `postgresql_url` and `mariadb_url` (a database of its own for the session), `unique` (a name nobody else uses).
@@ -36,12 +36,14 @@ RABBITMQ = os.environ.get("UMBEL_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5
 REDIS = os.environ.get("UMBEL_TEST_REDIS", "redis://127.0.0.1:6379").rstrip("/")
 POSTGRESQL = os.environ.get("UMBEL_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
 MARIADB = os.environ.get("UMBEL_TEST_MARIADB", "mysql://root@127.0.0.1:3306/test")
+MEMCACHED = os.environ.get("UMBEL_TEST_MEMCACHED", "memcached://127.0.0.1:11211").rstrip("/")
 CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 SERVERS = {
     "rabbitmq": (RABBITMQ, 5672, "UMBEL_TEST_RABBITMQ"),
     "redis": (REDIS, 6379, "UMBEL_TEST_REDIS"),
     "postgresql": (POSTGRESQL, 5432, "UMBEL_TEST_POSTGRESQL"),
     "mariadb": (MARIADB, 3306, "UMBEL_TEST_MARIADB"),
+    "memcached": (MEMCACHED, 11211, "UMBEL_TEST_MEMCACHED"),
 }
 
 
@@ -155,3 +157,9 @@ def unique() -> Callable[[str], str]:
     """Makes names that no other test uses: ``unique("q")`` is the same within one test."""
     mark = uuid.uuid4().hex[:12]
     return lambda name: f"{name}-{mark}"
+
+
+@pytest.fixture(scope="session")
+def memcached_url() -> str:
+    """Memcached as a result store. Other sessions may use it at the same time: do not flush it, use ids and prefixes that nobody else uses."""
+    return f"cache+{MEMCACHED}/"

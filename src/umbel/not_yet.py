@@ -19,7 +19,6 @@ APP: Final = {
 STORES: Final = {
     "arangodb": "ArangoDB",
     "azureblockblob": "Azure Blob Storage",
-    **dict.fromkeys(("cache", "memcached"), "Memcached"),
     "cassandra": "Cassandra",
     "consul": "Consul",
     "cosmosdbsql": "Cosmos DB",
@@ -27,7 +26,6 @@ STORES: Final = {
     "couchdb": "CouchDB",
     "dynamodb": "DynamoDB",
     "elasticsearch": "Elasticsearch",
-    **dict.fromkeys(("file", "filesystem"), "files"),
     "gs": "Google Cloud Storage",
     **dict.fromkeys(("mongodb", "mongodb+srv"), "MongoDB"),
     "s3": "S3",

@@ -44,6 +44,8 @@ STORES = {
     "postgresql": {"shared", "processes", "groups", "revocations"},
     "mariadb": {"shared", "processes", "groups", "revocations"},
     "sqlalchemy-sqlite": {"shared", "processes", "groups", "revocations"},
+    "filesystem": {"shared", "processes", "groups", "revocations"},
+    "memcached": {"shared", "processes", "groups"},
 }
 
 
@@ -56,6 +58,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             "rpc-redis": pytest.mark.redis,
             "postgresql": pytest.mark.postgresql,
             "mariadb": pytest.mark.mariadb,
+            "memcached": pytest.mark.memcached,
         }
         names = [name for name, offers in STORES.items() if need is None or need in offers]
         metafunc.parametrize("kit", [pytest.param(name, marks=marks.get(name, ())) for name in names], indirect=True)
@@ -80,6 +83,11 @@ def kit(request, tmp_path, unique):
         options = {"expires": 60.0, "transport": {"broker": BrokerOptions(urls=(broker,), transport=prefix)}}
     elif name == "sqlalchemy-sqlite":
         url = f"db+sqlite:///{tmp_path}/results.db"
+    elif name == "filesystem":
+        url = f"file://{tmp_path}"
+    elif name == "memcached":
+        url = request.getfixturevalue("memcached_url")
+        options = {"expires": 60.0, "transport": {"global_keyprefix": unique("contract") + ":"}}
     elif name in ("postgresql", "mariadb"):
         url = request.getfixturevalue(f"{name}_url")
     else:

@@ -21,6 +21,7 @@ PACKAGES = (
     "sqlalchemy",
     "psycopg[binary]",
     "hiredis",
+    "pymemcache",
     "msgpack",
     "pyyaml",
     "zstandard",

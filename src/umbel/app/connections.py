@@ -242,6 +242,10 @@ def store_url(conf: Settings, broker: Iterable[str]) -> str | None:
             )
         text = conf.database_url
         return text if text.startswith("db+") else f"db+{text}"
+    if text == "cache":
+        if not conf.cache_backend:
+            raise ImproperlyConfigured("result_backend is 'cache' and cache_backend is empty: expected e.g. memcached://127.0.0.1:11211/")
+        return store_registry.canonical(f"cache+{conf.cache_backend.removeprefix('cache+')}")
     if text == "redis://" and conf.redis_host:
         name, password = (quote(part or "", safe="") for part in (conf.redis_username, conf.redis_password))
         user = f"{name}:{password}@" if name or password else ""
@@ -257,6 +261,10 @@ def store_options(conf: Settings, url: str) -> StoreOptions:
         transport.setdefault("broker", broker_options(conf))
     if url.startswith("db+"):
         transport["database"] = database_options(conf)
+    if url.startswith(("cache+", "memcache")):
+        transport["cache"] = conf.cache_backend_options
+    if url.startswith("mongodb"):
+        transport["mongodb"] = conf.mongodb_backend_settings
     return StoreOptions(
         url=url,
         expires=seconds(conf.result_expires),

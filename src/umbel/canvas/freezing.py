@@ -25,12 +25,14 @@ class Naming:
         reply_to: where results go that are sent as messages; ``None`` leaves it to who publishes.
         errbacks_in_header: error callbacks of a chord are its header's, too (``task_allow_error_cb_on_chord_header``).
         most_copied: bytes that a chord's body may take in all messages of its header; a larger one waits in the result store. 0 for no limit.
+        polled_every: seconds between the looks of the task that waits for a chord's header; ``None`` where the result store counts its members.
     """
 
     new_id: Callable[[], str]
     reply_to: str | None = None
     errbacks_in_header: bool = False
     most_copied: int = 0
+    polled_every: float | None = None
 
 
 def freeze(workflow: Shape, naming: Naming) -> Draft:

@@ -18,6 +18,8 @@ from umbel.wire import kombu_json
 #: The task that starts a part with the result of what is before it, and the one that fails it.
 START_KEPT: Final = "umbel.start_kept"
 FAIL_KEPT: Final = "umbel.fail_kept"
+#: Celery's task that carries a chord's body and waits for its header, where the result store does not count its members.
+CHORD_UNLOCK: Final = "celery.chord_unlock"
 #: Links of a long chain that travel in one message, and that are kept under one name.
 SEGMENT: Final = 32
 

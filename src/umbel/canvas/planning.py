@@ -17,7 +17,7 @@ from typing import Any
 from umbel.canvas import shapes
 from umbel.canvas.freezing import Naming, freeze, leaves, task_ids
 from umbel.canvas.handles import Handle, handle_of
-from umbel.canvas.kept_parts import body_key, cut, is_to_be_kept, stand_in
+from umbel.canvas.kept_parts import CHORD_UNLOCK, body_key, cut, is_to_be_kept, stand_in
 from umbel.canvas.membership import joined, members_of
 from umbel.canvas.opening import open_into_chord
 from umbel.canvas.shapes import CHAIN, CHORD, GROUP, Draft, Shape
@@ -110,7 +110,7 @@ def plan(
         TypeError: a group has a callback, or a chord no body.
     """
     frozen = freeze(shapes.merged(workflow, args, kwargs, options), naming)
-    calls, records = start(frozen, lineage=lineage or Lineage(), most_copied=naming.most_copied)
+    calls, records = start(frozen, lineage=lineage or Lineage(), naming=naming)
     at_once = {call.id for call in calls}
     later = tuple(each for each in task_ids(frozen) if each not in at_once)
     kept: list[tuple[str, Shape]] = []
@@ -135,7 +135,7 @@ class _Starting:
     """Gathers the calls of what is started."""
 
     lineage: Lineage
-    most_copied: int
+    naming: Naming
     calls: list[PlannedCall] = field(default_factory=list)
     records: list[ChordStart] = field(default_factory=list)
     #: (what to start, arguments in front of its own, what follows it: reversed).
@@ -148,7 +148,7 @@ def start(
     rest: Sequence[Any] | None = None,
     *,
     lineage: Lineage,
-    most_copied: int = 0,
+    naming: Naming,
 ) -> tuple[tuple[PlannedCall, ...], tuple[ChordStart, ...]]:
     """The calls that start what is frozen, and what to record before them.
 
@@ -157,9 +157,9 @@ def start(
         args: the result that it follows.
         rest: what follows it, reversed: the remaining links of a chain.
         lineage: whom it comes from.
-        most_copied: see `umbel.canvas.freezing.Naming`.
+        naming: how chords are started.
     """
-    starting = _Starting(lineage, most_copied)
+    starting = _Starting(lineage, naming)
     starting.pending.append((frozen, args, rest))
     while starting.pending:
         node, given, following = starting.pending.pop()
@@ -185,16 +185,27 @@ def _start_chord(starting: _Starting, node: Shape, args: tuple[Any, ...], rest: 
     group_id = node["options"]["task_id"]
     body = _body(shapes.body(node), group_id, rest, starting.lineage)
     size = sum(1 for member in shapes.header(node) for _ in leaves(member))
-    is_kept = size > 1 and is_to_be_kept(body, size, starting.most_copied)
+    every = starting.naming.polled_every
+    is_kept = every is None and size > 1 and is_to_be_kept(body, size, starting.naming.most_copied)
     key = body_key(group_id) if is_kept else ""
-    members = joined(shapes.header(node), group_id, stand_in(key, body) if is_kept else body)
-    if size:
+    carried = stand_in(key, body) if is_kept else body
+    members = joined(shapes.header(node), group_id, carried if every is None else None)
+    if size and every is not None:
+        starting.calls.append(_unlock(group_id, members, body, every))
+    elif size:
         header = Handle(group_id, None, None, tuple(members))
         tree = header.as_tuple() if header.holds_groups else None
         starting.records.append(ChordStart(group_id, size, body, tree, key))
     else:
         starting.pending.append((body, (_values_of_nothing(members),), None))
     starting.pending.extend((member, args, None) for member in reversed(members))
+
+
+def _unlock(group_id: str, members: Iterable[Any], body: Draft, every: float) -> PlannedCall:
+    """The call of the task that waits for a chord's header, and goes where the body goes; as Celery sends it (5.7, ``Backend.fallback_chord_unlock``)."""
+    results = Handle(group_id, None, None, tuple(members)).as_tuple()[1]
+    options = {**stand_in("", body)["options"], "task_id": f"{group_id}.unlock", "countdown": every, "add_to_parent": False}
+    return PlannedCall(CHORD_UNLOCK, (group_id, body), {"result": results, "interval": every}, options)
 
 
 def _values_of_nothing(members: Iterable[Shape]) -> list[Any]:

@@ -131,4 +131,4 @@ def _follow(signature: Shape, args: tuple[Any, ...], rest: Sequence[Any] | None,
 
 
 def _plan(frozen: Draft, args: tuple[Any, ...], rest: Sequence[Any] | None, lineage: Lineage, naming: Naming) -> Plan:
-    return Plan(*start(frozen, args, rest, lineage=lineage, most_copied=naming.most_copied), handle_of(frozen))
+    return Plan(*start(frozen, args, rest, lineage=lineage, naming=naming), handle_of(frozen))

@@ -40,6 +40,8 @@ class Environment:
     errbacks_in_header: bool = False
     #: Bytes that a chord's body may take in all messages of its header (``task_chord_body_limit``).
     chord_body_limit: int = 0
+    #: Seconds between looks at a chord's header, where the store does not count its members; ``None`` where it does.
+    polled_every: float | None = None
     #: What follows a task inherits its priority (``task_inherit_parent_priority``).
     inherit_priority: bool = False
     #: Priorities are the other way round in messages than in the app (``priority_order``).

@@ -6,6 +6,7 @@ kwargs, worker, retries, queue, stamped_headers and the stamps, and last task_id
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from umbel.wire import compression, serializers
 
 #: What a compressed value begins with; then the content type, a NUL and the compressed bytes.
 COMPRESSED = b"\x00celery-compressed\x00"
+#: What looks like the state in a value that cannot be decoded.
+_STATUS = re.compile(rb"status[^0-9A-Za-z]+([A-Z]+)")
 _FIELDS = frozenset({"status", "result", "traceback", "children", "date_done", "group_id", "parent_id", "task_id"})
 
 
@@ -126,6 +129,14 @@ class MetaCodec:
         if data.startswith(COMPRESSED):
             data = decompressed(data)
         return from_meta(serializers.loads(data, self._content_type, self._content_encoding, self._accept), task_id)
+
+    def has_ended(self, data: bytes) -> bool:
+        """Report whether stored bytes are of a task that has ended, as far as can be told where they cannot be decoded."""
+        try:
+            return is_terminal(self.decode(data))
+        except DecodeError:  # of a content type that is not accepted, perhaps
+            found = _STATUS.search(data)
+            return found is not None and found[1].decode() in states.READY_STATES
 
 
 def is_terminal(record: Record) -> bool:

@@ -17,7 +17,7 @@ from umbel.runtime import plugins
 
 GROUP = "umbel.result_stores"
 
-_REDIS, _MEMORY = "umbel.results.redis:connect", "umbel.results.memory:connect"
+_REDIS, _MEMORY, _MEMCACHED = "umbel.results.redis:connect", "umbel.results.memory:connect", "umbel.results.memcached:connect"
 BUILT_IN: Mapping[str, str] = {
     **dict.fromkeys(("redis", "rediss", "redis+socket", "socket", "unix", "sentinel", "valkey", "valkeys"), _REDIS),
     "sqlite": "umbel.results.sqlite:connect",
@@ -25,6 +25,8 @@ BUILT_IN: Mapping[str, str] = {
     "db": "umbel.results.sql:connect",
     "memory": _MEMORY,
     "cache+memory": _MEMORY,
+    **dict.fromkeys(("memcache", "memcached", "cache+memcache", "cache+memcached", "cache+pymemcache", "cache+pylibmc"), _MEMCACHED),
+    "file": "umbel.results.filesystem:connect",
 }
 #: Names without ``://`` → URLs.
 _SHORT: Mapping[str, str] = {

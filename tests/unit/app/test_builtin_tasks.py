@@ -35,6 +35,7 @@ def test_a_task_of_that_name_is_kept():
         assert sorted(tasks) == [
             "celery.accumulate",
             "celery.backend_cleanup",
+            "celery.chord_unlock",
             "celery.chunks",
             "celery.map",
             "celery.starmap",

@@ -174,7 +174,7 @@ def test_a_group_that_something_follows_is_started_as_a_chord():
     naming = Naming(iter("abcdefgh").__next__)
     frozen = freeze(group(s("one"), s("two")), naming)
     after = [freeze(s("last"), naming), freeze(s("next"), naming)]
-    made, (record,) = start(frozen, rest=after, lineage=Lineage())
+    made, (record,) = start(frozen, rest=after, lineage=Lineage(), naming=naming)
     assert [call.task for call in made] == ["one", "two"]
     assert (record.size, record.body["task"], [each["task"] for each in record.body["options"]["chain"]]) == (2, "next", ["last"])
 

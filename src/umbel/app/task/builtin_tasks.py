@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from umbel.app.task.making import make_task
 from umbel.app.task.task import Task
 from umbel.canvas import kept_parts
+from umbel.canvas.kept_parts import CHORD_UNLOCK
 from umbel.wire import failures
+
+#: Those that decide what follows them, and have no result of their own.
+_BOUND: Final = frozenset({kept_parts.START_KEPT, kept_parts.FAIL_KEPT, CHORD_UNLOCK})
+_MORE: Final[Mapping[str, Mapping[str, Any]]] = {CHORD_UNLOCK: {"max_retries": None}}
 
 
 def add_to(app: Any, tasks: dict[str, Any]) -> None:
@@ -20,8 +25,8 @@ def add_to(app: Any, tasks: dict[str, Any]) -> None:
     """
     for name, function in _functions(app).items():
         if name not in tasks:
-            own = {"bind": True, "ignore_result": True, "throws": (Exception,)} if name.startswith("umbel.") else {"ignore_result": False}
-            tasks[name] = make_task(app, function, Task, {"name": name, **own})
+            own = {"bind": True, "ignore_result": True, "throws": (Exception,)} if name in _BOUND else {"ignore_result": False}
+            tasks[name] = make_task(app, function, Task, {"name": name, **own, **_MORE.get(name, {})})
 
 
 def _functions(app: Any) -> dict[str, Callable[..., Any]]:
@@ -57,6 +62,12 @@ def _functions(app: Any) -> dict[str, Callable[..., Any]]:
         """Drop expired results where the store does not do so itself; returns how many."""
         return 0 if app.store is None else app.store.cleanup()
 
+    def unlock_chord(self: Any, group_id: str, callback: Mapping[str, Any], **waiting: Any) -> list[Any]:
+        """Wait for the header of a chord, and hand its results on to the body ``callback``."""
+        from umbel.app.workflows.unlocking import unlock  # few chords are waited for in this way
+
+        return unlock(self, group_id, callback, **waiting)
+
     return {
         **_of_kept_parts(app),
         "celery.backend_cleanup": drop_expired,
@@ -64,6 +75,7 @@ def _functions(app: Any) -> dict[str, Callable[..., Any]]:
         "celery.starmap": call_with_each_list,
         "celery.chunks": send_chunks,
         "celery.accumulate": accumulate,
+        CHORD_UNLOCK: unlock_chord,
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from umbel import current
+from umbel.app.connections import seconds
 from umbel.app.sending.calls import TaskCall
 from umbel.app.sending.options import PublishOptions
 from umbel.app.sending.plans import plans_of
@@ -43,6 +44,7 @@ class Workflows:
             reply_to=app.outbox.sender.reply_to,
             errbacks_in_header=bool(app.conf.task_allow_error_cb_on_chord_header),
             most_copied=app.conf.task_chord_body_limit,
+            polled_every=polled_every(app),
         )
 
     def publish(self, workflow: shapes.Shape, args: Iterable[Any], kwargs: shapes.Shape, options: Mapping[str, Any]) -> Any:
@@ -111,7 +113,9 @@ class Workflows:
         """
         from umbel.app.workflows.eager import EagerRun
 
-        return EagerRun(self._app, replace(self.naming(), most_copied=0), as_sent=as_sent).run(workflow, args, kwargs, options)
+        return EagerRun(self._app, replace(self.naming(), most_copied=0, polled_every=None), as_sent=as_sent).run(
+            workflow, args, kwargs, options
+        )
 
     def result(self, handle: Handle, others: Mapping[str, str] = _NONE) -> Any:
         """The result object of a handle, with those of what is before it.
@@ -187,6 +191,18 @@ class Workflows:
         parent = current.request.get()
         if parent is not None and parent.id is not None and options.get("add_to_parent", True):
             parent.children.append(result)
+
+
+def polled_every(app: Any) -> float | None:
+    """Return the seconds between looks at a chord's header, where its members are not counted by the result store; ``None`` where they are.
+
+    Args:
+        app: whose chords.
+    """
+    store = app.store
+    if store is None or not store.shared or (store.groups is not None and not app.conf.result_chord_polling):
+        return None
+    return float(seconds(app.conf.result_chord_retry_interval) or 1.0)
 
 
 def _lineage(app: Any) -> Lineage:

@@ -37,6 +37,7 @@ class Successors:
             new_id=lambda: uuid7(environment.clock.now()),
             errbacks_in_header=environment.errbacks_in_header,
             most_copied=environment.chord_body_limit,
+            polled_every=environment.polled_every,
         )
 
     def next_attempt(self, request: Request) -> list[Effect]:

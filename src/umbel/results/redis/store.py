@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import builtins
 import hashlib
-import re
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from umbel import states
 from umbel.brokers.base import Publisher
 from umbel.clients import urls
 from umbel.clients.finding import Finding
@@ -18,7 +16,7 @@ from umbel.clients.redis.addresses import addresses
 from umbel.clients.redis.checkup import check
 from umbel.clients.redis.connection_blocking import BlockingConnection
 from umbel.clients.redis.connections import Connections
-from umbel.errors import BackendStoreError, DecodeError, EncodeError, ImproperlyConfigured, OperationalError
+from umbel.errors import BackendStoreError, EncodeError, ImproperlyConfigured, OperationalError
 from umbel.results.base import StoreOptions
 from umbel.results.groups.redis import RedisGroups
 from umbel.results.meta import MetaCodec, is_terminal
@@ -43,8 +41,6 @@ _BATCH = 500
 _ROUNDS = 5
 #: How Redis refuses a value of more than proto-max-bulk-len (512 MB unless set), before it hangs up.
 _TOO_LONG = "invalid bulk length"
-#: What looks like the state in a value that cannot be decoded.
-_STATUS = re.compile(rb"status[^0-9A-Za-z]+([A-Z]+)")
 
 
 class RedisStore:
@@ -115,19 +111,16 @@ class RedisStore:
             if not unclear:
                 return
             old = connection.call("MGET", *(batch[number - 1][0] for number in unclear))
-            left = [(batch[number - 1], value) for number, value in zip(unclear, old, strict=True) if not self._has_ended(value)]
+            left = [
+                (batch[number - 1], value)
+                for number, value in zip(unclear, old, strict=True)
+                if value is None or not self._codec.has_ended(value)
+            ]
             if not left:
                 return
             batch = [item for item, _ in left]
             digests = [hashlib.sha1(value, usedforsecurity=False).hexdigest() if value else "" for _, value in left]
         raise BackendStoreError(f"the results of {len(batch)} tasks change all the time and could not be stored")
-
-    def _has_ended(self, value: bytes | None) -> bool:
-        try:
-            return value is not None and is_terminal(self._codec.decode(value))
-        except DecodeError:  # of a content type that is not accepted, perhaps
-            found = _STATUS.search(value or b"")
-            return found is not None and found[1].decode() in states.READY_STATES
 
     def fetch(self, task_ids: Sequence[str]) -> dict[str, Record]:
         if not task_ids:

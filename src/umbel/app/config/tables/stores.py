@@ -1,4 +1,4 @@
-"""Settings of Celery's other result stores: read and kept, so that a configuration that has them loads."""
+"""Settings of Celery's other result stores. Those that Umbel does not have are read and kept, so that a configuration that has them loads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from umbel.app.config.kinds import ANY, FLAG, INTEGER, MAPPING, SECONDS, TEXT, T
 from umbel.app.config.setting import Setting
 
 
-def _rows(prefix: str, store: str, old: str, *rows: tuple[str, object, Kind, str]) -> tuple[Setting, ...]:
+def _rows(prefix: str, store: str, old: str, *rows: tuple[str, object, Kind, str], used: bool = False) -> tuple[Setting, ...]:
     secret = ("secret", "access_key", "auth")
     return tuple(
         Setting(
@@ -16,16 +16,24 @@ def _rows(prefix: str, store: str, old: str, *rows: tuple[str, object, Kind, str
             f"{store}: {meaning}.",
             (f"{old}{prefix}_{name}".upper(),),
             secret=any(word in name for word in secret),
+            used=used,
         )
         for name, default, kind, meaning in rows
     )
 
 
 OTHER_STORES = (
-    *_rows("mongodb", "MongoDB", "CELERY_", ("backend_settings", None, MAPPING, "connection and names of its collections")),
+    *_rows("mongodb", "MongoDB", "CELERY_", ("backend_settings", None, MAPPING, "connection and names of its collections"), used=True),
     *_rows("couchbase", "Couchbase", "CELERY_", ("backend_settings", None, MAPPING, "connection and bucket")),
     *_rows("arangodb", "ArangoDB", "CELERY_", ("backend_settings", None, MAPPING, "connection, database and collection")),
-    *_rows("cache", "memcached", "CELERY_", ("backend", None, TEXT, "URL"), ("backend_options", {}, MAPPING, "keywords of its client")),
+    *_rows(
+        "cache",
+        "memcached",
+        "CELERY_",
+        ("backend", None, TEXT, "URL, where result_backend is cache"),
+        ("backend_options", {}, MAPPING, "keywords of its client"),
+        used=True,
+    ),
     *_rows(
         "elasticsearch",
         "Elasticsearch",
