@@ -1,8 +1,11 @@
-"""Find RabbitMQ, Redis and memcached for tests, or start private ones that end with the tests; find PostgreSQL and MariaDB. Standard library only.
+"""Find RabbitMQ, Redis, memcached and MongoDB for tests, or start private ones that end with the tests; find PostgreSQL and MariaDB. Standard library only.
 
 In this order, for each: what ``UMBEL_TEST_RABBITMQ`` / ``UMBEL_TEST_REDIS`` / ``UMBEL_TEST_MEMCACHED`` names; what answers on this machine; a private server from the
 installed programs, on free ports with its files in a temporary folder; the same after ``apt-get install``, when this is root.
 Where the variable says ``private``, what answers here is left alone.
+
+In place of MongoDB, which neither Debian nor the package index has, SecantusDB is started, which speaks its protocol: from an environment of its own,
+``.build/mongodb-venv``, made at first use.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import random
 import shlex
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -27,6 +31,10 @@ from urllib.parse import urlsplit
 _RABBITMQ_STARTS_WITHIN = 90
 _REDIS_STARTS_WITHIN = 15
 _MEMCACHED_STARTS_WITHIN = 15
+_MONGODB_STARTS_WITHIN = 60
+#: What speaks MongoDB's protocol, for tests.
+_SECANTUS = "secantusdb==0.7.0b3"
+_BUILD = Path(__file__).resolve().parent.parent / ".build"
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ def servers() -> Iterator[tuple[dict[str, str], list[str], list[str]]]:
     found_lines, missing = [], []
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="umbel-servers-", ignore_cleanup_errors=True)))
-        for kind in (RABBITMQ, REDIS, POSTGRESQL, MARIADB, MEMCACHED):
+        for kind in (RABBITMQ, REDIS, POSTGRESQL, MARIADB, MEMCACHED, MONGODB):
             found = find(kind, folder)
             if found is None:
                 missing.append(kind.name)
@@ -195,6 +203,26 @@ def start_memcached(folder: Path) -> Found:
     return Found({MEMCACHED.variable: f"memcached://127.0.0.1:{port}"}, f"started on port {port}", lambda: _end(process))
 
 
+def start_mongodb(folder: Path) -> Found:
+    """A SecantusDB of our own, which forgets everything when it ends."""
+    environment = _BUILD / "mongodb-venv"
+    program = environment / "bin" / "secantusd-py"
+    if not program.exists():
+        print(f"Installing {_SECANTUS} …", flush=True)
+        _BUILD.mkdir(exist_ok=True)
+        try:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(environment)], check=True, capture_output=True)
+            subprocess.run([str(environment / "bin" / "pip"), "install", "-q", _SECANTUS], check=True, capture_output=True, timeout=600)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise RuntimeError(f"{_SECANTUS} cannot be installed: {error}") from error
+    port, log = free_port(), folder / "mongodb.log"
+    command = [str(program), "--host", "127.0.0.1", "--port", str(port), "--storage-path", ":memory:", "--log-level", "WARNING"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
+    _wait(MONGODB, port, process, log, _MONGODB_STARTS_WITHIN)
+    return Found({MONGODB.variable: f"mongodb://127.0.0.1:{port}"}, f"SecantusDB started on port {port}", lambda: _end(process))
+
+
 def start_rabbitmq(folder: Path) -> Found:
     """A RabbitMQ node of our own: its own name, ports, port mapper, folders and Erlang cookie."""
     home = folder / "rabbitmq"
@@ -313,4 +341,16 @@ MEMCACHED = Kind(
     programs=("memcached",),
     package="memcached",
     start=start_memcached,
+)
+_HELLO = b"\x10hello\x00\x01\x00\x00\x00\x02$db\x00\x06\x00\x00\x00admin\x00\x00"
+MONGODB = Kind(
+    name="MongoDB",
+    variable="UMBEL_TEST_MONGODB",
+    default_url="mongodb://127.0.0.1:27017",
+    port=27017,
+    greeting=struct.pack("<iiiiIBi", 25 + len(_HELLO), 1, 0, 2013, 0, 0, 4 + len(_HELLO)) + _HELLO,
+    answer=b"",
+    programs=(),
+    package="",
+    start=start_mongodb,
 )

@@ -1,7 +1,7 @@
 """Servers for tests: where they are, and what happens when they are not there.
 
-``UMBEL_TEST_RABBITMQ``, ``UMBEL_TEST_REDIS``, ``UMBEL_TEST_POSTGRESQL``, ``UMBEL_TEST_MARIADB`` and ``UMBEL_TEST_MEMCACHED`` give the URLs (defaults: this
-machine). A test that needs one carries the marker ``rabbitmq``, ``redis``, ``postgresql``, ``mariadb`` or ``memcached``; without the server it is skipped with
+``UMBEL_TEST_RABBITMQ``, ``UMBEL_TEST_REDIS``, ``UMBEL_TEST_POSTGRESQL``, ``UMBEL_TEST_MARIADB``, ``UMBEL_TEST_MEMCACHED`` and ``UMBEL_TEST_MONGODB`` give the URLs (defaults: this
+machine). A test that needs one carries the marker ``rabbitmq``, ``redis``, ``postgresql``, ``mariadb``, ``memcached`` or ``mongodb``; without the server it is skipped with
 one line, and with ``CI=true`` it fails.
 
 Fixtures: `rabbitmq_url` (a virtual host of its own for the session), `redis_url` and `redis_store_url` (databases 3 and 4 unless the
@@ -37,6 +37,7 @@ REDIS = os.environ.get("UMBEL_TEST_REDIS", "redis://127.0.0.1:6379").rstrip("/")
 POSTGRESQL = os.environ.get("UMBEL_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
 MARIADB = os.environ.get("UMBEL_TEST_MARIADB", "mysql://root@127.0.0.1:3306/test")
 MEMCACHED = os.environ.get("UMBEL_TEST_MEMCACHED", "memcached://127.0.0.1:11211").rstrip("/")
+MONGODB = os.environ.get("UMBEL_TEST_MONGODB", "mongodb://127.0.0.1:27017").rstrip("/")
 CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 SERVERS = {
     "rabbitmq": (RABBITMQ, 5672, "UMBEL_TEST_RABBITMQ"),
@@ -44,6 +45,7 @@ SERVERS = {
     "postgresql": (POSTGRESQL, 5432, "UMBEL_TEST_POSTGRESQL"),
     "mariadb": (MARIADB, 3306, "UMBEL_TEST_MARIADB"),
     "memcached": (MEMCACHED, 11211, "UMBEL_TEST_MEMCACHED"),
+    "mongodb": (MONGODB, 27017, "UMBEL_TEST_MONGODB"),
 }
 
 
@@ -163,3 +165,16 @@ def unique() -> Callable[[str], str]:
 def memcached_url() -> str:
     """Memcached as a result store. Other sessions may use it at the same time: do not flush it, use ids and prefixes that nobody else uses."""
     return f"cache+{MEMCACHED}/"
+
+
+@pytest.fixture(scope="session")
+def mongodb_url() -> Iterator[str]:
+    """MongoDB as a result store, in a database of this session."""
+    import pymongo
+
+    name = f"umbel_test_{os.getpid()}_{uuid.uuid4().hex[:6]}"
+    try:
+        yield f"{MONGODB}/{name}"
+    finally:
+        with pymongo.MongoClient(MONGODB) as client:
+            client.drop_database(name)

@@ -27,7 +27,6 @@ STORES: Final = {
     "dynamodb": "DynamoDB",
     "elasticsearch": "Elasticsearch",
     "gs": "Google Cloud Storage",
-    **dict.fromkeys(("mongodb", "mongodb+srv"), "MongoDB"),
     "s3": "S3",
 }
 

@@ -46,6 +46,7 @@ STORES = {
     "sqlalchemy-sqlite": {"shared", "processes", "groups", "revocations"},
     "filesystem": {"shared", "processes", "groups", "revocations"},
     "memcached": {"shared", "processes", "groups"},
+    "mongodb": {"shared", "processes", "groups", "expiry", "revocations"},
 }
 
 
@@ -59,6 +60,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             "postgresql": pytest.mark.postgresql,
             "mariadb": pytest.mark.mariadb,
             "memcached": pytest.mark.memcached,
+            "mongodb": pytest.mark.mongodb,
         }
         names = [name for name, offers in STORES.items() if need is None or need in offers]
         metafunc.parametrize("kit", [pytest.param(name, marks=marks.get(name, ())) for name in names], indirect=True)
@@ -88,7 +90,7 @@ def kit(request, tmp_path, unique):
     elif name == "memcached":
         url = request.getfixturevalue("memcached_url")
         options = {"expires": 60.0, "transport": {"global_keyprefix": unique("contract") + ":"}}
-    elif name in ("postgresql", "mariadb"):
+    elif name in ("postgresql", "mariadb", "mongodb"):
         url = request.getfixturevalue(f"{name}_url")
     else:
         url = request.getfixturevalue("rabbitmq_url").replace("amqp://", "rpc://")

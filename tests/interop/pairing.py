@@ -22,6 +22,7 @@ PACKAGES = (
     "psycopg[binary]",
     "hiredis",
     "pymemcache",
+    "pymongo",
     "msgpack",
     "pyyaml",
     "zstandard",
@@ -36,10 +37,11 @@ def celery_python() -> Path:
     CELERY_VENV.parent.mkdir(exist_ok=True)
     with (CELERY_VENV.parent / "celery-venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (CELERY_VENV / "ready").exists():
+        ready, packages = CELERY_VENV / "ready", "\n".join(PACKAGES)
+        if not ready.exists() or ready.read_text() != packages:
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(CELERY_VENV)], check=True)
             subprocess.run([str(python), "-m", "pip", "install", "-q", *PACKAGES], check=True, timeout=600)
-            (CELERY_VENV / "ready").touch()
+            ready.write_text(packages)
     return python
 
 

@@ -1,4 +1,4 @@
-"""Results in files and in memcached: Celery's clients read what Umbel's workers have stored, and the reverse. Chords are polled, as Celery does."""
+"""Results in files, in memcached and in MongoDB: Celery's clients read what Umbel's workers have stored, and the reverse. Chords are polled, as Celery does."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def house(request):
     return request.param
 
 
-@pytest.fixture(params=["files", pytest.param("memcached", marks=pytest.mark.memcached)])
+@pytest.fixture(params=["files", *(pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("memcached", "mongodb"))])
 def backend(request, tmp_path):
-    return f"file://{tmp_path}" if request.param == "files" else request.getfixturevalue("memcached_url")
+    return f"file://{tmp_path}" if request.param == "files" else request.getfixturevalue(f"{request.param}_url")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def pair(request, backend, house, unique):
 def test_values_failures_groups_and_chords(pair, backend, house):
     pair.start_worker("-c", "2")
     # Celery counts its own chords in memcached, in a way of its own: its workers must run them.
-    chords = {} if house == "celery" and not backend.startswith("file") else CHORDS
+    chords = {} if house == "celery" and backend.startswith("cache") else CHORDS
     workflows = [*chords.values(), (["group", [t("add", 1, 2), t("add", 3, 4)]], [3, 7])]
     calls = [call("echo", value) for value in VALUES] + [call("fail", "own", 7, "no")]
     found = pair.talk([*calls, *({"workflow": tree} for tree, _ in workflows)], timeout=20)

@@ -27,6 +27,8 @@ BUILT_IN: Mapping[str, str] = {
     "cache+memory": _MEMORY,
     **dict.fromkeys(("memcache", "memcached", "cache+memcache", "cache+memcached", "cache+pymemcache", "cache+pylibmc"), _MEMCACHED),
     "file": "umbel.results.filesystem:connect",
+    "mongodb": "umbel.results.mongodb:connect",
+    "mongodb+srv": "umbel.results.mongodb:connect",
 }
 #: Names without ``://`` → URLs.
 _SHORT: Mapping[str, str] = {
@@ -35,6 +37,7 @@ _SHORT: Mapping[str, str] = {
     "amqp": "rpc://",
     "memory": "memory://",
     "cache+memory": "cache+memory://",
+    "mongodb": "mongodb://",
     "sqlite": "sqlite:///umbel.db",
 }
 #: What anything that is to be a store must have.
