@@ -201,8 +201,11 @@ def _start_chord(starting: _Starting, node: Shape, args: tuple[Any, ...], rest: 
     starting.pending.extend((member, args, None) for member in reversed(members))
 
 
-def _unlock(group_id: str, members: Iterable[Any], body: Draft, every: float) -> PlannedCall:
+def _unlock(group_id: str, members: Sequence[Any], body: Draft, every: float) -> PlannedCall:
     """The call of the task that waits for a chord's header, and goes where the body goes; as Celery sends it (5.7, ``Backend.fallback_chord_unlock``)."""
+    for member in members:
+        for leaf in leaves(member):
+            leaf["options"]["ignore_result"] = False  # its end would be waited for in vain
     results = Handle(group_id, None, None, tuple(members)).as_tuple()[1]
     options = {**stand_in("", body)["options"], "task_id": f"{group_id}.unlock", "countdown": every, "add_to_parent": False}
     return PlannedCall(CHORD_UNLOCK, (group_id, body), {"result": results, "interval": every}, options)

@@ -179,6 +179,25 @@ def test_a_group_that_something_follows_is_started_as_a_chord():
     assert (record.size, record.body["task"], [each["task"] for each in record.body["options"]["chain"]]) == (2, "next", ["last"])
 
 
+def test_a_chord_that_is_polled():
+    naming = Naming(iter("abcdefgh").__next__, polled_every=2.0, most_copied=1)
+    body = chain(s("body", queue="q"), s("last"))
+    found = plan(chord([s("one"), chain(s("two"), s("three", ignore_result=True))], body), naming)
+    made = {call.task: call for call in found.calls}
+    one, two, unlock = made["one"], made["two"], made["celery.chord_unlock"]
+    (three,) = two.options["chain"]
+    assert found.records == ()
+    assert [call.options.get("ignore_result") for call in (one, two)] == [False, None]
+    assert three["options"]["ignore_result"] is False
+    assert not [call for call in (one, two) if "chord" in call.options]
+    group_id = one.options["group_id"]
+    assert unlock.id == f"{group_id}.unlock"
+    assert (unlock.options["queue"], unlock.options["countdown"]) == ("q", 2.0)
+    assert unlock.kwargs == {"interval": 2.0, "result": found.handle.parent.parent.as_tuple()[1]}
+    assert (unlock.args[0], unlock.args[1]["task"], unlock.args[1]["options"]["chain"][0]["task"]) == (group_id, "body", "last")
+    assert plan(chord([], s("body")), naming).calls[0].args == ([],)
+
+
 def test_handles():
     found = handle_of(freeze(chain(s("a"), group(s("b"), chain(s("c"), s("d"))), s("e"), s("f")), model.counted()))
     assert found.name == "f"

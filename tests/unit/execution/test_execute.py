@@ -420,7 +420,7 @@ def test_the_rest_of_a_failed_chain_is_recorded(app):
 def test_a_chord_that_the_store_cannot_count_is_a_dead_letter_before_it_runs(app):
     ran = []
     app.task(name="proj.job")(lambda: ran.append(1))
-    app.records.groups = None
+    app.records.groups, app.records.shared = None, False
     app.send_task("proj.job", group_id="g", chord={"task": "proj.body"})
     execution = app.run()
     assert ran == []

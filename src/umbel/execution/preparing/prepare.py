@@ -46,7 +46,7 @@ class Preparation:
         env = self._env
         try:
             call = decode(job, env.accept, env.max_decompressed)
-            unsupported.refuse(call.embed, counts_chords=env.counts_chords)
+            unsupported.refuse(call.embed, counts_chords=env.counts_chords or env.polled_every is not None)
         except MessageError as error:
             return self._unreadable(job, error)
         resolved = self._resolved.get(call.name)

@@ -13,7 +13,7 @@ def refuse(embed: Mapping[str, Any] | None, *, counts_chords: bool) -> None:
 
     Args:
         embed: callbacks, errbacks, chain and chord of its message; checked.
-        counts_chords: the result store can count the members of chords.
+        counts_chords: the result store counts the members of chords, or a task waits for them.
 
     Raises:
         UnsupportedWorkflow: part of it could not be started.
