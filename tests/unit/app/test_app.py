@@ -282,3 +282,23 @@ def test_a_handle_keeps_what_it_is_given(make):
     assert (handle.parent, handle.backend) == (parent, app.store)
     with pytest.raises(TypeError):
         app.AsyncResult("third", parents=parent)
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"),
+    [("memcached://h:1/", "cache+memcached://h:1/"), ("cache+memcached://h/", "cache+memcached://h/"), ("memory", "cache+memory://")],
+)
+def test_cache_stands_for_the_cache_backend(backend, expected):
+    settings = Settings({"result_backend": "cache", "cache_backend": backend}, environ={})
+    assert connections.store_url(settings, ["amqp://h"]) == expected
+
+
+def test_cache_alone_is_told():
+    with pytest.raises(ImproperlyConfigured, match="cache_backend is empty"):
+        connections.store_url(Settings({"result_backend": "cache"}, environ={}), [])
+
+
+def test_stores_get_their_own_settings():
+    settings = Settings({"cache_backend_options": {"timeout": 1}, "mongodb_backend_settings": {"database": "d"}}, environ={})
+    assert connections.store_options(settings, "cache+memcached://h/").transport == {"cache": {"timeout": 1}}
+    assert connections.store_options(settings, "mongodb://h").transport == {"mongodb": {"database": "d"}}

@@ -35,6 +35,8 @@ class MongoStore:
     """
 
     shared = True
+    #: What Celery has written goes when `cleanup` is called, and not by itself.
+    needs_cleanup = True
     reply_to: str | None = None
 
     def __init__(self, options: StoreOptions) -> None:
