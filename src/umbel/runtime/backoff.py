@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+#: Not the module's own numbers, which tasks may have seeded: each attempt to publish draws one.
+_dice = random.SystemRandom()
+
 
 def delays(first: float = 0.1, factor: float = 2.0, most: float = 10.0, jitter: float = 0.5) -> Iterator[float]:
     """Yield delays in seconds without end, each longer than the one before.
@@ -19,5 +22,5 @@ def delays(first: float = 0.1, factor: float = 2.0, most: float = 10.0, jitter: 
     """
     delay = first
     while True:
-        yield delay * (1.0 - jitter * random.random())  # noqa: S311 - not for secrets
+        yield delay * (1.0 - jitter * _dice.random())
         delay = min(most, delay * factor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import islice
 
 import pytest
@@ -26,3 +27,11 @@ def test_a_fleet_does_not_come_back_at_one_moment():
 def test_the_defaults_are_tenths_of_a_second_to_ten_seconds():
     found = list(islice(delays(jitter=0.0), 10))
     assert (found[0], found[-1]) == (pytest.approx(0.1), pytest.approx(10.0))
+
+
+def test_the_numbers_of_a_seeded_program_stay_its_own():
+    random.seed(1)
+    expected = random.random()
+    random.seed(1)
+    assert len(list(islice(delays(), 3))) == 3
+    assert random.random() == expected
