@@ -9,7 +9,7 @@ Whatever the right side is, the left side decides what is made::
     chord  chord   its header, and its body | the right side
 
 So ``|`` is associative, and ``chain(a, b, c)`` is ``a | b | c``. As in Celery (5.7), a group of one on the right side of anything but a group
-is its member.
+is its member, and so is one that a chain begins with.
 """
 
 from __future__ import annotations
@@ -32,15 +32,20 @@ def combine(left: Shape, right: Shape) -> Draft:
         left: runs first.
         right: gets its result.
     """
+    return _combined(left, right if shapes.kind(left) == GROUP else _unrolled(right))
+
+
+def _combined(left: Shape, right: Shape) -> Draft:
+    """The same with a right side that is as it should be."""
     form = shapes.kind(left)
     if form == GROUP:
         return open_into_chord(left, right)
     if form == CHORD:
         chord = open_into_chord(left)
         body = shapes.body(chord)
-        chord["kwargs"]["body"] = right if body is None else combine(body, _unrolled(right))
+        chord["kwargs"]["body"] = right if body is None else _combined(body, right)
         return chord
-    return _continued(left, [_unrolled(right)])
+    return _continued(left, [right])
 
 
 def compose(workflows: Iterable[Shape]) -> Draft:
@@ -49,13 +54,21 @@ def compose(workflows: Iterable[Shape]) -> Draft:
     Args:
         workflows: one after the other.
     """
-    parts = list(workflows)
+    given = list(workflows)
+    parts = [_unrolled(each) for each in given]
     if len(parts) < 2:
-        return shapes.chain_of(parts if not parts or shapes.kind(parts[0]) != CHAIN else flat(*parts))
+        return shapes.chain_of(flat(*parts))
+    if shapes.kind(parts[0]) == GROUP:
+        parts[1] = given[1]
+    return _composed(parts)
+
+
+def _composed(parts: list[Any]) -> Draft:
+    """The same of two and more, which are as they should be."""
     first, second, *rest = parts
     if MAKES[shapes.kind(first)] == CHORD:
-        return combine(first, second if not rest else compose((second, *rest)))
-    return _continued(first, [*map(_unrolled, (second, *rest))])
+        return _combined(first, second if not rest else _composed([second, *rest]))
+    return _continued(first, [second, *rest])
 
 
 def _continued(left: Shape, following: list[Any]) -> Draft:

@@ -103,6 +103,9 @@ def replace(ended: Ended, replacement: Shape, naming: Naming) -> Plan:
         raise ImproperlyConfigured("Cannot replace with an empty chain: there is nothing to run in the task's place")
     if shapes.kind(steps[-1]) == GROUP or _ends_in_group(steps[-1]):
         steps = flat(*steps, {"task": ACCUMULATE, "kwargs": {"index": 0}})
+    nesting = ended.nesting + 1
+    if len(steps) > 1:
+        steps = [_nested(step, nesting) for step in steps]
     inherited: dict[str, Any] = {
         "task_id": ended.id,
         "link": list(ended.callbacks or ()),
@@ -110,12 +113,17 @@ def replace(ended: Ended, replacement: Shape, naming: Naming) -> Plan:
         "group_id": ended.group,
         "group_index": ended.group_index,
         "chord": ended.chord,
-        "chain": list(ended.chain) if ended.chain else None,
+        "chain": [_nested(link, nesting) for link in ended.chain or ()],
     }
     chained: Any = steps[0] if len(steps) == 1 else shapes.chain_of(steps)
     taking_over = shapes.merged(chained, options={name: value for name, value in inherited.items() if value not in (None, [])})
-    lineage = Lineage(root_id=ended.root_id, parent_id=ended.id, priority=ended.priority, nesting=ended.nesting + 1)
+    lineage = Lineage(root_id=ended.root_id, parent_id=ended.id, priority=ended.priority, nesting=nesting)
     return _plan(freeze(taking_over, naming), (), None, lineage, naming)
+
+
+def _nested(step: Shape, nesting: int) -> Draft:
+    """A step that tells how often what it belongs to was replaced. As in Celery (5.7), all steps do: of the replacement, and of the chain that it is in."""
+    return shapes.merged(step, options={"replaced_task_nesting": nesting})
 
 
 def _ends_in_group(step: Shape) -> bool:

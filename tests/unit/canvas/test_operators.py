@@ -1,5 +1,8 @@
 """Which kind of workflow ``|`` makes, and what is in it."""
 
+import functools
+import operator
+
 import pytest
 
 from umbel.canvas.operators import MAKES
@@ -68,7 +71,18 @@ def test_the_table(sides, expected):
     found = left("a") | right("z")
     assert repr(found).replace("()", "").replace("group,", "group(),") == expected.replace("group()", "group")
     assert kind(found) == MAKES[kind(left("a"))]
-    assert repr(chain(left("a"), right("z"))) == repr(found)
+    if left is not KINDS["group of one"]:
+        assert repr(chain(left("a"), right("z"))) == repr(found)
+
+
+def test_a_chain_that_begins_with_a_group_of_one_begins_with_its_member():
+    assert repr(chain(group(s("a")), s("b"), s("c"))) == "a() | b() | c()"
+    assert repr(chain(group(chord([s("a")], s("b"))), s("c"))) == repr(chord([s("a")], s("b") | s("c")))
+    assert kind(group(s("a")) | s("b")) == kind(chain(group(), s("b"))) == "chord"
+    assert repr(chain([group(s("a"))])) == "a()"
+    for rest in ([group(s("b"))], [group(s("b")), s("c")], [group(s("b")), group(s("c")), group(s("d"))]):
+        by_operators = functools.reduce(operator.or_, [group(s("x"), s("y")), *rest])
+        assert repr(chain(group(s("x"), s("y")), *rest)) == repr(by_operators)
 
 
 def test_a_chain_of_nothing_and_of_one():

@@ -121,7 +121,9 @@ def test_what_a_replacement_takes_over():
     assert (last["options"]["task_id"], last["options"]["link"], last["options"]["link_error"]) == ("me", [s("done")], [s("failed")])
     assert call.options["link_error"] == [s("failed")]
     assert "link" not in call.options
-    assert call.options["replaced_task_nesting"] == 2
+    assert call.options["replaced_task_nesting"] == last["options"]["replaced_task_nesting"] == 2
+    (call,) = replace(Ended(id="me", root_id="root", chain=[s("next")], nesting=1), s("a"), model.counted()).calls
+    assert call.options["replaced_task_nesting"] == call.options["chain"][0]["options"]["replaced_task_nesting"] == 2
     with pytest.raises(ImproperlyConfigured, match="empty chain"):
         replace(ended, chain(), model.counted())
 
