@@ -23,7 +23,7 @@ def test_workflows_of_every_kind(tasks):
     assert (group(add.s(1, 1), add.s(2, 2)) | echo.s()).apply_async().get(timeout=10) == [[2, 4]]
     assert (add.s(1, 1) | group(add.s(2), add.s(3)) | echo.s("end") | echo.s()).apply_async().get(timeout=10) == [[[4, 5], "end"]]
     assert chord([], echo.s()).apply_async().get(timeout=10) == [[]]
-    assert chain(group(add.s(1, 1)), group(echo.s("a"), echo.s("b")), echo.s()).apply_async().get(timeout=10) == [[[[2], "a"], [[2], "b"]]]
+    assert chain(group(add.s(1, 1)), group(echo.s("a"), echo.s("b")), echo.s()).apply_async().get(timeout=10) == [[[2, "a"], [2, "b"]]]
     assert add.starmap([(1, 2), (3, 4)]).apply_async().get(timeout=10) == [3, 7]
     assert echo.map(["a", "b"]).apply_async().get(timeout=10) == [["a"], ["b"]]
     assert add.chunks([(place, place) for place in range(5)], 2).apply_async().get(timeout=10) == [[0, 2], [4, 6], [8]]
@@ -50,7 +50,8 @@ def test_callbacks_of_every_kind(stage, tasks):
     result = first.apply_async()
     assert result.get(timeout=10) == 3
     ended = sorted(str(found.get(timeout=10)) for found in result.children)
-    assert ended == ["[4]", "[[[3, 'a'], [3, 'b']]]"]
+    assert ended == ["4", "[[[3, 'a'], [3, 'b']]]"]
+    assert sorted(str(value) for _, value in result.collect()) == ["3", "4", "[4]", "[[[3, 'a'], [3, 'b']]]"]
 
 
 def test_a_failure_ends_the_rest(tasks):

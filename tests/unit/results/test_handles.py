@@ -252,6 +252,18 @@ def test_what_came_of_it(store):
     assert len(list(AsyncResult("e", store).iterdeps(intermediate=True))) == 2
 
 
+def test_the_child_that_a_chain_is_is_its_first_task(store):
+    header = [["g", None], [[["m", None], None]]]
+    put(store, "a", result=1, children=[[["c", [["b", None], None]], None], [["d", header], None], [["h", header], []]])
+    children = AsyncResult("a", store).children
+    assert [child.id for child in children] == ["b", "d", "h"]
+    assert children[1].parent.id == children[2].parent.id == "g"
+    put(store, "b", result=2, children=[[["c", None], None]])
+    for name, value in (("c", 3), ("d", 4)):
+        put(store, name, result=value)
+    assert [node.id for node, _ in AsyncResult("a", store).collect()] == ["a", "b", "d", "h", "c"]
+
+
 def test_identity(store):
     result = AsyncResult("t", store, "tasks.add")
     assert result == AsyncResult("t") == "t"

@@ -83,9 +83,17 @@ class EagerRun:
         return [self._results[own_id].result if inner is None else self._arranged(inner) for (own_id, _), inner in members]
 
     def _result(self, handle: Handle) -> Any:
-        """The result of a handle. What has not run because a task before it failed has failed with that error."""
+        """The result of a handle, with those of the tasks before it."""
         if handle.is_group:
             return GroupResult(handle.id, [self._result(child) for child in handle.children], None, self._app)
+        found: Any = None
+        for each in (*reversed([each for each in handle.parents if not each.is_group]), handle):
+            result = self._of_task(each)
+            result.parent, found = found, result
+        return found
+
+    def _of_task(self, handle: Handle) -> EagerResult[Any]:
+        """The result of one task. What has not run because a task before it failed has failed with that error."""
         found = self._results.get(handle.id)
         if found is None:
             failed = self._failed

@@ -234,11 +234,11 @@ class AsyncResult(RecordView, Revocable, Generic[R]):
 
     @property
     def children(self) -> list[Any] | None:
-        """The tasks and groups that this one has sent; ``None`` where nothing is known."""
+        """The tasks and groups that this one has sent; ``None`` where nothing is known. Of a chain, that is its first task, whose children are the rest."""
         record = self._record()
         if record is None or record.children is None:
             return None
-        return [self.from_tuple(child, self._app, self._store) for child in record.children]
+        return [_first_task(self.from_tuple(child, self._app, self._store)) for child in record.children]
 
     def iterdeps(self, intermediate: bool = False) -> Iterator[tuple[AsyncResult[Any] | None, AsyncResult[Any]]]:
         """(parent, result) of this task and all that came of it, the nearest first.
@@ -316,3 +316,13 @@ class AsyncResult(RecordView, Revocable, Generic[R]):
         from umbel.results.workflow import reading
 
         reading.save(self, self.backend)
+
+
+def _first_task(sent: Any) -> Any:
+    """The first task in a line of results; what is stored is its last one. Without tasks: the group at its end."""
+    found, node = sent, sent
+    while node is not None:
+        if isinstance(node, AsyncResult):
+            found = node
+        node = node.parent
+    return found

@@ -79,3 +79,12 @@ def test_callbacks_of_every_kind(app):
 def test_ids_are_those_of_the_handle(app):
     workflow = app.tasks["add"].s(1, 2) | app.tasks["add"].s(3)
     assert workflow.apply(task_id="mine").id == "mine"
+
+
+def test_the_result_knows_those_of_the_tasks_before_it(app):
+    add, fail = app.tasks["add"], app.tasks["fail"]
+    result = (add.s(1, 2) | add.s(3) | add.s(4)).apply()
+    assert [result.get(), result.parent.get(), result.parent.parent.get(), result.parent.parent.parent] == [10, 6, 3, None]
+    assert (add.s(1, 2) | group(add.s(1), add.s(2)) | app.tasks["echo"].s()).apply().parent.get() == 3
+    assert (add.s(1, 2) | fail.s() | add.s(4)).apply().parent.parent.get() == 3
+    assert chain(add.s(1, 0), *(add.s(1) for _ in range(3000))).apply().get() == 3001
