@@ -65,8 +65,9 @@ class WorkerProcess:
         python: str | os.PathLike[str] = sys.executable,
         library: str = "umbel",
         name: str = "worker",
+        app: str = "system.workload",
     ) -> None:
-        command = [os.fspath(python), "-m", library, "-A", "system.workload", name, "-l", "info", *options]
+        command = [os.fspath(python), "-m", library, "-A", app, name, "-l", "info", *options]
         self.log: list[str] = []
         self._grown = threading.Condition()
         self.process = subprocess.Popen(
