@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from umbel import Umbel
@@ -18,8 +19,14 @@ def wait_for(gate):
     return os.getpid()
 
 
+def nap(seconds):
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def make_app(url):
     app = Umbel("factory", broker=url, backend=url, set_as_current=False)
     app.task(name="factory.whoami")(whoami)
     app.task(name="factory.wait_for")(wait_for)
+    app.task(name="factory.nap")(nap)
     return app

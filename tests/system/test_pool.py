@@ -129,3 +129,18 @@ def test_a_pool_may_be_resized_while_it_stops(app, gates, slots):
         one.call(one.worker.parts.pool.resize, slots)
         open_gate(gates[0])
         assert result.get(timeout=20)
+
+
+def test_autoscaling_follows_the_work_and_loses_nothing_in_many_cycles(app, monkeypatch):
+    monkeypatch.setenv("AUTOSCALE_KEEPALIVE", "0.02")
+    nap, slots = app.tasks["factory.nap"], []
+    with running(app, autoscale="4,1") as one:
+        pool = one.worker.parts.pool
+        for _ in range(12):
+            results = [nap.delay(0.03) for _ in range(8)]
+            assert len({result.get(timeout=20) for result in results}) >= 1
+            slots.append(pool.slots)
+            eventually(lambda: pool.slots == 1, 10, "one slot")
+        eventually(lambda: len(one.children()) == 1, 10, "one child")
+        assert one.worker.options.autoscale == "4,1"
+    assert max(slots) > 1

@@ -91,7 +91,7 @@ class PreforkPool:
         self.slots = self._wanted * self._slots_per_child
 
     def resize(self, slots: int) -> None:
-        """Start the children that are missing for so many ``slots``; let those with the highest numbers go when there are too many."""
+        """Start the children that are missing for so many ``slots``; let idle ones go first when there are too many, then those with the highest numbers."""
         if slots < 1:
             raise ValueError(f"a pool has at least 1 slot, got {slots}")
         if self.is_closing or slots == self.slots:
@@ -99,7 +99,7 @@ class PreforkPool:
         self._divide(slots)
         keep = 0 if self._is_shared else self._wanted
         self._drop_delayed(keep)
-        staying = sorted(self._children - self._surplus, key=lambda child: child.index)
+        staying = sorted(self._children - self._surplus, key=_worth)
         for child in staying[keep:]:
             self._let_go(child)
         self._grow()
@@ -107,6 +107,7 @@ class PreforkPool:
     def _grow(self) -> None:
         """Start as many children as are missing, under the lowest numbers that are free."""
         missing = self._wanted - len(self._children - self._surplus) - len(self._delayed)
+        missing -= self._keep_on(missing)
         taken = {child.index for child in self._children} | self._delayed.keys()
         index = 0
         for _ in range(missing):
@@ -114,6 +115,17 @@ class PreforkPool:
             while index in taken:
                 index += 1
             self._start(index)
+
+    def _keep_on(self, missing: int) -> int:
+        """Let children stay that were to go and have not ended their jobs, not more than are missing; returns how many."""
+        if self._is_shared:  # they have another number of slots
+            return 0
+        stale = set[Child]().union(*(children for _, children in self._old))
+        found = sorted((child for child in self._surplus - stale if child.is_ready), key=lambda child: child.index)[: max(0, missing)]
+        for child in found:
+            self._surplus.remove(child)
+            child.is_spent = False
+        return len(found)
 
     def _let_go(self, child: Child) -> None:
         self._surplus.add(child)
@@ -213,3 +225,8 @@ class PreforkPool:
     def is_empty(self) -> bool:
         """True when no child is left."""
         return not self._children
+
+
+def _worth(child: Child) -> tuple[bool, int]:
+    """The order in which children stay when there are to be fewer: those that have jobs come first, then those with low numbers."""
+    return child.is_idle, child.index

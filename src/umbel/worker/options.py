@@ -25,6 +25,8 @@ class WorkerOptions:
     exclude: tuple[str, ...] = ()
     #: Jobs at a time, in each process; when not given, and for ``auto``, what the kind of pool says, or the number of processors.
     concurrency: int | str | None = None
+    #: Most and fewest slots, between which their number follows the work: a pair, or ``10,3``; ``None``: it does not. Goes before ``concurrency``.
+    autoscale: tuple[int, int] | str | int | None = None
     #: Child processes, where one runs several jobs at once; one when not given.
     processes: int | None = None
     #: A name of `umbel.pools.kinds`.

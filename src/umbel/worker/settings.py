@@ -13,6 +13,7 @@ from umbel.errors import ImproperlyConfigured
 from umbel.pools.kinds import DEFAULT, KINDS, PoolKind, kind_of
 from umbel.runtime.host.machine import processors
 from umbel.worker.options import WorkerOptions, node_name
+from umbel.worker.slots.autoscaling import parse_bounds
 
 logger = logging.getLogger("umbel.worker")
 
@@ -33,6 +34,8 @@ class WorkerSettings:
     kind: PoolKind
     #: Jobs at a time, in all processes together.
     concurrency: int
+    #: Most and fewest slots, in all processes together; ``None``: their number stays as it is.
+    autoscale: tuple[int, int] | None
     #: Child processes, where one runs several jobs at once.
     processes: int
     #: Unsettled messages per slot; ``None`` follows the measured rate, 0 is no limit.
@@ -79,8 +82,9 @@ class WorkerSettings:
         pool = options.pool or conf.worker_pool or DEFAULT.name
         kind = kind_of(pool)
         chosen = options.concurrency or conf.worker_concurrency or kind.slots_by_default or processors()
-        concurrency = 1 if kind.in_worker else _concurrency(chosen, pool)
         processes = _processes(kind, options.processes or conf.worker_processes or 1)
+        bounds = _bounds(kind, options.autoscale)
+        concurrency = 1 if kind.in_worker else bounds[1] if bounds else _concurrency(chosen, pool)
         one_per_slot = options.disable_prefetch or conf.worker_disable_prefetch
         fixed = options.prefetch_multiplier
         return cls(
@@ -88,6 +92,7 @@ class WorkerSettings:
             pool=pool,
             kind=kind,
             concurrency=concurrency * processes,
+            autoscale=(bounds[0] * processes, bounds[1] * processes) if bounds else None,
             processes=processes,
             prefetch_multiplier=1 if one_per_slot else conf.worker_prefetch_multiplier if fixed is None else fixed,
             one_per_slot=one_per_slot,
@@ -123,6 +128,13 @@ def _concurrency(wanted: Any, pool: str) -> int:
     if not isinstance(wanted, int) or wanted < 1:
         raise ImproperlyConfigured(f"a worker's concurrency must be at least 1, or {AUTO!r}, got {wanted!r}")
     return wanted
+
+
+def _bounds(kind: PoolKind, given: Any) -> tuple[int, int] | None:
+    bounds = parse_bounds(given)
+    if bounds is not None and kind.in_worker:
+        raise ImproperlyConfigured(f"the pool {kind.name} runs one task at a time: autoscaling needs another one")
+    return bounds
 
 
 def _processes(kind: PoolKind, wanted: int) -> int:

@@ -30,6 +30,7 @@ from umbel.worker.remote.facade import WorkerFacade
 from umbel.worker.remote.service import RemoteControl
 from umbel.worker.revoking.mingling import Mingling
 from umbel.worker.settings import WorkerSettings, configured
+from umbel.worker.slots.autoscaling import autoscalers_of
 from umbel.worker.slots.limits import MemoryLimits
 from umbel.worker.slots.prefetch import Prefetch, Rebalancing
 from umbel.worker.starts import Starts
@@ -81,6 +82,8 @@ class Worker:
         state = WorkerFacade(app, settings, parts, self._policies, prefetch, self.stopping, self.request_stop)
         state.events, state.gossip = parts.reporting, parts.gossip
         monitoring, has_started = make_monitoring(app, settings, parts, self.stopping)
+        autoscalers = autoscalers_of(self)
+        state.autoscaler = autoscalers[0] if autoscalers else None
         listens = app.conf.worker_enable_remote_control
         #: In the order of their start. They stop in reverse order: limits hold, and settlements arrive, until the pool has ended.
         self.services = ServiceGroup(
@@ -102,6 +105,7 @@ class Worker:
                 MemoryLimits(dispatcher, settings.max_memory),
                 prefetch,
                 Rebalancing(dispatcher, prefetch),
+                *autoscalers,
                 Starts(dispatcher, parts.events),
                 parts.received_signal(self),
                 *reports_of(self),

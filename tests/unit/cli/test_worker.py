@@ -98,6 +98,7 @@ def _until(condition, process):
         (("-P", "pefork"), "Did you mean prefork?"),
         (("-l", "loud"), "log level"),
         (("--autoscale", "3,9"), "MAX,MIN"),
+        (("--autoscale", "many"), "MAX,MIN"),
         (("--prefetch-multiplier", "-1"), "range"),
         (("--time-limit", "0"), "range"),
         (("--umask", "9"), "octal"),

@@ -160,7 +160,8 @@ def test_it_grows_at_once(made):
 def test_it_shrinks_when_jobs_are_done(made):
     one = pool(3)
     ready(made)
-    made[2].slots[0].given[7] = "a job"
+    for child in (made[0], made[2]):
+        child.slots[0].given[7] = "a job"
     one.resize(1)
     assert [child.told for child in made] == [[], ["quit"], []]
     assert made[2].is_spent
@@ -185,9 +186,9 @@ def test_a_child_that_is_let_go_while_it_loads_gets_no_job(made):
 def test_numbers_are_used_again_only_when_they_are_free(made):
     one = pool(2)
     ready(made)
-    made[1].slots[0].given[7] = "a job"
     one.resize(1)
     one.resize(2)
+    assert made[1].told == ["quit"]
     assert indexes(made) == [1, 2, 3]
     one.replace(made[1])
     assert indexes(made) == [1, 2, 3]
@@ -311,3 +312,18 @@ def test_after_a_restart_children_come_of_another_template_and_the_old_one_ends_
     assert indexes(made) == [1, 2, 1, 2]
     one.replace(made[2])
     assert old.closed == 1
+
+
+def test_idle_children_go_first_and_those_that_go_stay_on_when_they_are_wanted_again(made):
+    one = pool(4)
+    ready(made)
+    for child in made[2:]:
+        child.slots[0].given[1] = "a job"
+    one.resize(2)
+    assert [child.told for child in made] == [["quit"], ["quit"], [], []]
+    one.resize(1)
+    assert made[3].is_spent
+    assert made[3].told == []
+    one.resize(2)
+    assert not made[3].is_spent
+    assert len(made) == 4

@@ -20,6 +20,7 @@ from umbel.cli.process.duties import become, detach, dump_stacks_on_usr1, file_n
 from umbel.cli.process.options import hold_pidfile, process_options
 from umbel.cli.process.stop_signals import StopEscalation, has_terminal, on_thread, start_again, stop_signals, working_folder
 from umbel.cli.shell_completion import one_of, queues_option
+from umbel.errors import ImproperlyConfigured
 from umbel.pools import kinds
 from umbel.pools.kinds import MOST_SLOTS
 from umbel.runtime.logs import LogOptions, configure, level_of
@@ -36,19 +37,17 @@ _SECONDS = Number(min=0, min_open=True)
 
 #: Unknown queues up to which the user is asked what was meant.
 _HINTS = 5
-#: Options that Celery has and this version does not act on, with what it means to leave them out.
-_LATER = {
-    "autoscale": "--autoscale comes with a later version; the number of children stays as it is.",
-}
 
 
-def _autoscale(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+def _autoscale(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
     if value is None:
         return None
-    most, _, least = value.partition(",")
-    if not most.strip().isdigit() or (least and not least.strip().isdigit()) or int(most) < int(least or 0) or int(most) < 1:
-        raise click.BadParameter(f"{value!r}: expected MAX,MIN with MAX at least MIN, e.g. 10,3")
-    return int(most)
+    from umbel.worker.slots.autoscaling import parse_bounds
+
+    try:
+        return parse_bounds(value)
+    except ImproperlyConfigured as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def _accepted(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -71,6 +70,12 @@ _POOL = (
         help="Tasks at a time, in each of the --processes. Default, and auto: one for each processor"
         + "".join(f"; {kind.slots_by_default} with {kind.name}" for kind in kinds.KINDS if kind.slots_by_default)
         + ".",
+    ),
+    click.option(
+        "--autoscale",
+        callback=_autoscale,
+        metavar="MAX,MIN",
+        help="Between MIN and MAX tasks at a time, as there is work, in place of -c, e.g. 10,3.",
     ),
     click.option(
         "--processes",
@@ -142,10 +147,7 @@ _MONITORING = (
         "--heartbeat-file", metavar="FILE", help="Touch this file each second while all is well. %n: the worker's name; %h: host."
     ),
 )
-_LATER_OPTIONS = (
-    _accepted("--autoscale", callback=_autoscale, metavar="MAX,MIN"),
-    _accepted("--executable"),
-)
+_LATER_OPTIONS = (_accepted("--executable"),)
 
 
 def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -165,7 +167,7 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "Queues": ("queues", "exclude_queues", "purge"),
         "Tasks": ("include", "time_limit", "soft_time_limit"),
         "Pool": (
-            "concurrency", "processes", "pool", "prefetch_multiplier", "disable_prefetch", "max_tasks_per_child", "max_memory_per_child",
+            "concurrency", "autoscale", "processes", "pool", "prefetch_multiplier", "disable_prefetch", "max_tasks_per_child", "max_memory_per_child",
         ),
         "Periodic tasks": ("beat", "schedule_filename", "scheduler"),
         "Events": ("task_events", "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle"),
@@ -195,7 +197,6 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     node = node_name(given["hostname"])
     log_options = _configure_logging(loaded, given, node, options)
     loaded = _include(loaded, given["include"])
-    _remark_on_what_comes_later(given)
     with hold_pidfile(given["pid_path"] or loaded.app.conf.worker_pidfile, node):
         code = _run(loaded, given, template, pool=pool, node=node, log_options=log_options, output=output)
     if code is None:
@@ -237,7 +238,8 @@ def _options(loaded: LoadedApp, given: Mapping[str, Any], *, pool: str | None, n
         app_path=loaded.path,
         hostname=node,
         exclude=given["exclude_queues"],
-        concurrency=given["concurrency"] or given["autoscale"],
+        concurrency=given["concurrency"],
+        autoscale=given["autoscale"],
         pool=pool,
         task_events=given["task_events"] or None,
         state_db=given["statedb"],
@@ -311,11 +313,15 @@ def _banner(loaded: LoadedApp, worker: Any, queues: list[str], output: Output) -
         app=f"{app.main or '–'}  ({loaded.path})",
         broker=app.broker.public_url(),
         results=app.store.public_url() if app.store is not None else "not kept",
-        pool=f"{worker.pool}, {worker.settings.kind.describe(worker.concurrency, worker.settings.processes)}",
+        pool=f"{worker.pool}, {worker.settings.kind.describe(worker.concurrency, worker.settings.processes)}{_most(worker.settings.autoscale)}",
         queues=queues,
         tasks=loaded.task_names(),
     )
     return render(facts, output)
+
+
+def _most(bounds: tuple[int, int] | None) -> str:
+    return f"; up to {bounds[0]:,} tasks at a time as there is work" if bounds else ""
 
 
 def _pool(name: str | None) -> str | None:
@@ -369,12 +375,6 @@ def _check_queues(loaded: LoadedApp, names: tuple[str, ...]) -> None:
     for name in names:
         if name not in known and (hint := did_you_mean(name, known)):
             logging.getLogger("umbel.worker").warning("Queue %r is not configured in this app. %s", name, hint)
-
-
-def _remark_on_what_comes_later(given: Mapping[str, Any]) -> None:
-    for name, remark in _LATER.items():
-        if given[name]:
-            logging.getLogger("umbel.worker").warning(remark)
 
 
 def _refuse_root_with_pickle(loaded: LoadedApp) -> None:

@@ -30,7 +30,7 @@ TABLES: Final = {
     ),
     "celery.worker.request": AliasTable({"umbel.execution.request": "Request"}),
     "celery.worker.strategy": AliasTable(elsewhere={"default": _GATES}),
-    "celery.worker.autoscale": AliasTable(elsewhere={"Autoscaler": "the worker's option --autoscale"}),
+    "celery.worker.autoscale": AliasTable({"umbel.worker.slots.autoscaling": "Autoscaler"}),
     "celery.worker.components": AliasTable({"umbel.compat.steps": "Beat=Step Consumer=Step Hub=Step Pool=Step StateDB=Step Timer=Step"}),
     "celery.worker.consumer": AliasTable(
         {"umbel.compat.steps": "Agent=Step Connection=Step Control=Step Events=Step Gossip=Step Heart=Step Mingle=Step Tasks=Step"},

@@ -20,7 +20,7 @@ _RENAMED: Final = {
 #: They ask for what is not there, or is so anyway.
 _LEFT_OUT: Final = frozenset({
     "loglevel", "logfile", "optimization", "beat", "schedule", "scheduler", "ready_callback", "pool_putlocks", "pool_restarts", "redirect_stdouts",
-    "no_color", "redirect_stdouts_level", "pidfile", "uid", "gid", "umask", "executable", "quiet", "autoscale", "colorize", "app",
+    "no_color", "redirect_stdouts_level", "pidfile", "uid", "gid", "umask", "executable", "quiet", "colorize", "app",
 })  # fmt: skip
 
 

@@ -42,6 +42,12 @@ class Autoscaler(Protocol):
     def update(self, max: int | None, min: int | None) -> tuple[int, int]:
         """Set the bounds that are given; returns both."""
 
+    def force_scale_up(self, n: int) -> None:
+        """Have ``n`` slots more, and move the upper bound if need be."""
+
+    def force_scale_down(self, n: int) -> None:
+        """Have ``n`` slots fewer, and move the lower bound if need be."""
+
     def info(self) -> dict[str, Any]:
         """Figures for ``stats``."""
 

@@ -18,7 +18,7 @@ logger = logging.getLogger("umbel.worker")
 async def pool_grow(state: WorkerFacade, n: Any = 1, **_: Any) -> dict[str, str]:
     """Add slots to the pool."""
     state.check_running()
-    _resize(state, state.parts.pool.slots + whole("n", n, 1, MOST_SLOTS))
+    _resize(state, whole("n", n, 1, MOST_SLOTS))
     return {"ok": "pool will grow"}
 
 
@@ -26,15 +26,21 @@ async def pool_grow(state: WorkerFacade, n: Any = 1, **_: Any) -> dict[str, str]
 async def pool_shrink(state: WorkerFacade, n: Any = 1, **_: Any) -> dict[str, str]:
     """Take slots from the pool, as soon as their jobs are done."""
     state.check_running()
-    _resize(state, state.parts.pool.slots - whole("n", n, 1, MOST_SLOTS))
+    _resize(state, -whole("n", n, 1, MOST_SLOTS))
     return {"ok": "pool will shrink"}
 
 
-def _resize(state: WorkerFacade, slots: int) -> None:
+def _resize(state: WorkerFacade, change: int) -> None:
+    slots = state.parts.pool.slots + change
     if not 1 <= slots <= MOST_SLOTS:
         raise ValueError(f"a pool has 1 to {MOST_SLOTS:,} slots, got {slots:,}; this one has {state.parts.pool.slots:,}")
     before = state.parts.pool.slots
-    state.parts.pool.resize(slots)
+    if state.autoscaler is None:
+        state.parts.pool.resize(slots)
+    elif change > 0:
+        state.autoscaler.force_scale_up(change)
+    else:
+        state.autoscaler.force_scale_down(-change)
     logger.warning("Remote control changes the pool from %d slots to %d", before, slots)
 
 

@@ -54,11 +54,22 @@ async def test_autoscaling():
     bench = FacadeBench()
     assert await bench.ask("autoscale", max=4, min=1) == {"error": "ValueError('Autoscale not enabled')"}
 
+    forced = []
+
     class Scaler:
         def update(self, max, min):
             return max or 10, min or 2
 
+        def force_scale_up(self, n):
+            forced.append(n)
+
+        def force_scale_down(self, n):
+            forced.append(-n)
+
     bench.state.autoscaler = Scaler()
+    assert await bench.ask("pool_grow", n=3) == {"ok": "pool will grow"}
+    assert await bench.ask("pool_shrink") == {"ok": "pool will shrink"}
+    assert (forced, bench.pool.slots) == ([3, -1], 2)
     assert await bench.ask("autoscale", max=4, min=1) == {"ok": "autoscale now max=4 min=1"}
     assert await bench.ask("autoscale") == {"ok": "autoscale now max=10 min=2"}
     assert (await bench.ask("autoscale", max=10**9))["error"].startswith("ValueError(")

@@ -36,7 +36,12 @@ def _daemon(command: str) -> tuple[Setting, ...]:
 WORKER = (
     Setting("worker_agent", None, ANY, "Class of Celery's agent.", ("CELERYD_AGENT",)),
     Setting(
-        "worker_autoscaler", "celery.worker.autoscale:Autoscaler", ANY, "Class that grows and shrinks the pool.", ("CELERYD_AUTOSCALER",)
+        "worker_autoscaler",
+        "celery.worker.autoscale:Autoscaler",
+        ANY,
+        "Class that grows and shrinks the pool with `--autoscale`: `module:Class`, a subclass of `celery.worker.autoscale.Autoscaler`.",
+        ("CELERYD_AUTOSCALER",),
+        used=True,
     ),
     Setting(
         "worker_cancel_long_running_tasks_on_connection_loss",
