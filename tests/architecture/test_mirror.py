@@ -70,6 +70,7 @@ ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
     "messages/": (("tests/unit/messages/test_protocols.py", "tests/golden"), TOGETHER),
     "pools/base.py": (("tests/unit/pools/test_prefork.py",), NOTHING),
     "pools/board/memory.py": (("tests/unit/pools/board/test_rows.py",), TOGETHER),
+    "pools/shared/greenlets.py": (("tests/system/test_pool_green.py", "tests/system/test_pool_table.py"), REAL_WORKER),
     "pools/shared/coroutines.py": (("tests/system/test_pool_asyncio.py", "tests/unit/pools/shared/test_serving.py"), REAL_WORKER),
     "pools/shared/": (("tests/unit/pools/shared/test_serving.py", "tests/system/test_pool_table.py"), TOGETHER),
     "pools/slot.py": (("tests/unit/worker/slots/test_free_slots.py", "tests/unit/pools/shared/test_serving.py"), THROUGH),

@@ -41,6 +41,18 @@ def one_call(seconds, beginning):
     return "whole"
 
 
+def spins(seconds, beginning):
+    """Computes, and calls nothing that could let others run."""
+    Path(beginning).touch()
+    end = time.monotonic() + seconds
+    try:
+        while time.monotonic() < end:
+            pass
+    except SoftTimeLimitExceeded:
+        return "soft"
+    return "whole"
+
+
 async def blocks(seconds, beginning):
     """A coroutine that does not await, so that no other on its loop runs."""
     return one_call(seconds, beginning)
@@ -117,6 +129,6 @@ def die():
 
 def make_app(url):
     app = Umbel("cells", broker=url, backend=url, set_as_current=False, task_max_deliveries=2)
-    for function in (whoami, steps, one_call, blocks, stuck, stuck_on_loop, stubborn, waits, meets, wait_for, keep, die):
+    for function in (whoami, steps, one_call, spins, blocks, stuck, stuck_on_loop, stubborn, waits, meets, wait_for, keep, die):
         app.task(name=f"cells.{function.__name__}")(function)
     return app

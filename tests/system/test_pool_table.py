@@ -28,6 +28,8 @@ TABLE = {
     "prefork": ONE,
     "threads": ("between calls", *MANY, "one in each thread", *SHARED),
     "asyncio": ("at an await, between calls", *MANY, "all on one loop", *SHARED),
+    "gevent": ("anywhere", *MANY, "all on one loop", *SHARED),
+    "eventlet": ("anywhere", *MANY, "all on one loop", *SHARED),
     "solo": ("anywhere", "logged only", "no", "one at a time", "no", "no", "worker dies"),
 }
 
@@ -148,8 +150,8 @@ def test_soft_time_limit(stages, tmp_path, pool, word):
     stage = stages(pool)
     with stage.neighbour():
         started = time.monotonic()
-        results = [stage.begin("steps", 30, soft_time_limit=0.5), stage.begin("waits", 30, soft_time_limit=0.5)]
-        assert [result.get(timeout=20) for result in results] == ["soft", "soft"]
+        results = [stage.begin(task, 30, soft_time_limit=0.5) for task in ("steps", "waits", "spins")]
+        assert [result.get(timeout=20) for result in results] == ["soft", "soft", "soft"]
         assert time.monotonic() - started < 15
     calls = [stage.send("one_call", 30 if word == "anywhere" else 2, str(tmp_path / "begun"), soft_time_limit=0.5)]
     if word != "between calls":  # a thread's loop is no main thread's
@@ -166,7 +168,7 @@ def test_hard_time_limit(stages, tmp_path, pool, word):
         return
     stage = stages(pool)
     with stage.neighbour():
-        for task, args in (("steps", (60,)), ("waits", (60,))):
+        for task, args in (("steps", (60,)), ("waits", (60,)), ("spins", (60,))):
             result = stage.begin(task, *args, time_limit=0.5)
             with pytest.raises(TimeLimitExceeded):
                 result.get(timeout=5.5)
@@ -213,7 +215,7 @@ def test_revoked_with_terminate(stages, tmp_path, pool, word):
         return
     stage = stages(pool)
     with stage.neighbour():
-        for task, args in (("steps", (60,)), ("waits", (60,))):
+        for task, args in (("steps", (60,)), ("waits", (60,)), ("spins", (60,))):
             result = stage.begin(task, *args)
             stage.embedded.worker.revoke(result.id, terminate=True)
             with pytest.raises(TaskRevokedError, match="terminated"):

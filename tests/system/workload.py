@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -113,6 +114,14 @@ def nap(self, seconds):
     with recorded(self):
         time.sleep(seconds)
         return seconds
+
+
+@task()
+def ask(self, port):
+    """Ask a server that takes its time."""
+    with socket.create_connection(("127.0.0.1", port), 30) as line:
+        line.sendall(b"?")
+        return line.recv(1).decode()
 
 
 @task()

@@ -6,6 +6,7 @@ of child process) and, where tasks run in a way of their own, the function that 
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -35,7 +36,7 @@ class PoolKind:
     child_main: str = ""
     #: Where child processes come from: a ``template`` (see `umbel.pools.template`), or ``none``.
     start_method: str
-    #: ``module:function`` that replaces blocking calls, called before the app is loaded; empty where none are.
+    #: ``module:function`` that replaces blocking calls, called before anything else is imported; empty where none are. The extra has the name of its package.
     patched: str = ""
     #: What a job runs in, one word for several, where a child runs several at once; empty where it runs one at a time.
     shared_by: str = ""
@@ -49,7 +50,16 @@ class PoolKind:
     in_worker: bool = False
 
     def make(self, options: PoolOptions) -> Pool:
-        """Make a pool of this kind with ``options``."""
+        """Make a pool of this kind with ``options``.
+
+        Raises:
+            ImproperlyConfigured: the library that it needs is not installed.
+        """
+        library = self.patched.partition(":")[0].partition(".")[0]
+        if library and importlib.util.find_spec(library) is None:
+            raise ImproperlyConfigured(
+                f'the pool {self.name} needs the library {library}, which is not installed: pip install "umbel[{library}]"'
+            )
         make: Callable[[PoolKind, PoolOptions], Pool] = plugins.load(self.pool, f"the pool {self.name}")
         return make(self, options)
 
@@ -103,6 +113,30 @@ _ASYNCIO: Final = PoolKind(
     kills=True,
     recycles=True,
 )
+_GEVENT: Final = PoolKind(
+    name="gevent",
+    text="in greenlets of a child process",
+    pool="umbel.pools.prefork:PreforkPool",
+    child_main="umbel.pools.shared.greenlets:gevent_main",
+    start_method="template",
+    patched="gevent.monkey:patch_all",
+    shared_by="greenlets",
+    slots_by_default=100,
+    kills=True,
+    recycles=True,
+)
+_EVENTLET: Final = PoolKind(
+    name="eventlet",
+    text="the same, with eventlet",
+    pool="umbel.pools.prefork:PreforkPool",
+    child_main="umbel.pools.shared.greenlets:eventlet_main",
+    start_method="template",
+    patched="eventlet:monkey_patch",
+    shared_by="greenlets",
+    slots_by_default=100,
+    kills=True,
+    recycles=True,
+)
 _SOLO: Final = PoolKind(
     name="solo",
     text="in this process, for a debugger",
@@ -113,10 +147,8 @@ _SOLO: Final = PoolKind(
     in_worker=True,
 )
 
-KINDS: Final = (_PREFORK, _THREADS, _ASYNCIO, _SOLO)
+KINDS: Final = (_PREFORK, _THREADS, _ASYNCIO, _GEVENT, _EVENTLET, _SOLO)
 DEFAULT: Final = _PREFORK
-#: Celery's other kinds, which a later version has.
-TO_COME: Final = ("gevent", "eventlet")
 NAMES: Final = tuple(kind.name for kind in KINDS)
 
 _BY_NAME: Final[dict[Any, PoolKind]] = {name: kind for kind in KINDS for name in (kind.name, *kind.aliases)}

@@ -43,6 +43,7 @@ class PreforkPool:
         self.is_closing = False
         self._options = options
         self._is_shared = kind.is_shared
+        self._patched = kind.patched
         self._divide(options.slots)
         self._target: Callable[..., None] = plugins.load(kind.child_main, f"the pool {kind.name}")
         self._recipe: AppRecipe
@@ -76,7 +77,11 @@ class PreforkPool:
             ImproperlyConfigured: they cannot.
         """
         self._recipe = AppRecipe.of(self._options.app, self._options.app_path)
-        self._template = self._options.template or Template(self._recipe)
+        given = self._options.template
+        if given is not None and given.patched != self._patched:  # it was started before it was known what pool there is to be
+            given.close()
+            given = None
+        self._template = given or Template(self._recipe, self._patched)
         self._context = self._template.context()
 
     def open(self, listener: PoolListener) -> None:
@@ -173,7 +178,7 @@ class PreforkPool:
     def restart(self) -> None:
         """Fork children of a new template from now on, which loads the app anew."""
         self._old.append((self._template, set(self._children)))
-        self._template = Template(self._recipe)
+        self._template = Template(self._recipe, self._patched)
         self._context = self._template.context()
         self._template.warm_up()
 

@@ -94,7 +94,7 @@ def _until(condition, process):
         (("-c", "0"), "1<=x"),
         (("-c", "nan"), "not a valid whole number"),
         (("--time-limit", "soon"), "not a valid number"),
-        (("-P", "gevent"), "comes with a later version"),
+        (("-P", "gevnt"), "Did you mean gevent or eventlet?"),
         (("-P", "pefork"), "Did you mean prefork?"),
         (("-l", "loud"), "log level"),
         (("--autoscale", "3,9"), "MAX,MIN"),

@@ -217,7 +217,7 @@ def _warm_up(options: GlobalOptions, given: Mapping[str, Any], pool: str | None)
     from umbel.pools.template.process import Template
 
     enter(options.workdir)
-    template = Template(AppRecipe(import_path=options.app))
+    template = Template(AppRecipe(import_path=options.app), kind.patched)
     template.warm_up()
     return template
 
@@ -328,9 +328,7 @@ def _pool(name: str | None) -> str | None:
     if name is None or kinds.find_kind(name) is not None:
         return name
     known = ", ".join(kinds.NAMES)
-    if name in kinds.TO_COME:
-        raise click.BadParameter(f"the {name} pool comes with a later version; there are: {known}", param_hint="-P")
-    hint = did_you_mean(name, [*kinds.NAMES, *kinds.TO_COME]) or f"There are: {known}."
+    hint = did_you_mean(name, [*kinds.NAMES]) or f"There are: {known}."
     raise click.BadParameter(f"there is no pool {name!r}. {hint}", param_hint="-P")
 
 

@@ -108,10 +108,12 @@ class CoroutineExecutor(ThreadExecutor):
         line: the child's end of the line to its parent.
     """
 
+    make_loop: Callable[[], EagerLoop] = EagerLoop
+
     def __init__(self, app: Any, runner: TaskRunner, board: Board, line: socket.socket) -> None:
         super().__init__(app, runner, board, line)
         self._runner = runner
-        self._loop = EagerLoop()
+        self._loop = self.make_loop()
         self._watch = StepWatch()
         #: How tasks have ended that leave nothing to commit; told together.
         self._done: list[Outcome] = []
@@ -183,7 +185,7 @@ class CoroutineExecutor(ThreadExecutor):
         return False
 
     def run_in_thread(self, slot: JobSlot) -> None:
-        slot.thread = threading.get_ident()
+        slot.thread = self.here()
         while (fields := self.next_job(slot)) is not None:
             if self._runner.is_async(fields[1]):
                 slot.inbox.appendleft(fields)

@@ -7,6 +7,7 @@ the loop's ``call_soon``, which is looked up on the loop: so it can be caught th
 from __future__ import annotations
 
 import asyncio
+import selectors
 import sys
 from collections.abc import Callable, Coroutine
 from contextvars import Context
@@ -32,8 +33,8 @@ else:
     class EagerLoop(asyncio.SelectorEventLoop):
         """An event loop that begins tasks at once."""
 
-        def __init__(self) -> None:
-            super().__init__()
+        def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
+            super().__init__(selector)
             self._step: Callable[[], object] = lambda: None
 
         def begin(self, coroutine: Coroutine[Any, Any, Any], name: str | None, context: Context) -> asyncio.Task[Any]:

@@ -103,9 +103,13 @@ class ThreadExecutor(SharedExecutor):
             with self.lock:
                 self._free += 1
 
+    def here(self) -> Any:
+        """The number of this thread."""
+        return threading.get_ident()
+
     def run_in_thread(self, slot: JobSlot) -> None:
         """Run the jobs of a ``slot`` in this thread, until it has none."""
-        slot.thread = threading.get_ident()
+        slot.thread = self.here()
         while (fields := self.next_job(slot)) is not None:
             self.run_here(slot, fields)
 

@@ -21,7 +21,10 @@ from typing import IO, Any, ClassVar, cast
 from umbel.pools.recipe import AppRecipe
 
 _STOP = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP") if hasattr(signal, name)]
-_HAS_FORK = "forkserver" in multiprocessing.get_all_start_methods()
+_HAS_FORK = hasattr(os, "fork")
+
+#: eventlet warns of itself whoever imports it; and its sockets cannot send descriptors, which is asked for as multiprocessing is imported.
+_IMPORT_PATCH = "import multiprocessing.popen_forkserver, warnings\nwith warnings.catch_warnings():\n    warnings.simplefilter('ignore'); import {module}"
 
 #: In a child: the descriptors that came with its order.
 INHERITED: list[int] = []
@@ -38,10 +41,12 @@ class Template:
 
     Args:
         recipe: how it gets the app.
+        patched: ``module:function`` that it calls first of all, to have blocking calls replaced; empty is none.
     """
 
-    def __init__(self, recipe: AppRecipe) -> None:
+    def __init__(self, recipe: AppRecipe, patched: str = "") -> None:
         self._recipe = recipe
+        self.patched = patched
         self._lock = threading.Lock()
         self._pid: int | None = None
         self._line: socket.socket | None = None
@@ -78,7 +83,7 @@ class Template:
                 try:
                     handed = [theirs.fileno(), recipe.fileno()]
                     with holding_stop_signals():
-                        self._pid = util.spawnv_passfds(*_command(*handed), handed)
+                        self._pid = util.spawnv_passfds(*_command(self.patched, *handed), handed)
                 except BaseException:
                     ours.close()
                     raise
@@ -137,9 +142,15 @@ def _file(data: bytes) -> IO[bytes]:
     return file
 
 
-def _command(line: int, recipe: int) -> tuple[bytes, list[str]]:
+def _command(patched: str, line: int, recipe: int) -> tuple[bytes, list[str]]:
     path = [os.fspath(entry) for entry in sys.path]
-    program = f"import sys; sys.path[:] = {path!r}; from umbel.pools.template.server import main; main({line}, {recipe})"
+    module, _, function = patched.partition(":")
+    lines = [
+        f"import sys; sys.path[:] = {path!r}",
+        *([_IMPORT_PATCH.format(module=module), f"{module}.{function}()"] if module else []),
+        f"from umbel.pools.template.server import main; main({line}, {recipe})",
+    ]
+    program = "\n".join(lines)
     executable = os.fsencode(multiprocessing.spawn.get_executable())
     flags: list[str] = util._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001 - the same interpreter as here
     return executable, [os.fsdecode(executable), *flags, "-c", program]

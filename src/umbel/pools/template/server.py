@@ -4,6 +4,8 @@ Requests come from the consumer process over a socket pair, so there is no addre
 leave. A request is one byte, the number of descriptors that come with it: a pipe with what the child is to run, the pipe on which its process id
 and later its exit code are told, and what the child inherits. The end of the socket is the end of the consumer, and of this process.
 
+Where blocking calls are replaced by those of gevent or eventlet, this program makes the system's own: no hub runs here, which a child could inherit.
+
 What goes wrong while the app is loaded is passed over: each child loads the app itself and reports the trouble.
 """
 
@@ -14,7 +16,7 @@ import gc
 import importlib
 import os
 import pickle
-import selectors
+import select
 import signal
 import socket
 import sys
@@ -24,6 +26,7 @@ from multiprocessing import forkserver, spawn, util
 from types import FrameType
 
 from umbel.pools.template import process
+from umbel.pools.template.unpatched import original
 from umbel.runtime import child_import
 from umbel.runtime.host.machine import return_large_blocks
 
@@ -39,7 +42,7 @@ def main(descriptor: int, recipe: int) -> None:
         recipe: descriptor of a file with the pickled recipe of the app.
     """
     process.ignore_stop_signals()
-    line = socket.socket(fileno=descriptor)
+    line = original("socket", "socket")(fileno=descriptor)
     os.set_inheritable(descriptor, False)
     importlib.import_module("umbel.pools.child")
     _load(recipe)
@@ -74,9 +77,8 @@ class Server:
         self._line = line
         #: pid → where its exit code is told.
         self._reports: dict[int, int] = {}
-        self._woken, waker = socket.socketpair()
-        self._waker = waker
-        self._selector = selectors.DefaultSelector()
+        self._woken, self._waker = (original("socket", "socket")(fileno=end.detach()) for end in socket.socketpair())
+        self._poll = original("select", "poll")()
 
     def run(self) -> None:
         """Serve until the other end is closed."""
@@ -86,17 +88,18 @@ class Server:
 
         for end in (self._woken, self._waker):
             end.setblocking(False)
-        signal.signal(signal.SIGCHLD, nothing)
+        original("signal", "signal")(signal.SIGCHLD, nothing)
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
-        self._selector.register(self._line, selectors.EVENT_READ)
-        self._selector.register(self._woken, selectors.EVENT_READ)
+        line, woken = self._line.fileno(), self._woken.fileno()
+        for descriptor in (line, woken):
+            self._poll.register(descriptor, select.POLLIN)
         while True:
-            ready = [key.fileobj for key, _ in self._selector.select()]
-            if self._woken in ready:
+            ready = [descriptor for descriptor, _ in self._poll.poll()]
+            if woken in ready:
                 with contextlib.suppress(BlockingIOError):
                     self._woken.recv(_CHUNK)
                 self._reap()
-            if self._line in ready and not self._answer():
+            if line in ready and not self._answer():
                 return
 
     def _answer(self) -> bool:
@@ -112,7 +115,7 @@ class Server:
             return True
         order, report, *inherited = descriptors
         try:
-            pid = os.fork()
+            pid = original("os", "fork")()
         except OSError:  # no processes, no memory: for now. The children that live do not pay for it.
             _close(descriptors)
             return True
@@ -128,8 +131,7 @@ class Server:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            self._selector.close()
+            original("signal", "signal")(signal.SIGCHLD, signal.SIG_DFL)
             for end in (self._line, self._woken, self._waker):
                 end.close()
             _close([report, *self._reports.values()])
@@ -154,7 +156,7 @@ class Server:
 def _ended() -> Iterator[tuple[int, int]]:
     """Process id and status of each child that has ended."""
     with contextlib.suppress(ChildProcessError):
-        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+        while (found := original("os", "waitpid")(-1, os.WNOHANG))[0]:
             yield found
 
 

@@ -69,7 +69,7 @@ WORKER = (
         "worker_concurrency",
         None,
         COUNT_OR_AUTO,
-        "Tasks at a time, in each process; none, 0 or auto is the number of processors, with asyncio 100.",
+        "Tasks at a time, in each process; none, 0 or auto is the number of processors, with asyncio, gevent and eventlet 100.",
         ("CELERYD_CONCURRENCY",),
         used=True,
     ),
@@ -129,7 +129,9 @@ WORKER = (
     Setting(
         "worker_max_tasks_per_child", None, COUNT, "Tasks after which a child is replaced.", ("CELERYD_MAX_TASKS_PER_CHILD",), used=True
     ),
-    Setting("worker_pool", "prefork", ANY, "Kind of pool: prefork, threads, solo, …", ("CELERYD_POOL",), used=True),
+    Setting(
+        "worker_pool", "prefork", ANY, "Kind of pool: prefork, threads, asyncio, gevent, eventlet, solo.", ("CELERYD_POOL",), used=True
+    ),
     Setting(
         "worker_pool_start_method",
         "fork",
