@@ -64,6 +64,8 @@ class PoolOptions:
     slots: int
     #: Children that these are divided among, where a child runs several at once.
     processes: int = 1
+    #: Seconds that a child may take to load the app; ``None`` is no limit.
+    start_timeout: float | None = None
     #: Settings given on the command line.
     changes: Mapping[str, Any]
     #: That children are forked of, if it was started already; the pool closes it. It must know the same app.

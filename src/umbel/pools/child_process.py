@@ -36,6 +36,7 @@ class ChildProcess(Child):
         listener: told of readiness, outcomes and death, on the running loop.
         target: what it runs; see `umbel.pools.child.main`.
         is_shared: its slots run jobs side by side.
+        start_timeout: seconds after which it is killed if it is not ready; ``None`` is no limit.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class ChildProcess(Child):
         target: Callable[..., None] = main,
         *,
         is_shared: bool = False,
+        start_timeout: float | None = None,
     ) -> None:
         self.is_shared = is_shared
         #: Frames that are written together, as soon as the loop comes round.
@@ -79,6 +81,13 @@ class ChildProcess(Child):
             undo.pop_all()
         self._loop.add_reader(self._ours.fileno(), self._on_readable)
         self._loop.add_reader(self._process.sentinel, self._on_exit)
+        if start_timeout is not None:
+            self._overdue = self._loop.call_later(start_timeout, self._give_up, start_timeout)
+
+    def _give_up(self, seconds: float) -> None:
+        """It has not come up: it hangs, or what it loads does."""
+        self._failure = f"it was not ready within {seconds:g} s (worker_proc_alive_timeout)"
+        self.kill()
 
     @property
     def pid(self) -> int | None:
@@ -154,6 +163,8 @@ class ChildProcess(Child):
         if not data:
             self._loop.remove_reader(self._ours.fileno())
             self.is_ready = False
+            if self._overdue is not None:
+                self._overdue.cancel()
             self._overdue = self._loop.call_later(_LEAVE_TIMEOUT, self.kill)
             return
         self._take(data)
@@ -163,7 +174,9 @@ class ChildProcess(Child):
             if kind == framing.OUTCOMES:
                 self._listener.on_outcomes(self, [Outcome(*fields) for fields in payload])
             elif kind == framing.READY:
-                self.is_ready = True
+                self.is_ready = self.came_up = True
+                if self._overdue is not None:
+                    self._overdue.cancel()
                 self._lock.forget_name()
                 self._listener.on_ready(self)
             elif kind == framing.FAILED:

@@ -26,6 +26,8 @@ logger = logging.getLogger("umbel.worker")
 _BURST = 5
 #: Seconds that they wait then.
 _PENALTY = 1.0
+#: Times that a child may fail to start, one after the other, before the next waits; each one waits twice as long, up to so many seconds.
+_TRIES, _LONGEST_PENALTY = 3, 30.0
 
 
 class PreforkPool:
@@ -56,6 +58,8 @@ class PreforkPool:
         #: The numbers of children that are to be started when a moment has passed.
         self._delayed: dict[int, asyncio.TimerHandle] = {}
         self._deaths: deque[float] = deque(maxlen=_BURST)
+        #: How many times in a row the child of a number could not start.
+        self._failures: dict[int, int] = {}
         #: Templates that fork no children any more, and the children that end with them.
         self._old: list[tuple[Template, set[Child]]] = []
 
@@ -157,13 +161,22 @@ class PreforkPool:
             slots=self._slots_per_child,
         )
         try:
-            self._children.add(ChildProcess(self._context, options, self._listener, self._target, is_shared=self._is_shared))
+            self._children.add(
+                ChildProcess(
+                    self._context,
+                    options,
+                    self._listener,
+                    self._target,
+                    is_shared=self._is_shared,
+                    start_timeout=self._options.start_timeout,
+                )
+            )
         except (OSError, EOFError) as error:  # no descriptors, no memory, no processes: for now
             logger.error("A child cannot be started; trying again in %g s: %s", _PENALTY, error)
-            self._start_later(index)
+            self._start_later(index, _PENALTY)
 
-    def _start_later(self, index: int) -> None:
-        self._delayed[index] = asyncio.get_running_loop().call_later(_PENALTY, self._start, index)
+    def _start_later(self, index: int, seconds: float) -> None:
+        self._delayed[index] = asyncio.get_running_loop().call_later(seconds, self._start, index)
 
     def recycle(self, child: Child) -> None:
         """Give a ``child`` no more jobs; it is told to end as soon as it is idle."""
@@ -203,8 +216,11 @@ class PreforkPool:
         now = SYSTEM.monotonic()
         in_burst = len(self._deaths) == _BURST and now - self._deaths[0] < 1.0
         self._deaths.append(now)
-        if in_burst:
-            self._start_later(child.index)
+        failures = self._failures[child.index] = 0 if child.came_up else self._failures.get(child.index, 0) + 1
+        if failures > _TRIES:
+            self._start_later(child.index, min(_LONGEST_PENALTY, _PENALTY * 2 ** (failures - _TRIES - 1)))
+        elif in_burst:
+            self._start_later(child.index, _PENALTY)
         else:
             self._start(child.index)
 

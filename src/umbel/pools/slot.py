@@ -93,6 +93,8 @@ class Child(ABC):
         self.index = index
         #: The app is loaded, and it has not been told to end.
         self.is_ready = False
+        #: It has been ready.
+        self.came_up = False
         #: It gets no more jobs, and ends when those that it has are done.
         self.is_spent = False
         #: Jobs completed, for max_tasks_per_child.

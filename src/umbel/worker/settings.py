@@ -20,6 +20,9 @@ logger = logging.getLogger("umbel.worker")
 #: As many jobs at a time as there are processors, said by a word.
 AUTO: Final = "auto"
 
+#: Seconds that a child may take to load the app, where nothing else is said.
+START_TIMEOUT: Final = 60.0
+
 #: Seconds between two heartbeats, where nothing else is said (Celery's).
 HEARTBEAT_INTERVAL: Final = 2.0
 
@@ -57,6 +60,8 @@ class WorkerSettings:
     revoke_expires: float
     #: Events of tasks are sent from the beginning.
     task_events: bool
+    #: Seconds that a child may take to load the app.
+    start_timeout: float
     #: Seconds between two heartbeats; ``None`` sends none.
     heartbeat: float | None
     #: Other workers are listened to.
@@ -107,6 +112,7 @@ class WorkerSettings:
             lease_duration=seconds(conf.lease_duration) or 30.0,
             task_events=conf.worker_send_task_events if options.task_events is None else options.task_events,
             gossip=not options.without_gossip,
+            start_timeout=seconds(conf.worker_proc_alive_timeout) or START_TIMEOUT,
             heartbeat=None if options.without_heartbeat else options.heartbeat_interval or HEARTBEAT_INTERVAL,
             health_port=_port(options.health_port, conf.worker_health_port),
             metrics_port=_port(options.metrics_port, conf.worker_metrics_port),

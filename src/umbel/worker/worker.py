@@ -77,7 +77,7 @@ class Worker:
         self._pool = PoolService(parts, self.stopping, settings.grace)
         prefetch = Prefetch(
             parts.pool, settings.prefetch_multiplier, dispatcher, consumer, parts.intake.holding, parts.acknowledger,
-            one_per_slot=settings.one_per_slot,
+            one_per_slot=settings.one_per_slot, reduces=app.conf.worker_enable_prefetch_count_reduction,
         )  # fmt: skip
         state = WorkerFacade(app, settings, parts, self._policies, prefetch, self.stopping, self.request_stop)
         state.events, state.gossip = parts.reporting, parts.gossip
@@ -236,6 +236,7 @@ class Worker:
             changes=self.options.changes,
             template=template,
             initializer=self.options.child_initializer,
+            start_timeout=self.settings.start_timeout,
             on_failure=self.stopping.request,
         )
         return self.settings.kind.make(options)

@@ -12,3 +12,7 @@ def live_on_unheard(*_):
 
 def leave(*_):
     os._exit(3)
+
+
+def hang(*_):
+    time.sleep(60)

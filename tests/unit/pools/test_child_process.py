@@ -12,7 +12,7 @@ import pytest
 from umbel.pools.base import ChildOptions
 from umbel.pools.child_process import ChildProcess, cause
 from umbel.pools.recipe import AppRecipe
-from unit.pools.endings import leave, live_on_unheard
+from unit.pools.endings import hang, leave, live_on_unheard
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -54,6 +54,18 @@ def test_a_death_is_told_without_blocking_the_loop(target, told):
     lag, death = asyncio.run(asyncio.wait_for(story(), 30))
     assert death == told
     assert lag < 1.0
+
+
+def test_one_that_does_not_come_up_is_killed():
+    async def story():
+        listener = Listener()
+        options = ChildOptions(recipe=AppRecipe(), hostname="w", path=(), changes={}, initializer=None, index=1)
+        child = ChildProcess(Context(hang), options, listener, start_timeout=0.2)
+        death = await listener.death
+        child.close()
+        return death
+
+    assert asyncio.run(asyncio.wait_for(story(), 30)) == "it was not ready within 0.2 s (worker_proc_alive_timeout)"
 
 
 @pytest.mark.parametrize(

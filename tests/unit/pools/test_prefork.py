@@ -20,7 +20,7 @@ PREFORK, THREADS = kind_of("prefork"), kind_of("threads")
 class Child(FakeChild):
     """Notes what it is told."""
 
-    def __init__(self, _context, options, _listener, target, *, is_shared):
+    def __init__(self, _context, options, _listener, target, *, is_shared, start_timeout):
         super().__init__(options.index, options.slots)
         self.is_shared = is_shared
         self.options, self.target = options, target
@@ -96,6 +96,7 @@ def test_children_that_die_in_a_burst_are_replaced_a_little_later(made, monkeypa
     async def story():
         one = pool(1)
         for _ in range(6):
+            made[-1].came_up = True
             one.replace(made[-1])
         assert len(made) == 6
         assert one.is_empty
@@ -104,6 +105,22 @@ def test_children_that_die_in_a_burst_are_replaced_a_little_later(made, monkeypa
         assert indexes(made) == [1] * 7
 
     asyncio.run(asyncio.wait_for(story(), 20))
+
+
+def test_one_that_fails_to_start_again_and_again_is_tried_less_and_less_often(made, monkeypatch):
+    async def story():
+        one, delays = pool(1), []
+        monkeypatch.setattr(one, "_start_later", lambda index, seconds: delays.append(seconds) or one._start(index))
+        monkeypatch.setattr(prefork, "_BURST", -1)
+        for _ in range(11):
+            one.replace(made[-1])
+        assert delays == [1, 2, 4, 8, 16, 30, 30, 30]
+        made[-1].came_up = True
+        one.replace(made[-1])
+        one.replace(made[-1])
+        assert len(delays) == 8
+
+    asyncio.run(story())
 
 
 def test_a_child_that_cannot_be_started_is_started_a_little_later(made, monkeypatch, caplog):
@@ -202,6 +219,7 @@ def test_what_is_to_be_started_later_counts(made, monkeypatch):
     async def story():
         one = pool(2)
         for _ in range(6):
+            made[-1].came_up = True
             one.replace(made[-1])
         before = len(made)
         one.resize(3)

@@ -383,6 +383,11 @@ class Dispatcher:
         return sum(entry.early for entry in self.running())
 
     @property
+    def lost(self) -> int:
+        """The number of those whose messages went with the broker's connection, and that were not acknowledged before."""
+        return sum(entry.lost and not entry.early for entry in self.running())
+
+    @property
     def is_done(self) -> bool:
         """True when nothing is left that must end here."""
         return not self.outstanding and not self._underway and not any(entry.acked for entry in self.ready)

@@ -136,6 +136,7 @@ class Prefetch(Periodic):
     Args:
         pool: says how many slots there are.
         multiplier: unsettled messages per slot; ``None`` follows the rate, 0 is no limit.
+        reduces: less is fetched while tasks run whose messages went with the broker's connection; without a multiplier that is always so.
         one_per_slot: no message without a free slot, acknowledged early or not.
         dispatcher: knows what runs.
         consumer: whose window it is.
@@ -153,8 +154,10 @@ class Prefetch(Periodic):
         completions: Completions,
         *,
         one_per_slot: bool,
+        reduces: bool = True,
     ) -> None:
         super().__init__(LOOK)
+        self._reduces = reduces
         self.rate = Rate(SYSTEM.monotonic())
         self._pool = pool
         self._multiplier = multiplier
@@ -203,15 +206,19 @@ class Prefetch(Periodic):
             self._allow(self.window())
 
     def window(self) -> int:
-        """Unsettled messages to allow now. What runs acknowledged already takes a slot without being unsettled."""
+        """Unsettled messages to allow now. What runs acknowledged already, or was lost, takes a slot without being unsettled."""
         extra = self._extra()
         wanted = window(self._pool.slots, self.rate.value, runtime=self.rate.runtime, multiplier=self._multiplier, held=extra)
-        return max(extra, wanted - self._dispatcher.early) if self._one_per_slot or self.follows_rate else wanted
+        if self._one_per_slot or self.follows_rate:
+            return max(extra, wanted - self._dispatcher.early - self._dispatcher.lost)
+        if self._reduces and self._multiplier:
+            return max(self._multiplier + extra, wanted - self._multiplier * self._dispatcher.lost)
+        return wanted
 
     def hand_back(self) -> None:
         """Every slot is busy with long tasks, or has yet to come: give what waits here to other workers, and fetch no more of it."""
         waiting = self._dispatcher.reclaim_waiting()
-        self._allow(self._dispatcher.outstanding - self._dispatcher.early + self._extra())
+        self._allow(self._dispatcher.outstanding - self._dispatcher.early - self._dispatcher.lost + self._extra())
         if waiting:
             self._consumer.requeue(entry.delivery for entry in waiting if not entry.lost)
 

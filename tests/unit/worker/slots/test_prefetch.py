@@ -92,6 +92,23 @@ def test_without_prefetching_what_runs_acknowledged_takes_a_slot():
     assert made.window() == 102
 
 
+def lose_one(made):
+    """What it was prepared with goes with the connection."""
+    (one,) = made._dispatcher.running()
+    one.early, one.lost = False, True
+    return made
+
+
+def test_what_was_lost_and_still_runs_takes_a_slot():
+    assert lose_one(prefetch(3, early=1)[0]).window() == 2
+    assert lose_one(prefetch(3, 4, early=1)[0]).window() == 8
+    assert lose_one(prefetch(1, 4, early=1)[0]).window() == 4
+    assert lose_one(prefetch(3, 0, early=1)[0]).window() == 65_535
+    kept = lose_one(prefetch(3, 4, early=1)[0])
+    kept._reduces = False
+    assert kept.window() == 12
+
+
 def test_what_passes_through_to_the_delayed_store_gets_room():
     made, *_ = prefetch(2)
     seen = []
