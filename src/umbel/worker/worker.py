@@ -75,15 +75,10 @@ class Worker:
         self.parts = parts = WorkerParts(app, settings, self._queues, self._make_pool(template), self._policies)
         dispatcher, consumer = parts.dispatcher, parts.consumer
         self._pool = PoolService(parts, self.stopping, settings.grace)
-        prefetch = Prefetch(
-            parts.pool, settings.prefetch_multiplier, dispatcher, consumer, parts.intake.holding, parts.acknowledger,
-            one_per_slot=settings.one_per_slot, reduces=app.conf.worker_enable_prefetch_count_reduction,
-        )  # fmt: skip
+        prefetch = self._make_prefetch()
         state = WorkerFacade(app, settings, parts, self._policies, prefetch, self.stopping, self.request_stop)
         state.events, state.gossip = parts.reporting, parts.gossip
         monitoring, has_started = make_monitoring(app, settings, parts, self.stopping)
-        autoscalers = autoscalers_of(self)
-        state.autoscaler = autoscalers[0] if autoscalers else None
         listens = app.conf.worker_enable_remote_control
         #: In the order of their start. They stop in reverse order: limits hold, and settlements arrive, until the pool has ended.
         self.services = ServiceGroup(
@@ -105,7 +100,7 @@ class Worker:
                 MemoryLimits(dispatcher, settings.max_memory),
                 prefetch,
                 Rebalancing(dispatcher, prefetch),
-                *autoscalers,
+                *autoscalers_of(self, state),
                 Starts(dispatcher, parts.events),
                 parts.received_signal(self),
                 *reports_of(self),
@@ -225,6 +220,13 @@ class Worker:
                 _ = self.app.leases
             except ImproperlyConfigured as error:
                 raise ImproperlyConfigured(f"task {limited} has a concurrency_limit: {error}") from None
+
+    def _make_prefetch(self) -> Prefetch:
+        settings, parts = self.settings, self.parts
+        return Prefetch(
+            parts.pool, settings.prefetch_multiplier, parts.dispatcher, parts.consumer, parts.intake.holding, parts.acknowledger,
+            one_per_slot=settings.one_per_slot, reduces=self.app.conf.worker_enable_prefetch_count_reduction,
+        )  # fmt: skip
 
     def _make_pool(self, template: Template | None) -> Pool:
         options = PoolOptions(

@@ -225,11 +225,12 @@ def _keepalive() -> float:
 _OURS: Final = frozenset({"celery.worker.autoscale:Autoscaler", f"{__name__}:Autoscaler"})
 
 
-def autoscalers_of(worker: Any) -> list[Autoscaler]:
+def autoscalers_of(worker: Any, state: Any) -> list[Autoscaler]:
     """Make the autoscaler of a worker that is to have one, as ``worker_autoscaler`` says; none for another worker.
 
     Args:
         worker: `umbel.worker.worker.Worker`.
+        state: the worker, as commands of remote control see it; gets the autoscaler.
 
     Raises:
         ImproperlyConfigured: there is no such class.
@@ -247,7 +248,8 @@ def autoscalers_of(worker: Any) -> list[Autoscaler]:
     if not (isinstance(found, type) and issubclass(found, Autoscaler)):
         raise ImproperlyConfigured(f"worker_autoscaler={wanted!r} is no subclass of {__name__}.Autoscaler")
     most, least = bounds
-    return [found(worker.parts.pool, most, least, worker=worker)]
+    state.autoscaler = found(worker.parts.pool, most, least, worker=worker)
+    return [state.autoscaler]
 
 
 def parse_bounds(given: Any) -> tuple[int, int] | None:

@@ -120,16 +120,18 @@ async def test_a_class_of_ones_own_decides_in_a_thread():
 
 def test_the_class_is_found_by_its_path():
     bench = Bench()
-    (made,) = autoscalers_of(bench)
+    state = SimpleNamespace()
+    (made,) = autoscalers_of(bench, state)
     assert type(made) is Autoscaler
+    assert state.autoscaler is made
     bench.app.conf.worker_autoscaler = f"{autoscaling.__name__}.Autoscaler"
-    assert len(autoscalers_of(bench)) == 1
+    assert len(autoscalers_of(bench, state)) == 1
     for wrong in ("json:dumps", "nowhere:Nothing", "json:Nothing", "word", 3):
         bench.app.conf.worker_autoscaler = wrong
         with pytest.raises(ImproperlyConfigured, match="worker_autoscaler"):
-            autoscalers_of(bench)
+            autoscalers_of(bench, state)
     bench.settings.autoscale = None
-    assert autoscalers_of(bench) == []
+    assert autoscalers_of(bench, state) == []
 
 
 def test_how_long_slots_stay_may_be_told_by_the_environment(monkeypatch):
