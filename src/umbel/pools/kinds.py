@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from umbel.errors import ImproperlyConfigured
+from umbel.pools.template.unpatched import patched_by
 from umbel.runtime import plugins
 
 if TYPE_CHECKING:
@@ -53,12 +54,16 @@ class PoolKind:
         """Make a pool of this kind with ``options``.
 
         Raises:
-            ImproperlyConfigured: the library that it needs is not installed.
+            ImproperlyConfigured: the library that it needs is not installed; or this process, which is to run none of its tasks, is patched.
         """
         library = self.patched.partition(":")[0].partition(".")[0]
         if library and importlib.util.find_spec(library) is None:
             raise ImproperlyConfigured(
                 f'the pool {self.name} needs the library {library}, which is not installed: pip install "umbel[{library}]"'
+            )
+        if not self.in_worker and (by := patched_by()):
+            raise ImproperlyConfigured(
+                f"{by} has replaced this process's blocking calls, and a worker's own process cannot work so: leave that to -P {by}, which has it done in children before anything is imported"
             )
         make: Callable[[PoolKind, PoolOptions], Pool] = plugins.load(self.pool, f"the pool {self.name}")
         return make(self, options)

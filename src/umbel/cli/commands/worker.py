@@ -68,8 +68,7 @@ _POOL = (
         type=NumberOrAuto(1, MOST_SLOTS),
         metavar="N",
         help="Tasks at a time, in each of the --processes. Default, and auto: one for each processor"
-        + "".join(f"; {kind.slots_by_default} with {kind.name}" for kind in kinds.KINDS if kind.slots_by_default)
-        + ".",
+        f"; {' and '.join(kind.name for kind in kinds.KINDS if kind.slots_by_default)}: 100.",
     ),
     click.option(
         "--autoscale",
@@ -188,6 +187,7 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     output = Output.of(context)
     place, pool = working_folder(), _pool(given["pool"])
     template = _warm_up(options, given, pool)
+    _keep_unpatched(pool)
     loaded = load(options, parse_overrides(overrides), needed=True)
     if given["detach"] and not is_detached():
         output.remark(f"Started in the background: process {detach()}.")
@@ -203,6 +203,15 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
         loaded.app.close()
         start_again(place)
     context.exit(code or 0)
+
+
+def _keep_unpatched(pool: str | None) -> None:
+    """An app that has been run by Celery may patch as it is imported: here that is for the children."""
+    kind = kinds.find_kind(pool) if pool else None
+    if kind is not None and kind.patched:
+        from umbel.pools.template.unpatched import keep_unpatched
+
+        keep_unpatched(kind.patched)
 
 
 def _warm_up(options: GlobalOptions, given: Mapping[str, Any], pool: str | None) -> Template | None:
