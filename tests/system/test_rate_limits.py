@@ -64,6 +64,20 @@ def test_what_would_wait_for_long_waits_in_the_broker(stage):
         client.close()
 
 
+def test_a_rate_of_all_workers_holds_for_each_key(stage):
+    stage.settings["task_annotations"] = {"nap": {"rate_limit": 10, "rate_limit_scope": "global", "rate_limit_key": "{0}"}}
+    for _ in range(2):
+        stage.worker("-c", "2")
+    sent = time.time()
+    results = {key: [stage.send("nap", key) for _ in range(20)] for key in (0.001, 0.002)}
+    assert stage.send("mark", "goes past").get(timeout=20) == "goes past"
+    for those in results.values():
+        for result in those:
+            result.get(timeout=60)
+        found = starts(stage, those)
+        assert not [start for number, start in enumerate(found) if start < sent + number / 10 - 2 * SLACK]
+
+
 def test_limits_can_be_switched_off(stage):
     stage.worker("-c", "1", settings={"worker_disable_rate_limits": True})
     results = [stage.send("one_a_minute") for _ in range(3)]

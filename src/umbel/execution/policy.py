@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from umbel.execution.keys import KeyTemplate
 
 _RATE: Final = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
+#: Values of ``rate_limit_scope``.
+GLOBAL: Final = "global"
+RATE_SCOPES: Final = ("worker", GLOBAL)
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -36,8 +39,12 @@ class TaskPolicy:
     soft_time_limit: float | None = None
     #: Tell whoever watches what happens to it.
     send_events: bool = True
-    #: Starts a second, in one worker; ``None`` is no limit.
+    #: Starts a second, in one worker or in all together, of the calls with the same key; ``None`` is no limit.
     rate_limit: float | None = None
+    #: The rate is that of all workers together.
+    is_rate_shared: bool = False
+    #: A template of that key, for calls that were sent without one.
+    rate_limit_key: Any = None
     #: Calls that run at a time on all workers together, of those with the same key; ``None`` is no limit.
     concurrency_limit: int | None = None
     #: A template of that key, for calls that were sent without one.
@@ -46,6 +53,11 @@ class TaskPolicy:
     signature: Any = None
     #: Nothing about the task itself keeps its messages from the short way through admission.
     is_plain: bool = field(init=False)
+
+    @property
+    def needs_leases(self) -> bool:
+        """It cannot be run without a lease store."""
+        return self.concurrency_limit is not None or self.is_rate_shared
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "is_plain", not (self.time_limit or self.soft_time_limit or self.rate_limit or self.concurrency_limit))
@@ -71,6 +83,7 @@ def policy_of(task: Any, conf: Any) -> TaskPolicy:
     both = option("acks_on_failure_or_timeout", "task_acks_on_failure_or_timeout")
     on_failure, on_timeout = (option(name, f"task_{name}") for name in ("acks_on_failure", "acks_on_timeout"))
     limit, key = _concurrency(task)
+    is_shared, rate_key = _rate_options(task)
     return TaskPolicy(
         name=task.name,
         acks_late=late,
@@ -85,7 +98,9 @@ def policy_of(task: Any, conf: Any) -> TaskPolicy:
         send_events=bool(getattr(task, "send_events", True)),
         concurrency_limit=limit,
         concurrency_key=key,
-        signature=getattr(task, "__signature__", None) if key is not None else None,
+        signature=getattr(task, "__signature__", None) if key is not None or rate_key is not None else None,
+        is_rate_shared=is_shared and not conf.worker_disable_rate_limits,
+        rate_limit_key=rate_key,
         rate_limit=None if conf.worker_disable_rate_limits else _rate_of(task.name, option("rate_limit", "task_default_rate_limit")),
     )
 
@@ -126,6 +141,38 @@ def concurrency_of(limit: Any, key: Any) -> tuple[int | None, KeyTemplate | None
 
     found = key_option("concurrency_key", key)
     return limit, found if isinstance(found, KeyTemplate) else None
+
+
+def _rate_options(task: Any) -> tuple[bool, KeyTemplate | None]:
+    """The scope of a task's rate: whether it is that of all workers; and the template of its key, where that is one."""
+    try:
+        return rate_options_of(getattr(task, "rate_limit_scope", None), getattr(task, "rate_limit_key", None))
+    except (ValueError, TypeError) as error:
+        raise ImproperlyConfigured(f"task {task.name}: {error}") from None
+
+
+def rate_options_of(scope: Any, key: Any) -> tuple[bool, KeyTemplate | None]:
+    """Decide what the options beside ``rate_limit`` come to.
+
+    Args:
+        scope: ``rate_limit_scope``: ``"worker"``, which is meant when not given, or ``"global"``.
+        key: ``rate_limit_key``.
+
+    Returns:
+        Whether the rate is that of all workers together; and the template of the key, or ``None`` where it is made in another way.
+
+    Raises:
+        TypeError: the key is of another kind.
+        ValueError: the scope is none, or the key is no template.
+    """
+    if scope not in (None, *RATE_SCOPES):
+        raise ValueError(f"rate_limit_scope must be 'worker' or 'global', got {scope!r}"[:200])
+    if key is None:
+        return scope == GLOBAL, None
+    from umbel.execution.keys import KeyTemplate, key_option
+
+    found = key_option("rate_limit_key", key)
+    return scope == GLOBAL, found if isinstance(found, KeyTemplate) else None
 
 
 def _rate_of(name: str, limit: Any) -> float | None:

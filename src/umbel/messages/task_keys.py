@@ -30,16 +30,19 @@ class TaskKeys:
     seconds: float = 0.0
     #: Among whose calls few run at a time.
     concurrency: str = ""
+    #: Among whose calls few start in a second.
+    rate: str = ""
 
     def __bool__(self) -> bool:
         """Report whether there is any."""
-        return bool(self.unique or self.concurrency)
+        return bool(self.unique or self.concurrency or self.rate)
 
     @property
     def header(self) -> dict[str, Any]:
         """The value of the header."""
         found: dict[str, Any] = {"unique": self.unique, "until": self.until, "for": self.seconds} if self.unique else {}
-        return found | ({"concurrency": self.concurrency} if self.concurrency else {})
+        limits = {"concurrency": self.concurrency, "rate": self.rate}
+        return found | {kind: key for kind, key in limits.items() if key}
 
 
 def parse(value: Any) -> TaskKeys | None:
@@ -50,8 +53,8 @@ def parse(value: Any) -> TaskKeys | None:
     """
     if not isinstance(value, dict):
         return None
-    concurrency = value.get("concurrency")
-    found = TaskKeys(concurrency=concurrency if isinstance(concurrency, str) and _is_key(concurrency) else "")
+    concurrency, rate = (key if isinstance(key, str) and _is_key(key) else "" for key in (value.get("concurrency"), value.get("rate")))
+    found = TaskKeys(concurrency=concurrency, rate=rate)
     unique, until, seconds = value.get("unique"), value.get("until"), value.get("for")
     if isinstance(unique, str) and _is_key(unique) and until in (START, FINISH, NEWER) and _is_time(seconds):
         found = replace(found, unique=unique, until=until, seconds=float(seconds or 0.0))
@@ -90,7 +93,7 @@ def lease_name(kind: str, task: str, key: str) -> str:
     """Name what a key holds. A key is its task's own: no message can name another task's.
 
     Args:
-        kind: of the key: ``unique``, ``concurrency``.
+        kind: of the key: ``unique``, ``concurrency``, ``rate``.
         task: name of the task that the message runs.
         key: from its header.
     """

@@ -78,7 +78,7 @@ class WorkerParts:
         self.rate_limits = RateLimits(self.dispatcher.holds)
         pace = self.dispatcher.pace
         self.leases = TaskLeases(self.keeper, self.dispatcher, pace.usual, self._reopen, settings.lease_duration)
-        self.gates = Gates(revoked.ids, revoked.stamps, self.leases.unique, self.rate_limits, self.leases.concurrency)
+        self.gates = Gates(revoked.ids, revoked.stamps, self.leases.unique, self.rate_limits, self.leases.rates, self.leases.concurrency)
         policy = AdmissionPolicy(
             policies=policies,
             max_deliveries=settings.max_deliveries,

@@ -215,11 +215,12 @@ class Worker:
     def learn_tasks(self) -> None:
         """Read the options of all tasks there are: some may have been registered since the worker was made. From any thread."""
         self._policies.update({name: policy_of(task, self.app.conf) for name, task in self.app.tasks.items()})
-        if limited := next((name for name, policy in self._policies.items() if policy.concurrency_limit), None):
+        if limited := next((policy for policy in self._policies.values() if policy.needs_leases), None):
             try:
                 _ = self.app.leases
             except ImproperlyConfigured as error:
-                raise ImproperlyConfigured(f"task {limited} has a concurrency_limit: {error}") from None
+                what = "a concurrency_limit" if limited.concurrency_limit else "a rate_limit_scope of 'global'"
+                raise ImproperlyConfigured(f"task {limited.name} has {what}: {error}") from None
 
     def _make_prefetch(self) -> Prefetch:
         settings, parts = self.settings, self.parts

@@ -121,3 +121,29 @@ def test_and_by_a_worker_where_it_comes_from_the_settings():
     task.concurrency_limit = -1
     with pytest.raises(ImproperlyConfigured, match="task t: concurrency_limit must be at least 1"):
         policy_of(task, app.conf)
+
+
+def test_a_rate_may_be_that_of_all_workers_and_of_a_key():
+    found = FakeApp().task(name="t", rate_limit=3, rate_limit_scope="global", rate_limit_key="tenant:{0}")(lambda tenant: None)
+    own = policy_of(found, found.app.conf)
+    assert (own.is_rate_shared, own.needs_leases, own.rate_limit_key.text) == (True, True, "tenant:{0}")
+    assert list(own.signature.parameters) == ["tenant"]
+    own = policy({}, rate_limit=3, rate_limit_scope="worker")
+    assert (own.is_rate_shared, own.needs_leases) == (False, False)
+    assert not policy({"worker_disable_rate_limits": True}, rate_limit_scope="global").needs_leases
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"rate_limit_scope": "world"}, "rate_limit_scope must be 'worker' or 'global', got 'world'"),
+        ({"rate_limit_key": 7}, "rate_limit_key must be a text such as"),
+        ({"rate_limit_key": "{nobody}"}, "and the task takes"),
+    ],
+)
+def test_a_rate_that_makes_no_sense_is_told_where_the_task_is_made(options, text):
+    with pytest.raises(ImproperlyConfigured, match=text):
+        FakeApp().task(name="t", rate_limit=3, **options)(lambda tenant: None)
+    if "{" not in str(options):
+        with pytest.raises(ImproperlyConfigured, match=f"task t: {text}"):
+            policy({}, **options)

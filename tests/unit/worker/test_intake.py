@@ -11,11 +11,13 @@ from umbel.brokers.base import ConnectionState
 from umbel.errors import MessageTooLarge
 from umbel.messages import protocols, v1
 from umbel.messages.model import TaskMessage
+from umbel.runtime.clock import SYSTEM
 from umbel.testing.coroutines import on_loop
 from umbel.wire.serializers import content_types
 from umbel.worker.gates.base import Gates
 from umbel.worker.gates.rate_limits import RateLimits
 from umbel.worker.gates.revoked import Revoked
+from umbel.worker.gates.shared_rates import SharedRates
 from umbel.worker.intake import Intake
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.admission import AdmissionPolicy
@@ -33,7 +35,11 @@ class Bench:
         self.events = TaskEvents()
         self.revoked = Revoked.remembering(100, 60.0)
         self.rate_limits = RateLimits(self.dispatcher.holds)
-        self.gates = Gates(self.revoked.ids, self.revoked.stamps, self.rate_limits)
+        self.asked_turns = []
+        self.shared_rates = SharedRates(
+            lambda turns, told: self.asked_turns.append((turns, told)), self.dispatcher.holds, self.reopen, SYSTEM.monotonic
+        )
+        self.gates = Gates(self.revoked.ids, self.revoked.stamps, self.rate_limits, self.shared_rates)
         self.policies = {"t": task_policy("t", **options)}
         self.acknowledger = acknowledger(self.consumer, self.store, self.spawn, leases=leases, events=self.events)
         self.intake = Intake(
@@ -46,6 +52,9 @@ class Bench:
             self.spawn,
             upgrade=partial(protocols.upgrade, accept=content_types(["json", "pickle"]), limit=1000),
         )
+
+    def reopen(self, line):
+        self.intake.reopen(line)
 
     def spawn(self, chore):
         self.tasks.add(asyncio.get_running_loop().create_task(chore))

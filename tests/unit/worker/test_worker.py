@@ -161,6 +161,13 @@ def test_a_limit_on_all_workers_that_nothing_can_keep_is_refused():
         asyncio.run(made.main())
 
 
+def test_a_common_rate_without_a_lease_store_is_refused():
+    made = worker({"backend": "rpc://", "lease_store": "amqp://h//"}, pool="solo")
+    made.app.task(rate_limit=3, rate_limit_scope="global", name="mail")(print)
+    with pytest.raises(ImproperlyConfigured, match="task mail has a rate_limit_scope of 'global': no lease store for amqp:// URLs"):
+        asyncio.run(made.main())
+
+
 def test_ids_to_revoke_are_text():
     made = worker(pool="solo")
     made.revoke("a")

@@ -146,7 +146,7 @@ def plan_single(sender: Sender, calling: Calling) -> SinglePlan:
     # The age of an id tells whether a result may be gone already: what waits for its time has none yet.
     begins_at = max(calling.now, timing.timestamp(eta)) if eta else calling.now
     unique, keys = None, None
-    if options.is_unique or "concurrency_key" in calling.attributes:
+    if options.is_unique or "concurrency_key" in calling.attributes or "rate_limit_key" in calling.attributes:
         unique, keys = _keys(sender, calling, options, begins_at)
     return SinglePlan(sender, calling, options, to, eta, begins_at, bool(_ignore_result(options, calling.task)), unique, keys)
 
@@ -161,9 +161,14 @@ def _keys(sender: Sender, calling: Calling, options: PublishOptions, begins_at: 
     if unique is not None and sender.protocol != 2:
         raise ImproperlyConfigured(f"task {calling.name} is unique, which messages of protocol 1 cannot say: set task_protocol to 2")
     keys = TaskKeys() if unique is None or unique.keys is None else unique.keys
-    if "concurrency_key" in calling.attributes and sender.protocol == 2:
-        key = limit_key(calling.attributes["concurrency_key"], calling.task, calling.name, calling.args, calling.kwargs)
-        keys = replace(keys, concurrency=key)
+    if sender.protocol == 2:
+        concurrency, rate = (
+            limit_key(option, calling.attributes[option], calling.task, calling.name, calling.args, calling.kwargs)
+            if option in calling.attributes
+            else ""
+            for option in ("concurrency_key", "rate_limit_key")
+        )
+        keys = replace(keys, concurrency=concurrency, rate=rate)
     return unique, keys or None
 
 

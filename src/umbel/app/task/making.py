@@ -55,7 +55,7 @@ def _check_keys(options: dict[str, Any], function: Callable[..., Any], *, bound:
     Raises:
         ImproperlyConfigured: they make no sense.
     """
-    given = {name: options[name] for name in (*KEYED, "concurrency_limit") if options.get(name) is not None}
+    given = {name: options[name] for name in (*KEYED, "concurrency_limit", "rate_limit_scope") if options.get(name) is not None}
     if not given:
         return {}
     from umbel.app.sending.keyed import unique  # most programs have no tasks with keys
@@ -64,10 +64,14 @@ def _check_keys(options: dict[str, Any], function: Callable[..., Any], *, bound:
     try:
         rule = unique.rule_of(*(given.get(name) for name in UNIQUE))
         policy.concurrency_of(given.get("concurrency_limit"), given.get("concurrency_key"))
-        for key in (rule and rule.key, given.get("concurrency_key") and keys.key_option("concurrency_key", given["concurrency_key"])):
+        policy.rate_options_of(given.get("rate_limit_scope"), given.get("rate_limit_key"))
+        for key in (
+            rule and rule.key,
+            *(keys.key_option(name, given[name]) for name in ("concurrency_key", "rate_limit_key") if name in given),
+        ):
             if isinstance(key, keys.KeyTemplate):
                 keys.check_fields(key, argument_check.signature(functools.partial(function, None) if bound else function))
     except (ValueError, TypeError) as error:
         raise ImproperlyConfigured(f"task {options['name']}: {error}") from None
     # A class would bind a function to the task.
-    return {name: staticmethod(given[name]) for name in ("unique_key", "concurrency_key") if callable(given.get(name))}
+    return {name: staticmethod(given[name]) for name in ("unique_key", "concurrency_key", "rate_limit_key") if callable(given.get(name))}

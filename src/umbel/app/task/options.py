@@ -13,12 +13,12 @@ from umbel.typing import When
 #: Attributes of a task that are calling options of its messages.
 SENDING = (
     "queue", "exchange", "routing_key", "priority", "expires", "serializer", "delivery_mode", "compression", "time_limit", "soft_time_limit",
-    "mandatory", "unique_key", "unique_for", "unique_until", "unique_on_conflict", "concurrency_key",
+    "mandatory", "unique_key", "unique_for", "unique_until", "unique_on_conflict", "concurrency_key", "rate_limit_key",
 )  # fmt: skip
 #: … those that make a call unique.
 UNIQUE = ("unique_key", "unique_for", "unique_until", "unique_on_conflict")
 #: … those that make keys of a call's arguments.
-KEYED = (*UNIQUE, "concurrency_key")
+KEYED = (*UNIQUE, "concurrency_key", "rate_limit_key")
 
 
 class TaskOptions:
@@ -74,6 +74,10 @@ class TaskOptions:
     concurrency_key: str | Callable[..., str | None] | None = None
     #: A second, or text such as ``"10/m"``.
     rate_limit: str | float | None = from_setting("task_default_rate_limit")
+    #: ``worker`` or ``global``: the rate of each worker, or of all together.
+    rate_limit_scope: str | None = None
+    #: As `unique_key`: the rate is that of the calls with the same key.
+    rate_limit_key: str | Callable[..., str | None] | None = None
     acks_late: bool = from_setting("task_acks_late")
     acks_on_failure_or_timeout: bool = from_setting("task_acks_on_failure_or_timeout")
     acks_on_failure: bool | None = from_setting("task_acks_on_failure")

@@ -11,11 +11,10 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Collection
 
-from umbel.execution.keys import Arguments
 from umbel.leases.base import Grant, Lease
-from umbel.messages.task_keys import KEYS, bounded, lease_name, parse
-from umbel.wire import serializers
+from umbel.messages.task_keys import lease_name
 from umbel.worker.gates.base import NOBODY, PASS, Answer, Asked, Later, Wait
+from umbel.worker.gates.limit_keys import key_of
 from umbel.worker.tasks.admission import NEAR
 from umbel.worker.tasks.reserved import ReservedTask
 from umbel.worker.tasks.waiting_room import WaitReason
@@ -30,9 +29,6 @@ SOON, SELDOM, FEW_KEYS = 0.05, 0.2, 50
 MOST_HERE = 10
 #: Seconds for which these do, at least; and between two of them that come back, at most.
 AWAY, RETURN = 1.0, 0.01
-#: Bytes of a body that is read on the event loop, for a key that was not sent.
-_SMALL = 64 * 1024
-_JSON = serializers.content_types(frozenset({"json"}))
 
 
 class _Line:
@@ -202,26 +198,7 @@ class ConcurrencyLimits:
 def line_of(task: ReservedTask) -> str:
     """Name the places under which a message counts.
 
-    A message without a key, of another program's, gets the key that a template makes of its arguments, where these are plain JSON; else it counts with
-    all that have none.
-
     Args:
         task: admitted.
     """
-    headers = task.delivery.headers
-    keys = parse(headers[KEYS]) if KEYS in headers else None
-    key = keys.concurrency if keys is not None else ""
-    if not key and task.policy.concurrency_key is not None:
-        key = _key_from_body(task)
-    return lease_name("concurrency", task.task, key)
-
-
-def _key_from_body(task: ReservedTask) -> str:
-    delivery, policy = task.delivery, task.policy
-    if len(delivery.body) > _SMALL or delivery.headers.get("compression"):
-        return ""
-    try:
-        args, kwargs, _ = serializers.loads(delivery.body, delivery.content_type, delivery.content_encoding, _JSON)
-        return bounded(policy.concurrency_key.fill(Arguments(args, kwargs, policy.signature)))
-    except Exception:  # whatever it is, its task will tell
-        return ""
+    return lease_name("concurrency", task.task, key_of(task, "concurrency", task.policy.concurrency_key))

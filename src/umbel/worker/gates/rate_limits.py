@@ -1,6 +1,6 @@
-"""Rate limits: so many starts of a task a second, in this worker.
+"""Rate limits: so many starts of a task a second, or of those with the same key, in this worker. Those of all workers: `umbel.worker.gates.shared_rates`.
 
-A token bucket for each limited task, of one token: starts are evenly spaced. Starts and not admissions count, so a limit holds where slots are scarce, too:
+A token bucket for each limited task or key, of one token: starts are evenly spaced. Starts and not admissions count, so a limit holds where slots are scarce, too:
 one message at a time is let through to the slots, and the next follows when that one has started. Others of the queue go past those that wait.
 
 What would wait for longer than some seconds goes to the broker's delayed store until its turn is near. What is over a minute from its turn comes back from then
@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from umbel.worker.gates.base import NOBODY, PASS, Answer, Asked, Later, Wait
+from umbel.messages.task_keys import lease_name
+from umbel.worker.gates.away import Away
+from umbel.worker.gates.base import NOBODY, PASS, Answer, Asked, Wait
+from umbel.worker.gates.limit_keys import key_of
 from umbel.worker.tasks.admission import NEAR
 from umbel.worker.tasks.reserved import ReservedTask
 from umbel.worker.tasks.waiting_room import WaitReason
@@ -20,20 +23,18 @@ from umbel.worker.tasks.waiting_room import WaitReason
 SLACK = 0.05
 #: Seconds after which what has passed and has not started is looked for.
 LOOK = 1.0
-#: Seconds from its turn above which a message does not wait for its turn in the delayed store, but comes back to be asked again.
-FAR = 60.0
-#: Seconds between two of those that come back, at most.
-RETURN = 0.01
-#: Seconds for which a message goes to the delayed store, at least.
-LEAST_AWAY = 1.0
+#: Limits of which are remembered only those that still count, where there are very many keys.
+MANY_KEYS = 1000
 
 
 class _Bucket:
-    """The rate of one task."""
+    """The rate of one task or key."""
 
-    __slots__ = ("interval", "last_far", "last_turn", "looked_at", "open_at", "passed")
+    __slots__ = ("away", "interval", "looked_at", "open_at", "passed", "task")
 
-    def __init__(self) -> None:
+    def __init__(self, task: str) -> None:
+        self.task = task
+        self.away = Away()
         #: Seconds between two starts.
         self.interval = 0.0
         #: When the next one may start, monotonic seconds.
@@ -41,14 +42,10 @@ class _Bucket:
         #: It may start, and has not; and when it passed, or was last looked for.
         self.passed: ReservedTask | None = None
         self.looked_at = 0.0
-        #: When the last of those that wait for their turn in the delayed store has it, as far as that can be foreseen.
-        self.last_turn = 0.0
-        #: When the last of those that are far from it comes back.
-        self.last_far = 0.0
 
 
 class RateLimits:
-    """The gate of tasks with a `rate_limit`.
+    """The gate of tasks with a `rate_limit` for each worker.
 
     Args:
         is_here: whether a task that has passed is still in this worker; it may have expired, or been handed back.
@@ -62,44 +59,50 @@ class RateLimits:
         self._buckets: dict[str, _Bucket] = {}
 
     def concerns(self, task: ReservedTask) -> bool:
-        return task.policy.rate_limit is not None
+        return task.policy.rate_limit is not None and not task.policy.is_rate_shared
 
     def ask(self, asked: Asked) -> Answer:
         rate = asked.task.policy.rate_limit
-        if rate is None or not asked.is_due:
+        if rate is None or not self.concerns(asked.task) or not asked.is_due:
             return PASS
-        bucket = self._buckets.setdefault(asked.task.task, _Bucket())
+        name = line_of(asked.task)
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            self._drop_idle(asked.now)
+            bucket = self._buckets[name] = _Bucket(asked.task.task)
         bucket.interval = 1.0 / rate
-        ahead, opens_in = asked.ahead(asked.task.task), self._opens_in(bucket, asked.now)
+        ahead, opens_in = asked.ahead(name), self._opens_in(bucket, asked.now)
         if not ahead and not opens_in:
             return PASS
         turn = opens_in + ahead * bucket.interval
-        return Wait(asked.task.task, WaitReason.RATE) if turn <= asked.near else self._later(bucket, turn, asked)
+        return Wait(name, WaitReason.RATE) if turn <= asked.near else bucket.away.later(turn, bucket.interval, asked)
 
-    def _later(self, bucket: _Bucket, turn: float, asked: Asked) -> Later:
-        """Send it away, behind those that were sent away before."""
-        turn = max(asked.now + turn, bucket.last_turn + bucket.interval)
-        if turn - asked.now <= FAR:
-            bucket.last_turn = turn
-            return Later(max(LEAST_AWAY, turn - asked.now - asked.near / 2))
-        bucket.last_far = max(asked.now + FAR, bucket.last_far + min(RETURN, bucket.interval / 2))
-        return Later(bucket.last_far - asked.now)
+    def _drop_idle(self, now: float) -> None:
+        """Forget keys of which nothing is to be known any more. There may have been very many."""
+        if len(self._buckets) >= MANY_KEYS:
+            self._buckets = {
+                name: bucket for name, bucket in self._buckets.items()
+                if bucket.passed is not None or bucket.open_at > now - SLACK or bucket.away.last_turn > now
+            }  # fmt: skip
 
-    def forget(self, task: str) -> None:
-        """Its limit has changed: count anew.
+    def forget(self, task: str) -> list[str]:
+        """Its limit has changed: count anew. Returns the lines at which somebody may wait.
 
         Args:
             task: its name.
         """
-        self._buckets.pop(task, None)
+        lines = [name for name, bucket in self._buckets.items() if bucket.task == task]
+        for name in lines:
+            del self._buckets[name]
+        return lines
 
     def passed(self, asked: Asked) -> None:
-        if asked.task.policy.rate_limit is not None:
-            bucket = self._buckets[asked.task.task]
+        if self.concerns(asked.task):
+            bucket = self._buckets[line_of(asked.task)]
             bucket.passed, bucket.looked_at = asked.task, asked.now
 
     def started(self, task: ReservedTask, now: float) -> None:
-        bucket = self._buckets.get(task.task)
+        bucket = self._buckets.get(line_of(task))
         if bucket is not None:
             bucket.passed = None
             bucket.open_at = max(bucket.open_at, now - SLACK) + bucket.interval
@@ -118,3 +121,12 @@ class RateLimits:
                 bucket.passed = None
         left = max(0.0, bucket.open_at - now)
         return left if bucket.passed is None else max(left, bucket.looked_at + LOOK - now)
+
+
+def line_of(task: ReservedTask) -> str:
+    """Name the rate under which a message counts; also for all workers.
+
+    Args:
+        task: admitted.
+    """
+    return lease_name("rate", task.task, key_of(task, "rate", task.policy.rate_limit_key))

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 from umbel.errors import ImproperlyConfigured, OperationalError
-from umbel.leases.base import Grant, Lease, LeaseStore
+from umbel.leases.base import Booking, Grant, Lease, LeaseStore, Turn
 from umbel.runtime.backoff import delays
 from umbel.runtime.service import Service
 
@@ -34,9 +35,10 @@ class _Batch:
     releases: dict[_Key, Lease] = field(default_factory=dict)
     asks: dict[_Key, tuple[Lease, Callable[[Grant], None]]] = field(default_factory=dict)
     renewals: dict[_Key, tuple[Lease, Callable[[bool], None]]] = field(default_factory=dict)
+    turns: list[tuple[Sequence[Turn], Callable[[Sequence[Booking]], None]]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.releases or self.asks or self.renewals)
+        return bool(self.releases or self.asks or self.renewals or self.turns)
 
     def before(self, later: _Batch) -> _Batch:
         """Put what could not be done before what has come since; of one lease the later step counts."""
@@ -45,6 +47,7 @@ class _Batch:
             {key: lease for key, lease in (self.releases | later.releases).items() if key not in later.asks},
             {key: ask for key, ask in (self.asks | later.asks).items() if key in later.asks or key not in gone},
             {key: renewal for key, renewal in (self.renewals | later.renewals).items() if key in later.renewals or key not in gone},
+            self.turns + later.turns,
         )
 
 
@@ -98,6 +101,16 @@ class LeaseKeeper(Service):
         self._batch.asks.pop(key, None)
         self._batch.renewals.pop(key, None)
         self._batch.releases[key] = lease
+        self._work()
+
+    def take_turns(self, turns: Sequence[Turn], answer: Callable[[Sequence[Booking]], None]) -> None:
+        """Ask for turns.
+
+        Args:
+            turns: that are wanted.
+            answer: is told, of each.
+        """
+        self._batch.turns.append((turns, answer))
         self._work()
 
     async def done(self, seconds: float) -> bool:
@@ -172,11 +185,15 @@ class LeaseKeeper(Service):
                 store.release(list(batch.releases.values()))
             grants = store.acquire([lease for lease, _ in batch.asks.values()]) if batch.asks else []
             held = store.renew([lease for lease, _ in batch.renewals.values()]) if batch.renewals else []
+            booked = store.take_turns([turn for turns, _ in batch.turns for turn in turns]) if batch.turns else []
         except ImproperlyConfigured as error:
             logger.error("Tasks with keys run as any others: %s", error)
             grants, held = [Grant(is_held=True)] * len(batch.asks), [True] * len(batch.renewals)
+            booked = [Booking(is_booked=True, seconds=0.0) for turns, _ in batch.turns for _ in turns]
         answers = [_answer(tell, grant) for (_, tell), grant in zip(batch.asks.values(), grants, strict=True)]
-        return answers + [_answer(tell, is_held) for (_, tell), is_held in zip(batch.renewals.values(), held, strict=True)]
+        answers += [_answer(tell, is_held) for (_, tell), is_held in zip(batch.renewals.values(), held, strict=True)]
+        bookings = iter(booked)
+        return answers + [_answer(tell, list(islice(bookings, len(turns)))) for turns, tell in batch.turns]
 
     def _tell_away(self, error: OperationalError) -> None:
         if not self._is_away:

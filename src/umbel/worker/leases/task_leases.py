@@ -8,6 +8,7 @@ from typing import Protocol
 from umbel.leases.base import Lease
 from umbel.runtime.clock import SYSTEM
 from umbel.worker.gates.concurrency import ConcurrencyLimits
+from umbel.worker.gates.shared_rates import SharedRates
 from umbel.worker.gates.unique_keys import UniqueKeys
 from umbel.worker.leases.held_keys import HeldKeys
 from umbel.worker.leases.held_places import HeldPlaces
@@ -51,6 +52,7 @@ class TaskLeases:
             clock=SYSTEM.monotonic,
             duration=duration,
         )
+        self.rates = SharedRates(keeper.take_turns, tasks.holds, reopen, SYSTEM.monotonic)
         self.keys = HeldKeys(keeper, tasks.holds, duration)
         self.places = HeldPlaces(keeper, tasks.holds, self.concurrency, duration)
 

@@ -26,10 +26,8 @@ async def rate_limit(state: WorkerFacade, task_name: Any, rate_limit: Any, **_: 
         return _UNKNOWN
     state.policies[name] = replace(policy, rate_limit=starts)
     state.app.tasks[name].rate_limit = rate_limit or None  # what `registered` shows
-    state.parts.rate_limits.forget(name)
-    holding = state.parts.intake.holding
-    if name in holding.room.lines:
-        holding.open_in({name: 0.0})
+    lines = state.parts.rate_limits.forget(name) + state.parts.leases.rates.forget(name)
+    state.parts.intake.holding.open_in(dict.fromkeys(lines, 0.0))
     return {"ok": "new rate limit set successfully" if starts else "rate limit disabled successfully"}
 
 

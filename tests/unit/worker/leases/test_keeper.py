@@ -8,7 +8,7 @@ import pytest
 
 from umbel.errors import ImproperlyConfigured, OperationalError
 from umbel.leases import memory
-from umbel.leases.base import Grant, Lease, LeaseOptions
+from umbel.leases.base import Booking, Grant, Lease, LeaseOptions, Turn
 from umbel.testing.coroutines import on_loop
 from umbel.worker.leases.keeper import LeaseKeeper
 
@@ -40,6 +40,13 @@ class Store:
 
     def release(self, leases):
         return self._step("release", leases)
+
+    def take_turns(self, turns):
+        self.go_on.wait(10)
+        if self.away:
+            self.away -= 1
+            raise OperationalError("away")
+        return self.leases.take_turns(turns)
 
 
 @pytest.fixture
@@ -154,3 +161,29 @@ async def test_its_end_does_what_is_left(store):
     await keeper.end()
     assert store.steps == [("release", ["a"])]
     await LeaseKeeper(lambda: store).end()
+
+
+@on_loop
+async def test_turns_are_taken_and_waited_for_as_leases_are(store):
+    keeper, answers = LeaseKeeper(lambda: store), []
+    store.away = 1
+    keeper.take_turns([Turn("a", 10.0, 15.0)] * 3, answers.append)
+    keeper.take_turns([Turn("b", 10.0, 15.0)], answers.append)
+    assert await keeper.done(10)
+    (first, second, third), (other,) = answers
+    assert (first.is_booked, first.seconds, second.is_booked, third.is_booked) == (True, 0.0, True, False)
+    assert second.seconds == pytest.approx(10.0)
+    assert other == Booking(True, 0.0)
+    await keeper.end()
+
+
+@on_loop
+async def test_without_a_store_every_turn_is_now():
+    def find():
+        raise ImproperlyConfigured("set lease_store")
+
+    keeper, answers = LeaseKeeper(find), []
+    keeper.take_turns([Turn("a", 10.0, 15.0)] * 2, answers.append)
+    assert await keeper.done(5)
+    assert answers == [[Booking(True, 0.0)] * 2]
+    await keeper.end()

@@ -69,6 +69,7 @@ class FacadeBench:
             intake=self.stage.intake,
             acknowledger=self.stage.acknowledger,
             rate_limits=self.stage.rate_limits,
+            leases=SimpleNamespace(rates=self.stage.shared_rates),
             revoking=self.stage.service,
             pool=self.pool,
             consumer=self.consumer,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -33,6 +34,22 @@ async def test_what_waits_for_a_limit_goes_on_when_it_is_taken_away():
     while len(bench.stage.dispatcher.ready) < 3:
         await asyncio.sleep(0.01)
     assert [task.id for task in bench.stage.dispatcher.ready] == ["a", "b", "c"]
+
+
+@on_loop
+async def test_a_rate_of_all_workers_is_changed_too():
+    bench = FacadeBench()
+    bench.state.policies["t"] = replace(bench.state.policies["t"], is_rate_shared=True)
+    await bench.ask("rate_limit", task_name="t", rate_limit="30/m")
+    bench.stage.intake.on_deliveries([delivery("a"), delivery("b")])
+    assert [turn.interval for turns, _ in bench.stage.asked_turns for turn in turns] == [2.0]
+    await bench.ask("rate_limit", task_name="t", rate_limit="10/s")
+    while len(bench.stage.asked_turns) < 2:
+        await asyncio.sleep(0.01)
+    assert bench.stage.asked_turns[1][0][0].interval == pytest.approx(0.1)
+    await bench.ask("rate_limit", task_name="t", rate_limit=None)
+    while len(bench.stage.dispatcher.ready) < 2:
+        await asyncio.sleep(0.01)
 
 
 @on_loop

@@ -45,11 +45,12 @@ def key_of_call(
         raise type(error)(f"task {name}: {option}: {error}") from None
 
 
-def limit_key(given: Any, task: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+def limit_key(option: str, given: Any, task: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """Make the key of a call that is limited with others of the same key; empty where it has none.
 
     Args:
-        given: ``concurrency_key`` of the task.
+        option: ``concurrency_key`` or ``rate_limit_key``.
+        given: its value.
         task: the task object, where there is one.
         name: of the task.
         args: positional arguments.
@@ -59,4 +60,4 @@ def limit_key(given: Any, task: Any, name: str, args: Sequence[Any], kwargs: Map
         TypeError: a function returned no text.
         ValueError: the arguments have no such field.
     """
-    return key_of_call("concurrency_key", key_option("concurrency_key", given), task, name, args, kwargs) or ""
+    return key_of_call(option, key_option(option, given), task, name, args, kwargs) or ""

@@ -42,6 +42,12 @@ def test_with_its_unique_key_too(app):
     assert header(app) == {"concurrency": "7", "unique": "7/1", "until": "finish", "for": 3600.0}
 
 
+def test_the_key_of_a_rate_travels_beside_it(app):
+    fetch(app, concurrency_limit=3, concurrency_key="{0}", rate_limit="1/s", rate_limit_key="tenant:{0}").delay(7)
+    assert header(app) == {"concurrency": "7", "rate": "tenant:7"}
+    fetch(FakeApp(), rate_limit="1/s", rate_limit_key=lambda tenant, page=1: f"{page}").delay(7)
+
+
 def test_without_a_key_every_call_is_alike(app):
     task = fetch(app, concurrency_limit=3)
     task.delay(7)
