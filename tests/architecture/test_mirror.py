@@ -73,7 +73,6 @@ ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
     "pools/shared/greenlets.py": (("tests/system/test_pool_green.py", "tests/system/test_pool_table.py"), REAL_WORKER),
     "pools/shared/coroutines.py": (("tests/system/test_pool_asyncio.py", "tests/unit/pools/shared/test_serving.py"), REAL_WORKER),
     "pools/shared/": (("tests/unit/pools/shared/test_serving.py", "tests/system/test_pool_table.py"), TOGETHER),
-    "pools/slot.py": (("tests/unit/worker/slots/test_free_slots.py", "tests/unit/pools/shared/test_serving.py"), THROUGH),
     "pools/solo.py": (("tests/integration/test_embedding.py",), REAL_WORKER),
     "pools/template/server.py": (("tests/unit/pools/template/test_process.py",), TOGETHER),
     "results/": (("tests/contracts/test_stores.py",), CONTRACT),

@@ -146,6 +146,12 @@ def test_rate_limits(tmp_path):
     assert max(starts) - min(starts) >= 0.4  # 0.9, but the first may have been late
 
 
+def test_batches(tmp_path):
+    with worker(tmp_path, "batches.md"):
+        ran = subprocess.run([sys.executable, "tasks.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.stdout == "[0, 2, 4, 6, 8]\n", ran.stderr
+
+
 def test_periodic_tasks(tmp_path):
     def succeeded():
         runs = json.loads(umbel(tmp_path, "schedule", "history", "pulse", "--json"))

@@ -155,6 +155,23 @@ def wait_for(self, gate):
     return os.getpid()
 
 
+@task(batch_size=10, batch_wait=0.3, default_retry_delay=0, autoretry_for=(ConnectionError,), max_retries=1, retry_jitter=False)
+def together(self, calls):
+    """Each call says what is to become of it: a value; ``fail``, ``again`` or ``raise``; or a named pipe to wait for."""
+    for call in calls:
+        journal().write("start", id=call.id, pid=os.getpid(), run=next(_runs), retries=call.request.retries, calls=len(calls))
+    return [_one_of_several(*call.args) for call in calls]
+
+
+def _one_of_several(word):
+    if word == "raise":
+        raise ValueError("all of them")
+    if str(word).startswith("/"):
+        with Path(word).open("rb") as file:
+            file.read()
+    return {"fail": ValueError("this one"), "again": ConnectionError("try again")}.get(word, word)
+
+
 @task()
 def whoami(self):
     return {

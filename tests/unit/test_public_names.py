@@ -7,7 +7,7 @@ import sys
 import umbel
 
 ALLOWED = {
-    "AsyncResult", "Binding", "Broadcast", "Celery", "EagerResult", "Exchange", "Periodic", "Queue", "Service", "Task", "Umbel", "__version__", "allow_join_result", "binding", "current_app",
+    "AsyncResult", "Binding", "Broadcast", "Call", "Celery", "EagerResult", "Exchange", "Periodic", "Queue", "Service", "Task", "Umbel", "__version__", "allow_join_result", "binding", "current_app",
     "current_task", "errors", "get_task_logger", "shared_task", "states", "uuid", "worker_direct",
     "Signature", "chain", "chord", "chunks", "group", "maybe_signature", "signature", "subtask", "xmap", "xstarmap",
 }  # fmt: skip

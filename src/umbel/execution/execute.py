@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,27 @@ class TaskRunner:
         """Run ``job``. What the task raises is an outcome; only what ends the process passes through."""
         prepared = self._preparation.prepare(job)
         return prepared if isinstance(prepared, Execution) else self._run(prepared)
+
+    def execute_batch(self, jobs: Sequence[Job]) -> list[Execution]:
+        """Run ``jobs`` of one task together; see `execute`."""
+        from umbel.execution import batches  # few tasks run calls together
+
+        prepared = [self._preparation.prepare(job) for job in jobs]
+        executions = [each for each in prepared if isinstance(each, Execution)]
+        calls = [each for each in prepared if not isinstance(each, Execution)]
+        if not calls:
+            return executions
+        whole = batches.together(calls)
+        token = current.request.set(whole[1])
+        try:
+            ended = batches.apart(run_sync(whole, self.soft_limit, self._await), len(calls))
+            for call, each in zip(calls, ended, strict=True):
+                call[1].has_sent = whole[1].has_sent
+                current.request.set(call[1])
+                executions.append(self._conclude(call, each))
+        finally:
+            current.request.reset(token)
+        return executions
 
     def conclude_unexecuted(self, job: Job, error: BaseException, status: str) -> Execution | None:
         """Conclude a job that will not run; ``None`` when nothing follows it, or that cannot be told.

@@ -13,7 +13,7 @@ This is Celery's order (5.7): before_start → body → result stored → handle
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -181,6 +181,9 @@ class Runner(Protocol):
 
     def execute(self, job: Job) -> Execution:
         """Run ``job``. What the task raises is an outcome; only `BaseException`s that end the process pass through."""
+
+    def execute_batch(self, jobs: Sequence[Job]) -> list[Execution]:
+        """Run ``jobs`` of one task together, as `execute` runs one."""
 
     def started_record(self, job: Job) -> Record | None:
         """Make the STARTED record of ``job``, which is about to run, where its task asks for one (``track_started``)."""

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from umbel.execution.keys import KeyTemplate
 
 _RATE: Final = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
+#: Calls that may be in one batch, and the seconds for which one may be waited for: they are held by one worker.
+MOST_IN_BATCH: Final = 1000
+LONGEST_WAIT: Final = 3600.0
 #: Values of ``rate_limit_scope``.
 GLOBAL: Final = "global"
 RATE_SCOPES: Final = ("worker", GLOBAL)
@@ -49,6 +52,10 @@ class TaskPolicy:
     concurrency_limit: int | None = None
     #: A template of that key, for calls that were sent without one.
     concurrency_key: Any = None
+    #: Calls that run together, at most; ``None``: each alone.
+    batch_size: int | None = None
+    #: Seconds for which the first of them waits for others.
+    batch_wait: float = 1.0
     #: Of the task's function, for templates.
     signature: Any = None
     #: Nothing about the task itself keeps its messages from the short way through admission.
@@ -60,7 +67,9 @@ class TaskPolicy:
         return self.concurrency_limit is not None or self.is_rate_shared
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "is_plain", not (self.time_limit or self.soft_time_limit or self.rate_limit or self.concurrency_limit))
+        object.__setattr__(
+            self, "is_plain", not (self.time_limit or self.soft_time_limit or self.rate_limit or self.concurrency_limit or self.batch_size)
+        )
 
 
 def policy_of(task: Any, conf: Any) -> TaskPolicy:
@@ -78,7 +87,8 @@ def policy_of(task: Any, conf: Any) -> TaskPolicy:
         own = getattr(task, name, None)
         return conf[setting] if own is None else own
 
-    late = bool(option("acks_late", "task_acks_late"))
+    size, wait = _batch(task)
+    late = size is not None or bool(option("acks_late", "task_acks_late"))
     reject = option("reject_on_worker_lost", "task_reject_on_worker_lost")
     both = option("acks_on_failure_or_timeout", "task_acks_on_failure_or_timeout")
     on_failure, on_timeout = (option(name, f"task_{name}") for name in ("acks_on_failure", "acks_on_timeout"))
@@ -99,6 +109,8 @@ def policy_of(task: Any, conf: Any) -> TaskPolicy:
         concurrency_limit=limit,
         concurrency_key=key,
         signature=getattr(task, "__signature__", None) if key is not None or rate_key is not None else None,
+        batch_size=size,
+        batch_wait=wait,
         is_rate_shared=is_shared and not conf.worker_disable_rate_limits,
         rate_limit_key=rate_key,
         rate_limit=None if conf.worker_disable_rate_limits else _rate_of(task.name, option("rate_limit", "task_default_rate_limit")),
@@ -141,6 +153,36 @@ def concurrency_of(limit: Any, key: Any) -> tuple[int | None, KeyTemplate | None
 
     found = key_option("concurrency_key", key)
     return limit, found if isinstance(found, KeyTemplate) else None
+
+
+def _batch(task: Any) -> tuple[int | None, float]:
+    """The size of a task's batches, and the seconds for which one is waited for."""
+    try:
+        return batch_of(getattr(task, "batch_size", None), getattr(task, "batch_wait", 1.0))
+    except (ValueError, TypeError) as error:
+        raise ImproperlyConfigured(f"task {task.name}: {error}") from None
+
+
+def batch_of(size: Any, wait: Any) -> tuple[int | None, float]:
+    """Decide what the options of a batch come to.
+
+    Args:
+        size: ``batch_size``; ``None`` when there are no batches.
+        wait: ``batch_wait``, seconds.
+
+    Raises:
+        TypeError: one is of another kind.
+        ValueError: one makes no sense.
+    """
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
+        raise TypeError(f"batch_size must be a whole number, got {size!r}"[:200])
+    if size is not None and not 1 <= size <= MOST_IN_BATCH:
+        raise ValueError(f"batch_size must be from 1 to {MOST_IN_BATCH}, got {size}")
+    if isinstance(wait, bool) or not isinstance(wait, (int, float)):
+        raise TypeError(f"batch_wait must be a number of seconds, got {wait!r}"[:200])
+    if not 0 <= wait <= LONGEST_WAIT:
+        raise ValueError(f"batch_wait must be from 0 to {LONGEST_WAIT:g} seconds, got {wait}")
+    return size, float(wait)
 
 
 def _rate_options(task: Any) -> tuple[bool, KeyTemplate | None]:

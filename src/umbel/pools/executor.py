@@ -20,7 +20,7 @@ from umbel.execution.committing import Committer, EffectSink
 from umbel.execution.model import Execution, Job, RunHandlers, Runner
 from umbel.pools.base import Outcome
 from umbel.pools.board.rows import BoardRow
-from umbel.pools.slot import JobTuple
+from umbel.pools.slot import JobTuple, part
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 
@@ -97,6 +97,9 @@ class Executor:
         execute, pid, getpid = runner.execute, os.getpid(), os.getpid
         while inbox:
             fields = inbox.popleft()
+            if (batch := part(fields)) is not None:
+                self._run_batch(batch)
+                continue
             name = str(fields[1].get("task"))
             if self._pending and usual.get(name, 1.0) > BRIEF:
                 self._commit()
@@ -128,6 +131,33 @@ class Executor:
                 self._commit()
             elif inbox and not self._waiting.is_set():
                 self._waiting.set()
+
+    def _run_batch(self, batch: Sequence[JobTuple]) -> None:
+        """Run jobs together: those that were not taken back. The last one is stamped as what runs."""
+        self._commit()
+        row, pid = self._row, os.getpid()
+        jobs = [Job(*fields) for fields in batch if row.claim(fields[0])]
+        if not jobs:
+            return
+        started = [record for job in jobs if (record := self._runner.started_record(job)) is not None]
+        if started:
+            row.clear()
+            self._sink.store(started)
+            row.resume(jobs[-1].number)
+        if ARMED:
+            hit("before_exec")
+        try:
+            executions = self._runner.execute_batch(jobs)
+        finally:
+            if os.getpid() != pid:
+                end_copy()
+        if ARMED:
+            hit("after_exec_before_commit")
+        row.clear()
+        with self._lock:
+            self._oldest = SYSTEM.monotonic()
+            self._pending.extend(executions)
+        self._commit()
 
     def _learn(self, execution: Execution) -> None:
         """Keep a running mean of each task's runtime, quick to rise and slow to fall."""

@@ -8,12 +8,33 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from umbel.pools.board.rows import BoardRow
 
+#: Fields of a job.
+_FIELDS: Final = 9
 #: A job as it crosses: the fields of `execution.model.Job`, in order.
 JobTuple = tuple[int, dict[str, Any], bytes, str, str, dict[str, Any], str, str, bool]
+
+
+def join(jobs: Sequence[JobTuple]) -> Any:
+    """Make one job of several that run together: the first one, which carries the others as a tenth field.
+
+    Args:
+        jobs: of one task.
+    """
+    first, *others = jobs
+    return (*first, tuple(others)) if others else first
+
+
+def part(fields: Any) -> list[JobTuple] | None:
+    """Part what `join` has made; ``None`` where it is one job.
+
+    Args:
+        fields: as they came.
+    """
+    return None if len(fields) == _FIELDS else [fields[:_FIELDS], *fields[_FIELDS]]
 
 
 class Slot:

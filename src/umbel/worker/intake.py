@@ -203,9 +203,9 @@ class Intake:
         if not is_gated and not self._gates.concern(task.id):
             return task
         match self._ask(task, line):
-            case Wait(name, reason):
+            case Wait(name, reason, together):
                 opens_in = self._gates.opens_in(name, SYSTEM.monotonic())
-                self.holding.line_up(task.delivery, name, reason, first=name == line, opens_in=opens_in)
+                self.holding.line_up(task.delivery, name, reason, first=name == line, opens_in=opens_in, together=together)
             case Later(seconds):
                 self.holding.postpone(task.delivery, now + seconds)
             case Revoke(why):
@@ -224,6 +224,7 @@ class Intake:
                 is_due=is_due,
                 ahead=lambda name: 0 if name == line else holding.room.ahead(name),
                 near=holding.near,
+                has_waited=line is not None,
             )
         )
 

@@ -18,6 +18,7 @@ from umbel.wire.serializers import content_types
 from umbel.worker.background import BackgroundTasks
 from umbel.worker.events.making import make_gossip, make_reporting
 from umbel.worker.gates.base import Gates
+from umbel.worker.gates.batches import Batches
 from umbel.worker.gates.rate_limits import RateLimits
 from umbel.worker.gates.revoked import Revoked
 from umbel.worker.intake import Intake
@@ -78,7 +79,10 @@ class WorkerParts:
         self.rate_limits = RateLimits(self.dispatcher.holds)
         pace = self.dispatcher.pace
         self.leases = TaskLeases(self.keeper, self.dispatcher, pace.usual, self._reopen, settings.lease_duration)
-        self.gates = Gates(revoked.ids, revoked.stamps, self.leases.unique, self.rate_limits, self.leases.rates, self.leases.concurrency)
+        batches = Batches(self._waiting_in)
+        self.gates = Gates(
+            revoked.ids, revoked.stamps, batches, self.leases.unique, self.rate_limits, self.leases.rates, self.leases.concurrency
+        )
         policy = AdmissionPolicy(
             policies=policies,
             max_deliveries=settings.max_deliveries,
@@ -106,6 +110,10 @@ class WorkerParts:
     def _reopen(self, line: str) -> None:
         """Ask about the first of a line again: a gate has its answer."""
         self.intake.reopen(line)
+
+    def _waiting_in(self, line: str) -> int:
+        """Count those that wait in a line."""
+        return self.intake.holding.room.ahead(line)
 
     def totals(self) -> dict[str, int]:
         """Tasks that have been begun here, by name."""

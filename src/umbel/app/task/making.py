@@ -25,6 +25,7 @@ def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]]
     """
     argument_check.warn_of_options(base, options, TaskOptions.__annotations__, OPTIONS)
     bound = bool(options.pop("bind", False))
+    _check_batch(options)
     keys = _check_keys(options, function, bound=bound)
     if options.pop("pydantic", False):
         context = {**(options.pop("pydantic_context", None) or {}), "celery_app": app, "celery_task_name": options["name"]}
@@ -47,6 +48,26 @@ def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]]
     object.__setattr__(task, "__signature__", argument_check.signature(task.run))
     type(task).on_bound(app)
     return task
+
+
+def _check_batch(options: dict[str, Any]) -> None:
+    """Look at the options of a task that runs calls together. Its function takes none of the arguments that its calls have.
+
+    Raises:
+        ImproperlyConfigured: they make no sense.
+    """
+    if options.get("batch_size") is None and "batch_wait" not in options:
+        return
+    from umbel.execution import policy  # most programs have no such tasks
+
+    try:
+        policy.batch_of(options.get("batch_size"), options.get("batch_wait", 1.0))
+    except (ValueError, TypeError) as error:
+        raise ImproperlyConfigured(f"task {options['name']}: {error}") from None
+    alone = next((name for name in (*KEYED, "concurrency_limit", "rate_limit", "pydantic") if options.get(name)), None)
+    if alone is not None or options.get("acks_late") is False:
+        raise ImproperlyConfigured(f"task {options['name']}: batch_size does not go with {alone or 'acks_late=False'}")
+    options.setdefault("typing", False)
 
 
 def _check_keys(options: dict[str, Any], function: Callable[..., Any], *, bound: bool) -> dict[str, Any]:

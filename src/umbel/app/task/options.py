@@ -78,6 +78,10 @@ class TaskOptions:
     rate_limit_scope: str | None = None
     #: As `unique_key`: the rate is that of the calls with the same key.
     rate_limit_key: str | Callable[..., str | None] | None = None
+    #: Calls that run together, at most; the function takes a list of `umbel.Call`.
+    batch_size: int | None = None
+    #: Seconds for which the first call of a batch waits for others.
+    batch_wait: float = 1.0
     acks_late: bool = from_setting("task_acks_late")
     acks_on_failure_or_timeout: bool = from_setting("task_acks_on_failure_or_timeout")
     acks_on_failure: bool | None = from_setting("task_acks_on_failure")

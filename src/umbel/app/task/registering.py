@@ -94,6 +94,9 @@ class TaskApp:
             rate_limit: a number a second, or text such as ``"10/m"``: most starts of it (the guide "Rate limits" says more).
             rate_limit_scope: ``worker``: that rate in each worker; ``global``: in all workers together.
             rate_limit_key: as ``unique_key``: the rate is that of the calls with the same key.
+            batch_size: calls that run together, at most: the function takes a list of `umbel.Call` and returns a list with a result for each (the guide
+                "Batches" says more).
+            batch_wait: seconds for which the first call of a batch waits for others; 1 when not given.
             throws: exceptions that are expected: logged without a traceback.
 
         How it is tried again:

@@ -331,6 +331,10 @@ class Task(RunningTask, TaskHandlers, Generic[P, R]):
 
     def entry_point(self) -> Callable[..., Any]:
         """The function that a worker calls: the task's own, unless a class overrides ``__call__``."""
+        if self.batch_size is not None:
+            from umbel.execution.batches import alone  # few tasks run calls together
+
+            return alone(self)
         return self.run if type(self).__call__ is Task.__call__ else self
 
     def takes_exception(self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> bool:

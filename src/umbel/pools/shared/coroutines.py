@@ -32,6 +32,7 @@ from umbel.pools.shared.blocking import SLOW, StepWatch
 from umbel.pools.shared.eager import EagerLoop
 from umbel.pools.shared.serving import CHUNK, JobEnded, JobSlot, cut_off, serve
 from umbel.pools.shared.threads import ThreadExecutor
+from umbel.pools.slot import JobTuple, part
 
 #: Seconds in which jobs are begun, one after the other, before the loop has its turn.
 _TURN = 0.002
@@ -169,7 +170,7 @@ class CoroutineExecutor(ThreadExecutor):
         fields = self.next_job(slot)
         if fields is None:
             return False
-        if not self._runner.is_async(fields[1]):
+        if not self._runs_on_loop(fields):
             slot.inbox.appendleft(fields)
             super().start(slot)
             return False
@@ -187,11 +188,15 @@ class CoroutineExecutor(ThreadExecutor):
     def run_in_thread(self, slot: JobSlot) -> None:
         slot.thread = self.here()
         while (fields := self.next_job(slot)) is not None:
-            if self._runner.is_async(fields[1]):
+            if self._runs_on_loop(fields):
                 slot.inbox.appendleft(fields)
                 self._loop.call_soon_threadsafe(self.start, slot)
                 return
             self.run_here(slot, fields)
+
+    def _runs_on_loop(self, fields: JobTuple) -> bool:
+        """Report whether a job is a coroutine beside others. Calls that run together are one in a thread, on the thread's own loop."""
+        return self._runner.is_async(fields[1]) and part(fields) is None
 
     async def _run(self, slot: JobSlot, job: Job, context: Context) -> None:
         aside, started = partial(self._aside, context), slot.runner.started_record(job)

@@ -26,7 +26,7 @@ from umbel.pools.child import live
 from umbel.pools.effects import AppEffects
 from umbel.pools.executor import end_copy
 from umbel.pools.shared.committing import GroupCommit, commit_alone, has_handlers
-from umbel.pools.slot import JobTuple
+from umbel.pools.slot import JobTuple, part
 from umbel.results.model import Record
 from umbel.runtime.failpoints import ARMED, hit
 
@@ -195,6 +195,10 @@ class SharedExecutor(ABC):
             slot: whose job it is.
             fields: of the job.
         """
+        batch = part(fields)
+        if batch is not None:
+            self._run_batch_here(slot, batch)
+            return
         job = self.claim(slot, fields)
         if job is None:
             return
@@ -211,6 +215,25 @@ class SharedExecutor(ABC):
             self.check_copy()
         if not self.finish(slot, execution):
             self.commit_alone(slot, execution, context)
+
+    def _run_batch_here(self, slot: JobSlot, batch: Sequence[JobTuple]) -> None:
+        """Run jobs together in this thread: those that were not taken back."""
+        jobs = [job for fields in batch if (job := self.claim(slot, fields)) is not None]
+        if not jobs:
+            return
+        for job in jobs:
+            started = slot.runner.started_record(job)
+            if started is not None:
+                self.store_started(slot, started)
+        context = self.context.copy()
+        try:
+            executions = context.run(slot.runner.execute_batch, jobs)
+        except BaseException as error:
+            executions = [cut_off(job, error) for job in jobs]
+            self.check_copy()
+        for execution in executions:
+            if not self.finish(slot, execution):
+                self.commit_alone(slot, execution, context)
 
     def finish(self, slot: JobSlot, execution: Execution) -> bool:
         """Note that a slot's job has ended, and have it committed; false where that is left to the slot (`commit_alone`).

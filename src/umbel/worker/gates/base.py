@@ -30,10 +30,12 @@ class Wait:
     Args:
         line: what it waits for; each gate has names of its own.
         reason: the kind of wait.
+        together: how many of the line are asked about again at a time.
     """
 
     line: str
     reason: WaitReason
+    together: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Asked:
         is_due: it would run now; else its time has yet to come, and it is asked about again then.
         ahead: how many wait in a line.
         near: seconds; what waits for longer than that waits in the broker.
+        has_waited: it comes from a line.
     """
 
     task: ReservedTask
@@ -82,6 +85,7 @@ class Asked:
     is_due: bool = True
     ahead: Callable[[str], int]
     near: float
+    has_waited: bool = False
 
 
 class Gate(Protocol):

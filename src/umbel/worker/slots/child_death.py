@@ -1,6 +1,6 @@
 """A child has died: who is to blame, and what becomes of what its slots had. Pure.
 
-Exactly the jobs that were running are to blame, one in each slot at most. Jobs that waited behind them go to other slots. A job that had finished but was
+Exactly the jobs that were running are to blame, one in each slot at most, or those that ran together. Jobs that waited behind them go to other slots. A job that had finished but was
 not reported yet is redelivered without blame; if nothing was running, the child died while it committed, and what it was committing is to blame.
 
 Where the worker has killed a child for one job, which had passed its time limit or was revoked, its neighbours in other slots are not to blame: they run again, unless they
@@ -50,7 +50,10 @@ def sort_out(child: Child) -> Loss:
         started = slot.started()
         is_beside = bool(condemned) and slot not in condemned
         for number, entry in slot.given.items():
-            if number == current or entry.end_reason is EndReason.REVOKED:  # it ended just before the kill, and must not run again
+            is_part = entry.policy.batch_size is not None and number <= started  # of what ran: one of them is stamped, and all are to blame
+            if (
+                number == current or is_part or entry.end_reason is EndReason.REVOKED
+            ):  # it ended just before the kill, and must not run again
                 (unreported if is_beside and not entry.early else blamed).append(entry)
             elif number <= started:
                 (unreported if was_running else blamed).append(entry)

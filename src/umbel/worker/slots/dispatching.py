@@ -13,7 +13,7 @@ from typing import Any
 
 from umbel.brokers.base import Delivery
 from umbel.pools.base import Outcome
-from umbel.pools.slot import Child, JobTuple, Slot
+from umbel.pools.slot import Child, JobTuple, Slot, join
 from umbel.runtime.clock import SYSTEM
 from umbel.worker.slots.free_slots import FreeSlots, single
 from umbel.worker.slots.pipelining import LEAST, OVERDUE, OVERDUE_SHARED, QUICK, Pace, is_overdue, room
@@ -136,7 +136,7 @@ class Dispatcher:
             given.append(slot)
             head = ready[0]
             if head.early or head.careful:
-                self._give_carefully(slot, ready.popleft())
+                self._give_carefully(slot, self._next_batch())
             else:
                 count = min(room(self.pace.usual(head.task), 0), -(-len(ready) // max(1, left)))
                 self._give(slot, count if self._max_tasks is None else min(count, free.quota(slot.child)))
@@ -204,22 +204,59 @@ class Dispatcher:
             if slot is None:
                 return
             self.ready.remove(entry)
-            self._give_carefully(slot, entry)
+            self._give_carefully(slot, [entry])
             self._free.place(slot)
 
-    def _give_carefully(self, slot: Slot, entry: ReservedTask) -> None:
+    def _next_batch(self) -> list[ReservedTask]:
+        """Take the first that is ready, with those that run together with it."""
+        ready = self.ready
+        batch = [ready.popleft()]
+        task, size = batch[0].task, batch[0].policy.batch_size or 1
+        if not batch[0].delivery.attempts:  # else it runs alone: its child has died
+            while ready and len(batch) < size and ready[0].task == task and not ready[0].delivery.attempts:
+                batch.append(ready.popleft())
+        return batch
+
+    def _give_carefully(self, slot: Slot, entries: list[ReservedTask]) -> None:
         """Reserve the slot, do what comes before the run, then send."""
-        self._number += 1
-        entry.number = slot.last = self._number
-        entry.slot = slot
-        slot.given[entry.number] = entry
+        for entry in entries:
+            self._number += 1
+            entry.number = slot.last = self._number
+            entry.slot = slot
+            slot.given[entry.number] = entry
         slot.is_single = True
-        slot.child.allotted += 1
+        slot.child.allotted += len(entries)
         if self._max_tasks is not None:
             self._spend(slot.child)
+        if len(entries) > 1:
+            self._spawn(self._send_together(slot, entries))
+            return
+        (entry,) = entries
         if entry.early:
             self._underway.add(entry)
         self._spawn(self._send_carefully(slot, entry))
+
+    async def _send_together(self, slot: Slot, entries: list[ReservedTask]) -> None:
+        """Do what comes before each of a batch, then send those that are still here. None of them is acknowledged early."""
+        numbers = {entry: entry.number for entry in entries}
+
+        def there() -> list[ReservedTask]:
+            return [entry for entry, number in numbers.items() if slot.child in self.children and slot.given.get(number) is entry]
+
+        try:
+            for entry in entries:
+                await self._before_run(entry)
+        except Exception:
+            left = there()
+            self._take_out(slot, left)
+            self.put_back(entry for entry in left if not entry.lost)
+            raise
+        self._take_out(slot, [entry for entry in there() if entry.lost])
+        jobs = [entry.job() for entry in there()]
+        if jobs:
+            slot.send([join(jobs)])
+        else:
+            self.pump()
 
     async def _send_carefully(self, slot: Slot, entry: ReservedTask) -> None:
         number = entry.number

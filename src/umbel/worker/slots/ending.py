@@ -47,6 +47,9 @@ class Endings(Periodic):
         """
         assert task.slot is not None
         task.end_reason = reason
+        if reason is EndReason.TIME_LIMIT and task.policy.batch_size is not None:
+            for each in task.slot.given.values():  # they run together, and have one limit
+                each.end_reason = reason
         task.slot.end(task.number)
         if task.slot.child.is_shared:
             self._told[task] = SYSTEM.monotonic()

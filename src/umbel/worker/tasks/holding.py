@@ -62,14 +62,15 @@ class Holding:
         if self.room.put(delivery, until):
             self._arm()
 
-    def line_up(self, delivery: Delivery, line: str, reason: WaitReason, *, first: bool, opens_in: float) -> None:
+    def line_up(self, delivery: Delivery, line: str, reason: WaitReason, *, first: bool, opens_in: float, together: int = 1) -> None:
         """Have a delivery wait here in a line.
 
         Args:
             first: it was the first of this line before.
             opens_in: seconds until the first of the line is to be asked about.
+            together: how many of it are asked about then.
         """
-        self.room.line_up(delivery, line, reason, first=first)
+        self.room.line_up(delivery, line, reason, first=first, together=together)
         self.open_in({line: opens_in})
 
     def open_in(self, seconds: dict[str, float]) -> None:

@@ -23,6 +23,8 @@ class WaitReason(enum.Enum):
     KEY = "key"
     #: For a place under a limit that all workers share.
     CONCURRENCY = "concurrency"
+    #: For other calls that it runs together with.
+    BATCH = "batch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,15 @@ class Waiting:
 class _Line:
     """Those that wait for one gate, in the order in which they came."""
 
-    __slots__ = ("deliveries", "opens_at", "reason")
+    __slots__ = ("deliveries", "opens_at", "reason", "together")
 
     def __init__(self, reason: WaitReason) -> None:
         self.reason = reason
         self.deliveries: deque[Delivery] = deque()
         #: When the first of them is to be asked about, monotonic seconds.
         self.opens_at = 0.0
+        #: How many are asked about at a time.
+        self.together = 1
 
 
 class WaitingRoom:
@@ -118,7 +122,7 @@ class WaitingRoom:
         line = self._lines.get(name)
         return 0 if line is None else len(line.deliveries)
 
-    def line_up(self, delivery: Delivery, name: str, reason: WaitReason, *, first: bool = False) -> None:
+    def line_up(self, delivery: Delivery, name: str, reason: WaitReason, *, first: bool = False, together: int = 1) -> None:
         """Have a delivery wait in a line.
 
         Args:
@@ -126,8 +130,10 @@ class WaitingRoom:
             name: of the line; where there is none it is made, to be asked about at once.
             reason: why this line waits.
             first: it was the first before, and is so again.
+            together: how many of the line are asked about at a time.
         """
         line = self._lines.setdefault(name, _Line(reason))
+        line.together = together
         if first:
             line.deliveries.appendleft(delivery)
         else:
@@ -140,13 +146,13 @@ class WaitingRoom:
             line.opens_at = when
 
     def take_first(self, now: float) -> list[tuple[str, Delivery]]:
-        """The first of each line that is to be asked about, with the line's name. They do not wait any more.
+        """The first of each line that is to be asked about, or those of it that run together, with the line's name. They do not wait any more.
 
         Args:
             now: monotonic seconds.
         """
-        names = [name for name, line in self._lines.items() if line.opens_at <= now]
-        taken = [(name, self._lines[name].deliveries.popleft()) for name in names]
+        opened = [(name, line) for name, line in self._lines.items() if line.opens_at <= now]
+        taken = [(name, line.deliveries.popleft()) for name, line in opened for _ in range(min(line.together, len(line.deliveries)))]
         self._drop_empty()
         return taken
 

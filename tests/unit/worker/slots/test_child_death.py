@@ -86,3 +86,11 @@ def test_neighbours_of_a_job_that_passed_its_limit_are_not_to_blame_unless_they_
     child.slots[2].given[3] = numbered(3, acks_late=False)
     loss = sort_out(child)
     assert (ids(loss.blamed), ids(loss.unreported)) == (["1", "3"], ["2"])
+
+
+def test_of_those_that_ran_together_all_are_blamed():
+    child = FakeChild()
+    child.rows[0].current = child.rows[0].started = 2
+    child.slots[0].given = {number: numbered(number, batch_size=9) for number in (1, 2, 3)}
+    loss = sort_out(child)
+    assert (ids(loss.blamed), ids(loss.unreported), ids(loss.waiting)) == (["1", "2"], [], ["3"])

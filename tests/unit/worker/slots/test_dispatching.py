@@ -362,3 +362,47 @@ def test_a_child_is_replaced_when_the_job_it_waited_for_cannot_be_prepared(kind)
     with pytest.raises(OperationalError):
         asyncio.run(one.spawned.pop())
     assert one.recycled == one.fakes
+
+
+def careful(count, **options):
+    found = entries(count, batch_size=3, **options)
+    for each in found:
+        each.careful = True
+    return found
+
+
+def test_calls_that_run_together_are_one_job_with_nothing_around_it():
+    one = dispatcher(children=2)
+    make_quick(one)
+    one.offer([*careful(5), *entries(1, "other")])
+    for chore in one.spawned:
+        asyncio.run(chore)
+    assert [child.sent for child in one.fakes] == [[[1]], [[4]]]
+    assert [sorted(child.slots[0].given) for child in one.fakes] == [[1, 2, 3], [4, 5]]
+    assert [each.id for each in one.ready] == ["other0"]
+
+
+def test_one_whose_child_has_died_runs_alone():
+    one = dispatcher(children=2)
+    one.offer([*careful(1, attempts=1), *careful(2)])
+    for chore in one.spawned:
+        asyncio.run(chore)
+    assert [len(child.slots[0].given) for child in one.fakes] == [1, 2]
+
+
+def test_what_is_lost_before_a_batch_is_sent_is_not_sent():
+    one = dispatcher(children=1)
+    batch = careful(3)
+    one.offer(batch)
+    batch[1].lost = True
+    asyncio.run(one.spawned.pop())
+    assert list(one.fakes[0].slots[0].given.values()) == [batch[0], batch[2]]
+
+
+def test_a_batch_that_cannot_be_prepared_is_ready_again():
+    one = dispatcher(children=1, trouble=OSError("no"))
+    batch = careful(3)
+    one.offer(batch)
+    with pytest.raises(OSError, match="no"):
+        asyncio.run(one.spawned.pop())
+    assert list(one.ready) == batch
