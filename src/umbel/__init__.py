@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from umbel.canvas.signatures import Signature, chain, chord, chunks, group, maybe_signature, signature, subtask, xmap, xstarmap
     from umbel.compat.app import Celery
     from umbel.current import allow_join_result
-    from umbel.execution.batches import Call
+    from umbel.execution.running.batches import Call
     from umbel.results.handles import AsyncResult, EagerResult
     from umbel.runtime.logs import get_task_logger
     from umbel.runtime.service import Periodic, Service
@@ -33,7 +33,7 @@ _WHERE = {
     "AsyncResult": "umbel.results.handles",
     "Binding": "umbel.brokers.topology",
     "Broadcast": "umbel.brokers.topology",
-    "Call": "umbel.execution.batches",
+    "Call": "umbel.execution.running.batches",
     "Celery": "umbel.compat.app",
     "EagerResult": "umbel.results.handles",
     "Exchange": "umbel.brokers.topology",

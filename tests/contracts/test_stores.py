@@ -7,6 +7,7 @@ import pytest
 from umbel.brokers.base import BrokerOptions
 from umbel.testing.result_stores import (
     StoreKit,
+    TestCheckpoints,
     TestClaims,
     TestCounting,
     TestExpiry,
@@ -20,6 +21,7 @@ from umbel.testing.result_stores import (
 )
 
 __all__ = [
+    "TestCheckpoints",
     "TestClaims",
     "TestCounting",
     "TestExpiry",

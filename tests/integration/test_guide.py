@@ -152,6 +152,12 @@ def test_batches(tmp_path):
     assert ran.stdout == "[0, 2, 4, 6, 8]\n", ran.stderr
 
 
+def test_checkpoints(tmp_path):
+    with worker(tmp_path, "checkpoints.md"):
+        task_id = umbel(tmp_path, "call", "tasks.copy", "--args", "[1000]").strip()
+        assert umbel(tmp_path, "result", task_id, "--timeout", "30") == "1000\n"
+
+
 def test_periodic_tasks(tmp_path):
     def succeeded():
         runs = json.loads(umbel(tmp_path, "schedule", "history", "pulse", "--json"))

@@ -53,7 +53,7 @@ class TaskRunner:
 
     def execute_batch(self, jobs: Sequence[Job]) -> list[Execution]:
         """Run ``jobs`` of one task together; see `execute`."""
-        from umbel.execution import batches  # few tasks run calls together
+        from umbel.execution.running import batches  # few tasks run calls together
 
         prepared = [self._preparation.prepare(job) for job in jobs]
         executions = [each for each in prepared if isinstance(each, Execution)]
@@ -139,6 +139,10 @@ class TaskRunner:
             execution = self._conclusion.raised(prepared, error, started, runtime)
         if request.has_sent or self._records_sent:
             execution = execution._replace(has_sent=request.has_sent, effects=self._with_sent(execution, request))
+        if request.checkpoints is not None:
+            from umbel.execution.checkpoints import with_checkpoint  # few tasks have some
+
+            execution = with_checkpoint(request.checkpoints, execution)
         return with_key(request, execution) if KEYS in request.fields else execution
 
     def _with_sent(self, execution: Execution, request: Request) -> tuple[Effect, ...]:

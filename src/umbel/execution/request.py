@@ -65,6 +65,10 @@ class Request:
     stamps: Mapping[str, Any]
     #: Members that the task has added to its chord (`Task.add_to_chord`).
     chord_additions: int = 0
+    #: The last state that `Task.checkpoint` was given, in this run or one before.
+    checkpoint: Any
+    #: Where it is kept, once the task has asked (`umbel.execution.checkpoints`).
+    checkpoints: Any = None
 
     def __init__(  # noqa: PLR0913, PLR0917 - one per message: a value object would cost a second one
         self,
@@ -197,6 +201,12 @@ def _count(name: str) -> Callable[[Request], int]:
     return look_up
 
 
+def _checkpoint(request: Request) -> Any:
+    from umbel.execution.checkpoints import checkpoints_of  # few tasks have some
+
+    return checkpoints_of(request).read()
+
+
 def _timelimit(request: Request) -> tuple[float | None, float | None]:
     found = request.fields.get("timelimit")
     if isinstance(found, (list, tuple)) and len(found) == 2:
@@ -221,6 +231,7 @@ def _headers(request: Request) -> dict[str, Any]:
 
 
 _LAZY: Final[Mapping[str, Callable[[Request], Any]]] = {
+    "checkpoint": _checkpoint,
     "task": _task_name,
     "retries": _count("retries"),
     "replaced_task_nesting": _count("replaced_task_nesting"),

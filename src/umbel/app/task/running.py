@@ -153,6 +153,30 @@ class RunningTask(TaskOptions):
             record.group_id, record.parent_id, record.children = request.group, request.parent_id, request.children
         store.store([record])
 
+    def checkpoint(self, state: Any, *, force: bool = False) -> bool:
+        """Keep how far the task has come: ``self.request.checkpoint`` has it when the task runs again, after its worker has died or by a retry.
+
+        It is stored once a second at most, and dropped when the task has ended. A store that cannot be reached costs the checkpoint, not the task. Called as a
+        plain function, a task has it for this run only.
+
+        Args:
+            state: anything that the result serializer can write, at most 256 KiB.
+            force: store it even if another was stored less than a second ago.
+
+        Returns:
+            Whether it is stored now.
+
+        Raises:
+            EncodeError: it cannot be written, or is too large.
+            ImproperlyConfigured: the app has no result store that keeps it.
+        """
+        from umbel.execution.checkpoints import checkpoints_of  # few tasks have some
+
+        request = self.request
+        is_stored = checkpoints_of(request).save(state, force=force)
+        request.checkpoint = state
+        return is_stored
+
     def progress(self, items: Iterable[T], total: float | None = None) -> Iterator[T]:
         """Yield items, and store how many are done as state ``PROGRESS``: before the first, after the last, and between a few times a second at most.
 

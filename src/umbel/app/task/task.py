@@ -332,7 +332,7 @@ class Task(RunningTask, TaskHandlers, Generic[P, R]):
     def entry_point(self) -> Callable[..., Any]:
         """The function that a worker calls: the task's own, unless a class overrides ``__call__``."""
         if self.batch_size is not None:
-            from umbel.execution.batches import alone  # few tasks run calls together
+            from umbel.execution.running.batches import alone  # few tasks run calls together
 
             return alone(self)
         return self.run if type(self).__call__ is Task.__call__ else self

@@ -6,7 +6,7 @@ import pytest
 
 from umbel import Call, states
 from umbel.errors import ImproperlyConfigured, TaskError
-from umbel.execution.batches import alone, apart, results_of
+from umbel.execution.running.batches import alone, apart, results_of
 from umbel.testing.fakes import FakeApp
 
 
