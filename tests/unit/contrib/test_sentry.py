@@ -1,17 +1,21 @@
 from __future__ import annotations
 
-import warnings
+import sys
 
 import pytest
 
-from umbel import Umbel
+from umbel import Umbel, hooks
 from umbel.testing import start_worker
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # the SDK imports eventlet where that is installed, which warns of itself
+# The SDK imports eventlet where that is installed, which from then on warns of each fork in this process.
+with pytest.MonkeyPatch.context() as patch:
+    patch.setitem(sys.modules, "eventlet.patcher", None)
+    patch.setitem(sys.modules, "eventlet", sys.modules.get("eventlet"))
     import sentry_sdk
+    from sentry_sdk import integrations
     from sentry_sdk.transport import Transport
 
+    from umbel.contrib import sentry
     from umbel.contrib.sentry import UmbelIntegration
 
 
@@ -40,6 +44,10 @@ def reports():
     yield begin
     sentry_sdk.get_client().close()
     sentry_sdk.init()
+    for name in sentry._RECEIVERS:  # other tests of this process must find nobody listening
+        getattr(hooks, name).disconnect(dispatch_uid=sentry.__name__)
+    for names in (integrations._processed_integrations, integrations._installed_integrations):
+        names.discard(UmbelIntegration.identifier)
 
 
 @pytest.fixture

@@ -252,8 +252,7 @@ class Dispatcher:
             self.put_back(entry for entry in left if not entry.lost)
             raise
         self._take_out(slot, [entry for entry in there() if entry.lost])
-        jobs = [entry.job() for entry in there()]
-        if jobs:
+        if jobs := [entry.job() for entry in there()]:
             slot.send([join(jobs)])
         else:
             self.pump()
