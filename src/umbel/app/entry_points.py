@@ -31,6 +31,7 @@ def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
         hostname: the worker's name.
         stores: results are kept.
     """
+    from umbel.app.connections import seconds
     from umbel.app.workflows.publishing import polled_every  # most of an app could import this: a client may send no workflow
 
     conf = app.conf
@@ -48,6 +49,7 @@ def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
         errbacks_in_header=bool(conf.task_allow_error_cb_on_chord_header),
         chord_body_limit=conf.task_chord_body_limit,
         polled_every=polled_every(app) if stores else None,
+        chord_timeout=seconds(conf.task_chord_timeout),
         inherit_priority=bool(conf.task_inherit_parent_priority),
         mirrors_priorities=app.connections.mirrors_priorities(reading=True),
         prepare=app.prepare,

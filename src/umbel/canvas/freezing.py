@@ -26,6 +26,7 @@ class Naming:
         errbacks_in_header: error callbacks of a chord are its header's, too (``task_allow_error_cb_on_chord_header``).
         most_copied: bytes that a chord's body may take in all messages of its header; a larger one waits in the result store. 0 for no limit.
         polled_every: seconds between the looks of the task that waits for a chord's header; ``None`` where the result store counts its members.
+        chord_timeout: seconds that a chord's header has to end (``task_chord_timeout``); ``None`` is no limit.
     """
 
     new_id: Callable[[], str]
@@ -33,6 +34,7 @@ class Naming:
     errbacks_in_header: bool = False
     most_copied: int = 0
     polled_every: float | None = None
+    chord_timeout: float | None = None
 
 
 def freeze(workflow: Shape, naming: Naming) -> Draft:

@@ -20,6 +20,8 @@ START_KEPT: Final = "umbel.start_kept"
 FAIL_KEPT: Final = "umbel.fail_kept"
 #: Celery's task that carries a chord's body and waits for its header, where the result store does not count its members.
 CHORD_UNLOCK: Final = "celery.chord_unlock"
+#: The task that fails a chord's body when the header has not ended in time.
+CHORD_DEADLINE: Final = "umbel.chord_deadline"
 #: Links of a long chain that travel in one message, and that are kept under one name.
 SEGMENT: Final = 32
 
@@ -49,6 +51,19 @@ def body_key(group_id: str) -> str:
     return f"{group_id}.body"
 
 
+def first_task(part: Shape) -> Shape:
+    """Find the body at the end of chords that are bodies of chords.
+
+    Args:
+        part: a chord's body.
+    """
+    first: Any = part
+    while shapes.kind(first) == shapes.CHORD:
+        first = shapes.body(first)
+    found: Shape = first
+    return found
+
+
 def stand_in(key: str, part: Shape) -> Draft:
     """Make what messages carry in place of a part.
 
@@ -56,9 +71,7 @@ def stand_in(key: str, part: Shape) -> Draft:
         key: under which it waits.
         part: a chord's body, or a link; the call goes where its first task goes.
     """
-    first: Any = part
-    while shapes.kind(first) == shapes.CHORD:
-        first = shapes.body(first)
+    first = first_task(part)
     options = {name: value for name in ("queue", "exchange", "routing_key") if (value := shapes.option(first, name)) is not None}
     return {
         "task": START_KEPT,

@@ -17,7 +17,7 @@ from typing import Any
 from umbel.canvas import shapes
 from umbel.canvas.freezing import Naming, freeze, leaves, task_ids
 from umbel.canvas.handles import Handle, handle_of
-from umbel.canvas.kept_parts import CHORD_UNLOCK, body_key, cut, is_to_be_kept, stand_in
+from umbel.canvas.kept_parts import CHORD_DEADLINE, CHORD_UNLOCK, body_key, cut, first_task, is_to_be_kept, stand_in
 from umbel.canvas.membership import joined, members_of
 from umbel.canvas.opening import open_into_chord
 from umbel.canvas.shapes import CHAIN, CHORD, GROUP, Draft, Shape
@@ -196,6 +196,10 @@ def _start_chord(starting: _Starting, node: Shape, args: tuple[Any, ...], rest: 
         header = Handle(group_id, None, None, tuple(members))
         tree = header.as_tuple() if header.holds_groups else None
         starting.records.append(ChordStart(group_id, size, body, tree, key))
+        own = shapes.option(first_task(body), "chord_timeout")
+        after = starting.naming.chord_timeout if own is None else own
+        if after:
+            starting.calls.append(_deadline(header, body, carried, float(after)))
     else:
         starting.pending.append((body, (_values_of_nothing(members),), None))
     starting.pending.extend((member, args, None) for member in reversed(members))
@@ -209,6 +213,12 @@ def _unlock(group_id: str, members: Sequence[Any], body: Draft, every: float) ->
     results = Handle(group_id, None, None, tuple(members)).as_tuple()[1]
     options = {**stand_in("", body)["options"], "task_id": f"{group_id}.unlock", "countdown": every, "add_to_parent": False}
     return PlannedCall(CHORD_UNLOCK, (group_id, body), {"result": results, "interval": every}, options)
+
+
+def _deadline(header: Handle, body: Draft, carried: Shape, after: float) -> PlannedCall:
+    """The call of the task that fails the body of a chord when its header has not ended by then."""
+    options = {**stand_in("", body)["options"], "task_id": f"{header.id}.deadline", "countdown": after, "add_to_parent": False}
+    return PlannedCall(CHORD_DEADLINE, (header.id, carried), {"after": after, "result": header.as_tuple()[1]}, options)
 
 
 def _values_of_nothing(members: Iterable[Shape]) -> list[Any]:

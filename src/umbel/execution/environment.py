@@ -42,6 +42,8 @@ class Environment:
     chord_body_limit: int = 0
     #: Seconds between looks at a chord's header, where the store does not count its members; ``None`` where it does.
     polled_every: float | None = None
+    #: Seconds that a chord's header has to end (``task_chord_timeout``); ``None`` is no limit.
+    chord_timeout: float | None = None
     #: What follows a task inherits its priority (``task_inherit_parent_priority``).
     inherit_priority: bool = False
     #: Priorities are the other way round in messages than in the app (``priority_order``).

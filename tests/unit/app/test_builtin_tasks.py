@@ -36,9 +36,11 @@ def test_a_task_of_that_name_is_kept():
             "celery.accumulate",
             "celery.backend_cleanup",
             "celery.chord_unlock",
+            "umbel.chord_deadline",
             "celery.chunks",
             "celery.map",
             "celery.starmap",
+            "umbel.chord_deadline",
             "umbel.fail_kept",
             "umbel.start_kept",
         ]

@@ -8,11 +8,11 @@ from typing import Any, Final
 from umbel.app.task.making import make_task
 from umbel.app.task.task import Task
 from umbel.canvas import kept_parts
-from umbel.canvas.kept_parts import CHORD_UNLOCK
+from umbel.canvas.kept_parts import CHORD_DEADLINE, CHORD_UNLOCK
 from umbel.wire import failures
 
 #: Those that decide what follows them, and have no result of their own.
-_BOUND: Final = frozenset({kept_parts.START_KEPT, kept_parts.FAIL_KEPT, CHORD_UNLOCK})
+_BOUND: Final = frozenset({kept_parts.START_KEPT, kept_parts.FAIL_KEPT, CHORD_DEADLINE, CHORD_UNLOCK})
 _MORE: Final[Mapping[str, Mapping[str, Any]]] = {CHORD_UNLOCK: {"max_retries": None}}
 
 
@@ -68,6 +68,12 @@ def _functions(app: Any) -> dict[str, Callable[..., Any]]:
 
         return unlock(self, group_id, callback, **waiting)
 
+    def fail_late_chord(self: Any, group_id: str, body: Mapping[str, Any], after: float, result: Any = None) -> None:
+        """Fail the ``body`` of a chord whose header, ``group_id``, has not ended ``after`` so many seconds."""
+        from umbel.app.workflows.deadlines import fail_late  # few chords have a limit
+
+        fail_late(self, group_id, body, after, result)
+
     return {
         **_of_kept_parts(app),
         "celery.backend_cleanup": drop_expired,
@@ -75,6 +81,7 @@ def _functions(app: Any) -> dict[str, Callable[..., Any]]:
         "celery.starmap": call_with_each_list,
         "celery.chunks": send_chunks,
         "celery.accumulate": accumulate,
+        CHORD_DEADLINE: fail_late_chord,
         CHORD_UNLOCK: unlock_chord,
     }
 

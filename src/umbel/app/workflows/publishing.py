@@ -45,6 +45,7 @@ class Workflows:
             errbacks_in_header=bool(app.conf.task_allow_error_cb_on_chord_header),
             most_copied=app.conf.task_chord_body_limit,
             polled_every=polled_every(app),
+            chord_timeout=seconds(app.conf.task_chord_timeout),
         )
 
     def publish(self, workflow: shapes.Shape, args: Iterable[Any], kwargs: shapes.Shape, options: Mapping[str, Any]) -> Any:
@@ -113,7 +114,7 @@ class Workflows:
         """
         from umbel.app.workflows.eager import EagerRun
 
-        return EagerRun(self._app, replace(self.naming(), most_copied=0, polled_every=None), as_sent=as_sent).run(
+        return EagerRun(self._app, replace(self.naming(), most_copied=0, polled_every=None, chord_timeout=None), as_sent=as_sent).run(
             workflow, args, kwargs, options
         )
 

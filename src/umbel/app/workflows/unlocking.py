@@ -41,14 +41,14 @@ def unlock(
         ChordError: a member has failed, or there are no more looks.
     """
     app = task.app
-    members = _members(app, group_id, result)
+    members = members_of(app, group_id, result)
     if not members.ready():
         try:
             raise task.retry(countdown=app.conf.result_chord_retry_interval if interval is None else interval, max_retries=max_retries)
         except MaxRetriesExceededError as error:
-            _let_follow(task.request, body)
+            let_follow(task.request, body)
             raise ChordError(f"the header of chord {group_id} has not ended after {task.request.retries + 1} looks at it") from error
-    _let_follow(task.request, body)
+    let_follow(task.request, body)
     failed = next((each for each in members.leaves() if each.state in states.PROPAGATE_STATES), None)
     if failed is not None:
         raise ChordError(f"Dependency {failed.id} raised {failed.result!r}")
@@ -56,7 +56,17 @@ def unlock(
     return values
 
 
-def _members(app: Any, group_id: str, trees: Any) -> Any:
+def members_of(app: Any, group_id: str, trees: Any) -> Any:
+    """Find the results of a chord's header.
+
+    Args:
+        app: whose chord.
+        group_id: of the header.
+        trees: the results, as tuples; as they were saved when not given.
+
+    Raises:
+        ChordError: nobody knows them.
+    """
     if trees is not None:
         return app.GroupResult(group_id, [result_from_tuple(tree, app) for tree in trees])
     found = app.GroupResult.restore(group_id)
@@ -65,8 +75,13 @@ def _members(app: Any, group_id: str, trees: Any) -> Any:
     return found
 
 
-def _let_follow(request: Any, body: Mapping[str, Any]) -> None:
-    """Make the body what follows this task in a chain: it starts with what this returns, or fails with what this raises."""
+def let_follow(request: Any, body: Mapping[str, Any]) -> None:
+    """Make the body what follows this task in a chain: it starts with what this returns, or fails with what this raises.
+
+    Args:
+        request: of the task.
+        body: of a chord.
+    """
     first: Any = body
     while shapes.kind(first) in (shapes.CHAIN, shapes.CHORD):
         first = shapes.body(first) if shapes.kind(first) == shapes.CHORD else (shapes.tasks(first) or [{}])[0]

@@ -38,6 +38,7 @@ class Successors:
             errbacks_in_header=environment.errbacks_in_header,
             most_copied=environment.chord_body_limit,
             polled_every=environment.polled_every,
+            chord_timeout=environment.chord_timeout,
         )
 
     def next_attempt(self, request: Request) -> list[Effect]:

@@ -263,6 +263,14 @@ TASK = (
         own=True,
     ),
     Setting(
+        "task_chord_timeout",
+        None,
+        DURATION,
+        "Time that a chord's header has to end; then its body fails, and names the members that are missing. None: no limit.",
+        used=True,
+        own=True,
+    ),
+    Setting(
         "task_chain_limit",
         1 << 16,
         COUNT,
