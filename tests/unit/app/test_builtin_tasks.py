@@ -36,7 +36,6 @@ def test_a_task_of_that_name_is_kept():
             "celery.accumulate",
             "celery.backend_cleanup",
             "celery.chord_unlock",
-            "umbel.chord_deadline",
             "celery.chunks",
             "celery.map",
             "celery.starmap",
