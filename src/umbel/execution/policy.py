@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,6 +57,8 @@ class TaskPolicy:
     batch_size: int | None = None
     #: Seconds for which the first of them waits for others.
     batch_wait: float = 1.0
+    #: What it needs while it runs, and how much of it, in the order of their names.
+    resources: tuple[tuple[str, float], ...] = ()
     #: Of the task's function, for templates.
     signature: Any = None
     #: Nothing about the task itself keeps its messages from the short way through admission.
@@ -68,8 +71,9 @@ class TaskPolicy:
 
     def __post_init__(self) -> None:
         object.__setattr__(
-            self, "is_plain", not (self.time_limit or self.soft_time_limit or self.rate_limit or self.concurrency_limit or self.batch_size)
-        )
+            self, "is_plain",
+            not (self.time_limit or self.soft_time_limit or self.rate_limit or self.concurrency_limit or self.batch_size or self.resources),
+        )  # fmt: skip
 
 
 def policy_of(task: Any, conf: Any) -> TaskPolicy:
@@ -109,6 +113,7 @@ def policy_of(task: Any, conf: Any) -> TaskPolicy:
         concurrency_limit=limit,
         concurrency_key=key,
         signature=getattr(task, "__signature__", None) if key is not None or rate_key is not None else None,
+        resources=_resources(task),
         batch_size=size,
         batch_wait=wait,
         is_rate_shared=is_shared and not conf.worker_disable_rate_limits,
@@ -161,6 +166,39 @@ def _batch(task: Any) -> tuple[int | None, float]:
         return batch_of(getattr(task, "batch_size", None), getattr(task, "batch_wait", 1.0))
     except (ValueError, TypeError) as error:
         raise ImproperlyConfigured(f"task {task.name}: {error}") from None
+
+
+def _resources(task: Any) -> tuple[tuple[str, float], ...]:
+    """The resources that a task needs while it runs."""
+    try:
+        return resources_of(getattr(task, "resources", None))
+    except (ValueError, TypeError) as error:
+        raise ImproperlyConfigured(f"task {task.name}: {error}") from None
+
+
+def resources_of(given: Any) -> tuple[tuple[str, float], ...]:
+    """Decide what the option ``resources`` comes to.
+
+    Args:
+        given: name → amount; ``None`` when none are needed.
+
+    Returns:
+        Names and amounts, in the order of the names.
+
+    Raises:
+        TypeError: it is another kind of thing.
+        ValueError: an amount makes no sense.
+    """
+    if given is None:
+        return ()
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) and name for name in given):
+        raise TypeError(f"resources must be a dict of names and amounts, got {given!r}"[:200])
+    for name, amount in given.items():
+        if isinstance(amount, bool) or not isinstance(amount, (int, float)):
+            raise TypeError(f"resources: {name} must be a number, got {amount!r}"[:200])
+        if not 0 < amount < float("inf"):
+            raise ValueError(f"resources: {name} must be more than 0, got {amount}")
+    return tuple(sorted((name, float(amount)) for name, amount in given.items()))
 
 
 def batch_of(size: Any, wait: Any) -> tuple[int | None, float]:

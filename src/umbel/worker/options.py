@@ -46,6 +46,8 @@ class WorkerOptions:
     state_db: str | None = None
     #: Seconds that a warm stop waits for running tasks before it becomes cold; ``None`` waits for them.
     grace: float | None = None
+    #: What tasks may ask for (`resources`), and how much of it there is; ``None`` is as ``worker_resources`` says.
+    resources: Mapping[str, float] | None = None
     #: Tell whoever watches what happens to tasks; ``None`` is as ``worker_send_task_events`` says.
     task_events: bool | None = None
     #: Seconds between two heartbeats; 0 or ``None``: two.

@@ -20,6 +20,7 @@ from umbel.worker.events.making import make_gossip, make_reporting
 from umbel.worker.gates.base import Gates
 from umbel.worker.gates.batches import Batches
 from umbel.worker.gates.rate_limits import RateLimits
+from umbel.worker.gates.resources import Resources
 from umbel.worker.gates.revoked import Revoked
 from umbel.worker.intake import Intake
 from umbel.worker.leases.held_keys import free_key
@@ -80,8 +81,16 @@ class WorkerParts:
         pace = self.dispatcher.pace
         self.leases = TaskLeases(self.keeper, self.dispatcher, pace.usual, self._reopen, settings.lease_duration)
         batches = Batches(self._waiting_in)
+        self.resources = Resources(settings.resources, self.dispatcher.holds, self._reopen)
         self.gates = Gates(
-            revoked.ids, revoked.stamps, batches, self.leases.unique, self.rate_limits, self.leases.rates, self.leases.concurrency
+            revoked.ids,
+            revoked.stamps,
+            batches,
+            self.leases.unique,
+            self.rate_limits,
+            self.leases.rates,
+            self.leases.concurrency,
+            self.resources,
         )
         policy = AdmissionPolicy(
             policies=policies,
@@ -104,7 +113,7 @@ class WorkerParts:
         )  # fmt: skip
         self.limits = TimeLimits(self.dispatcher, self.endings.end_task, task_log)
         self.supervisor = Supervisor(
-            self.dispatcher, self.acknowledger, self.limits, self.events, self.leases.held, pool, settings.max_deliveries
+            self.dispatcher, self.acknowledger, self.limits, self.events, (*self.leases.held, self.resources), pool, settings.max_deliveries
         )
 
     def _reopen(self, line: str) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from umbel import hooks
 from umbel.app.app import Umbel
 from umbel.app.connections import seconds
 from umbel.errors import ImproperlyConfigured
+from umbel.execution.policy import resources_of
 from umbel.pools.kinds import DEFAULT, KINDS, PoolKind, kind_of
 from umbel.runtime.host.machine import processors
 from umbel.worker.options import WorkerOptions, node_name
@@ -70,6 +72,8 @@ class WorkerSettings:
     state_db: str | None = None
     #: For which what is held in the lease store stays so after the last sign of life.
     lease_duration: float
+    #: What tasks may ask for, and how much of it there is.
+    resources: Mapping[str, float] = field(default_factory=dict)
     #: Where probes are answered, and metrics served; ``None`` is nowhere.
     health_port: str | None = None
     metrics_port: str | None = None
@@ -114,11 +118,19 @@ class WorkerSettings:
             gossip=not options.without_gossip,
             start_timeout=seconds(conf.worker_proc_alive_timeout) or START_TIMEOUT,
             heartbeat=None if options.without_heartbeat else options.heartbeat_interval or HEARTBEAT_INTERVAL,
+            resources=_resources(conf.worker_resources if options.resources is None else options.resources),
             health_port=_port(options.health_port, conf.worker_health_port),
             metrics_port=_port(options.metrics_port, conf.worker_metrics_port),
             heartbeat_file=options.heartbeat_file or conf.worker_heartbeat_file or None,
             state_db=options.state_db or conf.worker_state_db or None,
         )
+
+
+def _resources(given: Any) -> Mapping[str, float]:
+    try:
+        return dict(resources_of({name: amount for name, amount in (given or {}).items() if amount}))
+    except (TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"worker_resources (--resources): {error}") from None
 
 
 def _port(given: str | None, configured: Any) -> str | None:

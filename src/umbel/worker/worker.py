@@ -215,12 +215,21 @@ class Worker:
     def learn_tasks(self) -> None:
         """Read the options of all tasks there are: some may have been registered since the worker was made. From any thread."""
         self._policies.update({name: policy_of(task, self.app.conf) for name, task in self.app.tasks.items()})
+        for name in self.parts.resources.learn(self._policies.values()):
+            logger.warning(
+                "Task %s asks for more than this worker has (%s), and never runs here; --resources says what there is",
+                name,
+                self._asked(name),
+            )
         if limited := next((policy for policy in self._policies.values() if policy.needs_leases), None):
             try:
                 _ = self.app.leases
             except ImproperlyConfigured as error:
                 what = "a concurrency_limit" if limited.concurrency_limit else "a rate_limit_scope of 'global'"
                 raise ImproperlyConfigured(f"task {limited.name} has {what}: {error}") from None
+
+    def _asked(self, name: str) -> str:
+        return ", ".join(f"{resource}={amount:g}" for resource, amount in self._policies[name].resources)
 
     def _make_prefetch(self) -> Prefetch:
         settings, parts = self.settings, self.parts

@@ -26,6 +26,7 @@ def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]]
     argument_check.warn_of_options(base, options, TaskOptions.__annotations__, OPTIONS)
     bound = bool(options.pop("bind", False))
     _check_batch(options)
+    _check_resources(options)
     keys = _check_keys(options, function, bound=bound)
     if options.pop("pydantic", False):
         context = {**(options.pop("pydantic_context", None) or {}), "celery_app": app, "celery_task_name": options["name"]}
@@ -64,10 +65,26 @@ def _check_batch(options: dict[str, Any]) -> None:
         policy.batch_of(options.get("batch_size"), options.get("batch_wait", 1.0))
     except (ValueError, TypeError) as error:
         raise ImproperlyConfigured(f"task {options['name']}: {error}") from None
-    alone = next((name for name in (*KEYED, "concurrency_limit", "rate_limit", "pydantic") if options.get(name)), None)
+    alone = next((name for name in (*KEYED, "concurrency_limit", "rate_limit", "resources", "pydantic") if options.get(name)), None)
     if alone is not None or options.get("acks_late") is False:
         raise ImproperlyConfigured(f"task {options['name']}: batch_size does not go with {alone or 'acks_late=False'}")
     options.setdefault("typing", False)
+
+
+def _check_resources(options: dict[str, Any]) -> None:
+    """Look at what a task needs while it runs.
+
+    Raises:
+        ImproperlyConfigured: it makes no sense.
+    """
+    if options.get("resources") is None:
+        return
+    from umbel.execution import policy  # few tasks need any
+
+    try:
+        policy.resources_of(options["resources"])
+    except (ValueError, TypeError) as error:
+        raise ImproperlyConfigured(f"task {options['name']}: {error}") from None
 
 
 def _check_keys(options: dict[str, Any], function: Callable[..., Any], *, bound: bool) -> dict[str, Any]:

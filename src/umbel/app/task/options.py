@@ -72,6 +72,8 @@ class TaskOptions:
     concurrency_limit: int | None = None
     #: As `unique_key`: the limit is for the calls with the same key.
     concurrency_key: str | Callable[..., str | None] | None = None
+    #: What it needs of its worker while it runs: name → amount.
+    resources: Mapping[str, float] | None = None
     #: A second, or text such as ``"10/m"``.
     rate_limit: str | float | None = from_setting("task_default_rate_limit")
     #: ``worker`` or ``global``: the rate of each worker, or of all together.

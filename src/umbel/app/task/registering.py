@@ -91,6 +91,7 @@ class TaskApp:
             reject_on_worker_lost: ``False``: a task whose child has died has failed. Else it runs again, counted against ``task_max_deliveries``.
             concurrency_limit: calls of it that run at a time, on all workers together (the guide "Concurrency limits" says more).
             concurrency_key: as ``unique_key``: the limit is for the calls with the same key.
+            resources: what it needs of its worker while it runs, and how much: ``{"gpu": 0.5}`` (the guide "Resources" says more).
             rate_limit: a number a second, or text such as ``"10/m"``: most starts of it (the guide "Rate limits" says more).
             rate_limit_scope: ``worker``: that rate in each worker; ``global``: in all workers together.
             rate_limit_key: as ``unique_key``: the rate is that of the calls with the same key.

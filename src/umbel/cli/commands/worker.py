@@ -50,6 +50,17 @@ def _autoscale(_context: click.Context, _parameter: click.Parameter, value: str 
         raise click.BadParameter(str(error)) from None
 
 
+def _resources(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, float] | None:
+    if value is None:
+        return None
+    from umbel.worker.gates.resources import parse_resources
+
+    try:
+        return parse_resources(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 def _accepted(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """An option that is taken but not shown."""
     return click.option(*names, hidden=True, **attributes)
@@ -88,6 +99,12 @@ _POOL = (
         metavar="NAME",
         shell_complete=one_of(*kinds.NAMES),
         help="; ".join(f"{kind.name}: {kind.text}{' (the default)' if kind is kinds.DEFAULT else ''}" for kind in kinds.KINDS) + ".",
+    ),
+    click.option(
+        "--resources",
+        callback=_resources,
+        metavar="NAME=N",
+        help="Things that tasks may ask for, and how much there is of each, e.g. gpu=1,vram_gb=24.",
     ),
     click.option("-O", "--optimization", type=click.Choice(["default", "fair"]), hidden=True),
     click.option(
@@ -166,7 +183,7 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "Queues": ("queues", "exclude_queues", "purge"),
         "Tasks": ("include", "time_limit", "soft_time_limit"),
         "Pool": (
-            "concurrency", "autoscale", "processes", "pool", "prefetch_multiplier", "disable_prefetch", "max_tasks_per_child", "max_memory_per_child",
+            "concurrency", "autoscale", "processes", "pool", "prefetch_multiplier", "disable_prefetch", "max_tasks_per_child", "max_memory_per_child", "resources",
         ),
         "Periodic tasks": ("beat", "schedule_filename", "scheduler"),
         "Events": ("task_events", "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle"),
@@ -234,7 +251,7 @@ def _warm_up(options: GlobalOptions, given: Mapping[str, Any], pool: str | None)
 #: Options of the command that have the same name in `WorkerOptions`.
 _SAME = (
     "queues", "processes", "prefetch_multiplier", "disable_prefetch", "time_limit", "soft_time_limit", "max_tasks_per_child", "max_memory_per_child",
-    "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle", "health_port", "metrics_port", "heartbeat_file",
+    "resources", "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle", "health_port", "metrics_port", "heartbeat_file",
     "grace",
 )  # fmt: skip
 

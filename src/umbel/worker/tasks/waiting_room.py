@@ -25,6 +25,8 @@ class WaitReason(enum.Enum):
     CONCURRENCY = "concurrency"
     #: For other calls that it runs together with.
     BATCH = "batch"
+    #: For resources that other tasks have.
+    RESOURCES = "resources"
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,13 @@ WORKER = (
     Setting(
         "worker_metrics_port", None, TEXT_OR_NUMBER, "Serve metrics for Prometheus (`/metrics`) here: a port, or `host:port`.", used=True
     ),
+    Setting(
+        "worker_resources",
+        None,
+        MAPPING,
+        'What tasks may ask for by `resources`, and how much of it this worker has: `{"gpu": 1}`.',
+        used=True,
+    ),
     Setting("worker_pool_restarts", False, FLAG, "Allow the remote command `pool_restart`.", ("CELERYD_POOL_RESTARTS",), used=True),
     Setting(
         "worker_processes",
