@@ -222,3 +222,10 @@ def test_tracing(tmp_path):
     script = "from tasks import add; print(add.apply((30, 42)).get())"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "72\n"
+
+
+def test_lent_objects(tmp_path):
+    write_files("lent-objects.md", tmp_path, "tasks.py")
+    script = "from tasks import predict; print([predict.apply(('hello',)).get() for _ in range(2)])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[(5, 1), (5, 2)]\n"

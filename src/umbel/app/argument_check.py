@@ -13,7 +13,7 @@ from umbel.app.config.kinds import RATE
 logger = logging.getLogger("umbel.app")
 
 #: Options of the decorator that are no attributes.
-DECORATING: Final = ("bind", "pydantic", "pydantic_context", "pydantic_dump_kwargs", "pydantic_strict")
+DECORATING: Final = ("bind", "lend", "pydantic", "pydantic_context", "pydantic_dump_kwargs", "pydantic_strict")
 #: Arguments of `Task.retry` besides calling options.
 _RETRYING: Final = ("args", "kwargs", "exc", "throw", "max_retries")
 

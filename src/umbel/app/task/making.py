@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from umbel.app import argument_check
+from umbel.app.arguments.pydantic_models import validating
 from umbel.app.sending.options import OPTIONS
 from umbel.app.task.options import KEYED, UNIQUE, TaskOptions
-from umbel.app.task.pydantic_arguments import validating
 from umbel.app.task.task import Task
 from umbel.errors import ImproperlyConfigured
 
@@ -27,6 +27,10 @@ def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]]
     bound = bool(options.pop("bind", False))
     _check_batch(options)
     _check_resources(options)
+    if lent := options.pop("lend", None):
+        from umbel.app.arguments.lending import borrowing  # few tasks are lent anything
+
+        function = borrowing(function, (lent,) if isinstance(lent, str) else tuple(lent), app.lent)
     keys = _check_keys(options, function, bound=bound)
     if options.pop("pydantic", False):
         context = {**(options.pop("pydantic_context", None) or {}), "celery_app": app, "celery_task_name": options["name"]}

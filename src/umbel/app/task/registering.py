@@ -13,6 +13,7 @@ from umbel.app.task import builtin_tasks
 from umbel.app.task.making import make_task
 from umbel.app.task.registry import SHARED, TaskRegistry
 from umbel.app.task.task import Task
+from umbel.errors import ImproperlyConfigured
 from umbel.hooks import Signal
 from umbel.typing import P, R
 
@@ -92,6 +93,7 @@ class TaskApp:
             concurrency_limit: calls of it that run at a time, on all workers together (the guide "Concurrency limits" says more).
             concurrency_key: as ``unique_key``: the limit is for the calls with the same key.
             resources: what it needs of its worker while it runs, and how much: ``{"gpu": 0.5}`` (the guide "Resources" says more).
+            lend: names of parameters that get what `resource` makes; callers do not give them (the guide "Lent objects" says more).
             rate_limit: a number a second, or text such as ``"10/m"``: most starts of it (the guide "Rate limits" says more).
             rate_limit_scope: ``worker``: that rate in each worker; ``global``: in all workers together.
             rate_limit_key: as ``unique_key``: the rate is that of the calls with the same key.
@@ -134,6 +136,52 @@ class TaskApp:
         base = chosen.pop("base", None) or self.Task
         chosen["name"] = chosen.get("name") or self.gen_task_name(function.__name__, function.__module__)
         return self._register(make_task(self, wrap(function) if wrap else function, base, chosen))  # type: ignore[no-any-return]
+
+    def resource(
+        self,
+        name: str,
+        *,
+        shared: bool = False,
+        check: Callable[[Any], Any] | None = None,
+        errors: type[BaseException] | tuple[type[BaseException], ...] = (),
+    ) -> Callable[[Callable[[], R]], Callable[[], R]]:
+        """Decorate a function that makes an object for tasks with ``lend=[name]``: once in each process, when a task first asks for it.
+
+        A generator function yields the object, and closes it when it goes on; else the object's ``close`` is called, if it has one.
+
+        Args:
+            name: of the object, and of the parameter of tasks that get it.
+            shared: several tasks of one process may have it at a time; else one after the other.
+            check: told the object before it is lent. When it returns something false that is not ``None``, or raises, a new one is made.
+            errors: exceptions of tasks after which a new one is made.
+
+        Raises:
+            ImproperlyConfigured: there is one of that name already.
+        """
+        from umbel.app.arguments.lending import Lent  # few apps lend anything
+
+        def register(make: Callable[[], R]) -> Callable[[], R]:
+            if self.__dict__.setdefault("_lent", {}).get(name) is not None:
+                raise ImproperlyConfigured(f"there is a resource named {name!r} already")
+            kinds = errors if isinstance(errors, tuple) else (errors,)
+            self.__dict__["_lent"][name] = Lent(name, make, shared=shared, check=check, errors=kinds)
+            return make
+
+        return register
+
+    def lent(self, name: str) -> Any:
+        """Find what is lent under a name.
+
+        Args:
+            name: of a `resource`.
+
+        Raises:
+            ImproperlyConfigured: there is none.
+        """
+        found = self.__dict__.get("_lent", {}).get(name)
+        if found is None:
+            raise ImproperlyConfigured(f"there is no resource named {name!r}: make one with @app.resource({name!r})")
+        return found
 
     def register_task(self, task: Any, **options: Any) -> Any:
         """Add a class-based task; returns the task.
