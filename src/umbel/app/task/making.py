@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from umbel.app import argument_check
-from umbel.app.arguments.pydantic_models import validating
 from umbel.app.sending.options import OPTIONS
 from umbel.app.task.options import KEYED, UNIQUE, TaskOptions
 from umbel.app.task.task import Task
@@ -33,6 +32,8 @@ def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]]
         function = borrowing(function, (lent,) if isinstance(lent, str) else tuple(lent), app.lent)
     keys = _check_keys(options, function, bound=bound)
     if options.pop("pydantic", False):
+        from umbel.app.arguments.pydantic_models import validating  # few tasks take models
+
         context = {**(options.pop("pydantic_context", None) or {}), "celery_app": app, "celery_task_name": options["name"]}
         dump = options.pop("pydantic_dump_kwargs", None) or {"mode": "json"}
         function = validating(function, strict=options.pop("pydantic_strict", None), context=context, dump=dump)
