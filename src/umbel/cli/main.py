@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "status": ("umbel.cli.remote.status", "Show which workers are there."),
     "inspect": ("umbel.cli.remote.inspect", "Ask workers what they are doing."),
     "control": ("umbel.cli.remote.control", "Tell workers what to do."),
+    "events": ("umbel.cli.events.command", "Watch workers and tasks, print events, or take snapshots."),
     "queues": ("umbel.cli.commands.queues", "Show how many messages wait in each queue."),
     "purge": ("umbel.cli.commands.purge", "Drop the messages that wait in queues."),
     "dead": ("umbel.cli.commands.dead", "List dead letters, send them again or drop them."),
@@ -41,7 +42,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 #: Commands of Celery that a user may look for and that are not there yet.
-LATER: Final = ("events", "graph", "list", "migrate", "multi", "shell")
+LATER: Final = ("graph", "list", "migrate", "multi", "shell")
 
 
 class Commands(Group):

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from umbel.errors import ImproperlyConfigured
+from umbel.runtime.rates import rate
 
 if TYPE_CHECKING:
     from umbel.execution.keys import KeyTemplate
 
-_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
 #: Calls that may be in one batch, and the seconds for which one may be waited for: they are held by one worker.
 MOST_IN_BATCH: Final = 1000
 LONGEST_WAIT: Final = 3600.0
 #: Values of ``rate_limit_scope``.
 GLOBAL: Final = "global"
 RATE_SCOPES: Final = ("worker", GLOBAL)
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,25 +258,3 @@ def _rate_of(name: str, limit: Any) -> float | None:
         return rate(limit)
     except ValueError as error:
         raise ImproperlyConfigured(f"task {name}: rate_limit {error}") from None
-
-
-def rate(limit: Any) -> float | None:
-    """A rate limit as a number for a second.
-
-    Args:
-        limit: a number for a second, ``"10/s"``, ``"100/m"``, ``"3/h"``; ``None``, ``""`` and 0 are no limit.
-
-    Returns:
-        ``None`` when there is no limit.
-
-    Raises:
-        ValueError: it is nothing of that kind.
-    """
-    if limit is None or limit == "":
-        return None
-    if isinstance(limit, (int, float)) and not isinstance(limit, bool) and 0 <= limit < math.inf:
-        return float(limit) or None
-    found = _RATE.fullmatch(limit.replace(" ", "")) if isinstance(limit, str) else None
-    if found is None:
-        raise ValueError(f"must be a rate such as 10, '10/s', '100/m' or '5/h', got {limit!r}")
-    return float(found[1]) / _SECONDS[found[2] or "s"] or None

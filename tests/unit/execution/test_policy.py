@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from umbel.errors import ImproperlyConfigured
-from umbel.execution.policy import TaskPolicy, policy_of, rate
+from umbel.execution.policy import TaskPolicy, policy_of
 from umbel.execution.resolved_task import resolve_task
+from umbel.runtime.rates import rate
 from umbel.testing.fakes import FakeApp
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta, tzinfo
 from math import inf
 from typing import Any
 
-from umbel.execution.policy import rate
+from umbel.runtime.rates import rate
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0", ""})

@@ -65,5 +65,5 @@ TABLES: Final = {
     "celery.events.state": AliasTable(
         {"umbel.events.state": "State", "umbel.events.task_state": "Task", "umbel.events.worker_state": "Worker"}
     ),
-    "celery.events.snapshot": AliasTable(elsewhere={"Polaroid": "app.events.Receiver, and a State of its own"}),
+    "celery.events.snapshot": AliasTable({"umbel.events.snapshot": "Polaroid"}, elsewhere={"evcam": "the command umbel events --camera"}),
 }

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from umbel.control.commands import control_command
-from umbel.execution.policy import rate
+from umbel.runtime.rates import rate
 from umbel.worker.remote.arguments import seconds, text
 from umbel.worker.remote.facade import WorkerFacade
 

@@ -1,0 +1,1 @@
+"""``umbel events``: look at what happens in a cluster, as it happens."""
