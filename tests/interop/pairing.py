@@ -31,16 +31,30 @@ PACKAGES = (
 )
 
 
+FLOWER_VENV = TESTS.parent / ".build" / "flower-venv"
+#: Flower brings Celery's newest; it gets the one that the captures are of.
+FLOWER_PACKAGES = ("celery[redis]==5.7.0", "flower==2.2.0")
+
+
 def celery_python() -> Path:
     """The interpreter of the environment with real Celery; makes it at first use."""
-    python = CELERY_VENV / "bin" / "python"
-    CELERY_VENV.parent.mkdir(exist_ok=True)
-    with (CELERY_VENV.parent / "celery-venv.lock").open("w") as lock:
+    return _made(CELERY_VENV, PACKAGES)
+
+
+def flower_python() -> Path:
+    """The interpreter of the environment with Flower, and real Celery; makes it at first use."""
+    return _made(FLOWER_VENV, FLOWER_PACKAGES)
+
+
+def _made(venv: Path, wanted: Sequence[str]) -> Path:
+    python = venv / "bin" / "python"
+    venv.parent.mkdir(exist_ok=True)
+    with venv.with_name(f"{venv.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        ready, packages = CELERY_VENV / "ready", "\n".join(PACKAGES)
+        ready, packages = venv / "ready", "\n".join(wanted)
         if not ready.exists() or ready.read_text() != packages:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(CELERY_VENV)], check=True)
-            subprocess.run([str(python), "-m", "pip", "install", "-q", *PACKAGES], check=True, timeout=600)
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
+            subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True, timeout=600)
             ready.write_text(packages)
     return python
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from umbel.errors import ImproperlyConfigured
-from umbel.runtime.rates import rate
 
 if TYPE_CHECKING:
     from umbel.execution.keys import KeyTemplate
@@ -254,6 +253,10 @@ def rate_options_of(scope: Any, key: Any) -> tuple[bool, KeyTemplate | None]:
 
 def _rate_of(name: str, limit: Any) -> float | None:
     """Starts a second."""
+    if limit is None:
+        return None
+    from umbel.runtime.rates import rate  # few tasks have one
+
     try:
         return rate(limit)
     except ValueError as error:

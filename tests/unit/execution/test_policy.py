@@ -5,7 +5,6 @@ import pytest
 from umbel.errors import ImproperlyConfigured
 from umbel.execution.policy import TaskPolicy, policy_of
 from umbel.execution.resolved_task import resolve_task
-from umbel.runtime.rates import rate
 from umbel.testing.fakes import FakeApp
 
 
@@ -59,23 +58,6 @@ def test_children_read_the_same():
     found, resolved = policy_of(task, app.conf), resolve_task(task)
     names = ("acks_on_failure", "acks_on_timeout", "track_started", "ignore_result", "store_errors")
     assert [getattr(resolved, name) for name in names] == [getattr(found, name) for name in names]
-
-
-@pytest.mark.parametrize(
-    ("limit", "found"),
-    [
-        ("10/s", 10.0), ("120/m", 2.0), ("3600/h", 1.0), ("5", 5.0), (2, 2.0), (0.5, 0.5), ("0.5/s", 0.5), (" 6 / m ", 0.1),
-        (None, None), ("", None), (0, None), ("0/s", None),
-    ],
-)  # fmt: skip
-def test_rates(limit, found):
-    assert rate(limit) == found
-
-
-@pytest.mark.parametrize("limit", ["fast", "10/d", "-1/s", -1, True, float("inf"), float("nan"), ["10/s"], "1/s/s"])
-def test_what_is_no_rate_is_refused(limit):
-    with pytest.raises(ValueError, match="must be a rate such as"):
-        rate(limit)
 
 
 def test_a_tasks_own_rate_counts_more_than_the_setting():

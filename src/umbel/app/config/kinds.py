@@ -8,8 +8,6 @@ from datetime import timedelta, tzinfo
 from math import inf
 from typing import Any
 
-from umbel.runtime.rates import rate
-
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0", ""})
 
@@ -112,6 +110,8 @@ def _flag_or_mapping(value: Any) -> Any:
 
 
 def _rate(value: Any) -> Any:
+    from umbel.runtime.rates import rate  # few settings have one
+
     rate(value)
     return value
 

@@ -71,6 +71,7 @@ def command(context: click.Context, /, **given: Any) -> None:
 
             run_camera(loaded, camera, given, output)
         elif dump:
+            _reach(loaded.app)
             from umbel.cli.events.dump import Dump
 
             output.remark(f"Events at {loaded.app.broker.public_url()}. Ctrl-C ends.")
@@ -78,6 +79,13 @@ def command(context: click.Context, /, **given: Any) -> None:
         elif sys.stdin.isatty() and sys.stdout.isatty():
             from umbel.cli.events.live import watch
 
+            _reach(loaded.app)
             watch(loaded.app, color=output.color)
         else:
             raise Misuse("The view needs a terminal. Print events with --dump.")
+
+
+def _reach(app: Any) -> None:
+    """Ask the broker for something: where it is away at the beginning a person wants to know, not to wait. Later it is waited for."""
+    with contextlib.closing(app.broker.queue_client()) as client:
+        client.length(app.conf.task_default_queue)

@@ -24,7 +24,7 @@ _MOMENTS: Final = ("sent", "received", "started", "succeeded", "failed", "retrie
 
 
 class _Counts:
-    """How many tasks one worker had done, and when it said so."""
+    """The tasks that one worker had done, at the times of its heartbeats."""
 
     def __init__(self) -> None:
         self.told: deque[tuple[float, int]] = deque()

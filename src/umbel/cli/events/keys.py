@@ -58,7 +58,7 @@ def pressed(view: View, key: str, seen: Seen) -> tuple[View, Action | None]:
 
 
 def _turned(view: View, key: str, seen: Seen) -> View:
-    """What is shown after a key that changes only that."""
+    """The view after a key that changes nothing else."""
     if key == "p":
         return replace(view, paused=not view.paused)
     if key in {"enter", "i"}:
@@ -124,8 +124,8 @@ def _typed(view: View, question: Question, key: str) -> tuple[View, Action | Non
             return replace(closed, note="Nothing was done."), None
         try:
             rate(float(typed) if typed.strip().replace(".", "", 1).isdecimal() else typed)
-        except ValueError as error:
-            return replace(view, note=f"The rate limit {error}"), None
+        except ValueError:
+            return replace(view, note=f"{typed} is no rate"), None
         arguments = (("task_name", question.about), ("rate_limit", typed.strip()))
         return replace(closed, note="rate limit: telling all workers …"), Tell("rate_limit", arguments)
     if key == "backspace":

@@ -154,7 +154,7 @@ class _Asker(threading.Thread):
 
 
 def _summary(command: str, replies: Sequence[dict[str, Any]]) -> str:
-    """What workers have replied, in a line."""
+    """A line about the replies of workers."""
     told = [(node, *sentence(reply)) for each in replies for node, reply in each.items()]
     if not told:
         return f"{command}: no worker has replied."

@@ -84,7 +84,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Where the user is."""
+    """The place where the user is."""
 
     pane: Pane = "tasks"
     #: The selected ones; ``None`` is the first, whichever that is.

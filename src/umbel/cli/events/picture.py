@@ -69,7 +69,8 @@ def _foot(view: View, seen: Seen) -> list[Line]:
     other = "tasks" if view.pane == "workers" else "workers"
     keys = _KEYS_OPEN if view.opened else _KEYS.format(other=other)
     if view.question is not None:
-        about, style = f"{view.question.text} {view.question.typed}▏", "bold"
+        typed = f" {view.question.typed}▏" if view.question.topic == "rate" else ""
+        about, style = f"{view.question.text}{typed}", "bold"
         if view.note:
             about = f"{view.note}. {about}"
         keys = "Enter: do it  Esc: leave it" if view.question.topic == "rate" else "y: do it  n: leave it"
