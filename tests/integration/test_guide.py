@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from system.processes import eventually
+from umbel.events.model import FIELDS, TABLE
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"
 
@@ -229,3 +230,32 @@ def test_lent_objects(tmp_path):
     script = "from tasks import predict; print([predict.apply(('hello',)).get() for _ in range(2)])"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[(5, 1), (5, 2)]\n"
+
+
+def test_events(tmp_path):
+    shots, lines = tmp_path / "snapshots.txt", tmp_path / "lines"
+    line = re.compile(r"^tasks.divide(\(1, 0\)|\[1, 0\]) failed on celery@\S+: ZeroDivisionError\('division by zero'\)$", re.MULTILINE)
+
+    def is_seen():
+        umbel(tmp_path, "call", "tasks.divide", "-a", "[1, 0]")
+        return line.search(lines.read_text()) and shots.exists() and "tasks.divide FAILURE" in shots.read_text()
+
+    with worker(tmp_path, "events.md", "-E"), lines.open("w") as file:
+        write_files("events.md", tmp_path, "monitor.py", "cameras.py")
+        monitor = subprocess.Popen([sys.executable, "monitor.py"], cwd=tmp_path, stdout=file)
+        camera = subprocess.Popen(
+            [sys.executable, "-m", "umbel", "-A", "tasks", "events", "-c", "cameras.Camera", "-F", "0.2"], cwd=tmp_path
+        )
+        try:
+            eventually(is_seen, 30)  # by programs that begin to listen at some time
+            camera.send_signal(signal.SIGTERM)
+            assert camera.wait(20) == 0
+        finally:
+            for each in (monitor, camera):
+                each.kill()
+                each.wait(10)
+    rows = re.findall(
+        r"^\| `(\S+?)` \| (.*) \|$", (GUIDE / "events.md").read_text(encoding="utf-8").partition("## All events")[2], re.MULTILINE
+    )
+    wanted = [(kind.name, f"{kind.when} | {', '.join(f'`{name}`' for name in kind.fields)}") for kind in TABLE]
+    assert rows == [*wanted, *FIELDS.items()]
