@@ -29,6 +29,7 @@ from chaos import (
     failpoint_cases,
     fair_slots,
     frozen_workers,
+    heard_restarts,
     killed_beats,
     killed_chords,
     killed_starts,
@@ -51,6 +52,7 @@ LEASES = ("redis", "sqlite")
 SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
     "kill": (ALL, lambda site, given: worker_kills.run(site, seed=given.seed, **({} if given.full else {"tasks": 1500, "kills": 5}))),
     "restart": (SERVERS, lambda site, given: broker_restarts.run(site, seed=given.seed, restarts=5 if given.full else 1)),
+    "heard": (SERVERS, lambda site, given: heard_restarts.run(site, restarts=20 if given.full else 4)),
     "lease": (LEASES, lambda site, given: long_leases.run(site, celery=_mixed(site, given), long=20.0 if given.full else 8.0)),
     "eta": (ALL, lambda site, given: delayed_tasks.run(site, far=100_000 if given.full else 5000)),
     "fair": (ALL, lambda site, _: fair_slots.run(site)),
