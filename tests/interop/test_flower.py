@@ -84,7 +84,7 @@ def flower(request, unique):
         port = free_port()
         worker = stage.worker("-c", "2", "-n", NODE, ready=False)
         env = environment(stage.place.broker, stage.place.backend, stage.ledger, stage.settings, "celery")
-        options = ("--address=127.0.0.1", f"--port={port}", "--inspect_timeout=2000")
+        options = ("--address=127.0.0.1", f"--port={port}", "--inspect_timeout=1000")
         process = WorkerProcess(
             {**env, "FLOWER_UNAUTHENTICATED_API": "true"}, *options, python=flower_python(), library="celery", name="flower"
         )

@@ -16,6 +16,7 @@ import sys
 import termios
 import threading
 import time
+from pathlib import Path
 
 import pyte
 import pytest
@@ -79,7 +80,7 @@ class TerminalOf:
     def is_restored(self):
         entered, left = self.sent.count(b"\x1b[?1049h"), self.sent.count(b"\x1b[?1049l")
         is_shown = self.sent.rfind(b"\x1b[?25h") > self.sent.rfind(b"\x1b[?25l")
-        return entered == left == 1 and is_shown and termios.tcgetattr(self._slave) == self.before
+        return entered == left > 0 and is_shown and termios.tcgetattr(self._slave) == self.before
 
     def close(self):
         if self.process.poll() is None:
@@ -130,6 +131,23 @@ def test_the_terminal_is_restored_when_the_view_is_stopped(stage, number, code):
         terminal.wait_for("No worker has been heard of")
         terminal.process.send_signal(number)
         assert (terminal.ended(), terminal.is_restored) == (code, True)
+    finally:
+        terminal.close()
+
+
+@ONE_BROKER
+def test_the_shell_gets_its_terminal_while_the_view_is_suspended(stage):
+    terminal = TerminalOf(stage.environment(), "events")
+    try:
+        terminal.wait_for("No worker has been heard of")
+        terminal.process.send_signal(signal.SIGTSTP)
+        eventually(lambda: terminal.pump(0) or Path(f"/proc/{terminal.process.pid}/stat").read_text().split()[2] == "T")
+        terminal.pump()
+        assert terminal.is_restored
+        terminal.process.send_signal(signal.SIGCONT)
+        eventually(lambda: terminal.pump(0) or not terminal.is_restored)
+        terminal.press("q")
+        assert (terminal.ended(), terminal.is_restored) == (0, True)
     finally:
         terminal.close()
 

@@ -106,6 +106,11 @@ class Fleet:
                 if isinstance(slots, int):
                     self._slots[node] = slots
 
+    @property
+    def alive(self) -> int:
+        """The number of workers that are there."""
+        return sum(1 for _ in self.state.alive_workers())
+
     def look(self, view: View, now: float) -> Seen:
         """Take what the view shows.
 

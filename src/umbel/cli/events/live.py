@@ -141,7 +141,9 @@ class _Asker(threading.Thread):
                 due = SYSTEM.monotonic() + _ASK_EVERY
                 continue
             try:
-                replies = self._app.control.broadcast(action.command, dict(action.arguments), reply=True, timeout=_PATIENCE)
+                replies = self._app.control.broadcast(
+                    action.command, dict(action.arguments), reply=True, timeout=_PATIENCE, limit=self._fleet.alive or None
+                )
                 self._say(_summary(action.command, replies or []))
             except UmbelError as error:
                 self._say(f"{action.command}: {error}")
