@@ -17,6 +17,7 @@ from umbel.testing.brokers import (
     BrokerKit,
     TestDeadLetters,
     TestDelay,
+    TestLooking,
     TestPublishing,
     TestQueues,
     TestRoundtrip,
@@ -24,7 +25,7 @@ from umbel.testing.brokers import (
     TestWindow,
 )
 
-__all__ = ["TestDeadLetters", "TestDelay", "TestPublishing", "TestQueues", "TestRoundtrip", "TestSettling", "TestWindow"]
+__all__ = ["TestDeadLetters", "TestDelay", "TestLooking", "TestPublishing", "TestQueues", "TestRoundtrip", "TestSettling", "TestWindow"]
 
 #: The contract's protocol, what gives the rest of it, and the smallest thing that rests on that.
 SIDES = [

@@ -91,6 +91,8 @@ class Capabilities:
     leases: bool = False
     #: A message cannot leave this process (memory://).
     in_process: bool = False
+    #: To look at messages (`QueueClient.peek`) leaves them as they are. RabbitMQ has to hand them out, and marks them as redelivered.
+    peeks: bool = False
     #: There is no server: each message that workers send one another is a write to a file (SQLite), or goes nowhere (memory://).
     embedded: bool = False
 
@@ -249,6 +251,26 @@ class QueueClient(Protocol):
 
     def purge(self, name: str) -> int:
         """Drop the ready messages of a queue; returns how many."""
+
+    def peek(self, name: str, count: int) -> list[Delivery]:
+        """Look at the first messages of a queue, in their order; they stay there, and no attempt is counted.
+
+        Where the capability `Capabilities.peeks` is missing they are taken and given back, so that they are redelivered from then on; not to be
+        asked while something is held that `get` returned.
+
+        Args:
+            name: of the queue.
+            count: messages to look at, at most.
+        """
+
+    def pause(self, name: str) -> None:
+        """Keep that workers are not to consume from a queue, whether it exists or not, until `resume`; it outlives workers and the broker."""
+
+    def resume(self, name: str) -> None:
+        """Let workers consume from a queue again; nothing happens when it is not paused."""
+
+    def paused(self, names: Iterable[str]) -> set[str]:
+        """Return those of some queues, by their ``names``, that are paused."""
 
     def get(self, name: str) -> Delivery | None:
         """Take one message, unsettled until `ack` or `close`. The limits of the options do not hold here."""

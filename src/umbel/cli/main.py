@@ -30,7 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "inspect": ("umbel.cli.remote.inspect", "Ask workers what they are doing."),
     "control": ("umbel.cli.remote.control", "Tell workers what to do."),
     "events": ("umbel.cli.events.command", "Watch workers and tasks, print events, or take snapshots."),
-    "queues": ("umbel.cli.commands.queues", "Show how many messages wait in each queue."),
+    "queues": ("umbel.cli.queues.command", "Show how many messages wait in each queue."),
     "purge": ("umbel.cli.commands.purge", "Drop the messages that wait in queues."),
     "dead": ("umbel.cli.commands.dead", "List dead letters, send them again or drop them."),
     "report": ("umbel.cli.commands.report", "Print versions, platform and settings, for bug reports."),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
-from umbel.brokers.base import Broker
+from umbel.brokers.base import Broker, QueueClient
 from umbel.brokers.topology import Queue
 from umbel.control.calls import Calls
 from umbel.control.inspection import Asked, Inspections
 from umbel.control.mailbox import Mailbox, Replies, request_to
-from umbel.errors import UmbelError
+from umbel.errors import OperationalError, UmbelError
 from umbel.results.revocation_store import entries_of
 
 logger = logging.getLogger("umbel.control")
@@ -153,6 +154,53 @@ class Control(Calls["Replies | None"]):
 
     discard_all = purge
 
+    def pause_queues(self, *names: str) -> None:
+        """Have no worker of the fleet consume from these queues until they are resumed.
+
+        The broker keeps that, so workers that start later know it, too. Tasks that run end; what workers hold and have not begun goes back.
+
+        Args:
+            *names: of queues; they need not exist.
+
+        Raises:
+            OperationalError: the broker cannot be reached.
+        """
+        self._change_paused(lambda client, name: client.pause(name), names)
+
+    def resume_queues(self, *names: str) -> None:
+        """Let workers consume from these queues again.
+
+        Args:
+            *names: of queues; those that are not paused are passed over.
+
+        Raises:
+            OperationalError: the broker cannot be reached.
+        """
+        self._change_paused(lambda client, name: client.resume(name), names)
+
+    def paused_queues(self, names: Iterable[str] | None = None) -> list[str]:
+        """List the paused queues.
+
+        Args:
+            names: of queues to ask about; the app's own when not given.
+
+        Raises:
+            OperationalError: the broker cannot be reached.
+        """
+        asked = list(self._queues() if names is None else names)
+        with contextlib.closing(self._broker().queue_client()) as client:
+            found = client.paused(asked)
+        return [name for name in asked if name in found]
+
+    def _change_paused(self, change: Callable[[QueueClient, str], None], names: Sequence[str]) -> None:
+        with contextlib.closing(self._broker().queue_client()) as client:
+            for name in names:
+                change(client, name)
+        try:
+            self.broadcast("check_paused_queues")  # those that do not hear it look by themselves, a moment later
+        except OperationalError as error:
+            logger.debug("workers are not told that paused queues have changed: %s", error)
+
 
 class AsyncControl(Calls[Coroutine[Any, Any, "Replies | None"]]):
     """`Control` for coroutines: each command is a coroutine, and the event loop never waits.
@@ -199,3 +247,33 @@ class AsyncControl(Calls[Coroutine[Any, Any, "Replies | None"]]):
         import asyncio
 
         return await asyncio.to_thread(self._control.purge, queues)
+
+    async def pause_queues(self, *names: str) -> None:
+        """As `Control.pause_queues`.
+
+        Args:
+            *names: likewise.
+        """
+        import asyncio
+
+        await asyncio.to_thread(self._control.pause_queues, *names)
+
+    async def resume_queues(self, *names: str) -> None:
+        """As `Control.resume_queues`.
+
+        Args:
+            *names: likewise.
+        """
+        import asyncio
+
+        await asyncio.to_thread(self._control.resume_queues, *names)
+
+    async def paused_queues(self, names: Iterable[str] | None = None) -> list[str]:
+        """As `Control.paused_queues`.
+
+        Args:
+            names: likewise.
+        """
+        import asyncio
+
+        return await asyncio.to_thread(self._control.paused_queues, names)

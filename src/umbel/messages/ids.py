@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from umbel.wire.message import Message
+
 _SHAPE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 #: The digit that holds the variant (binary 10), by the random digit in its place.
@@ -31,3 +33,9 @@ def begins_at(task_id: str) -> float | None:
     if not _SHAPE.fullmatch(task_id):
         return None
     return int(task_id[:8] + task_id[9:13], 16) / 1000
+
+
+def waits_since(message: Message) -> float | None:
+    """Return since when a ``message`` of a task could have run, in seconds since the epoch; ``None`` when its id does not tell."""
+    found = message.headers.get("id") or message.properties.get("correlation_id")
+    return begins_at(found) if isinstance(found, str) else None

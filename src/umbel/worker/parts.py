@@ -26,6 +26,7 @@ from umbel.worker.intake import Intake
 from umbel.worker.leases.held_keys import free_key
 from umbel.worker.leases.keeper import LeaseKeeper
 from umbel.worker.leases.task_leases import TaskLeases
+from umbel.worker.queues.pausing import Pausing
 from umbel.worker.revoking.keeping import Keeping
 from umbel.worker.revoking.service import Revoking
 from umbel.worker.revoking.state_file import stores_of
@@ -103,6 +104,7 @@ class WorkerParts:
             policy, self.dispatcher, self.acknowledger, self.events, self.gates, self.consumer, spawn,
             upgrade=partial(protocols.upgrade, accept=self._accept, limit=self._max_decompressed),
         )  # fmt: skip
+        self.pausing = Pausing(broker, self.consumer, self.dispatcher, self.intake.holding, spawn)
         self.index = TaskIndex(self.dispatcher, self.intake.holding.room)
         self.reporting = make_reporting(app, settings, policies, self.events, self.index, self.acknowledger)
         self.gossip = make_gossip(app, settings, self.reporting, spawn)

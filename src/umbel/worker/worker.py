@@ -88,6 +88,7 @@ class Worker:
                 parts.revoking,
                 Mingling(app, settings.hostname, parts.revoking, enabled=listens and not self.options.without_mingle),
                 parts.keeper,
+                parts.pausing,
                 Consuming(consumer, parts.intake, self.learn_tasks),
                 parts.reporting,
                 parts.gossip,

@@ -82,7 +82,9 @@ def test_call_prints_the_id_and_the_message_waits(umbel, module):
     sent = umbel("call", "-A", module, f"{module}.add", "-a", "[30, 42]")
     assert sent.code == 0
     assert len(sent.out.strip()) == 36
-    assert json.loads(umbel("-A", module, "queues", "--json").out) == [{"queue": "celery", "ready": 1, "delayed": 0, "dead": 0}]
+    (found,) = json.loads(umbel("-A", module, "queues", "--json").out)
+    assert 0 <= found.pop("oldest") < 30
+    assert found == {"queue": "celery", "ready": 1, "delayed": 0, "dead": 0, "paused": False}
 
 
 def test_without_an_app_the_broker_in_use_is_told(umbel, tmp_path):
@@ -277,7 +279,8 @@ def test_replay_takes_so_many(umbel, module, app):
     for number in range(4):
         put_dead_letter(app, f"t{number}")
     assert umbel("-A", module, "dead", "replay", "--all", "--limit", "3", "-Q", "celery.dead").out == "Sent again: 3 dead letters.\n"
-    assert json.loads(umbel("-A", module, "queues", "--json").out) == [{"queue": "celery", "ready": 3, "delayed": 0, "dead": 1}]
+    (found,) = json.loads(umbel("-A", module, "queues", "--json").out)
+    assert (found["ready"], found["delayed"], found["dead"]) == (3, 0, 1)
 
 
 def test_dead_letters_are_dropped_after_a_yes(umbel, module, app):

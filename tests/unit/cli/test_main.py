@@ -146,7 +146,7 @@ def test_closed_streams_are_not_taken_for_files(tmp_path):
         f"{sys.executable} -m umbel -b sqlite:///u.db call t <&- >&- 2>&-; echo $?; {sys.executable} -m umbel -b sqlite:///u.db queues -j"
     )
     done = subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30)
-    assert done.stdout == '0\n[{"queue": "celery", "ready": 1, "delayed": 0, "dead": 0}]\n'
+    assert done.stdout.startswith('0\n[{"queue": "celery", "ready": 1, "delayed": 0, "dead": 0, ')
 
 
 def test_a_command_that_celery_has_is_not_taken_for_a_typing_error(umbel):

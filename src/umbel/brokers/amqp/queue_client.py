@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pamqp import base, commands
 
+from umbel.brokers.amqp import paused_queues
 from umbel.brokers.amqp.topology import declare_queue
 from umbel.brokers.base import ATTEMPTS, BrokerOptions, Delivery
 from umbel.brokers.topology import Queue
@@ -24,6 +25,8 @@ from umbel.wire.message import INSPECTION
 _NOT_FOUND = 404
 #: What `get` takes is held on one channel; every other operation has a channel of its own, which a refusal may close.
 _HOLDING, _WORKING = 1, 2
+#: Names in one round trip of `AmqpQueueClient.paused`.
+_ASKED_AT_ONCE = 500
 
 
 class AmqpQueueClient:
@@ -57,6 +60,49 @@ class AmqpQueueClient:
     def purge(self, name: str) -> int:
         answer = self._work(method(commands.Queue.Purge, queue=name))
         return 0 if answer is None else int(answer.message_count)
+
+    def peek(self, name: str, count: int) -> list[Delivery]:
+        found: list[Delivery] = []
+        try:
+            while len(found) < count and (delivery := self.get(name)) is not None:
+                found.append(delivery)
+        finally:
+            if self._holding and self._connection is not None:
+                closing = method(commands.Channel.Close, reply_code=200, reply_text="", class_id=0, method_id=0)
+                self._connection.call(closing, _HOLDING, self._deadline())  # all goes back to where it was
+                self._holding = False
+                self._epoch += 1
+        return found
+
+    def pause(self, name: str) -> None:
+        self._connected().declare([*paused_queues.declare(), paused_queues.bind(name)], _WORKING, self._deadline())
+
+    def resume(self, name: str) -> None:
+        self._connected().declare([*paused_queues.declare(), paused_queues.unbind(name)], _WORKING, self._deadline())
+
+    def paused(self, names: Iterable[str]) -> set[str]:
+        connection, deadline, asked = self._connected(), self._deadline(), list(names)
+        returned: set[str] = set()
+
+        def collect(event: events.Event) -> None:
+            if isinstance(event, events.Returned):
+                returned.add(event.routing_key)
+            else:
+                self._on_event(event)
+
+        connection.open_channel(_WORKING, deadline)
+        connection.call_all(paused_queues.declare(), _WORKING, deadline)
+        connection.on_event = collect
+        try:
+            for first in range(0, len(asked), _ASKED_AT_ONCE):
+                some = asked[first : first + _ASKED_AT_ONCE]
+                connection.write(paused_queues.questions(some, _WORKING, connection.core.frame_max), self._options.publish_timeout)
+                # What is returned comes before the answer to this.
+                connection.call(method(commands.Basic.Qos, prefetch_count=0), _WORKING, deadline)
+        finally:
+            connection.on_event = self._on_event
+        connection.call(method(commands.Channel.Close, reply_code=200, reply_text="", class_id=0, method_id=0), _WORKING, deadline)
+        return set(asked) - returned
 
     def get(self, name: str) -> Delivery | None:
         if self.length(name) is None:

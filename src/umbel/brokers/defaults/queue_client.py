@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterable
 
 from umbel.brokers.base import Delivery, Publisher
 from umbel.brokers.topology import Queue
+from umbel.errors import UmbelError
 
 
 class QueueClientDefaults(abc.ABC):
-    """A `QueueClient` whose broker cannot tell what is delayed, and has no delayed store that Celery knows.
+    """A `QueueClient` whose broker cannot tell what is delayed, has no delayed store that Celery knows, and pauses no queues.
 
     A broker writes `delete`, `length`, `purge`, `get`, `ack` and `close`.
 
@@ -46,3 +48,19 @@ class QueueClientDefaults(abc.ABC):
 
     def release_delayed(self, name: str) -> int:  # noqa: ARG002 - only this library's workers know what is delayed
         return 0
+
+    def peek(self, name: str, count: int) -> list[Delivery]:
+        found: list[Delivery] = []
+        while len(found) < count and (delivery := self.get(name)) is not None:
+            found.append(delivery)
+        self.close()  # hands them back
+        return found
+
+    def pause(self, name: str) -> None:
+        raise UmbelError(f"queue {name!r} cannot be paused: this broker keeps no list of paused queues")
+
+    def resume(self, name: str) -> None:  # noqa: B027 - none is paused
+        pass
+
+    def paused(self, names: Iterable[str]) -> set[str]:  # noqa: ARG002 - none can be
+        return set()

@@ -41,6 +41,8 @@ class Hub:
         self._ready: dict[str, list[Kept]] = {}
         self._delayed: list[tuple[float, Kept]] = []
         self._rules: list[Rule] = []
+        #: Names of queues that workers are not to consume from.
+        self.paused: set[str] = set()
         #: Called, from any thread, when there may be something to take.
         self.bells: set[Callable[[], None]] = set()
 
@@ -81,6 +83,17 @@ class Hub:
                 while ready and len(found) < count:
                     found.append(heapq.heappop(ready))
             return found
+
+    def peek(self, name: str, count: int) -> list[Kept]:
+        """Return the first messages of a queue; they stay there.
+
+        Args:
+            name: of the queue.
+            count: messages, at most.
+        """
+        with self._lock:
+            self._promote()
+            return heapq.nsmallest(count, self._ready.get(name, []))
 
     def put_back(self, messages: Iterable[Kept], attempts: int = 0) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from umbel.brokers.base import Delivery
@@ -35,6 +36,18 @@ class MemoryQueueClient(QueueClientDefaults):
 
     def purge(self, name: str) -> int:
         return self._hub.purge(name)
+
+    def peek(self, name: str, count: int) -> list[Delivery]:
+        return [deliver(kept, INSPECTION) for kept in self._hub.peek(name, count)]
+
+    def pause(self, name: str) -> None:
+        self._hub.paused.add(name)
+
+    def resume(self, name: str) -> None:
+        self._hub.paused.discard(name)
+
+    def paused(self, names: Iterable[str]) -> set[str]:
+        return self._hub.paused.intersection(names)
 
     def get(self, name: str) -> Delivery | None:
         for kept in self._hub.take([name], 1):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from umbel.brokers.base import Delivery
@@ -89,6 +89,24 @@ class RedisQueueClient:
         lists = self._keys.lists(name)
         count: int = self._kept.use(lambda connection: connection.run(scripts.load("purge"), lists))
         return count
+
+    def peek(self, name: str, count: int) -> list[Delivery]:
+        found: list[Delivery] = []
+        for key in self._keys.lists(name):
+            left = count - len(found)
+            (entries,) = self._pipeline(("LRANGE", key, -left, -1)) if left > 0 else ([],)
+            found += [read(raw, b"", name, INSPECTION) for raw in reversed(entries)]
+        return found
+
+    def pause(self, name: str) -> None:
+        self._pipeline(("SADD", self._keys.paused, name))
+
+    def resume(self, name: str) -> None:
+        self._pipeline(("SREM", self._keys.paused, name))
+
+    def paused(self, names: Iterable[str]) -> set[str]:
+        (found,) = self._pipeline(("SMEMBERS", self._keys.paused))
+        return {name.decode(errors="replace") for name in found}.intersection(names)
 
     def get(self, name: str) -> Delivery | None:
         keys = self._keys

@@ -21,7 +21,7 @@ from umbel.errors import ImproperlyConfigured
 class SqliteBroker:
     """The messages in one file. The publisher, each consumer and each client have connections of their own."""
 
-    capabilities = Capabilities(higher_first=True, leases=True, embedded=True)
+    capabilities = Capabilities(higher_first=True, leases=True, peeks=True, embedded=True)
 
     def __init__(self, options: BrokerOptions) -> None:
         if len({locate(url) for url in options.urls}) > 1:

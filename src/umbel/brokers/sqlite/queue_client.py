@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
+from typing import Final
 
 from umbel.brokers.base import BrokerOptions, Delivery
 from umbel.brokers.sqlite import leases, rows, topology
@@ -12,6 +14,10 @@ from umbel.clients.sqlite.database import Database
 from umbel.clients.sqlite.doorbell import MESSAGES, Bell
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.wire.message import INSPECTION
+
+#: Made when the first queue is paused: files of older versions have none.
+_PAUSED: Final = "CREATE TABLE IF NOT EXISTS umbel_paused_queues (name TEXT PRIMARY KEY) WITHOUT ROWID"
+_HAS_PAUSED: Final = "SELECT 1 FROM sqlite_master WHERE name = 'umbel_paused_queues'"
 
 
 class SqliteQueueClient:
@@ -55,6 +61,30 @@ class SqliteQueueClient:
     def purge(self, name: str) -> int:
         drop = "DELETE FROM umbel_messages WHERE holder = 0 AND queue = ?"
         return self._database.write(lambda connection: connection.execute(drop, (name,)).rowcount)
+
+    def peek(self, name: str, count: int) -> list[Delivery]:
+        return self._database.read(lambda connection: rows.peek(connection, name, count, self._clock.now(), INSPECTION))
+
+    def pause(self, name: str) -> None:
+        def keep(connection: sqlite3.Connection) -> None:
+            connection.execute(_PAUSED)
+            connection.execute("INSERT INTO umbel_paused_queues VALUES (?) ON CONFLICT DO NOTHING", (name,))
+
+        self._database.write(keep)
+
+    def resume(self, name: str) -> None:
+        def forget(connection: sqlite3.Connection) -> None:
+            connection.execute(_PAUSED)
+            connection.execute("DELETE FROM umbel_paused_queues WHERE name = ?", (name,))
+
+        self._database.write(forget)
+
+    def paused(self, names: Iterable[str]) -> set[str]:
+        def read(connection: sqlite3.Connection) -> list[tuple[str]]:
+            there = connection.execute(_HAS_PAUSED).fetchone()
+            return connection.execute("SELECT name FROM umbel_paused_queues").fetchall() if there else []
+
+        return {name for (name,) in self._database.read(read)}.intersection(names)
 
     def get(self, name: str) -> Delivery | None:
         def take(connection: sqlite3.Connection) -> list[Delivery]:

@@ -32,6 +32,11 @@ TAKE: Final = f"""
         SELECT id FROM umbel_messages WHERE holder = 0 AND queue = :queue ORDER BY priority DESC, id LIMIT :count
     ) RETURNING {_COLUMNS}"""  # noqa: S608 - a constant
 
+#: The first ready messages of a queue, and those that are due: they stay as they are.
+PEEK: Final = f"""
+    SELECT {_COLUMNS} FROM umbel_messages WHERE queue = :queue AND (holder = 0 OR (holder = -1 AND due <= :now))
+    ORDER BY priority DESC, id LIMIT :count"""  # noqa: S608 - a constant
+
 #: What the holder is done with; ids as a JSON list.
 ACK: Final = "DELETE FROM umbel_messages WHERE id IN (SELECT value FROM json_each(?)) AND holder = ?"
 #: Back to their queues as they were.
@@ -76,6 +81,20 @@ def take(connection: sqlite3.Connection, queue: str, count: int, limits: Message
     """Remove up to ``count`` messages of a queue: the highest priority first, then the oldest."""
     found = connection.execute(TAKE, {"queue": queue, "count": count, "limit": limits.body}).fetchall()
     found.sort(key=_order)
+    return [decode(row, limits, 0) for row in found]
+
+
+def peek(connection: sqlite3.Connection, queue: str, count: int, now: float, limits: MessageLimits) -> list[Delivery]:
+    """Look at the first messages of a queue, as `take` would take them.
+
+    Args:
+        connection: to the file.
+        queue: its name.
+        count: messages, at most.
+        now: seconds since the epoch.
+        limits: what a message may weigh.
+    """
+    found = connection.execute(PEEK, {"queue": queue, "now": now, "count": count, "limit": limits.body}).fetchall()
     return [decode(row, limits, 0) for row in found]
 
 

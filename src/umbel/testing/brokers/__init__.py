@@ -14,6 +14,7 @@ from umbel.testing.brokers.dead_letters import TestDeadLetters
 from umbel.testing.brokers.delaying import TestDelay
 from umbel.testing.brokers.exchanges import TestBroadcastQueues, TestExchanges, TestRouting
 from umbel.testing.brokers.kit import SOON, BrokerKit, Sink
+from umbel.testing.brokers.looking import TestLooking, TestPausing
 from umbel.testing.brokers.processes import TestLeases, TestProcesses
 from umbel.testing.brokers.publishing import TestPublishing
 from umbel.testing.brokers.queues import TestPriorities, TestQueues
@@ -29,6 +30,8 @@ __all__ = [
     "TestDelay",
     "TestExchanges",
     "TestLeases",
+    "TestLooking",
+    "TestPausing",
     "TestPriorities",
     "TestProcesses",
     "TestPublishing",

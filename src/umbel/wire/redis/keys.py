@@ -113,6 +113,11 @@ class Keys:
         return f"{self.prefix}umbel:queues"
 
     @property
+    def paused(self) -> str:
+        """Set of the queues that workers are not to consume from."""
+        return f"{self.prefix}umbel:paused"
+
+    @property
     def exchanges(self) -> str:
         """Hash of the exchanges that Umbel has declared and that are not direct → their type, which kombu's bindings do not tell."""
         return f"{self.prefix}umbel:exchanges"

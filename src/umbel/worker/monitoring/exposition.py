@@ -17,6 +17,7 @@ from prometheus_client.exposition import choose_encoder
 
 from umbel.worker.monitoring.http_server import Answer
 from umbel.worker.monitoring.metrics import BOUNDS, TaskMetrics
+from umbel.worker.monitoring.queue_figures import Figures
 
 logger = logging.getLogger("umbel.worker")
 
@@ -47,7 +48,7 @@ class Exposition:
     Args:
         tasks: figures of tasks.
         snapshot: takes the others; called on the event loop.
-        queues: how many messages wait at the broker: queue → (ready, delayed, dead); it may not raise.
+        queues: how many messages wait at the broker: queue → `umbel.worker.monitoring.queue_figures.Figures`; it may not raise.
         loop: the worker's, while it runs.
     """
 
@@ -55,7 +56,7 @@ class Exposition:
         self,
         tasks: TaskMetrics,
         snapshot: Callable[[], Snapshot],
-        queues: Callable[[], Mapping[str, tuple[int | None, int | None, int | None]]],
+        queues: Callable[[], Mapping[str, Figures]],
         loop: Callable[[], asyncio.AbstractEventLoop | None],
     ) -> None:
         self._tasks = tasks
@@ -133,11 +134,15 @@ def _of_worker(found: Snapshot) -> Iterator[Any]:
     yield GaugeMetricFamily("umbel_broker_connected", "1 while the connection to the broker stands.", found.is_connected)
 
 
-def _of_queues(queues: Mapping[str, tuple[int | None, int | None, int | None]]) -> Iterator[Any]:
+def _of_queues(queues: Mapping[str, Figures]) -> Iterator[Any]:
     families = [
         GaugeMetricFamily("umbel_queue_ready", "Messages that a worker may take now.", labels=["queue"]),
         GaugeMetricFamily("umbel_queue_scheduled", "Messages that wait for their time.", labels=["queue"]),
         GaugeMetricFamily("umbel_queue_dead", "Dead letters.", labels=["queue"]),
+        GaugeMetricFamily(
+            "umbel_queue_oldest_age_seconds", "Time for which the next message has waited; not on RabbitMQ.", labels=["queue"]
+        ),
+        GaugeMetricFamily("umbel_queue_paused", "1 while no worker is to take messages.", labels=["queue"]),
     ]
     for name, figures in queues.items():
         for family, value in zip(families, figures, strict=True):

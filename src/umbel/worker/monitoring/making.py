@@ -65,7 +65,7 @@ def _address(what: str, given: str) -> Address:
 def _metrics(app: Umbel, parts: WorkerParts, health: Health) -> Route:
     exposition = plugins.load("umbel.worker.monitoring.exposition:Exposition", "metrics (--metrics-port)")
     snapshot = plugins.load("umbel.worker.monitoring.exposition:Snapshot", "metrics (--metrics-port)")
-    dispatcher, index, consumer = parts.dispatcher, parts.index, parts.consumer
+    dispatcher, index = parts.dispatcher, parts.index
 
     def take() -> object:
         return snapshot(
@@ -79,7 +79,7 @@ def _metrics(app: Umbel, parts: WorkerParts, health: Health) -> Route:
             is_connected=parts.intake.is_connected,
         )
 
-    figures = QueueFigures(app.broker, lambda: [queue.name for queue in consumer.queues])
+    figures = QueueFigures(app.broker, lambda: [queue.name for queue in parts.pausing.queues])
     made = exposition(TaskMetrics(parts.events), take, figures, lambda: health.loop)
     route: Route = made.answer
     return route

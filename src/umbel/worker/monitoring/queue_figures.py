@@ -8,8 +8,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from umbel.brokers.base import DEAD_SUFFIX, Broker
+from umbel.brokers.base import DEAD_SUFFIX, Broker, QueueClient
 from umbel.errors import OperationalError
+from umbel.messages.ids import waits_since
 from umbel.runtime.clock import SYSTEM
 
 logger = logging.getLogger("umbel.worker")
@@ -19,8 +20,8 @@ _FRESH, _STALE = 5.0, 60.0
 #: Seconds that is waited for new ones. A broker that does not answer must not make a scrape fail.
 _PATIENCE: Final = 0.5
 
-#: Messages that are ready, that wait for their time, and dead letters.
-Figures = tuple[int | None, int | None, int | None]
+#: Messages that are ready, that wait for their time, and dead letters; the seconds for which the next message has waited; 1 when it is paused, else 0.
+Figures = tuple[int | None, int | None, int | None, float | None, int]
 
 
 class QueueFigures:
@@ -54,8 +55,17 @@ class QueueFigures:
     def _ask(self) -> None:
         try:
             with contextlib.closing(self._broker.queue_client()) as client:
+                names = list(self._names())
+                paused = client.paused(names)
                 self._found = {
-                    name: (client.length(name), client.delayed(name), client.length(name + DEAD_SUFFIX) or 0) for name in self._names()
+                    name: (
+                        client.length(name),
+                        client.delayed(name),
+                        client.length(name + DEAD_SUFFIX) or 0,
+                        self._oldest(client, name),
+                        int(name in paused),
+                    )
+                    for name in names
                 }
             self._answered = SYSTEM.monotonic()
         except OperationalError as error:
@@ -63,3 +73,11 @@ class QueueFigures:
         finally:
             self._is_asking = False
             self._is_there.set()
+
+    def _oldest(self, client: QueueClient, name: str) -> float | None:
+        """The age of the next message. A broker that would have to deliver it for that is not asked: this comes again and again."""
+        if not self._broker.capabilities.peeks:
+            return None
+        found = client.peek(name, 1)
+        since = waits_since(found[0]) if found else SYSTEM.now()
+        return None if since is None else max(0.0, SYSTEM.now() - since)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -85,8 +84,6 @@ class WorkerFacade:
         self.request_stop = request_stop
         self._stopping = stopping
         self.started_at = SYSTEM.monotonic()
-        #: Held while queues are added or cancelled, so that they are in the order in which that was asked for.
-        self.changing_queues = asyncio.Lock()
         #: Memory at the times of `memsample`, KiB.
         self.memory_samples: list[int] = []
         #: `None` where the worker has no such part.

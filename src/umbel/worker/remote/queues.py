@@ -24,13 +24,13 @@ async def add_consumer(
     """Consume from one more queue."""
     state.check_running()
     name = text("queue", queue)
-    consumer = state.parts.consumer
-    if len(consumer.queues) >= _MOST:
+    pausing = state.parts.pausing
+    if len(pausing.queues) >= _MOST:
         raise ValueError(f"a worker consumes from {_MOST:,} queues at most")
     wanted = _queue(state, name, exchange, exchange_type, routing_key, options)
-    async with state.changing_queues:
-        if all(known.name != name for known in consumer.queues):
-            await consumer.add_queue(wanted)
+    async with pausing.changing:
+        if all(known.name != name for known in pausing.queues):
+            await pausing.add(wanted)
     return {"ok": f"add consumer {name}"}
 
 
@@ -38,9 +38,16 @@ async def add_consumer(
 async def cancel_consumer(state: WorkerFacade, queue: Any, **_: Any) -> dict[str, str]:
     """Consume from one queue less."""
     name = text("queue", queue)
-    async with state.changing_queues:
-        await state.parts.consumer.cancel_queue(name)
+    async with state.parts.pausing.changing:
+        await state.parts.pausing.cancel(name)
     return {"ok": f"no longer consuming from {name}"}
+
+
+@control_command(visible=False)
+async def check_paused_queues(state: WorkerFacade, **_: Any) -> dict[str, str]:
+    """Look at once which queues are paused; `umbel queues pause` has changed that."""
+    state.parts.pausing.look_soon()
+    return {"ok": "looking"}
 
 
 @inspect_command

@@ -68,9 +68,12 @@ def test_a_loop_that_stands_still_does_not_keep_a_scrape():
 
 
 def test_queues_are_shown_as_far_as_they_are_known():
-    _, shown = exposition(queues=lambda: {"q": (1, None, 0), "r": (None, None, None)})
+    _, shown = exposition(queues=lambda: {"q": (1, None, 0, 2.5, 1), "r": (None, None, None, None, 0)})
     found = samples(shown.answer(""))
     assert found["umbel_queue_ready", "q"] == 1
     assert found["umbel_queue_dead", "q"] == 0
+    assert found["umbel_queue_oldest_age_seconds", "q"] == 2.5
+    assert (found["umbel_queue_paused", "q"], found["umbel_queue_paused", "r"]) == (1, 0)
+    assert ("umbel_queue_oldest_age_seconds", "r") not in found
     assert ("umbel_queue_scheduled", "q") not in found
     assert ("umbel_queue_ready", "r") not in found

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 
 from umbel.errors import OperationalError
+from umbel.brokers.base import Capabilities
 from umbel.worker.monitoring.queue_figures import QueueFigures
 
 
@@ -16,11 +17,16 @@ class Client:
     def delayed(self, name):
         return 2
 
+    def paused(self, names):
+        return set(names)
+
     def close(self):
         self.broker.closed += 1
 
 
 class Broker:
+    capabilities = Capabilities()
+
     def __init__(self, *, fails=False):
         self.asked = self.closed = 0
         self.fails = fails
@@ -38,7 +44,7 @@ class Broker:
 def test_the_broker_is_asked_once_for_a_while():
     broker = Broker()
     figures = QueueFigures(broker, lambda: ["q"])
-    assert figures() == figures() == {"q": (3, 2, 0)}
+    assert figures() == figures() == {"q": (3, 2, 0, None, 1)}
     assert (broker.asked, broker.closed) == (1, 1)
 
 
@@ -55,4 +61,4 @@ def test_a_broker_that_does_not_answer_is_not_waited_for_nor_asked_again(monkeyp
     assert broker.asked == 1
     broker.go.set()
     assert figures._is_there.wait(10)
-    assert figures() == {"q": (3, 2, 0)}
+    assert figures() == {"q": (3, 2, 0, None, 1)}

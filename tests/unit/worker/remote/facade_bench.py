@@ -9,6 +9,7 @@ from umbel.control.requests import Request
 from umbel.execution.policy import policy_of
 from umbel.testing.fakes import FakeApp
 from umbel.worker.options import WorkerOptions
+from umbel.worker.queues.pausing import Pausing
 from umbel.worker.remote.facade import WorkerFacade
 from umbel.worker.remote.service import RemoteControl
 from umbel.worker.settings import WorkerSettings
@@ -73,6 +74,7 @@ class FacadeBench:
             revoking=self.stage.service,
             pool=self.pool,
             consumer=self.consumer,
+            pausing=Pausing(None, self.consumer, self.stage.dispatcher, self.stage.intake.holding, self.stage.spawn),
             totals=lambda: dict(self.stage.acknowledger.totals),
         )
         worker_settings = WorkerSettings.of(self.app, WorkerOptions(hostname=NODE, concurrency=2))

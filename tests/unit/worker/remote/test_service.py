@@ -346,7 +346,7 @@ async def test_it_may_be_switched_off():
 def test_every_built_in_command_says_what_it_does():
     own = [command for command in service_module.COMMANDS if command.handler.__module__ in {module.__name__ for module in BUILT_IN}]
     assert {command.name for command in own} == {
-        "active", "active_queues", "add_consumer", "autoscale", "cancel_consumer", "clock", "conf", "disable_events", "election",
+        "active", "active_queues", "add_consumer", "autoscale", "cancel_consumer", "check_paused_queues", "clock", "conf", "disable_events", "election",
         "enable_events", "heartbeat", "hello", "memdump", "memsample", "objgraph", "ping", "pool_grow", "pool_restart", "pool_shrink",
         "query_task", "rate_limit", "registered", "report", "reserved", "revoke", "revoke_by_stamped_headers", "revoked", "scheduled",
         "shutdown", "stats", "terminate", "time_limit",

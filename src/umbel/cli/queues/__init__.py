@@ -1,0 +1,1 @@
+"""``umbel queues``: figures, pausing, looking and moving."""

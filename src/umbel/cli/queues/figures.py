@@ -1,0 +1,81 @@
+"""The figures of queues for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from umbel.brokers.base import DEAD_SUFFIX, QueueClient
+from umbel.cli.output import ago
+from umbel.messages.ids import waits_since
+from umbel.runtime.clock import SYSTEM
+
+TITLES: Final = ("QUEUE", "READY", "DELAYED", "DEAD", "OLDEST", "STATE")
+#: Columns of numbers.
+RIGHT: Final = frozenset({1, 2, 3, 4})
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """The figures of one queue; ``None`` is what cannot be told."""
+
+    queue: str
+    ready: int | None
+    delayed: int | None
+    dead: int
+    #: Seconds for which the message has waited that is the next one.
+    oldest: float | None
+    paused: bool
+
+    def document(self) -> dict[str, Any]:
+        """Return it for ``--json``."""
+        return {
+            "queue": self.queue,
+            "ready": self.ready,
+            "delayed": self.delayed,
+            "dead": self.dead,
+            "oldest": None if self.oldest is None else round(self.oldest, 3),
+            "paused": self.paused,
+        }
+
+    def cells(self) -> tuple[str | None, ...]:
+        """Return it as a row under `TITLES`."""
+        oldest = None if self.oldest is None else ago(self.oldest)
+        return self.queue, number(self.ready), number(self.delayed), number(self.dead), oldest, "paused" if self.paused else ""
+
+
+def read(client: QueueClient, names: Sequence[str], *, oldest: bool) -> list[QueueRow]:
+    """Read the figures of some queues.
+
+    Args:
+        client: to ask the broker.
+        names: of the queues.
+        oldest: look at the first message of each.
+    """
+    paused = client.paused(names)
+    return [
+        QueueRow(
+            name,
+            client.length(name),
+            client.delayed(name),
+            client.length(name + DEAD_SUFFIX) or 0,
+            _age(client, name) if oldest else None,
+            name in paused,
+        )
+        for name in names
+    ]
+
+
+def number(value: int | None) -> str | None:
+    """Write a count; ``None`` stays ``None``.
+
+    Args:
+        value: the count.
+    """
+    return None if value is None else f"{value:,}"
+
+
+def _age(client: QueueClient, name: str) -> float | None:
+    since = next((waits_since(found) for found in client.peek(name, 1)), None)
+    return None if since is None else max(0.0, SYSTEM.now() - since)
