@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import threading
 
-from umbel.errors import OperationalError
 from umbel.brokers.base import Capabilities
+from umbel.errors import OperationalError
 from umbel.worker.monitoring.queue_figures import QueueFigures
 
 
