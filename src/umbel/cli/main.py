@@ -31,18 +31,24 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "control": ("umbel.cli.remote.control", "Tell workers what to do."),
     "events": ("umbel.cli.events.command", "Watch workers and tasks, print events, or take snapshots."),
     "queues": ("umbel.cli.queues.command", "Show how many messages wait in each queue."),
+    "list": ("umbel.cli.broker.listing", "List the bindings of queues."),
+    "migrate": ("umbel.cli.broker.migrate", "Carry messages from one broker to another."),
+    "amqp": ("umbel.cli.broker.amqp", "Do single operations on a broker."),
     "purge": ("umbel.cli.commands.purge", "Drop the messages that wait in queues."),
     "dead": ("umbel.cli.commands.dead", "List dead letters, send them again or drop them."),
     "report": ("umbel.cli.commands.report", "Print versions, platform and settings, for bug reports."),
     "doctor": ("umbel.cli.doctor.command", "Look the broker, the store, the queues and the workers over."),
     "settings": ("umbel.cli.commands.settings", "Show settings: their values and what they mean."),
     "upgrade": ("umbel.cli.moving.upgrade", "Give the settings of an old project today's names."),
+    "shell": ("umbel.cli.developing.shell", "Start Python with the app and its tasks."),
+    "graph": ("umbel.cli.developing.graph", "Print a worker's services or the workers there are, for Graphviz."),
+    "logtool": ("umbel.cli.developing.logtool", "Read log files of workers: figures, errors, what has not ended."),
     "demo": ("umbel.cli.demo.command", "Watch a worker at work; needs nothing but this package."),
     "completion": ("umbel.cli.commands.completion", "Print the shell completion script."),
 }
 
 #: Commands of Celery that a user may look for and that are not there yet.
-LATER: Final = ("graph", "list", "migrate", "multi", "shell")
+LATER: Final = ("multi",)
 
 
 class Commands(Group):

@@ -1,0 +1,1 @@
+"""Commands for people who write or examine an app: a shell, graphs, figures from logs."""
