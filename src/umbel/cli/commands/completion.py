@@ -19,7 +19,7 @@ from umbel.cli.options import Command
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print the script that makes a shell complete commands, options, and the task and queue names of the app."""
+    """Print the script that makes a shell complete commands, options, tasks and queues of the app, and workers, queues and tasks that are there."""
     completion = get_completion_class(shell)
     assert completion is not None
     root = context.find_root()
