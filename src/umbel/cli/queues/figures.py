@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from umbel.brokers.base import DEAD_SUFFIX, QueueClient
 from umbel.cli.output import ago
+from umbel.errors import OperationalError
 from umbel.messages.ids import waits_since
 from umbel.runtime.clock import SYSTEM
+
+logger = logging.getLogger("umbel.cli")
 
 TITLES: Final = ("QUEUE", "READY", "DELAYED", "DEAD", "OLDEST", "STATE")
 #: Columns of numbers.
@@ -26,7 +30,7 @@ class QueueRow:
     dead: int
     #: Seconds for which the message has waited that is the next one.
     oldest: float | None
-    paused: bool
+    paused: bool | None
 
     def document(self) -> dict[str, Any]:
         """Return it for ``--json``."""
@@ -42,7 +46,8 @@ class QueueRow:
     def cells(self) -> tuple[str | None, ...]:
         """Return it as a row under `TITLES`."""
         oldest = None if self.oldest is None else ago(self.oldest)
-        return self.queue, number(self.ready), number(self.delayed), number(self.dead), oldest, "paused" if self.paused else ""
+        state = None if self.paused is None else "paused" if self.paused else ""
+        return self.queue, number(self.ready), number(self.delayed), number(self.dead), oldest, state
 
 
 def read(client: QueueClient, names: Sequence[str], *, oldest: bool) -> list[QueueRow]:
@@ -53,7 +58,7 @@ def read(client: QueueClient, names: Sequence[str], *, oldest: bool) -> list[Que
         names: of the queues.
         oldest: look at the first message of each.
     """
-    paused = client.paused(names)
+    paused = _paused(client, names)
     return [
         QueueRow(
             name,
@@ -61,10 +66,21 @@ def read(client: QueueClient, names: Sequence[str], *, oldest: bool) -> list[Que
             client.delayed(name),
             client.length(name + DEAD_SUFFIX) or 0,
             _age(client, name) if oldest else None,
-            name in paused,
+            None if paused is None else name in paused,
         )
         for name in names
     ]
+
+
+def _paused(client: QueueClient, names: Sequence[str]) -> set[str] | None:
+    """The paused ones of some queues; ``None`` for a user of the broker who may not see that."""
+    try:
+        return client.paused(names)
+    except OperationalError as error:
+        client.close()
+        client.length(names[0] if names else "")  # where the broker is away, that is told
+        logger.debug("which queues are paused cannot be read: %s", error)
+        return None
 
 
 def number(value: int | None) -> str | None:

@@ -79,7 +79,7 @@ def _metrics(app: Umbel, parts: WorkerParts, health: Health) -> Route:
             is_connected=parts.intake.is_connected,
         )
 
-    figures = QueueFigures(app.broker, lambda: [queue.name for queue in parts.pausing.queues])
+    figures = QueueFigures(app.broker, lambda: [queue.name for queue in parts.pausing.queues], lambda: list(parts.pausing.paused))
     made = exposition(TaskMetrics(parts.events), take, figures, lambda: health.loop)
     route: Route = made.answer
     return route

@@ -30,11 +30,13 @@ class QueueFigures:
     Args:
         broker: of the worker.
         names: of its queues.
+        paused: names of those that are paused.
     """
 
-    def __init__(self, broker: Broker, names: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, broker: Broker, names: Callable[[], Iterable[str]], paused: Callable[[], Iterable[str]]) -> None:
         self._broker = broker
         self._names = names
+        self._paused = paused
         self._lock = threading.Lock()
         self._is_asking = False
         self._found: Mapping[str, Figures] = {}
@@ -56,7 +58,7 @@ class QueueFigures:
         try:
             with contextlib.closing(self._broker.queue_client()) as client:
                 names = list(self._names())
-                paused = client.paused(names)
+                paused = set(self._paused())
                 self._found = {
                     name: (
                         client.length(name),

@@ -11,8 +11,10 @@ import pytest
 
 from umbel.cli.options import Misuse
 from umbel.cli.output import Output
+from umbel.cli.queues import figures as reading
 from umbel.cli.queues import watching
 from umbel.cli.queues.figures import QueueRow
+from umbel.errors import OperationalError
 
 
 def row(queue, **fields):
@@ -51,6 +53,33 @@ def test_paused_and_resumed(umbel, module, app):
 def test_a_name_that_nobody_knows_is_not_paused(umbel, module):
     ended = umbel("-A", module, "queues", "pause", "celry")
     assert (ended.code, ended.err) == (2, "Error: There is no queue 'celry'. Did you mean celery?\n")
+
+
+class NotAllowed:
+    """A client of a broker that keeps from its user what is paused; or that is away."""
+
+    def __init__(self, *, away=False):
+        self.away = away
+
+    def paused(self, names):
+        raise OperationalError("403")
+
+    def length(self, name):
+        if self.away:
+            raise OperationalError("away")
+        return 1
+
+    def delayed(self, name):
+        return None
+
+    def close(self): ...
+
+
+def test_figures_of_a_user_who_may_not_see_what_is_paused():
+    (found,) = reading.read(NotAllowed(), ["q"], oldest=False)
+    assert (found.ready, found.paused, found.cells()[-1]) == (1, None, None)
+    with pytest.raises(OperationalError, match="away"):
+        reading.read(NotAllowed(away=True), ["q"], oldest=False)
 
 
 # peek

@@ -17,9 +17,6 @@ class Client:
     def delayed(self, name):
         return 2
 
-    def paused(self, names):
-        return set(names)
-
     def close(self):
         self.broker.closed += 1
 
@@ -43,20 +40,20 @@ class Broker:
 
 def test_the_broker_is_asked_once_for_a_while():
     broker = Broker()
-    figures = QueueFigures(broker, lambda: ["q"])
+    figures = QueueFigures(broker, lambda: ["q"], lambda: ["q"])
     assert figures() == figures() == {"q": (3, 2, 0, None, 1)}
     assert (broker.asked, broker.closed) == (1, 1)
 
 
 def test_a_broker_that_is_down_gives_no_figures():
-    assert QueueFigures(Broker(fails=True), lambda: ["q"])() == {}
+    assert QueueFigures(Broker(fails=True), lambda: ["q"], lambda: ["q"])() == {}
 
 
 def test_a_broker_that_does_not_answer_is_not_waited_for_nor_asked_again(monkeypatch):
     monkeypatch.setattr("umbel.worker.monitoring.queue_figures._PATIENCE", 0.01)
     broker = Broker()
     broker.go.clear()
-    figures = QueueFigures(broker, lambda: ["q"])
+    figures = QueueFigures(broker, lambda: ["q"], lambda: ["q"])
     assert figures() == figures() == {}
     assert broker.asked == 1
     broker.go.set()
