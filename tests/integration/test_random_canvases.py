@@ -134,7 +134,8 @@ class Model:
 
 
 def flat_steps(steps):
-    """The steps of a chain. A group of one is its member there, but for one behind a group that the chain begins with."""
+    """The steps of a chain: those with tasks, if there are any. A group of one is its member there, but for one behind a group that the chain begins with."""
+    steps = list(filter(has_tasks, steps)) or [step for step in steps if step[0] == "group"][-1:] or steps
     parts = [step[1][0] if step[0] == "group" and len(step[1]) == 1 else step for step in steps]
     if len(parts) > 1 and parts[0][0] == "group":
         parts[1] = steps[1]
@@ -143,6 +144,11 @@ def flat_steps(steps):
             yield from flat_steps(part[1])
         else:
             yield part
+
+
+def has_tasks(tree):
+    """Anything runs in it."""
+    return tree[0] in {"task", "chord"} or any(map(has_tasks, tree[1]))
 
 
 def is_hollow(tree):

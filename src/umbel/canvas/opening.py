@@ -35,12 +35,12 @@ _KIN: Final = frozenset({"root_id", "parent_id"})
 
 
 def open_chain(chain: Shape) -> list[Any]:
-    """The steps of a chain.
+    """The steps of a chain. As in Celery (5.7), those without tasks, such as empty groups, are none where others are.
 
     Args:
         chain: any.
     """
-    steps = shapes.tasks(chain)
+    steps = with_tasks(shapes.tasks(chain))
     args, kwargs, options = _own(chain)
     if steps and chain.get("immutable"):
         steps[0] = _immutable(shapes.merged(steps[0], args, kwargs))
@@ -58,6 +58,15 @@ def open_chain(chain: Shape) -> list[Any]:
     if errbacks:
         steps = [shapes.merged(step, options={"link_error": errbacks}) for step in steps]
     return steps
+
+
+def with_tasks(steps: list[Any]) -> list[Any]:
+    """Those of a chain's steps in which anything runs. If nothing does, a group stays: a chain of an empty one is worth a list.
+
+    Args:
+        steps: signatures.
+    """
+    return list(filter(shapes.has_tasks, steps)) or [step for step in steps if shapes.kind(step) == GROUP][-1:] or steps
 
 
 def open_group(group: Shape) -> list[Any]:

@@ -9,7 +9,8 @@ Whatever the right side is, the left side decides what is made::
     chord  chord   its header, and its body | the right side
 
 So ``|`` is associative, and ``chain(a, b, c)`` is ``a | b | c``. As in Celery (5.7), a group of one on the right side of anything but a group
-is its member, and so is one that a chain begins with.
+is its member, and so is one that a chain begins with. An empty group on the right side adds nothing, nor does it in a chain; as the left side it
+is an empty header: ``group() | a`` calls ``a([])``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from umbel.canvas import shapes
-from umbel.canvas.opening import flat, open_chain, open_into_chord
+from umbel.canvas.opening import flat, open_chain, open_into_chord, with_tasks
 from umbel.canvas.shapes import CHAIN, CHORD, GROUP, TASK, Draft, Shape
 
 #: Kind of the left side → kind of what is made.
@@ -32,6 +33,8 @@ def combine(left: Shape, right: Shape) -> Draft:
         left: runs first.
         right: gets its result.
     """
+    if not shapes.has_tasks(right):
+        return shapes.draft(left) if MAKES[shapes.kind(left)] == CHORD else _continued(left, [])
     return _combined(left, right if shapes.kind(left) == GROUP else _unrolled(right))
 
 
@@ -54,7 +57,7 @@ def compose(workflows: Iterable[Shape]) -> Draft:
     Args:
         workflows: one after the other.
     """
-    given = list(workflows)
+    given = with_tasks(list(workflows))
     parts = [_unrolled(each) for each in given]
     if len(parts) < 2:
         return shapes.chain_of(flat(*parts))

@@ -137,6 +137,24 @@ def is_empty(shape: Shape) -> bool:
     return kind(shape) == CHAIN and not tasks(shape)
 
 
+def has_tasks(shape: Shape) -> bool:
+    """Report whether anything runs in it: nothing does in an empty group or chain, nor in groups and chains of those.
+
+    Args:
+        shape: any signature.
+    """
+    pending = [shape]
+    while pending:
+        node = pending.pop()
+        if kind(node) not in (CHAIN, GROUP):
+            return True
+        parts = tasks(node)
+        if any(kind(part) not in (CHAIN, GROUP) for part in parts):
+            return True
+        pending.extend(parts)
+    return False
+
+
 def own_kwargs(shape: Shape) -> dict[str, Any]:
     """Keyword arguments of a compound that its parts are to get.
 

@@ -84,7 +84,6 @@ def _header_only(_name: str, celery: Outcome, umbel: Outcome) -> bool:
 
 REASONS = (
     Reason("Expired tasks on RabbitMQ", _gone),
-    Reason("Empty groups in chains", _named("empty group *in a chain", "* | empty group", "empty group, made immutable")),
     Reason("Groups in groups keep their order", _in_another_order),
     Reason("Tasks that leave no result", _named("without a result *", "* that leaves no result")),
     Reason("Groups behind a failure end", _named("* on a group in a chain")),

@@ -3,6 +3,7 @@
 import pytest
 
 from fakes import workflows as model
+from umbel.canvas import shapes
 from umbel.canvas.freezing import Naming, freeze, result_id
 from umbel.canvas.handles import handle_of
 from umbel.canvas.planning import Lineage, plan, start
@@ -146,6 +147,23 @@ def test_callbacks_of_what_ends_in_a_group():
 def test_an_empty_chain_has_no_value(members, value):
     (call,) = plan(chord(members, s("b")), model.counted()).calls
     assert call.args == (value,)
+
+
+@pytest.mark.parametrize("empty", [group(), chain(), shapes.chain_of([group()]), group(group())])
+def test_arguments_and_options_of_a_chain_pass_steps_in_which_nothing_runs(empty):
+    callback = s("c")
+    for steps in ([empty, s("a", 1), empty, s("b"), empty], [shapes.chain_of([empty, s("a", 1)]), s("b"), empty]):
+        found = plan(shapes.chain_of(steps), model.counted(), args=(5,), options={"task_id": "last", "link": callback, "countdown": 3})
+        (call,) = found.calls
+        assert (call.task, call.args, call.options["countdown"]) == ("a", (5, 1), 3)
+        (following,) = call.options["chain"]
+        assert (following["task"], following["options"]["task_id"], following["options"]["link"]) == ("b", "last", [callback])
+        assert found.handle.id == "last"
+
+
+def test_a_chain_of_an_empty_group_is_worth_a_list():
+    for steps in ([group()], [group(), chain()], [chain(), group()], [group(), group()]):
+        assert model.outcome(shapes.chain_of(steps))[0] == []
 
 
 def test_immutable_workflows_take_no_result():
