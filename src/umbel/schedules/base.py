@@ -76,7 +76,7 @@ class BaseSchedule:
         if self.nowfun is not None:
             return self.maybe_make_aware(self.nowfun())
         app = self.app
-        return at(SYSTEM.now() if app is None else app.time.now(), self.tz)
+        return at(SYSTEM.now(), self.tz) if app is None else app.now().astimezone(self.tz)
 
     def maybe_make_aware(self, moment: datetime) -> datetime:
         """Put a time without a zone, which is UTC, into this schedule's zone.

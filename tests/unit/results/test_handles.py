@@ -307,9 +307,16 @@ def test_get_takes_no_unknown_options(store):
     assert AsyncResult.TimeoutError is TimeoutError
 
 
-def test_a_failed_member_of_a_header_is_told_by_the_body(store):
-    header = GroupResult("g", [AsyncResult("m", store)])
+def test_a_body_raises_what_a_member_of_its_header_has_raised(store):
+    header = GroupResult("g", [AsyncResult("l", store), AsyncResult("m", store)])
+    put(store, "l", "SUCCESS", 1)
     put(store, "m", "FAILURE", {"exc_type": "ValueError", "exc_message": ["bad"], "exc_module": "builtins"})
     put(store, "body", "FAILURE", {"exc_type": "ChordError", "exc_message": ["Dependency m"], "exc_module": "celery.exceptions"})
-    with pytest.raises(ChordError, match="Dependency m"):
-        AsyncResult("body", store, parent=header).get(timeout=5)
+    body = AsyncResult("body", store, parent=header)
+    for get in (lambda: body.get(timeout=5), lambda: asyncio.run(body.aget(timeout=5)), AsyncResult("rest", store, parent=body).get):
+        with pytest.raises(ValueError, match="bad"):
+            get()
+    assert isinstance(body.result, ChordError)
+    for get in (lambda: body.get(follow_parents=False), AsyncResult("body", store).get):
+        with pytest.raises(ChordError, match="Dependency m"):
+            get()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -58,6 +60,14 @@ def test_slots_of_ones_own_answer_celerys_questions():
 def test_zones_that_are_none(wrong):
     with pytest.raises(ImproperlyConfigured, match="there is no time zone"):
         schedule(1, timezone=wrong)
+
+
+def test_the_apps_clock_is_asked_by_its_method_now():
+    """Projects replace it in tests."""
+    moment = datetime(2026, 3, 8, 1, 30, tzinfo=ZoneInfo("America/New_York"))
+    app = SimpleNamespace(now=lambda: moment, timezone=ZoneInfo("Europe/Berlin"))
+    assert schedule(10, app=app).now() == moment
+    assert str(schedule(10, app=app).now().tzinfo) == "Europe/Berlin"
 
 
 def test_names_of_zones():

@@ -269,7 +269,7 @@ def _masked(name: str, value: Any) -> Any:
     if schema.is_secret(name):
         return _MASK
     if isinstance(value, str):
-        return ";".join(_public(part) for part in value.split(";")) if "://" in value else value
+        return ";".join(map(_public, value.split(";"))) if "://" in value else value
     if isinstance(value, Mapping):
         return {key: _masked(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -278,6 +278,8 @@ def _masked(name: str, value: Any) -> Any:
 
 
 def _public(url: str) -> str:
+    if not url or ("://" not in url and "@" not in url):  # the second of several servers, without a scheme
+        return url
     try:
         return urls.parse(url).public()
     except ImproperlyConfigured:

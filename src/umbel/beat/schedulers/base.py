@@ -154,14 +154,31 @@ class Scheduler:
         if not heap:
             return self.max_interval
         event = heap[0]
-        is_due, wait = self.is_due(event.entry)
-        if not is_due:
-            return min(self.adjust(wait) if wait else self.max_interval, self.max_interval)
-        heapq.heappop(heap)
-        following = self.reserve(event.entry)
-        self.apply_entry(event.entry, producer=self.producer)
-        heapq.heappush(heap, event_t(self._when(following, wait), event.priority, following))
-        return 0
+        early = event.time - self._when(event.entry, 0)
+        if early > 0:
+            return min(early, self.max_interval)
+        is_due, wait = self._asked(event.entry, self.is_due)
+        top = heapq.heappop(heap)
+        if top is not event:  # the question has put another entry before this one
+            heapq.heappush(heap, top)
+            return min(top.time - self._when(top.entry, 0), self.max_interval)
+        if is_due:
+            following = self.reserve(event.entry)
+            self.apply_entry(event.entry, producer=self.producer)
+            heapq.heappush(heap, event_t(self._when(following, wait), event.priority, following))
+            return 0
+        wait = wait if isinstance(wait, (int, float)) else self.max_interval
+        heapq.heappush(heap, event_t(self._when(event.entry, wait), event.priority, event.entry))
+        return 0 if heap[0].entry is not event.entry else min(self.adjust(wait), self.max_interval)
+
+    def _asked(self, entry: Any, question: Callable[[Any], Any]) -> tuple[bool, Any]:
+        """Ask an entry whether it is due. One that cannot say is asked again later, and the others run on."""
+        try:
+            is_due, wait = question(entry)
+        except Exception:
+            self.logger.exception("The next run of %s cannot be told; it is asked again in %g s", entry.name, self.max_interval)
+            return False, self.max_interval
+        return is_due, wait
 
     def populate_heap(self, event_t: Callable[..., Any] = event_t, heapify: Callable[[Any], Any] = heapq.heapify) -> None:
         """Make the heap of the entries anew.
@@ -172,7 +189,7 @@ class Scheduler:
         """
         found = []
         for entry in self.schedule.values():
-            is_due, wait = entry.is_due()
+            is_due, wait = self._asked(entry, lambda each: each.is_due())
             found.append(event_t(self._when(entry, 0 if is_due else wait) or 0, 5, entry))
         heapify(found)
         self._heap = found

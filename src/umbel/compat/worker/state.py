@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from umbel import hooks
@@ -25,8 +26,6 @@ total_count: Counter[str] = Counter()
 all_total_count = [0]
 #: Ids of tasks that have succeeded.
 successful_requests = LimitedSet(SUCCESSFUL_MAX, SUCCESSFUL_EXPIRES)
-#: Stamps by which tasks are revoked.
-revoked_stamps: dict[str, Any] = {}
 should_stop = should_terminate = None
 
 _workers: list[Any] = []
@@ -57,7 +56,34 @@ class _Revoked:
     """The ids of revoked tasks of all workers."""
 
     def __contains__(self, task_id: str) -> bool:
-        return any(task_id in worker.parts.revoked for worker in tuple(_workers))
+        return any(task_id in worker.parts.revoking.ids for worker in tuple(_workers))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.as_dict())
+
+    def __len__(self) -> int:
+        return len(self.as_dict())
+
+    def as_dict(self) -> dict[str, float]:
+        """Each id with the time of its revocation, monotonic seconds."""
+        found: dict[str, float] = {}
+        for worker in tuple(_workers):
+            found.update(worker.parts.revoking.ids.times())
+        return found
+
+    def discard(self, task_id: str) -> None:
+        """Let a task run in the workers of this process.
+
+        Args:
+            task_id: of the task.
+        """
+        for worker in tuple(_workers):
+            worker.parts.revoking.ids.discard([task_id])
+
+    def clear(self) -> None:
+        """Forget all."""
+        for task_id in self.as_dict():
+            self.discard(task_id)
 
     def add(self, task_id: str) -> None:
         """Keep a task from running in the workers of this process.
@@ -78,9 +104,35 @@ class _Revoked:
             self.add(task_id)
 
 
+class _RevokedStamps(Mapping[str, list[Any]]):
+    """The stamps by which tasks are revoked in all workers: name → values."""
+
+    def _found(self) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for worker in tuple(_workers):
+            for name, value in worker.parts.revoking.stamps.times():
+                found.setdefault(name, []).append(value)
+        return found
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return self._found()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found())
+
+    def __len__(self) -> int:
+        return len(self._found())
+
+    def clear(self) -> None:
+        """Forget all."""
+        for worker in tuple(_workers):
+            worker.parts.revoking.stamps.discard(worker.parts.revoking.stamps.times())
+
+
 active_requests = _Held("active")
 reserved_requests = _Held("reserved")
 revoked = _Revoked()
+revoked_stamps = _RevokedStamps()
 
 
 class StateService(Service):

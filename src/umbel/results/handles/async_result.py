@@ -92,7 +92,7 @@ class AsyncResult(RecordView, Revocable, Generic[R]):
             propagate: raise the task's exception; else return it.
             interval: seconds between two calls of ``on_interval``; results are pushed, not polled for.
             no_ack: without meaning here.
-            follow_parents: raise the exception of a task before it in its chain too.
+            follow_parents: raise the exception of a task before it, too, in its chain or in the header of its chord.
             callback: called with the id and the value.
             on_message: called with each stored state seen while waiting, as a mapping.
             on_interval: called every ``interval`` seconds.
@@ -126,6 +126,8 @@ class AsyncResult(RecordView, Revocable, Generic[R]):
                     self._finish(self.backend.wait(self.id, timeout, seen))
             if seen is not None:
                 seen(cast("Record", self._final))
+        if watched and self.state in states.PROPAGATE_STATES:
+            self._raise_for_parents(ended=True)
         return self._outcome(propagate, callback)
 
     wait = get
@@ -161,14 +163,24 @@ class AsyncResult(RecordView, Revocable, Generic[R]):
             guess = await asyncio.to_thread(joining.refuse_hopeless, self, timeout) if ids.begins_at(self.id) is not None else None
             with joining.timing_out_as(guess):
                 self._finish(await self.backend.wait_async(self.id, timeout))
+        if propagate and self.parent is not None and self.state in states.PROPAGATE_STATES:
+            await asyncio.to_thread(self._raise_for_parents, ended=True)
         return self._outcome(propagate, callback)
 
-    def _raise_for_parents(self) -> None:
-        node = self.parent
+    def _raise_for_parents(self, ended: bool = False) -> None:
+        """Raise the first error of the tasks before this one. As in Celery (5.7), that of a chord's header is its member's, not the body's `ChordError`.
+
+        Args:
+            ended: this one has failed; else that is found out by the tasks before it, without reading headers, which may be large, again and again.
+        """
+        line: list[Any] = []
+        node: Any = self.parent
         while node is not None:
-            if isinstance(node, AsyncResult):  # a group is a chord's header: its failures come as the ChordError of the body
-                node.maybe_throw()
+            line.append(node)
             node = node.parent
+        if ended or any(isinstance(node, AsyncResult) and node.state in states.PROPAGATE_STATES for node in line):
+            for node in reversed(line):
+                node.maybe_throw()
 
     def _outcome(self, propagate: bool, callback: Callable[[str, Any], object] | None) -> R:
         if propagate:

@@ -68,6 +68,22 @@ class _Remembered(Generic[K]):
         self._forget(now)
         return new.keys() & self._entries.keys()
 
+    def __contains__(self, entry: object) -> bool:
+        return entry in self._entries
+
+    def discard(self, entries: Iterable[K]) -> None:
+        """Forget entries; from any thread.
+
+        Args:
+            entries: remembered or not.
+        """
+        for entry in entries:
+            self._entries.pop(entry, None)
+
+    def times(self) -> dict[K, float]:
+        """Each entry with the time of its revocation, monotonic seconds."""
+        return dict(self._entries)
+
     def _forget(self, now: float) -> None:
         while self._entries:
             oldest = next(iter(self._entries))

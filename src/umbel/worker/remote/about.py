@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from umbel.app.config.report import bug_report
 from umbel.clients import urls
 from umbel.control.commands import inspect_command
 from umbel.runtime.clock import SYSTEM
@@ -30,7 +29,7 @@ async def clock(state: WorkerFacade, **_: Any) -> dict[str, int]:
 @inspect_command
 async def report(state: WorkerFacade, **_: Any) -> dict[str, str]:
     """Show versions, platform and settings, for a bug report."""
-    return {"ok": bug_report(state.app)}
+    return {"ok": state.app.bugreport()}
 
 
 @inspect_command(alias="dump_conf", args=[("with_defaults", bool)], signature="[WITH_DEFAULTS=no]")

@@ -12,10 +12,11 @@ import pytest
 
 from umbel import Umbel, hooks
 from umbel.beat import PersistentScheduler, ScheduleEntry, Scheduler, SchedulingError, Service, StoreScheduler
+from umbel.beat.schedulers.base import event_t
 from umbel.beat.schedulers.names import scheduler_class
 from umbel.beat.schedulers.redbeat import RedBeat
 from umbel.errors import ImproperlyConfigured
-from umbel.schedules import crontab, schedule
+from umbel.schedules import crontab, schedstate, schedule
 from umbel.testing.clock import FakeClock
 
 
@@ -43,6 +44,48 @@ def test_the_scheduler_in_memory(app):
     app.time.advance(25)
     assert scheduler.tick() == 0
     assert len(app.calls) == 2
+
+
+def test_an_entry_that_cannot_tell_its_next_run_does_not_stop_the_others(app, caplog):
+    scheduler = Scheduler(app)
+
+    class Broken(schedule):
+        def is_due(self, last_run_at):
+            raise LookupError("no calendar")
+
+    scheduler.add(name="broken", task="tasks.add", schedule=Broken(1))
+    app.time.advance(10)
+    assert scheduler.tick() == 0
+    assert len(app.calls) == 1
+    assert "The next run of broken cannot be told" in caplog.text
+    assert scheduler.tick() > 0
+
+
+def test_an_entry_that_asks_to_be_asked_later_lets_the_next_one_through(app):
+    scheduler = Scheduler(app)
+    scheduler.tick()
+    scheduler.is_due = lambda entry: schedstate(entry.name == "two", 5)
+    scheduler.add(name="two", task="tasks.add", schedule=20)
+    app.time.advance(60)
+    assert scheduler.tick() == 0
+    assert scheduler.tick() in {0, pytest.approx(4.99)}  # which of two that are due at one time is first is open
+    assert [call[0] for call in app.calls] == [()]
+    assert scheduler.tick() == pytest.approx(4.98, abs=0.02)
+
+
+def test_an_entry_that_comes_in_while_another_is_asked_is_looked_at_first(app):
+    scheduler = Scheduler(app)
+    scheduler.populate_heap()
+    scheduler.old_schedulers = dict(scheduler.schedule)
+    app.time.advance(10)
+
+    def is_due(entry):
+        scheduler._heap.insert(0, event_t(app.time.now() - 1, 5, entry))
+        return schedstate(True, 10)
+
+    scheduler.is_due = is_due
+    assert scheduler.tick() == pytest.approx(-1)
+    assert app.calls == []
 
 
 def test_max_interval(app):
