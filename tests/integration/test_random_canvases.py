@@ -98,7 +98,8 @@ class Model:
             return gathered([self.value(member, given) for member in self.members(rest[0])])
         if shape == "chord":
             header = [self.value(member, given) for member in self.members(rest[0])]
-            return {"ChordError"} if any(isinstance(each, set) for each in header) else self.ended(rest[1], (header,))
+            errors = gathered(header)
+            return errors | {"ChordError"} if isinstance(errors, set) else self.ended(rest[1], (header,))
         return self.task(*rest, given)
 
     def chain(self, steps, given):
@@ -107,7 +108,7 @@ class Model:
         for place, step in enumerate(steps):
             found = self.ended(step, given)
             if isinstance(found, set):
-                return {"ChordError"} if ends_in_group(step) and place < len(steps) - 1 else found
+                return found | {"ChordError"} if ends_in_group(step) and place < len(steps) - 1 else found
             given = (found,)
         return given[0]
 

@@ -56,8 +56,8 @@ def _cannot_be_sent(_name: str, celery: Outcome, umbel: Outcome) -> bool:
 
 
 def _member_or_chord(_name: str, celery: Outcome, umbel: Outcome) -> bool:
-    told = (f"!{celery.get('error')}", "?REVOKED")
-    return umbel.get("error", "").startswith("ChordError") and any(each in celery.get("states", "") for each in told)
+    kind, _, text = umbel.get("error", "").partition(": ")
+    return f"raised {kind}('{text}')" in celery.get("error", "")
 
 
 def _without_traceback(_name: str, celery: Outcome, umbel: Outcome) -> bool:

@@ -82,7 +82,8 @@ def test_a_visitor_sees_all_of_a_workflow():
     assert stamps(workflow.tasks[0]) == {**around, "task_stamp": "a"}
     assert stamps(joined.tasks.tasks[0]) == {**around, "in_group": 2, "task_stamp": "b"}
     assert stamps(joined.body) == {**around, "in_group": 2, "is_body": True, "task_stamp": "d"}
-    (done,), (failed,) = task.options["link"], task.options["link_error"]
+    inside = joined.tasks.tasks[0].options
+    (done,), (failed,) = inside["link"], inside["link_error"]
     assert stamps(done) == {**around, "in_group": 2, "is_callback": True, "task_stamp": "done"}
     assert stamps(failed) == {**around, "in_group": 2, "is_errback": True, "task_stamp": "failed"}
 

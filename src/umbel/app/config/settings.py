@@ -7,6 +7,7 @@ From the strongest: what was assigned (``conf.x = …``, ``conf.update``, ``chan
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -17,6 +18,8 @@ from umbel.errors import ImproperlyConfigured
 
 _ASSIGNED, _ENVIRONMENT, _ARGUMENTS, _SOURCE, _DEFAULTS = range(5)
 _MASK = "********"
+#: A host and a port, without a scheme: of the second of several servers.
+_SERVER = re.compile(r"[\w.-]+(:\d+)?/?")
 
 
 class Settings(MutableMapping[str, Any]):
@@ -269,7 +272,7 @@ def _masked(name: str, value: Any) -> Any:
     if schema.is_secret(name):
         return _MASK
     if isinstance(value, str):
-        return ";".join(map(_public, value.split(";"))) if "://" in value else value
+        return _public_servers(value) if "://" in value else value
     if isinstance(value, Mapping):
         return {key: _masked(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -277,13 +280,22 @@ def _masked(name: str, value: Any) -> Any:
     return value
 
 
+def _public_servers(given: str) -> str:
+    """URLs, split by semicolons. The second of several servers may be a host and a port alone; where an ``@`` stands anywhere, it may be of a password."""
+    first, *others = given.split(";")
+    if "@" not in given and others and all(map(_SERVER.fullmatch, others)):
+        return ";".join([_public(first).rstrip("/"), *others])
+    return ";".join(map(_public, [first, *others]))
+
+
 def _public(url: str) -> str:
-    if not url or ("://" not in url and "@" not in url):  # the second of several servers, without a scheme
-        return url
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        return _MASK
     try:
         return urls.parse(url).public()
     except ImproperlyConfigured:
-        return url.partition("://")[0] + "://" + _MASK
+        return f"{scheme}://{_MASK}"
 
 
 def zone_of(conf: Settings) -> tzinfo:

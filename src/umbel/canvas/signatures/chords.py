@@ -46,7 +46,8 @@ class chord(Signature[R]):  # noqa: N801 - Celery's name
             members: Any = header if header.get("options") or header.get("args") else shapes.tasks(header)
         else:
             parts = (header,) if isinstance(header, Mapping) else shapes.iterated("chord", header)
-            members = [shapes.member("chord", each) for each in parts]
+            # Copies, as in Celery: what is done to the header is not done to the caller's signatures.
+            members = [maybe_signature(shapes.member("chord", each), clone=True) for each in parts]
         if body is not None:
             shapes.checked("chord", body)
         self.update(shapes.chord_of(members, body, options))

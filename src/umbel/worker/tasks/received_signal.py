@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from umbel import hooks
 from umbel.brokers.base import Delivery
@@ -20,8 +20,14 @@ from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import ReservedTask
 
 
+#: What follows the task: the third part of a body.
+_FOLLOWING: Final = ("callbacks", "errbacks", "chain", "chord")
+#: Receivers that were written for Celery's workers read the whole body under the last name, for want of another.
+_OF_THE_BODY: Final = frozenset({"args", "kwargs", *_FOLLOWING, "_Request__payload"})
+
+
 class ReceivedRequest(Request):
-    """The request that receivers get. Its arguments are read when they are asked for.
+    """The request that receivers get. Its arguments, and what follows it, are read when they are asked for.
 
     Args:
         delivery: the message, of protocol 2.
@@ -35,26 +41,28 @@ class ReceivedRequest(Request):
         super().__init__(None, delivery.headers["id"], (), {}, delivery.headers, None, delivery.properties, address, hostname)
         self.name = self.type = self.task_name = delivery.headers["task"]
         self.task_id = self.id
-        self._body = partial(_arguments, delivery, accept, limit)
-        del self.args, self.kwargs
+        self._body = partial(_payload, delivery, accept, limit)
+        for name in _OF_THE_BODY & vars(self).keys():
+            delattr(self, name)
 
     def __getattr__(self, name: str) -> Any:
-        if name in {"args", "kwargs"}:
-            self.args, self.kwargs = self._body()
+        if name in _OF_THE_BODY:
+            self.args, self.kwargs, following = payload = self._body()
+            self.__dict__.update({each: following.get(each) for each in _FOLLOWING}, _Request__payload=payload)
             return self.__dict__[name]
         return super().__getattr__(name)
 
 
-def _arguments(delivery: Delivery, accept: frozenset[str], limit: int) -> tuple[Any, Any]:
-    """Read the arguments, where that runs nobody's code; else none."""
+def _payload(delivery: Delivery, accept: frozenset[str], limit: int) -> tuple[Any, Any, dict[str, Any]]:
+    """Read the arguments, and what follows the task, where that runs nobody's code; else none."""
     try:
         data, method = delivery.body, delivery.headers.get("compression")
         if method:
             data = compression.plain.decompress(data, str(method), limit)
-        args, kwargs, _ = serializers.plain.loads(data, delivery.content_type, delivery.content_encoding, accept)
+        args, kwargs, following = serializers.plain.loads(data, delivery.content_type, delivery.content_encoding, accept)
     except (UmbelError, ValueError, TypeError):
-        return (), {}
-    return args, kwargs
+        return (), {}, {}
+    return args, kwargs, following if isinstance(following, dict) else {}
 
 
 class ReceivedSignal(Service):

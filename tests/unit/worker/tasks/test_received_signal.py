@@ -55,6 +55,11 @@ def test_the_request():
     request = request_of(found)
     assert (request.id, request.task_id, request.name, request.task) == ("1", "1", "t", "t")
     assert (request.args, request.kwargs, request.replaced_task_nesting, request.stamps) == ([1, 2], {"z": 3}, 2, {"a": 1})
+    following = {"callbacks": [{"task": "c"}], "errbacks": [{"task": "e"}], "chain": None, "chord": None}
+    _, _, found.body = dumps([[1], {}, following])
+    request = request_of(found)
+    assert (request.callbacks, request.errbacks, request.chain, request.chord) == ([{"task": "c"}], [{"task": "e"}], None, None)
+    assert getattr(request, "_Request__payload") == ([1], {}, following)  # noqa: B009
     found.body = b"no JSON"
     assert (request_of(found).args, request_of(found).kwargs) == ((), {})
     with pytest.raises(AttributeError, match="nonsense"):
