@@ -117,7 +117,8 @@ class schedule(BaseSchedule):  # noqa: N801 - Celery's name
         remaining = self.remaining_estimate(last_run_at).total_seconds()
         if remaining > 0:
             return schedstate(False, remaining)
-        return schedstate(True, self._seconds)
+        # On the day on which clocks change, a rounded interval is shorter or longer.
+        return schedstate(True, self.remaining_estimate(self.now()).total_seconds() if self.relative else self._seconds)
 
     def remaining_estimate(self, last_run_at: datetime) -> timedelta:
         last = as_instant(last_run_at)

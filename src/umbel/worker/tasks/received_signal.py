@@ -19,7 +19,6 @@ from umbel.wire import compression, serializers
 from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import ReservedTask
 
-
 #: What follows the task: the third part of a body.
 _FOLLOWING: Final = ("callbacks", "errbacks", "chain", "chord")
 #: Receivers that were written for Celery's workers read the whole body under the last name, for want of another.

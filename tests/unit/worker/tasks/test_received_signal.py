@@ -59,7 +59,7 @@ def test_the_request():
     _, _, found.body = dumps([[1], {}, following])
     request = request_of(found)
     assert (request.callbacks, request.errbacks, request.chain, request.chord) == ([{"task": "c"}], [{"task": "e"}], None, None)
-    assert getattr(request, "_Request__payload") == ([1], {}, following)  # noqa: B009
+    assert getattr(request, "_Request__payload") == ([1], {}, following)
     found.body = b"no JSON"
     assert (request_of(found).args, request_of(found).kwargs) == ((), {})
     with pytest.raises(AttributeError, match="nonsense"):
