@@ -213,9 +213,9 @@ def test_several_servers_are_shown_as_they_were_written_but_for_passwords():
     conf = settings()
     for given, shown in {
         "cache+memcached://10.0.0.1:11211;10.0.0.2:11211/": "cache+memcached://10.0.0.1:11211;10.0.0.2:11211/",
-        "sentinel://:hunter2@h1:1;sentinel://:hunter2@h2:2/0": "sentinel://:**@h1:1/;sentinel://:**@h2:2/0",
-        "azureblockblob://a=b;AccountKey=hunter2": "azureblockblob://a=b/;********",
-        "amqp://me:1;hunter2;x@host": "amqp://me:1/;********;********",
+        "sentinel://:hunter2@h1:1;sentinel://:hunter2@h2:2/0": "sentinel://:**@h1:1;sentinel://:**@h2:2/0",
+        "azureblockblob://a=b;AccountKey=hunter2": "azureblockblob://a=b;********",
+        "amqp://me:1;hunter2;x@host": "amqp://me:1;********;********",
     }.items():
         conf.result_backend = given
         assert conf.table()["result_backend"] == shown

@@ -104,6 +104,14 @@ def test_a_chain_that_begins_with_a_group_of_one_begins_with_its_member():
         assert repr(chain(group(s("x"), s("y")), *rest)) == repr(by_operators)
 
 
+def test_a_chords_header_is_not_the_callers():
+    mine = s("a")
+    made = chord([mine], s("b"))
+    made.tasks[0].link_error(s("failed"))
+    assert mine == s("a")
+    assert made.tasks[0].options["link_error"] == [s("failed")]
+
+
 def test_a_chain_of_nothing_and_of_one():
     assert (len(chain().tasks), len(chain([]).tasks)) == (0, 0)
     for one in (chain(s("a")), chain([s("a")]), chain(each for each in [s("a")])):

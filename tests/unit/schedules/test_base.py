@@ -62,6 +62,13 @@ def test_zones_that_are_none(wrong):
         schedule(1, timezone=wrong)
 
 
+def test_a_rounded_day_is_shorter_where_clocks_are_put_forward():
+    zone = ZoneInfo("America/New_York")
+    midnight = datetime(2026, 3, 8, tzinfo=zone)
+    daily = schedule(timedelta(days=1), relative=True, nowfun=lambda: midnight, timezone=zone)
+    assert daily.is_due(datetime(2026, 3, 7, 23, 30, tzinfo=zone)) == (True, 23 * 3600)
+
+
 def test_the_apps_clock_is_asked_by_its_method_now():
     """Projects replace it in tests."""
     moment = datetime(2026, 3, 8, 1, 30, tzinfo=ZoneInfo("America/New_York"))

@@ -285,7 +285,8 @@ def _public_servers(given: str) -> str:
     first, *others = given.split(";")
     if "@" not in given and others and all(map(_SERVER.fullmatch, others)):
         return ";".join([_public(first).rstrip("/"), *others])
-    return ";".join(map(_public, [first, *others]))
+    shown = [_public(each) for each in (first, *others)]
+    return ";".join([*(each if each.endswith("//") else each.removesuffix("/") for each in shown[:-1]), shown[-1]])
 
 
 def _public(url: str) -> str:
