@@ -63,7 +63,7 @@ def test_a_failure_ends_the_rest(tasks):
     for body in (echo.s(), chain(echo.s(), echo.s())):
         broken = chord([add.s(1, 2), fail.si("value", "no")], body).apply_async()
         with pytest.raises(ChordError):
-            broken.get(timeout=10)
+            broken.get(timeout=10, follow_parents=False)
 
 
 def test_a_member_that_is_ended_from_outside_fails_its_chord(stage):
@@ -73,13 +73,13 @@ def test_a_member_that_is_ended_from_outside_fails_its_chord(stage):
     header = [mark.s(1), nap.s(60).set(time_limit=1), mark.s(2)]
     result = chord(header, echo.s().on_error(mark.s())).apply_async()
     with pytest.raises(ChordError, match="TimeLimitExceeded"):
-        result.get(timeout=20)
+        result.get(timeout=20, follow_parents=False)
     expired = chord([mark.s(3), mark.s(4).set(expires=-1)], echo.s()).apply_async()
     with pytest.raises(ChordError, match="TaskRevokedError"):
-        expired.get(timeout=20)
+        expired.get(timeout=20, follow_parents=False)
     killed = chord([mark.s(5), tasks["die"].s().set(headers={})], echo.s() | echo.s()).apply_async()
     with pytest.raises(ChordError, match="WorkerLostError"):
-        killed.get(timeout=60)
+        killed.get(timeout=60, follow_parents=False)
     assert killed.parent.state == "FAILURE"
 
 
