@@ -17,10 +17,12 @@ from typing import Any, Final, NoReturn
 import click
 
 from umbel.cli.options import EX_FAILURE, EX_INTERRUPTED, EX_UNAVAILABLE, Group, Misuse
+from umbel.cli.process.detaching import report_errors
 
 #: Command → (module, what it does). A module is imported when its command is used.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("umbel.cli.commands.worker", "Run tasks."),
+    "multi": ("umbel.cli.multi.command", "Start and stop several workers on this machine."),
     "beat": ("umbel.cli.periodic.beat", "Send periodic tasks."),
     "schedule": ("umbel.cli.periodic.schedule", "Look at periodic tasks and edit them, while beat runs."),
     "call": ("umbel.cli.commands.call", "Send a task by name."),
@@ -48,7 +50,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 #: Commands of Celery that a user may look for and that are not there yet.
-LATER: Final = ("multi",)
+LATER: Final[tuple[str, ...]] = ()
 
 
 class Commands(Group):
@@ -115,6 +117,7 @@ def run(arguments: Sequence[str] | None = None, app: Any = None) -> int:
         app: used where ``-A`` names none.
     """
     _fill_closed_streams()
+    report_errors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -150,7 +150,7 @@ def test_closed_streams_are_not_taken_for_files(tmp_path):
 
 
 def test_a_command_that_celery_has_is_not_taken_for_a_typing_error(umbel):
-    ended = umbel("multi")
+    ended = umbel("migrate")
     assert ended.code == 2
     assert "not there yet" in ended.err
 

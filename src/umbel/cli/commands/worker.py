@@ -16,7 +16,8 @@ from umbel.cli.loading import LoadedApp, enter, load
 from umbel.cli.options import Command, GlobalOptions, Misuse, Number, NumberOrAuto, WholeNumber, did_you_mean, names_list
 from umbel.cli.output import Output, count, wants_color
 from umbel.cli.overrides import parse_overrides
-from umbel.cli.process.duties import become, detach, dump_stacks_on_usr1, file_name, is_detached
+from umbel.cli.process.detaching import detach, is_detached, report_ready
+from umbel.cli.process.duties import become, dump_stacks_on_usr1, file_name
 from umbel.cli.process.options import hold_pidfile, process_options
 from umbel.cli.process.stop_signals import StopEscalation, has_terminal, on_thread, start_again, stop_signals, working_folder
 from umbel.cli.shell_completion import one_of, queues_option
@@ -207,9 +208,13 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     _keep_unpatched(pool)
     loaded = load(options, parse_overrides(overrides), needed=True)
     if given["detach"] and not is_detached():
-        output.remark(f"Started in the background: process {detach()}.")
+        output.remark(detach(given["executable"] or loaded.app.conf.worker_executable))
         return
-    become(given["uid"], given["gid"], given["umask"])
+    conf = loaded.app.conf
+    if template is not None and (conf.worker_uid is not None or conf.worker_gid is not None or conf.worker_umask is not None):
+        template.close()  # it is what this process no longer will be
+        template = None
+    become(given["uid"] or conf.worker_uid, given["gid"] or conf.worker_gid, given["umask"] or conf.worker_umask)
     _refuse_root_with_pickle(loaded)
     node = node_name(given["hostname"])
     log_options = _configure_logging(loaded, given, node, options)
@@ -327,6 +332,7 @@ def _embed_beat(loaded: LoadedApp, given: Mapping[str, Any]) -> None:
 
 
 def _say_ready(worker: Any) -> None:
+    report_ready()
     logging.getLogger("umbel.worker").info("%s ready.", worker.hostname)
 
 

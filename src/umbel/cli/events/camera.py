@@ -12,7 +12,8 @@ from umbel.app.config.sources import import_object
 from umbel.cli.loading import LoadedApp
 from umbel.cli.options import Misuse
 from umbel.cli.output import Output, wants_color
-from umbel.cli.process.duties import become, detach, dump_stacks_on_usr1, file_name, is_detached
+from umbel.cli.process.detaching import detach, is_detached, report_ready
+from umbel.cli.process.duties import become, dump_stacks_on_usr1, file_name
 from umbel.cli.process.options import hold_pidfile
 from umbel.cli.process.stop_signals import stop_signals
 from umbel.runtime.logs import LogOptions, configure
@@ -55,7 +56,7 @@ def run(loaded: LoadedApp, camera: str, given: Mapping[str, Any], output: Output
     state = loaded.app.events.State()
     polaroid = _made(make, camera, state, {"app": loaded.app, "freq": given["frequency"], "maxrate": given["maxrate"], "timer": None})
     if given["detach"] and not is_detached():
-        output.remark(f"Started in the background: process {detach()}.")
+        output.remark(detach())
         return
     become(given["uid"], given["gid"], given["umask"])
     _configure_logging(loaded, given)
@@ -64,6 +65,7 @@ def run(loaded: LoadedApp, camera: str, given: Mapping[str, Any], output: Output
     output.remark(f"Snapshots by {camera} every {given['frequency']:g} s of {loaded.app.broker.public_url()}. Ctrl-C ends.")
     with hold_pidfile(given["pid_path"], _NODE), stop_signals(_Stop(receiver)):
         polaroid.install()
+        report_ready()
         try:
             receiver.capture()
         finally:

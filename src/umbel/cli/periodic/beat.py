@@ -15,7 +15,8 @@ from umbel.cli.loading import LoadedApp, load
 from umbel.cli.options import Command, GlobalOptions, Number
 from umbel.cli.output import Output, wants_color
 from umbel.cli.overrides import parse_overrides
-from umbel.cli.process.duties import become, detach, dump_stacks_on_usr1, file_name, is_detached
+from umbel.cli.process.detaching import detach, is_detached, report_ready
+from umbel.cli.process.duties import become, dump_stacks_on_usr1, file_name
 from umbel.cli.process.options import hold_pidfile, process_options
 from umbel.cli.process.stop_signals import on_thread, stop_signals
 from umbel.errors import ImproperlyConfigured
@@ -65,9 +66,9 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     loaded = load(GlobalOptions.of(context), parse_overrides(overrides), needed=True)
     conf = loaded.app.conf
     if given["detach"] and not is_detached():
-        output.remark(f"Started in the background: process {detach()}.")
+        output.remark(detach(given["executable"] or conf.beat_executable))
         return
-    become(given["uid"], given["gid"], given["umask"])
+    become(given["uid"] or conf.beat_uid, given["gid"] or conf.beat_gid, given["umask"] or conf.beat_umask)
     node = f"beat@{socket.gethostname()}"
     _configure_logging(loaded, given, node, no_color=GlobalOptions.of(context).no_color)
     loaded.import_modules()
@@ -91,6 +92,7 @@ def _run(loaded: LoadedApp, given: Mapping[str, Any], output: Output) -> int:
     manager = ServiceManager()
     with on_thread(logger.warning) as say, stop_signals(_Stop(beat, manager, say)):
         manager.ready("Periodic tasks are sent")
+        report_ready()
         try:
             beat.start()
         except ImproperlyConfigured as error:

@@ -1,4 +1,4 @@
-"""Process duties of a program: a pidfile, a user of its own, its names in file names, a life in the background."""
+"""Process duties of a program: a pidfile, a user of its own, its names in file names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import faulthandler
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ import click
 
 from umbel.worker.options import fill
 
-_DETACHED = "_UMBEL_DETACHED"
 #: Hundredths of a second for which the lock of a pidfile's folder is waited for.
 _PATIENCE = 500
 
@@ -45,9 +43,9 @@ def pidfile(path: Path) -> Iterator[None]:
         raise click.ClickException(f"Cannot write the pidfile {path}: it is not a plain file.")
     # Of two workers that find one stale file at one moment, the second must see what the first has written.
     with _locked(path.parent):
-        holder = _holder(path)
-        if holder is not None:
-            raise click.ClickException(f"{path} belongs to process {holder}, which is running. Is this worker started twice?")
+        pid = holder(path)
+        if pid is not None:
+            raise click.ClickException(f"{path} belongs to process {pid}, which is running. Is this worker started twice?")
         try:
             path.unlink(missing_ok=True)
             number = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
@@ -92,8 +90,8 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(number)
 
 
-def _holder(path: Path) -> int | None:
-    """The running process that wrote a pidfile, or ``None`` when the file is absent or stale."""
+def holder(path: Path) -> int | None:
+    """The running process that wrote a pidfile, ``path``, or ``None`` when the file is absent or stale."""
     try:
         pid = int(path.read_text())
         written = path.stat().st_mtime
@@ -115,32 +113,13 @@ def _started(pid: int) -> float | None:
         return None
 
 
-def detach() -> int:
-    """Run this same command line in a session of its own, without a terminal; returns its process id."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "umbel", *sys.argv[1:]],
-        env={**os.environ, _DETACHED: "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    process.returncode = 0  # we do not wait for it, and Python need not warn of that
-    return process.pid
-
-
-def is_detached() -> bool:
-    """Report whether this process was started by `detach`."""
-    return os.environ.get(_DETACHED) == "1"
-
-
-def become(uid: str | None, gid: str | None, umask: str | None) -> None:
+def become(uid: str | int | None, gid: str | int | None, umask: str | int | None) -> None:
     """Change to a group, a user and a umask, in the order that works.
 
     Args:
         uid: name or number of the user; ``None`` stays the same.
         gid: name or number of the group; ``None`` stays the same.
-        umask: octal text; ``None`` stays the same.
+        umask: octal text, or a number; ``None`` stays the same.
 
     Raises:
         click.ClickException: there is no such user or group, or we may not.
@@ -148,11 +127,12 @@ def become(uid: str | None, gid: str | None, umask: str | None) -> None:
     """
     if umask is not None:
         try:
-            os.umask(int(umask, 8))
+            os.umask(umask if isinstance(umask, int) else int(umask, 8))
         except ValueError as error:
             raise click.BadParameter(f"{umask!r} is not an octal number, e.g. 022", param_hint="--umask") from error
     if uid is None and gid is None:
         return
+    uid, gid = None if uid is None else str(uid), None if gid is None else str(gid)
     import grp
     import pwd
 

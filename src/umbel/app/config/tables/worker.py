@@ -23,13 +23,14 @@ _TASK_LOG = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_i
 
 
 def _daemon(command: str) -> tuple[Setting, ...]:
+    used = command in ("worker", "beat")
     return (
-        Setting(f"{command}_logfile", None, TEXT, f"Log file of `umbel {command}`.", used=command in ("worker", "beat")),
-        Setting(f"{command}_pidfile", None, TEXT, f"Process id file of `umbel {command}`.", used=command in ("worker", "beat")),
-        Setting(f"{command}_uid", None, TEXT_OR_NUMBER, f"User that `umbel {command}` becomes."),
-        Setting(f"{command}_gid", None, TEXT_OR_NUMBER, f"Group that `umbel {command}` becomes."),
-        Setting(f"{command}_umask", None, TEXT_OR_NUMBER, f"File mode mask of `umbel {command}`."),
-        Setting(f"{command}_executable", None, TEXT, f"Interpreter that a detached `umbel {command}` runs in."),
+        Setting(f"{command}_logfile", None, TEXT, f"Log file of `umbel {command}`.", used=used),
+        Setting(f"{command}_pidfile", None, TEXT, f"Process id file of `umbel {command}`.", used=used),
+        Setting(f"{command}_uid", None, TEXT_OR_NUMBER, f"User that `umbel {command}` becomes.", used=used),
+        Setting(f"{command}_gid", None, TEXT_OR_NUMBER, f"Group that `umbel {command}` becomes.", used=used),
+        Setting(f"{command}_umask", None, TEXT_OR_NUMBER, f"File mode mask of `umbel {command}`.", used=used),
+        Setting(f"{command}_executable", None, TEXT, f"Interpreter that a detached `umbel {command}` runs in.", used=used),
     )
 
 

@@ -1,0 +1,1 @@
+"""``umbel multi``: several workers on one machine, by one command line."""
