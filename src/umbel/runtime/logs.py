@@ -121,8 +121,14 @@ class _StreamHandler(_CountsLosses, logging.StreamHandler):  # type: ignore[type
     pass
 
 
-class _FileHandler(_CountsLosses, logging.FileHandler):
-    pass
+def _file_handler(path: str) -> logging.Handler:
+    """Make a handler that opens its file again when it was moved or removed, as logrotate does."""
+    from logging.handlers import WatchedFileHandler  # late: it imports much
+
+    class FileHandler(_CountsLosses, WatchedFileHandler):
+        pass
+
+    return FileHandler(path, encoding="utf-8")
 
 
 class LogStream(io.TextIOBase):
@@ -173,6 +179,10 @@ class LogOptions:
     #: Of the time, in the worker's lines and in those of tasks.
     datefmt: str | None = None
     task_datefmt: str | None = None
+    #: JSON, one object a line, in place of the formats.
+    as_json: bool = False
+    #: Name of the worker, for JSON.
+    worker: str | None = None
     #: Only ever used on stderr.
     color: bool = False
     #: Log what is printed to stdout and stderr at this level.
@@ -191,14 +201,7 @@ def configure(options: LogOptions) -> None:
     if not hooks.setup_logging.send(None, format=options.format, **given):
         root = logging.getLogger()
         if options.hijack or not root.handlers:
-            formatter = LineFormatter(
-                options.format,
-                task_format=task_format,
-                color=options.color and not file,
-                datefmt=options.datefmt,
-                task_datefmt=options.task_datefmt,
-            )
-            _replace_handlers(root, file, formatter)
+            _replace_handlers(root, file, _formatter(options))
         root.setLevel(options.level)
         hooks.after_setup_logger.send(None, logger=root, format=options.format, **given)
         hooks.after_setup_task_logger.send(None, logger=TASKS, format=task_format, **given)
@@ -208,9 +211,23 @@ def configure(options: LogOptions) -> None:
         sys.stderr = LogStream(printed, options.redirect)
 
 
+def _formatter(options: LogOptions) -> logging.Formatter:
+    if options.as_json:
+        from umbel.runtime.host.json_lines import JsonFormatter
+
+        return JsonFormatter(options.worker)
+    return LineFormatter(
+        options.format if options.format != "json" else FORMAT,
+        task_format=options.task_format,
+        color=options.color and not options.file,
+        datefmt=options.datefmt,
+        task_datefmt=options.task_datefmt,
+    )
+
+
 def _replace_handlers(root: logging.Logger, file: str | None, formatter: logging.Formatter) -> None:
     # The stream is fixed now, so that a redirected stderr does not come back to us.
-    handler = _FileHandler(file, encoding="utf-8") if file else _StreamHandler(sys.__stderr__)
+    handler = _file_handler(file) if file else _StreamHandler(sys.__stderr__)
     handler.setFormatter(formatter)
     for old in root.handlers[:]:
         root.removeHandler(old)

@@ -87,6 +87,14 @@ def test_a_file_gets_no_colour(tmp_path, root):
     assert (tmp_path / "log").read_text() == "broke\n"
 
 
+def test_a_file_that_was_moved_is_opened_again(tmp_path, root):
+    configure(LogOptions(level=logging.INFO, file=str(tmp_path / "log"), format="%(message)s"))
+    logging.getLogger("umbel.worker").error("one")
+    (tmp_path / "log").rename(tmp_path / "log.1")
+    logging.getLogger("umbel.worker").error("two")
+    assert ((tmp_path / "log.1").read_text(), (tmp_path / "log").read_text()) == ("one\n", "two\n")
+
+
 class FullAtTimes(io.StringIO):
     full = False
 

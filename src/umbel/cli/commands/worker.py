@@ -189,7 +189,7 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "Periodic tasks": ("beat", "schedule_filename", "scheduler"),
         "Events": ("task_events", "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle"),
         "Monitoring": ("health_port", "metrics_port", "heartbeat_file"),
-        "Log": ("loglevel", "logfile"),
+        "Log": ("loglevel", "logfile", "log_format"),
         "Process": ("hostname", "grace", "pid_path", "statedb", "detach", "uid", "gid", "umask"),
     },
 )  # fmt: skip
@@ -375,6 +375,8 @@ def _configure_logging(loaded: LoadedApp, given: Mapping[str, Any], node: str, o
         level=given["loglevel"],
         file=file,
         format=conf.worker_log_format,
+        as_json=(given["log_format"] or conf.worker_log_format) == "json",
+        worker=node,
         task_format=conf.worker_task_log_format,
         datefmt=conf.worker_log_datefmt,
         task_datefmt=conf.worker_task_log_datefmt,

@@ -50,7 +50,7 @@ def _beat_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ),
     sections={
         "Schedule": ("schedule_filename", "scheduler", "max_interval"),
-        "Log": ("loglevel", "logfile"),
+        "Log": ("loglevel", "logfile", "log_format"),
         "Process": ("pid_path", "detach", "uid", "gid", "umask"),
     },
 )
@@ -140,6 +140,8 @@ def _configure_logging(loaded: LoadedApp, given: Mapping[str, Any], node: str, *
         level=given["loglevel"],
         file=file,
         format=conf.worker_log_format,
+        as_json=(given["log_format"] or conf.worker_log_format) == "json",
+        worker=node,
         datefmt=conf.worker_log_datefmt,
         color=wants_color(sys.stderr, no_color=no_color) if conf.worker_log_color is None else bool(conf.worker_log_color) and not no_color,
         hijack=conf.worker_hijack_root_logger,

@@ -38,6 +38,7 @@ def process_options(node: str) -> tuple[Callable[[Callable[..., Any]], Callable[
             help="debug, info, warning (the default), error or critical.",
         ),
         click.option("-f", "--logfile", metavar="FILE", help=f"Log to this file. %n: the {node}'s name; %h: host."),
+        click.option("--log-format", type=click.Choice(["text", "json"]), help="json: one object a line."),
         click.option(
             "--pidfile", "pid_path", metavar="FILE", help=f"Write the process id to this file; do not start if another {node} holds it."
         ),

@@ -111,7 +111,7 @@ WORKER = (
     Setting(
         "worker_log_datefmt", None, TEXT, "Format of the time in log lines, as for `time.strftime`.", ("CELERYD_LOG_DATEFMT",), used=True
     ),
-    Setting("worker_log_format", _LOG, TEXT, "Format of log lines.", ("CELERYD_LOG_FORMAT",), used=True),
+    Setting("worker_log_format", _LOG, TEXT, "Format of log lines; `json`: one object a line.", ("CELERYD_LOG_FORMAT",), used=True),
     Setting(
         "worker_lost_wait",
         10.0,
