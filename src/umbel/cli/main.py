@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from umbel.cli.options import EX_FAILURE, EX_INTERRUPTED, EX_UNAVAILABLE, Group, Misuse
+from umbel.cli.options import EX_FAILURE, EX_INTERRUPTED, EX_UNAVAILABLE, Group
 from umbel.cli.process.detaching import report_errors
 
 #: Command → (module, what it does). A module is imported when its command is used.
@@ -49,9 +49,6 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "completion": ("umbel.cli.commands.completion", "Print the shell completion script."),
 }
 
-#: Commands of Celery that a user may look for and that are not there yet.
-LATER: Final[tuple[str, ...]] = ()
-
 
 class Commands(Group):
     """The commands, imported one at a time so that none pays for the others."""
@@ -66,11 +63,6 @@ class Commands(Group):
         command: click.Command = importlib.import_module(module).command
         command.short_help = summary  # what the shell shows beside it while it is typed
         return command
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] in LATER and not ctx.resilient_parsing:
-            raise Misuse(f"Celery's command {args[0]!r} is not there yet. There are: {', '.join(COMMANDS)}.")
-        return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         words = list(args)

@@ -149,12 +149,6 @@ def test_closed_streams_are_not_taken_for_files(tmp_path):
     assert done.stdout.startswith('0\n[{"queue": "celery", "ready": 1, "delayed": 0, "dead": 0, ')
 
 
-def test_a_command_that_celery_has_is_not_taken_for_a_typing_error(umbel):
-    ended = umbel("migrate")
-    assert ended.code == 2
-    assert "not there yet" in ended.err
-
-
 def test_the_options_of_a_long_command_stand_in_sections(umbel):
     out = umbel("worker", "--help").out
     titles = [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")]

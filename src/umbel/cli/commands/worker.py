@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -60,11 +61,6 @@ def _resources(_context: click.Context, _parameter: click.Parameter, value: str 
         return parse_resources(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
-
-
-def _accepted(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option that is taken but not shown."""
-    return click.option(*names, hidden=True, **attributes)
 
 
 _QUEUES = (
@@ -137,6 +133,8 @@ _STOP = (
     ),
 )
 _PROCESS = (
+    click.option("--reload", is_flag=True, help="Start again when a file of the app changes. For development."),
+    click.option("--executable", metavar="PATH", help="With -D: the Python to run with."),
     click.option("-n", "--hostname", metavar="NAME", help="Name of this worker. %h: host; %n: its first part; %d: its domain."),
     click.option(
         "-S", "--statedb", metavar="FILE", help="Keep revoked tasks in this file, beside the result store. %n: the worker's name; %h: host."
@@ -164,11 +162,10 @@ _MONITORING = (
         "--heartbeat-file", metavar="FILE", help="Touch this file each second while all is well. %n: the worker's name; %h: host."
     ),
 )
-_LATER_OPTIONS = (_accepted("--executable"),)
 
 
 def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    options: tuple[Any, ...] = (*_QUEUES, *_POOL, *_BEAT, *_EVENTS, *_MONITORING, *_STOP, *_PROCESS, *_LATER_OPTIONS)
+    options: tuple[Any, ...] = (*_QUEUES, *_POOL, *_BEAT, *_EVENTS, *_MONITORING, *_STOP, *_PROCESS)
     for option in reversed(options):
         function = option(function)
     return function
@@ -190,7 +187,7 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "Events": ("task_events", "heartbeat_interval", "without_heartbeat", "without_gossip", "without_mingle"),
         "Monitoring": ("health_port", "metrics_port", "heartbeat_file"),
         "Log": ("loglevel", "logfile", "log_format"),
-        "Process": ("hostname", "grace", "pid_path", "statedb", "detach", "uid", "gid", "umask"),
+        "Process": ("hostname", "grace", "pid_path", "statedb", "reload", "detach", "executable", "uid", "gid", "umask"),
     },
 )  # fmt: skip
 @_worker_options
@@ -220,7 +217,7 @@ def command(context: click.Context, /, overrides: tuple[str, ...], **given: Any)
     log_options = _configure_logging(loaded, given, node, options)
     loaded = _include(loaded, given["include"])
     with hold_pidfile(given["pid_path"] or loaded.app.conf.worker_pidfile, node):
-        code = _run(loaded, given, template, pool=pool, node=node, log_options=log_options, output=output)
+        code = _run(loaded, given, template, pool=pool, node=node, log_options=log_options, output=output, workdir=options.workdir)
     if code is None:
         loaded.app.close()
         start_again(place)
@@ -288,6 +285,7 @@ def _run(
     node: str,
     log_options: LogOptions,
     output: Output,
+    workdir: str | None,
 ) -> int | None:
     """Run a worker; returns the exit code, or ``None`` when it is to start again."""
     from umbel.worker.worker import Worker
@@ -314,7 +312,7 @@ def _run(
         escalation = StopEscalation(
             worker, say_soon, soft=seconds(loaded.app.conf.worker_soft_shutdown_timeout) or 0.0, restarts=not has_terminal()
         )
-        with stop_signals(escalation):
+        with stop_signals(escalation), _reloading(loaded, escalation, wanted=given["reload"], workdir=workdir):
             code = worker.run()
     if escalation.stop_requested:
         say(f"Stopped; {count(worker.handed_back, 'task')} handed back.")
@@ -322,6 +320,25 @@ def _run(
         say("Starting again.")
         return None
     return int(code)
+
+
+@contextlib.contextmanager
+def _reloading(loaded: LoadedApp, escalation: StopEscalation, *, wanted: bool, workdir: str | None) -> Iterator[None]:
+    """Start again inside this block when the app's code changes, if that is ``wanted``."""
+    if not wanted:
+        yield
+        return
+    from umbel.cli.process.reloading import Reloader, loads, source_files
+
+    path = loaded.path
+    if path is None:
+        raise Misuse("--reload looks at the files of an app: name it with -A.")
+    reloader = Reloader(source_files, lambda: loads(path, workdir), escalation.reload)
+    reloader.start()
+    try:
+        yield
+    finally:
+        reloader.stop()
 
 
 def _embed_beat(loaded: LoadedApp, given: Mapping[str, Any]) -> None:

@@ -15,6 +15,8 @@ from typing import Protocol
 
 #: Seconds in which a line must have been written.
 _SAID_WITHIN = 5.0
+#: Options that a process must not have when it starts again.
+_ONCE = frozenset({"--purge", "--discard"})
 
 
 class Stoppable(Protocol):
@@ -99,6 +101,12 @@ class StopEscalation:
         """Handle SIGHUP."""
         if self._step == 0:
             self.restart = self._restarts
+            self._go(1)
+
+    def reload(self) -> None:
+        """Stop warmly and start again, wherever that was asked from."""
+        if self._step == 0:
+            self.restart = True
             self._go(1)
 
     @property
@@ -191,11 +199,12 @@ def working_folder() -> Path | None:
 
 
 def start_again(place: Path | None) -> None:
-    """Become a new process with the same number, the same command line and the code as it is now.
+    """Become a new process with the same number, the same command line and the code as it is now. What waits in queues is not dropped a second time.
 
     Args:
         place: the folder that this process was started in.
     """
     if place is not None:
         os.chdir(place)
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the same command line
+    words = [word for word in sys.orig_argv[1:] if word not in _ONCE]
+    os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 - the same command line
