@@ -15,6 +15,7 @@ from umbel.cli.multi import processes
 from umbel.cli.multi.nodes import CommandLine, Node, expand, make_nodes, parse
 from umbel.cli.options import EX_FAILURE, Command, GlobalOptions, Misuse, did_you_mean
 from umbel.cli.output import Output
+from umbel.cli.process.detaching import NOT_READY
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,9 @@ class _Run:
         if self.verbose:
             self.output.line(shlex.join(processes.command(node, self.executable)))
         code, said = processes.start(node, self.executable)
-        self.tell(node, "OK" if not code else "FAILED", good=not code)
-        if said and (code or self.verbose):
+        is_late = not code and NOT_READY in said
+        self.tell(node, "FAILED" if code else "started, and not ready yet" if is_late else "OK", good=not code and not is_late)
+        if said and (code or is_late or self.verbose):
             self.output.line("\n".join(f"    {line}" for line in said.splitlines()))
         return EX_FAILURE if code else 0
 

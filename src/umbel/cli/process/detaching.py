@@ -24,6 +24,8 @@ _READY = b"\0"
 PATIENCE = 10.0
 #: Seconds between two looks at whether the process has ended.
 _LOOK = 0.05
+#: Part of the remark on a process that may be ready later.
+NOT_READY = "not ready after"
 
 
 class StartFailed(click.ClickException):
@@ -121,7 +123,7 @@ def detach(executable: str | None = None) -> str:
         text = said.decode(errors="replace").strip().removeprefix("Error: ")
         raise StartFailed(text or f"The process in the background has ended with code {code}; its log may say why.", code)
     process.returncode = 0  # we do not wait for it, and Python need not warn of that
-    more = "" if ready else f"; not ready after {PATIENCE:g} s, its log says why"
+    more = "" if ready else f"; {NOT_READY} {PATIENCE:g} s, its log says why"
     return f"Started in the background: process {process.pid}{more}."
 
 
