@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 #: Seconds in which a line must have been written.
 _SAID_WITHIN = 5.0
@@ -164,7 +164,7 @@ def stop_signals(escalation: Handlers) -> Iterator[None]:
     actions = {"SIGINT": escalation.interrupt, "SIGQUIT": escalation.quit, "SIGTERM": escalation.terminate, "SIGHUP": escalation.hang_up}
     if os.environ.get("REMAP_SIGTERM") == "SIGQUIT":
         actions["SIGTERM"] = escalation.quit
-    before = {}
+    before: dict[int, Any] = {}
     for name, action in actions.items():
         number = getattr(signal, name, None)
         if number is None:  # Windows has INT and TERM only
@@ -177,6 +177,9 @@ def stop_signals(escalation: Handlers) -> Iterator[None]:
     try:
         yield
     finally:
+        # What is ignored stays so in the process that this one becomes: another hang up before it can handle one must not end it.
+        if isinstance(escalation, StopEscalation) and escalation.restart:
+            before[signal.SIGHUP] = signal.SIG_IGN
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 

@@ -86,6 +86,17 @@ def test_after_a_hang_up_the_process_starts_again_unless_it_is_to_end(signals, r
     assert (worker.requests, climbing.restart) == (requests, restarts)
 
 
+def test_until_the_process_has_started_again_hang_ups_are_ignored():
+    climbing = StopEscalation(Worker(), lambda _text: None, restarts=True)
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        with stop_signals(climbing):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_at_a_terminal_a_hang_up_is_the_end_of_it(escalation):
     climbing, requested, _ = escalation
     climbing.hang_up()
