@@ -268,6 +268,7 @@ def store_options(conf: Settings, url: str) -> StoreOptions:
     return StoreOptions(
         url=url,
         expires=seconds(conf.result_expires),
+        failure_expires=seconds(conf.result_failure_expires),
         chord_expires=seconds(conf.result_chord_expires),
         serializer=conf.result_serializer,
         compression=conf.result_compression,

@@ -24,6 +24,8 @@ class StoreOptions:
     url: str
     #: Seconds that a record is kept; ``None`` is for ever.
     expires: float | None = 86400.0
+    #: Seconds that the record of a failure is kept (Redis); ``None`` is as long as others.
+    failure_expires: float | None = None
     #: Seconds that what is counted of a chord is kept; ``None`` is as long as records.
     chord_expires: float | None = None
     serializer: str = "json"

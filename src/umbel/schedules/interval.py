@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from umbel.errors import ImproperlyConfigured
 from umbel.schedules import words
 from umbel.schedules.base import BaseSchedule, schedstate
-from umbel.schedules.zones import as_instant, at, first_instant, zone_name
+from umbel.schedules.zones import as_instant, at, first_instant, instants, zone_name
 
 _DAY: Final = 86400.0
+_HOUR: Final = 3600.0
+_MINUTE: Final = 60.0
 #: The units that a relative schedule is rounded down to, in seconds.
-_UNITS: Final = (_DAY, 3600.0, 60.0, 1.0)
+_UNITS: Final = (_DAY, _HOUR, _MINUTE, 1.0)
 #: The shortest interval, in seconds: below it a scheduler would do nothing else.
 _SHORTEST: Final = 0.001
 
@@ -102,14 +104,12 @@ class schedule(BaseSchedule):  # noqa: N801 - Celery's name
             first = (at(begin, zone).replace(tzinfo=None, fold=0) + self.run_every).replace(hour=0, minute=0, second=0, microsecond=0)
             days = (at(after, zone).replace(tzinfo=None, fold=0) - first).days
             steps = max(0, days // step)
-            while (slot := first_instant(first + timedelta(days=steps * step), zone)) <= after:
+            while (slot := _midnight(first + timedelta(days=steps * step), zone, begin)) <= after:
                 steps += 1
             return slot
-        # Zones differ by whole minutes, not by whole hours: what is an hour on the hour is seen on the wall.
-        offset = (at(begin, zone).utcoffset() or timedelta()).total_seconds()
-        start = math.floor((begin + self._seconds + offset) / unit) * unit - offset
-        steps = max(0, math.floor((after - start) / (step * unit)))
-        while (slot := start + steps * step * unit) <= after:
+        # Rounded on the wall, anew for each: zones differ by half hours, and some change their clocks by half an hour.
+        steps = max(0, math.floor((after - begin - self._seconds) / (step * unit)))
+        while (slot := _rounded(begin + self._seconds + steps * step * unit, unit, zone)) <= after:
             steps += 1
         return slot
 
@@ -138,3 +138,17 @@ class schedule(BaseSchedule):  # noqa: N801 - Celery's name
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.run_every, self.relative, self.nowfun, None, self._zone)
+
+
+def _midnight(day: datetime, zone: tzinfo, begin: float) -> float:
+    """The midnight with which a day begins: the first, or the second where the clock was put back over it and the first was before ``begin``."""
+    found = first_instant(day, zone)
+    return found if found > begin else max(instants(day, zone), default=found)
+
+
+def _rounded(instant: float, unit: float, zone: tzinfo) -> float:
+    """The whole hour, minute or second on the wall that is not after an instant; where clocks went over it, the moment in which they did."""
+    wall = at(instant, zone)
+    second, minute = wall.second if unit < _MINUTE else 0, wall.minute if unit < _HOUR else 0
+    wall = wall.replace(tzinfo=None, fold=0, microsecond=0, second=second, minute=minute)
+    return max((each for each in instants(wall, zone) if each <= instant), default=first_instant(wall, zone))

@@ -137,7 +137,7 @@ def _made(name: str, module: Any) -> type[Exception]:
 
 
 def _call(kind: type[Exception], args: tuple[Any, ...]) -> Exception | None:
-    """An instance with these args, even of a class whose signature does not take them."""
+    """An instance with these args; of a class whose signature does not take them, a `_stand_in`."""
     try:
         rebuilt = kind(*args)
         if isinstance(rebuilt, kind):
@@ -145,8 +145,22 @@ def _call(kind: type[Exception], args: tuple[Any, ...]) -> Exception | None:
     except Exception:  # noqa: S110 - the next way is tried
         pass
     try:
-        rebuilt = kind.__new__(kind)
-        rebuilt.args = args
+        return _stand_in(kind, args)
     except Exception:
         return None
+
+
+def _stand_in(kind: type[Exception], args: tuple[Any, ...]) -> Exception:
+    """An instance of a subclass whose constructor has not run. ``except`` finds it; its text needs no attribute that the constructor would have set."""
+    name = kind.__name__
+    members = {
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+        "__str__": lambda self: f"{name}({', '.join(map(describe, self.args))})",
+        "__repr__": str,
+        "__reduce__": lambda self: (_stand_in, (kind, self.args)),
+    }
+    made: Any = type(name, (kind,), members)
+    rebuilt: Exception = made.__new__(made)
+    rebuilt.args = args
     return rebuilt

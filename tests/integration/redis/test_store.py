@@ -203,3 +203,21 @@ def test_connections_are_reused(private):
             store.fetch([task_id])
         assert client.info("stats")["total_connections_received"] == before
     store.close()
+
+
+def test_failures_may_be_kept_longer(redis_store_url, unique):
+    prefix, good, bad = unique("it"), new(), new()
+    store = connect(StoreOptions(url=redis_store_url, expires=60, failure_expires=600, transport={"global_keyprefix": prefix}))
+    store.store([record(good), record(bad, "FAILURE", {"exc_type": "ValueError", "exc_message": ["x"], "exc_module": "builtins"})])
+    with redis.Redis.from_url(redis_store_url) as client:
+        assert 0 < client.ttl(f"{prefix}_celery-task-meta-{good}") <= 60
+        assert 60 < client.ttl(f"{prefix}_celery-task-meta-{bad}") <= 600
+    store.forget([good, bad])
+    store.close()
+
+
+def test_clients_that_read_text_get_nothing_compressed(redis_store_url):
+    separator = "&" if "?" in redis_store_url else "?"
+    store = connect(StoreOptions(url=f"{redis_store_url}{separator}decode_responses=true", compression="gzip", expires=60))
+    assert store.options.compression is None
+    store.close()

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from umbel import Umbel, current
-from umbel.errors import ImproperlyConfigured, TimeoutError
+from umbel.errors import ChordError, ImproperlyConfigured, TaskRevokedError, TimeoutError
 from umbel.execution.request import Request
 from umbel.result import AsyncResult, GroupResult, ResultSet, result_from_tuple
 from umbel.results.model import Record
@@ -234,3 +234,29 @@ class TestGroups:
         assert single == app.AsyncResult("c")
         end(app, "b", "c")
         assert [node.id for _, node in app.AsyncResult("a").iterdeps()] == ["a", "g", "c", "b"]
+
+
+class TestFailing:
+    def test_a_failure_is_not_waited_past(self, app):
+        failed = failures.render(ValueError("second"))
+        end(app, "b", status="FAILURE", result=failed)
+        with pytest.raises(ValueError, match="second"):
+            ResultSet(results(app, "a", "b"), app=app).get(timeout=30, interval=0.02)
+
+    def test_of_a_body_that_is_a_group_the_error_of_the_header_is_raised(self, app):
+        end(app, "h", status="FAILURE", result=failures.render(ValueError("of the header")))
+        end(app, "a", "b", status="FAILURE", result=failures.render(ChordError("h failed")))
+        header = GroupResult("header", results(app, "h"), app=app)
+        body = GroupResult("body", results(app, "a", "b"), header, app)
+        with pytest.raises(ValueError, match="of the header"):
+            body.get(timeout=5)
+        with pytest.raises(ValueError, match="of the header"):
+            asyncio.run(body.aget(timeout=5))
+        with pytest.raises(ChordError):
+            GroupResult("body", results(app, "a", "b"), app=app).get(timeout=5)
+
+    def test_a_body_is_not_waited_for_when_a_member_of_its_header_has_failed(self, app):
+        end(app, "h", status="REVOKED", result=failures.render(TaskRevokedError("revoked")))
+        header = GroupResult("header", results(app, "g", "h"), app=app)
+        with pytest.raises(TaskRevokedError):
+            AsyncResult("body", app=app, parent=header).get(timeout=30)

@@ -87,3 +87,23 @@ def test_words_and_copies():
     assert pickle.loads(pickle.dumps(every)) == every != schedule(90)
     assert repr(schedule(30)) == "<freq: 30 seconds>"
     assert (schedule(5400).seconds, schedule(5400).human_seconds) == (5400.0, "1 hour 30 minutes")
+
+
+@pytest.mark.parametrize(
+    ("zone", "interval", "begin", "fold", "found"),
+    [
+        # Half an hour back at 02:00: from 01:00 to 02:00 an hour and a half goes by.
+        ("Australia/Lord_Howe", timedelta(hours=1), "2026-04-05T01:00", 0, "2026-04-05T02:00:00+10:30"),
+        ("Australia/Lord_Howe", timedelta(hours=1), "2026-10-04T01:15", 0, "2026-10-04T02:30:00+11:00"),
+        ("Pacific/Chatham", timedelta(hours=2), "2026-04-05T02:45", 0, "2026-04-05T03:00:00+12:45"),
+        # Midnight came twice: at 00:01 it was 23:01 again.
+        ("America/Goose_Bay", timedelta(days=1), "2000-10-28T23:30", 0, "2000-10-29T00:00:00-03:00"),
+        ("America/Goose_Bay", timedelta(days=1), "2000-10-28T23:30", 1, "2000-10-29T00:00:00-04:00"),
+    ],
+)
+def test_rounded_where_clocks_change(zone, interval, begin, fold, found):
+    every = schedule(interval, relative=True, timezone=zone)
+    start = datetime.fromisoformat(begin).replace(tzinfo=ZoneInfo(zone), fold=fold)
+    first, second = every.next_times(2, start)
+    assert first.isoformat() == found
+    assert second > first

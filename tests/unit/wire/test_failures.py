@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import pickle
 import sys
 
 import pytest
@@ -19,6 +20,11 @@ class Needy(Exception):
     def __init__(self, code, *, detail):
         super().__init__(code)
         self.detail = detail
+
+
+class Spoken(Needy):
+    def __str__(self):
+        return self.detail
 
 
 class Outer:
@@ -112,13 +118,22 @@ def test_exceptions_that_misbehave(exc):
 
 def test_the_signature_need_not_take_the_args():
     rebuilt = rebuild(render(Needy(7, detail="d")))
-    assert type(rebuilt) is Needy
+    assert isinstance(rebuilt, Needy)
     assert rebuilt.args == (7,)
+    assert str(rebuilt) == "Needy(7)"
+    assert render(rebuilt) == render(Needy(7, detail="d"))
+    again = pickle.loads(pickle.dumps(rebuilt))
+    assert isinstance(again, Needy)
+    assert again.args == (7,)
+
+
+def test_the_text_of_a_stand_in_needs_nothing_of_the_constructor():
+    assert str(rebuild(render(Spoken(7, detail="d")))) == "Spoken(7)"
 
 
 def test_new_that_lies():
     rebuilt = rebuild({"exc_type": "Liar", "exc_message": [1], "exc_module": __name__})
-    assert type(rebuilt) is Liar
+    assert isinstance(rebuilt, Liar)
     assert rebuilt.args == (1,)
 
 

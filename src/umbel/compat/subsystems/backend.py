@@ -85,6 +85,12 @@ class Backend:
         kept: float | None = self._store.options.expires
         return kept
 
+    @property
+    def compression(self) -> str | None:
+        """How records are compressed."""
+        method: str | None = self._store.options.compression
+        return method
+
     # writing
 
     def store_result(self, task_id: str, result: Any, state: str, traceback: str | None = None, request: Any = None, **_: Any) -> Any:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+#: Members of a header that are read while the body is waited for.
+_SMALL = 100
+
 
 class AsyncResult(RecordView, Revocable, Generic[R]):
     """The result of a task, now or later.
@@ -171,7 +174,7 @@ class AsyncResult(RecordView, Revocable, Generic[R]):
         """Raise the first error of the tasks before this one. As in Celery (5.7), that of a chord's header is its member's, not the body's `ChordError`.
 
         Args:
-            ended: this one has failed; else that is found out by the tasks before it, without reading headers, which may be large, again and again.
+            ended: this one has failed; else that is found out by the tasks before it, without reading large headers again and again.
         """
         line: list[Any] = []
         node: Any = self.parent
@@ -180,6 +183,10 @@ class AsyncResult(RecordView, Revocable, Generic[R]):
             node = node.parent
         if ended or any(isinstance(node, AsyncResult) and node.state in states.PROPAGATE_STATES for node in line):
             for node in reversed(line):
+                node.maybe_throw()
+            return
+        for node in reversed(line):
+            if not isinstance(node, AsyncResult) and len(node.leaves()) <= _SMALL:
                 node.maybe_throw()
 
     def _outcome(self, propagate: bool, callback: Callable[[str, Any], object] | None) -> R:

@@ -10,7 +10,7 @@ from umbel.errors import TimeoutError
 from umbel.results.handles.async_result import AsyncResult
 
 #: Ids that one round trip asks for: at least, at most.
-_FEW, _MANY = 16, 1000
+_FEW, MANY = 16, 1000
 #: Seconds between two looks at all that have not ended, while waiting for whichever ends next; the wait for the first of them ends sooner.
 _LOOK, _LOOK_AT_MOST = 0.01, 0.1
 
@@ -28,8 +28,8 @@ def look(results: Results) -> int:
     """
     found = 0
     pending = [result for result in results if not result.is_known]
-    for first in range(0, len(pending), _MANY):
-        part = pending[first : first + _MANY]
+    for first in range(0, len(pending), MANY):
+        part = pending[first : first + MANY]
         records = part[0].backend.fetch([result.id for result in part])
         for result in part:
             record = records.get(result.id)
@@ -47,7 +47,7 @@ class Window:
 
     def __init__(self, results: Results) -> None:
         self._results = results
-        self._size = _MANY
+        self._size = MANY
 
     def look(self, place: int) -> None:
         """Read this one and some behind it, unless it is known to have ended.
@@ -57,7 +57,7 @@ class Window:
         """
         if not self._results[place].is_known:
             found = look(self._results[place : place + self._size])
-            self._size = max(_FEW, min(_MANY, 4 * found))
+            self._size = max(_FEW, min(MANY, 4 * found))
 
 
 def left(deadline: float | None) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from umbel import current
-from umbel.errors import ImproperlyConfigured
+from umbel.errors import ChordError, ImproperlyConfigured
 from umbel.messages.ids import uuid7
 from umbel.results.base import ResultStore
 from umbel.results.group_store import GroupStore
@@ -76,6 +76,45 @@ class GroupResult(ResultSet):
 
     #: A task may return it; JSON holds it as its tuple.
     __json__ = as_tuple
+
+    def get(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Wait, as `ResultSet.get`. Of a chord's body that is a group, a member's `ChordError` gives way to the error of the header's task, as for a task.
+
+        Args:
+            args: of `ResultSet.get`.
+            kwargs: likewise.
+        """
+        try:
+            return super().get(*args, **kwargs)
+        except ChordError:
+            self._raise_for_parents()
+            raise
+
+    join = join_native = get
+
+    async def aget(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """`get` for coroutines; never blocks the event loop.
+
+        Args:
+            args: of `ResultSet.aget`.
+            kwargs: likewise.
+        """
+        import asyncio
+
+        try:
+            return await super().aget(*args, **kwargs)
+        except ChordError:
+            await asyncio.to_thread(self._raise_for_parents)
+            raise
+
+    def _raise_for_parents(self) -> None:
+        line: list[Any] = []
+        node = self.parent
+        while node is not None:
+            line.append(node)
+            node = node.parent
+        for node in reversed(line):
+            node.maybe_throw()
 
     def get_leaf(self) -> list[Any]:
         """Return the values of its members, which must have ended."""

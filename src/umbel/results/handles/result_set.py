@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar, Union
 
 from umbel import current, states
@@ -196,7 +197,8 @@ class ResultSet:
 
         Args:
             timeout: seconds for all of them; ``None`` is for ever.
-            propagate: raise the exception of the first in order that has failed; else it stands among the values.
+            propagate: raise the exception of one that has failed, the first in order; one that fails while others still run is not waited past. Else it
+                stands among the values.
             interval: seconds between two calls of ``on_interval``.
             callback: called with the id and the value of each, in order, in place of returning the values.
             no_ack: without meaning here.
@@ -215,12 +217,23 @@ class ResultSet:
         window = gathering.Window(leaves)
         for place, leaf in enumerate(leaves):
             window.look(place)
-            leaf.get(
-                gathering.left(deadline), propagate, interval, on_message=on_message, on_interval=on_interval, disable_sync_subtasks=False
-            )
+            between = on_interval
+            if propagate and place + 1 < len(leaves):
+                between = partial(self._raise_for_failed, leaves[place + 1 : place + 1 + gathering.MANY], on_interval)
+            leaf.get(gathering.left(deadline), propagate, interval, on_message=on_message, on_interval=between, disable_sync_subtasks=False)
             if callback is not None:
                 callback(leaf.id, leaf.result)
         return self.values() if callback is None else []
+
+    @staticmethod
+    def _raise_for_failed(others: Sequence[AsyncResult[Any]], on_interval: Callable[[], object] | None) -> None:
+        """While one is waited for: raise where another has failed."""
+        if on_interval is not None:
+            on_interval()
+        gathering.look(others)
+        for leaf in others:
+            if leaf.is_known:
+                leaf.maybe_throw()
 
     join = get
     join_native = get

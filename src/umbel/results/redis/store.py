@@ -7,8 +7,10 @@ import builtins
 import hashlib
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
+from umbel import states
 from umbel.brokers.base import Publisher
 from umbel.clients import urls
 from umbel.clients.finding import Finding
@@ -39,6 +41,8 @@ _CONNECTIONS = 16
 _BATCH = 500
 #: Times that an older value that the script cannot read is compared anew.
 _ROUNDS = 5
+#: How a URL says yes.
+_TRUE = ("1", "true", "yes", "on", "t", "y")
 #: How Redis refuses a value of more than proto-max-bulk-len (512 MB unless set), before it hangs up.
 _TOO_LONG = "invalid bulk length"
 
@@ -50,10 +54,12 @@ class RedisStore:
     reply_to: str | None = None
 
     def __init__(self, options: StoreOptions) -> None:
-        self.options = options
         listed = urls.split(options.url)
         if not listed:
             raise ImproperlyConfigured("a Redis result store needs a URL, e.g. redis://localhost:6379/1")
+        if options.compression and any(urls.parse(each).query.get("decode_responses", "").lower() in _TRUE for each in listed):
+            options = replace(options, compression=None)  # as in Celery: its clients that read text cannot read what is compressed
+        self.options = options
         self._candidates = addresses(
             listed, tls=options.ssl, transport=options.transport, connect_timeout=options.connect_timeout, client_name=None
         )
@@ -87,19 +93,28 @@ class RedisStore:
         self.store([sent(task_id) for task_id in task_ids])
 
     def store(self, records: Sequence[Record]) -> None:
+        longer = self.options.failure_expires
+        if longer is None:
+            self._keep(records, self.options.expires)
+            return
+        failures = [record for record in records if record.status == states.FAILURE]
+        others = [record for record in records if record.status != states.FAILURE] if failures else records
+        self._keep(others, self.options.expires)
+        self._keep(failures, longer)
+
+    def _keep(self, records: Sequence[Record], expires: float | None) -> None:
         encoded = [(self._key(record.task_id), self._codec.encode(record)) for record in records]
         for first in range(0, len(encoded), _BATCH):
             batch = encoded[first : first + _BATCH]
             try:
-                self._connections.use(partial(self._store, batch), _STORE_PATIENCE)
+                self._connections.use(partial(self._store, batch, expires), _STORE_PATIENCE)
             except OperationalError as error:
                 if _TOO_LONG in str(error):
                     raise EncodeError(f"a result is larger than Redis takes: {max(len(data) for _, data in batch):,} bytes") from error
                 raise
 
-    def _store(self, batch: Sequence[tuple[str, bytes]], connection: BlockingConnection) -> None:
+    def _store(self, batch: Sequence[tuple[str, bytes]], expires: float | None, connection: BlockingConnection) -> None:
         """Store; where the script cannot read the older value, read it, and store only over that very value."""
-        expires = self.options.expires
         keep = str(max(1, int(expires * 1000))) if expires else "0"
         script = scripts.load("store")
         digests = [""] * len(batch)

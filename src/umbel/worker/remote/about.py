@@ -35,7 +35,11 @@ async def report(state: WorkerFacade, **_: Any) -> dict[str, str]:
 @inspect_command(alias="dump_conf", args=[("with_defaults", bool)], signature="[WITH_DEFAULTS=no]")
 async def conf(state: WorkerFacade, with_defaults: Any = False, **_: Any) -> dict[str, Any]:
     """Show the settings; passwords are masked."""
-    return {name: _plain(value) for name, value in state.app.conf.table(with_defaults=bool(with_defaults)).items()}
+    found = {name: _plain(value) for name, value in state.app.conf.table(with_defaults=bool(with_defaults)).items()}
+    # As of a worker of Celery's: the modules that its tasks are in. No setting's old name is given up here.
+    modules = {getattr(task, "__module__", None) for task in state.app.tasks.values()}
+    include = sorted({*map(str, state.app.conf.include or ()), *(name for name in modules if isinstance(name, str))})
+    return {"deprecated_settings": [], **found, "include": include}
 
 
 @inspect_command(alias=("dump_tasks", "registered_tasks"), variadic="taskinfoitems", signature="[ATTRIBUTE …]")

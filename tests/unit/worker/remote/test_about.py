@@ -52,6 +52,7 @@ async def test_settings_have_no_secrets_and_fit_into_json():
     assert found["result_expires"] == 3600
     assert found["task_routes"][0][1].startswith("<object object")
     assert "accept_content" not in found
+    assert found["deprecated_settings"] == []
     assert (await bench.ask("dump_conf", with_defaults=True))["accept_content"] == ["json"]
 
 
