@@ -87,7 +87,7 @@ class Backend:
 
     @property
     def compression(self) -> str | None:
-        """How records are compressed."""
+        """The method by which records are compressed, or ``None``."""
         method: str | None = self._store.options.compression
         return method
 
