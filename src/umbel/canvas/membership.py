@@ -26,15 +26,16 @@ def members_of(group: Shape) -> list[Any]:
     return shapes.tasks(group) if body is None else [with_body(member, body) for member in shapes.tasks(group)]
 
 
-def joined(members: Sequence[Any], group_id: str, body: Shape | None = None) -> list[Any]:
+def joined(members: Sequence[Any], group_id: str, body: Shape | None = None, first: int = 0) -> list[Any]:
     """Members of a group whose last tasks know of it: their results count for it.
 
     Args:
         members: frozen; they are not changed.
         group_id: of the group.
         body: of the chord that the group is the header of.
+        first: the place of the first of them.
     """
-    index = 0
+    index = first
     found = [shapes.draft(member) for member in members]
     pending = found[::-1]
     while pending:

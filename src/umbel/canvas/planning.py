@@ -136,6 +136,8 @@ class _Starting:
 
     lineage: Lineage
     naming: Naming
+    #: The place of the first member of the next chord.
+    first: int = 0
     calls: list[PlannedCall] = field(default_factory=list)
     records: list[ChordStart] = field(default_factory=list)
     #: (what to start, arguments in front of its own, what follows it: reversed).
@@ -149,6 +151,7 @@ def start(
     *,
     lineage: Lineage,
     naming: Naming,
+    first: int = 0,
 ) -> tuple[tuple[PlannedCall, ...], tuple[ChordStart, ...]]:
     """The calls that start what is frozen, and what to record before them.
 
@@ -158,8 +161,9 @@ def start(
         rest: what follows it, reversed: the remaining links of a chain.
         lineage: whom it comes from.
         naming: how chords are started.
+        first: of a chord that is started in parts: the place of the first of these members.
     """
-    starting = _Starting(lineage, naming)
+    starting = _Starting(lineage, naming, first)
     starting.pending.append((frozen, args, rest))
     while starting.pending:
         node, given, following = starting.pending.pop()
@@ -189,7 +193,8 @@ def _start_chord(starting: _Starting, node: Shape, args: tuple[Any, ...], rest: 
     is_kept = every is None and size > 1 and is_to_be_kept(body, size, starting.naming.most_copied)
     key = body_key(group_id) if is_kept else ""
     carried = stand_in(key, body) if is_kept else body
-    members = joined(shapes.header(node), group_id, carried if every is None else None)
+    members = joined(shapes.header(node), group_id, carried if every is None else None, starting.first)
+    starting.first = 0
     if size and every is not None:
         starting.calls.append(_unlock(group_id, members, body, every))
     elif size:

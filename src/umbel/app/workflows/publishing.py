@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from umbel.app.sending.plans import plans_of
 from umbel.canvas import shapes
 from umbel.canvas.freezing import Naming
 from umbel.canvas.handles import Handle
-from umbel.canvas.planning import Lineage, Plan, plan
+from umbel.canvas.planning import ChordStart, Lineage, Plan, PlannedCall, plan
 from umbel.errors import ImproperlyConfigured
 from umbel.messages.ids import uuid7
 from umbel.results.handles import GroupResult
@@ -73,11 +73,8 @@ class Workflows:
         planned = self._plan(workflow, args, kwargs, options, self._app.conf.task_chain_limit)
         if planned.kept and not self._can_keep():
             planned = self._plan(workflow, args, kwargs, options, 0)
-        calls = [
-            TaskCall(call.task, call.args, call.kwargs, {**call.options, "add_to_parent": False}, self._app.tasks.get(call.task))
-            for call in planned.calls
-        ]
-        self._open_chords(planned, calls)
+        calls = self._made(planned.calls)
+        self._open_chords(planned.records, calls)
         for key, part in planned.kept:
             self._app.store.groups.save(key, part)
         self._app.outbox.expect(planned.later)  # whoever waits for a later task may do so from now on
@@ -85,15 +82,32 @@ class Workflows:
         if planned.handle is None:
             return None
         found = self.result(planned.handle, others)
-        self._remember(found.as_tuple() if others else planned.handle.as_tuple(), options)
+        self.remember(found.as_tuple() if others else planned.handle.as_tuple(), options)
         # As in Celery (5.7): a group whose only member ends in a group is worth that group's values.
         only = found.results[0] if isinstance(found, GroupResult) and shapes.kind(workflow) == shapes.GROUP and len(found) == 1 else None
         return only if isinstance(only, GroupResult) else found
 
+    def can_stream(self) -> bool:
+        """Report whether a chord's members may be sent while its header is read."""
+        from umbel.app.workflows import streaming
+
+        return streaming.can_stream(self._app)
+
+    def stream(self, members: Iterator[Any], body: shapes.Shape) -> Any:
+        """Send a chord while its header is read; see `umbel.app.workflows.streaming`.
+
+        Args:
+            members: yields the header's signatures.
+            body: of the chord.
+        """
+        from umbel.app.workflows import streaming
+
+        return streaming.publish(self._app, members, body, lineage_of(self._app))
+
     def _plan(
         self, workflow: shapes.Shape, args: Iterable[Any], kwargs: shapes.Shape, options: Mapping[str, Any], most_chained: int
     ) -> Plan:
-        lineage = _lineage(self._app)
+        lineage = lineage_of(self._app)
         return plan(workflow, self.naming(), args=args, kwargs=kwargs, options=options, lineage=lineage, most_chained=most_chained)
 
     def _can_keep(self) -> bool:
@@ -146,9 +160,33 @@ class Workflows:
                 found.ignored = ignoring[each.name]
         return found
 
-    def _open_chords(self, planned: Plan, calls: list[TaskCall]) -> None:
+    def _made(self, planned: Iterable[PlannedCall]) -> list[TaskCall]:
+        return [
+            TaskCall(call.task, call.args, call.kwargs, {**call.options, "add_to_parent": False}, self._app.tasks.get(call.task))
+            for call in planned
+        ]
+
+    def send(self, planned: Iterable[PlannedCall]) -> dict[str, str]:
+        """Publish calls; returns the ids of unique ones that were not sent, with those that stand for them.
+
+        Args:
+            planned: none is fine.
+        """
+        calls = self._made(planned)
+        return self._send(calls) if calls else {}
+
+    def open_chords(self, records: Sequence[ChordStart], planned: Iterable[PlannedCall]) -> None:
+        """Record chords, before the calls of their headers are sent.
+
+        Args:
+            records: of the chords.
+            planned: the calls.
+        """
+        self._open_chords(records, self._made(planned))
+
+    def _open_chords(self, records: Sequence[ChordStart], calls: list[TaskCall]) -> None:
         """Record the chords of a plan. What cannot be sent is told before: nobody would close them."""
-        if not planned.records:
+        if not records:
             return
         for _, args, kwargs, options, task in calls:
             if not options.keys() <= _MADE or type(options["task_id"]) is not str:
@@ -160,7 +198,7 @@ class Workflows:
             raise ImproperlyConfigured(
                 "a chord needs a result store that counts its header's tasks: set result_backend to redis://, sqlite:// or another shared store"
             )
-        for record in planned.records:
+        for record in records:
             if record.kept:
                 store.groups.save(record.kept, record.body)
             store.groups.open(record.group_id, record.size, record.header)
@@ -187,8 +225,13 @@ class Workflows:
         return task.apply_async(args, kwargs, **options)
 
     @staticmethod
-    def _remember(result: Any, options: Mapping[str, Any]) -> None:
-        """Note in the running task that it has sent this workflow."""
+    def remember(result: Any, options: Mapping[str, Any]) -> None:
+        """Note in the running task that it has sent this workflow.
+
+        Args:
+            result: of the workflow, as a tuple.
+            options: of the call.
+        """
         parent = current.request.get()
         if parent is not None and parent.id is not None and options.get("add_to_parent", True):
             parent.children.append(result)
@@ -206,8 +249,12 @@ def polled_every(app: Any) -> float | None:
     return float(seconds(app.conf.result_chord_retry_interval) or 1.0)
 
 
-def _lineage(app: Any) -> Lineage:
-    """Find out whom the workflows come from that are sent from here."""
+def lineage_of(app: Any) -> Lineage:
+    """Find out whom the workflows come from that are sent from here.
+
+    Args:
+        app: that sends.
+    """
     parent = current.request.get()
     if parent is None or parent.id is None:
         return Lineage()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from umbel import current
@@ -11,10 +11,15 @@ from umbel.canvas.freezing import leaves
 from umbel.canvas.opening import header_group
 from umbel.canvas.signatures.base import Signature, maybe_signature
 from umbel.canvas.signatures.groups import group
+from umbel.canvas.signatures.unread import Unread
 from umbel.typing import R
 
 if TYPE_CHECKING:
     from umbel.results.handles import AsyncResult
+
+
+def _copied(member: Any) -> Any:
+    return maybe_signature(shapes.member("chord", member), clone=True)
 
 
 @Signature.register_type("chord")
@@ -47,7 +52,7 @@ class chord(Signature[R]):  # noqa: N801 - Celery's name
         else:
             parts = (header,) if isinstance(header, Mapping) else shapes.iterated("chord", header)
             # Copies, as in Celery: what is done to the header is not done to the caller's signatures.
-            members = [maybe_signature(shapes.member("chord", each), clone=True) for each in parts]
+            members = Unread(parts, _copied) if isinstance(parts, Iterator) else [_copied(each) for each in parts]
         if body is not None:
             shapes.checked("chord", body)
         self.update(shapes.chord_of(members, body, options))
@@ -102,6 +107,14 @@ class chord(Signature[R]):  # noqa: N801 - Celery's name
         body = options.pop("body", None)
         for name in ("interval", "max_retries"):
             options.pop(name, None)
+        header, body = self.kwargs["header"], body if body is not None else self.kwargs["body"]
+        own = self.get("args") or self.get("options") or self.kwargs.get("kwargs") or self.get("immutable")
+        if isinstance(header, Unread) and header.is_untouched and body is not None and not (args or kwargs or options or own):
+            # The app is not looked for among the members: that would read them.
+            app: Any = self._app or getattr(body, "app_or_none", None) or current.find_app()
+            if app is not None and app.workflows.can_stream():
+                found: AsyncResult[R] = app.workflows.stream(header.one_by_one(), body)
+                return found
         whole = self if body is None else self.replace(kwargs={**self.kwargs, "body": body})
         return super(chord, whole).apply_async(args, kwargs, **options)
 

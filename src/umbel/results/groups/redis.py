@@ -44,6 +44,9 @@ class RedisGroups:
         options: of the store.
     """
 
+    #: Members may end before `open` says how many there are.
+    counts_before_opened = True
+
     def __init__(self, connections: Connections, prefix: str, options: StoreOptions) -> None:
         self._connections = connections
         self._prefix = prefix
