@@ -1,15 +1,22 @@
-"""Chords whose header is a generator: members are sent while it is read, one behind it, so that the first run before the last are made."""
+"""Chords whose header is a generator that takes its time: members are sent while it is read, so that the first run before the last are made.
+
+One that is quick is sent as a list would be, many at a time. The last member is sent when the store knows how many there are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from umbel.canvas import shapes
 from umbel.canvas.freezing import freeze, task_ids
 from umbel.canvas.handles import Handle, handle_of
 from umbel.canvas.planning import Lineage, PlannedCall, start
+from umbel.runtime.clock import SYSTEM
+
+#: Seconds of reading after which what has been read is sent.
+_SLOW: Final = 0.1
 
 
 def can_stream(app: Any) -> bool:
@@ -45,15 +52,19 @@ def publish(app: Any, members: Iterator[Any], body: shapes.Shape, lineage: Linea
     group_id, body = naming.new_id(), freeze(body, naming)
     frozen: list[Any] = []
     others: dict[str, str] = {}
-    waiting: tuple[PlannedCall, ...] = ()
-    size = 0
+    waiting: list[PlannedCall] = []
+    size, sent_at = 0, SYSTEM.monotonic()
     app.outbox.expect(tuple(task_ids(body)))
     for member in members:
         one = freeze(_chord([member], group_id, body), naming)
         calls, (own, *nested) = start(one, lineage=lineage, naming=naming, first=size)
-        others.update(workflows.send(waiting))
-        workflows.open_chords(nested, calls)
-        size, waiting = size + own.size, calls
+        if (now := SYSTEM.monotonic()) - sent_at >= _SLOW:
+            others.update(workflows.send(waiting))
+            waiting, sent_at = [], now
+        if nested:
+            workflows.open_chords(nested, calls)
+        size += own.size
+        waiting += calls
         frozen += shapes.header(one)
     whole = _chord(frozen, group_id, body)
     header = Handle(group_id, None, None, tuple(frozen))
