@@ -32,7 +32,7 @@ def worker() -> Worker:
     app = Umbel("bench", broker="memory://", set_as_current=False)
     app.task(name="bench.add")(lambda x, y: x + y)
     made = Worker(app, WorkerOptions(hostname="bench@here", pool="solo"))
-    made._learn_tasks()
+    made.learn_tasks()
     made.parts.acknowledger._consumer = NoConsumer()  # type: ignore[assignment]
     return made
 
