@@ -93,10 +93,17 @@ class Lent:
     def _begin(self) -> None:
         for signal in (hooks.worker_process_shutdown, hooks.worker_shutdown):
             signal.connect(self._close_for, weak=False, dispatch_uid=f"umbel.lent.{id(self)}")
-        made = self._make()
+        try:
+            made = self._make()
+        except StopIteration as error:  # a coroutine could not be told of it, and would wait for ever
+            raise RuntimeError(f"what makes the {self.name} raised StopIteration") from error
         if inspect.isgenerator(made):
             self._generator = generator = cast("Generator[Any, None, None]", made)
-            made = next(generator)
+            try:
+                made = next(generator)
+            except StopIteration:
+                self._generator = None
+                raise ImproperlyConfigured(f"what makes the {self.name} is a generator that yields nothing") from None
         self._made = [made]
 
     def _works(self, made: Any) -> bool:

@@ -208,6 +208,7 @@ def start_again(place: Path | None) -> None:
         place: the folder that this process was started in.
     """
     if place is not None:
-        os.chdir(place)
+        with contextlib.suppress(OSError):  # an old release may be gone; where we are is as good as any place then
+            os.chdir(place)
     words = [word for word in sys.orig_argv[1:] if word not in _ONCE]
     os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 - the same command line

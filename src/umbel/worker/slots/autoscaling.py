@@ -192,7 +192,7 @@ class Autoscaler(Periodic):
             ValueError: the lower one would be above the upper one.
         """
         most = self.max_concurrency if max is None else max
-        least = self.min_concurrency if min is None else min or 1
+        least = self.min_concurrency if min is None else min if min > 0 else 1
         if least > most:
             raise ValueError(f"max must be at least min, got max={most} min={least}")
         self.max_concurrency, self.min_concurrency = most, least

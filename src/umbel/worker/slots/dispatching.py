@@ -213,7 +213,7 @@ class Dispatcher:
         batch = [ready.popleft()]
         task, size = batch[0].task, batch[0].policy.batch_size or 1
         if not batch[0].delivery.attempts:  # else it runs alone: its child has died
-            while ready and len(batch) < size and ready[0].task == task and not ready[0].delivery.attempts:
+            while ready and len(batch) < size and ready[0].task == task and not (ready[0].delivery.attempts or _is_late(ready[0])):
                 batch.append(ready.popleft())
         return batch
 

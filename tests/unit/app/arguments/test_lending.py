@@ -165,6 +165,29 @@ def test_what_cannot_be_made_fails_the_task_and_is_tried_again():
         assert thing == "it"
 
 
+def yields_nothing():
+    yield from ()
+
+
+def stops():
+    return next(iter(()))
+
+
+@pytest.mark.parametrize(("make", "text"), [(yields_nothing, "yields nothing"), (stops, "raised StopIteration")])
+def test_a_maker_that_yields_nothing_is_an_error_for_coroutines_too(make, text):
+    lent = Lent("thing", make, shared=False, check=None, errors=())
+
+    async def main():
+        async with asyncio.timeout(10), lent.alend():
+            pytest.fail("there is nothing to lend")
+
+    for _ in range(2):
+        with pytest.raises((RuntimeError, ImproperlyConfigured), match=text):
+            asyncio.run(main())
+        with pytest.raises((RuntimeError, ImproperlyConfigured), match=text), lent.lend():
+            pytest.fail("there is nothing to lend")
+
+
 def test_a_forked_child_makes_its_own():
     lent = Lent("thing", Thing, shared=False, check=None, errors=())
     with lent.lend() as thing:

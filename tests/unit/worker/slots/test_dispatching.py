@@ -406,3 +406,17 @@ def test_a_batch_that_cannot_be_prepared_is_ready_again():
     with pytest.raises(OSError, match="no"):
         asyncio.run(one.spawned.pop())
     assert list(one.ready) == batch
+
+
+def test_what_has_expired_meanwhile_does_not_run_with_the_others():
+    one = dispatcher(children=1)
+    waiting = careful(3)
+    waiting[1].expires = 1.0
+    one.offer(waiting)
+    assert [each.id for each in one.running()] == ["t0"]
+    asyncio.run(one.spawned.pop(0))
+    list(one.finished(one.fakes[0], [outcome(1)]))
+    one.pump()
+    assert [each.id for each in one.expired] == ["t1"]
+    assert [each.id for each in one.running()] == ["t2"]
+    asyncio.run(one.spawned.pop(0))
