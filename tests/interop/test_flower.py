@@ -120,7 +120,8 @@ def workers_are_described(flower):
     assert [queue["name"] for queue in described["active_queues"]] == [flower.stage.queue]
     assert described["stats"]["pool"]["max-concurrency"] == 2
     assert "add" in described["registered"]
-    assert flower.get("/api/workers", status="1") == {NODE: True}
+    # Its state comes with the worker's events, which Flower may not have heard yet.
+    eventually(lambda: flower.get("/api/workers", status="1") == {NODE: True}, 15, "Flower has heard of the worker")
     assert NODE in flower.page("/workers")
     assert "max-concurrency" in flower.page(f"/worker/{NODE}") or "Max concurrency" in flower.page(f"/worker/{NODE}")
 
