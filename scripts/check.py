@@ -23,8 +23,8 @@ from servers import servers
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
-#: Most tests wait for other processes, so there may be more at a time than processors.
-PARALLEL = ("-n", str(min(8, (3 * (os.cpu_count() or 1) + 1) // 2)), "--dist", "worksteal")
+#: Most tests wait for other processes: all of them together keep one processor busy for a third of the time that they take.
+PARALLEL = ("-n", str(min(8, 2 * (os.cpu_count() or 1))), "--dist", "worksteal")
 
 STATIC = (
     ("ruff check", [str(BIN / "ruff"), "check", "--quiet", "."]),

@@ -14,6 +14,7 @@ import contextlib
 import functools
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import uuid
@@ -64,6 +65,9 @@ def absent(server: str) -> str | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     tiers.register(config)
+    # A shell has its background jobs ignore it, and so would every process that a test starts and interrupts.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -91,7 +91,7 @@ def flower(request, unique):
         worker.wait_ready()
         process.wait_log("Connected to", 40)
         found = Flower(port, stage, process)
-        eventually(lambda: found.ask("/healthcheck")[0] == 200, 20)
+        eventually(lambda: found.ask("/healthcheck")[0] == 200, 30)
         eventually(lambda: NODE in found.get("/api/workers", refresh="1"), 20, f"{NODE} is known\n{process.text()}\n{stage.logs()}")
         yield found
     finally:
@@ -111,7 +111,7 @@ def test_flower_sees_and_steers_workers_of_umbel(flower):
     worker = flower.stage.workers[0]
     assert flower.post(f"/api/worker/shutdown/{NODE}") == {"message": "Shutting down!"}
     assert worker.wait(20) == 0
-    eventually(lambda: flower.get("/api/workers", status="1") == {NODE: False}, 15, "Flower knows that it has gone")
+    eventually(lambda: flower.get("/api/workers", status="1") == {NODE: False}, 30, "Flower knows that it has gone")
 
 
 def workers_are_described(flower):
@@ -121,7 +121,7 @@ def workers_are_described(flower):
     assert described["stats"]["pool"]["max-concurrency"] == 2
     assert "add" in described["registered"]
     # Its state comes with the worker's events, which Flower may not have heard yet.
-    eventually(lambda: flower.get("/api/workers", status="1") == {NODE: True}, 15, "Flower has heard of the worker")
+    eventually(lambda: flower.get("/api/workers", status="1") == {NODE: True}, 30, "Flower has heard of the worker")
     assert NODE in flower.page("/workers")
     assert "max-concurrency" in flower.page(f"/worker/{NODE}") or "Max concurrency" in flower.page(f"/worker/{NODE}")
 
@@ -129,22 +129,22 @@ def workers_are_described(flower):
 def numbers_are_those_that_were_sent(flower):
     """Until task events are on, which Flower sees to, what runs is not told of."""
     first = flower.stage.send("mark", "first")
-    first.get(timeout=20)
+    first.get(timeout=30)
 
     def told():
         sent = flower.stage.send("mark", "again")
-        sent.get(timeout=20)
+        sent.get(timeout=30)
         return flower.ask(f"/api/task/info/{sent.id}")[0] == 200
 
     eventually(told, 15, f"events are on\n{flower.process.text()}")
     done = [flower.stage.send("echo", number) for number in range(20)]
     failed = [flower.stage.send("fail", "value", "no <b>") for _ in range(3)]
     again = flower.stage.send("retry_until", 2)
-    again.get(timeout=20)
+    again.get(timeout=30)
     for result in done:
-        result.get(timeout=20)
+        result.get(timeout=30)
     for result in failed:
-        assert "no <b>" in str(result.get(timeout=20, propagate=False))
+        assert "no <b>" in str(result.get(timeout=30, propagate=False))
     for kind, task, number in (
         ("task-received", "echo", 20), ("task-started", "echo", 20), ("task-succeeded", "echo", 20), ("task-received", "fail", 3),
         ("task-failed", "fail", 3), ("task-received", "retry_until", 3), ("task-retried", "retry_until", 2), ("task-succeeded", "retry_until", 1),

@@ -87,8 +87,8 @@ def test_worker(node, stage):
             assert worker.stdout.readline() == "ready\n"
             results = [stage.send("add", number, 1) for number in range(5)]
             failed = stage.send("fail", "value", "no")
-            assert [result.get(timeout=10) for result in results] == [1, 2, 3, 4, 5]
-            failed.get(timeout=10, propagate=False)
+            assert [result.get(timeout=30) for result in results] == [1, 2, 3, 4, 5]
+            failed.get(timeout=30, propagate=False)
             assert failed.state == "FAILURE"
         finally:
             worker.kill()

@@ -32,7 +32,7 @@ def test_tasks_that_wait_for_their_time_are_given_back_to_celery(pair):
     pair.app.publisher.flush()
     client = pair.broker.queue_client()
     try:
-        eventually(lambda: client.delayed(pair.queue) == COUNT, 15, "all messages delayed")
+        eventually(lambda: client.delayed(pair.queue) == COUNT, 30, "all messages delayed")
         assert umbel.stop(timeout=30) == 0
         command = [sys.executable, "-m", "umbel", "-A", "system.workload", "queues", "release-delayed", "-Q", pair.queue]
         done = subprocess.run(command, env=pair.environment(), cwd=TESTS, capture_output=True, text=True, timeout=60, check=False)

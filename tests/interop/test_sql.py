@@ -97,11 +97,11 @@ def test_values_failures_and_extended_fields(pair):
 def test_umbel_reads_what_celery_has_written(app, url, extended):
     celery(CELERY_WRITES, url, extended)
     one, two = AsyncResult("one", app=app), AsyncResult("two", app=app)
-    assert one.get(timeout=5) == {"a": [1, None]}
+    assert one.get(timeout=30) == {"a": [1, None]}
     assert [child.id for child in one.children] == ["child"]
     assert one.date_done is not None
     with pytest.raises(ValueError, match="no"):
-        two.get(timeout=5)
+        two.get(timeout=30)
     assert two.traceback == "T"
     record = app.store.fetch(["one"])["one"]
     expected = {"name": "tasks.add", "args": [1, 2], "kwargs": {"x": 1}, "worker": "w@h", "retries": 2, "queue": "celery"}

@@ -17,6 +17,8 @@ BROKERS = [
 ]
 #: For what does not differ by broker: the contract suite has proved what does.
 ONE_BROKER = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+#: The same for tests that share their worker.
+ONE_SHARED = pytest.mark.parametrize("shared_stage", ["sqlite"], indirect=True)
 #: Seconds; tests that wait for a dead worker's lease wait this long.
 LEASE = 2.0
 

@@ -21,7 +21,7 @@ TESTS = Path(__file__).resolve().parent.parent
 READY = re.compile(r"\bready\b")
 
 
-def eventually(read: Callable[[], T], timeout: float = 10.0, what: str = "") -> T:
+def eventually(read: Callable[[], T], timeout: float = 30.0, what: str = "") -> T:
     """Poll something outside (a server's view, /proc) that cannot call back, until it is true.
 
     Raises:
@@ -100,7 +100,7 @@ class WorkerProcess:
         """The end of the log, for messages of failed assertions."""
         return "\n".join(self.log[-lines:])
 
-    def wait_log(self, pattern: str | re.Pattern[str], timeout: float = 15.0, since: int = 0) -> str:
+    def wait_log(self, pattern: str | re.Pattern[str], timeout: float = 45.0, since: int = 0) -> str:
         """Return the first line (from line ``since`` on) that matches.
 
         Raises:
@@ -121,7 +121,7 @@ class WorkerProcess:
                     raise AssertionError(f"no line {pattern.pattern!r} ({'the worker ended' if ended else f'{timeout} s'}):\n{self.text()}")
                 self._grown.wait(min(left, 0.2))
 
-    def wait_ready(self, timeout: float = 20.0) -> WorkerProcess:
+    def wait_ready(self, timeout: float = 60.0) -> WorkerProcess:
         self.wait_log(READY, timeout)
         return self
 
@@ -129,13 +129,13 @@ class WorkerProcess:
         """A signal to the main process only."""
         os.kill(self.pid, number)
 
-    def stop(self, number: int = signal.SIGTERM, timeout: float = 15.0) -> int:
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 45.0) -> int:
         """Signal the main process and return its exit status."""
         if self.alive:
             self.send(number)
         return self.wait(timeout)
 
-    def wait(self, timeout: float = 15.0) -> int:
+    def wait(self, timeout: float = 45.0) -> int:
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:

@@ -107,7 +107,7 @@ class Stage:
     def runs(self, task_id: str, kind: str = "start") -> list[Entry]:
         return [entry for entry in self.watch.update() if entry["kind"] == kind and entry["id"] == task_id]
 
-    def await_runs(self, task_id: str, count: int = 1, *, kind: str = "start", timeout: float = 10.0) -> list[Entry]:
+    def await_runs(self, task_id: str, count: int = 1, *, kind: str = "start", timeout: float = 30.0) -> list[Entry]:
         """Wait until a task has started (or ended) so many times."""
 
         def seen(entries: list[Entry]) -> list[Entry]:
@@ -136,7 +136,7 @@ class Stage:
         finally:
             client.close()
 
-    def dead(self, queue: str | None = None, count: int = 1, timeout: float = 5.0) -> list[Delivery]:
+    def dead(self, queue: str | None = None, count: int = 1, timeout: float = 30.0) -> list[Delivery]:
         """The dead letters of a queue, taken out, as soon as there are ``count``."""
         name = (queue or self.queue) + DEAD_SUFFIX
         try:

@@ -18,7 +18,7 @@ def test_tasks_run_once_and_leave_nothing(stage, late):
     stage.settings["task_acks_late"] = late
     results = [stage.send("mark", number) for number in range(200)]
     worker = stage.worker("-c", "2")
-    assert [result.get(timeout=20) for result in results] == list(range(200))
+    assert [result.get(timeout=30) for result in results] == list(range(200))
     assert worker.stop() == 0
     starts = [entry["id"] for entry in stage.watch.update() if entry["kind"] == "start"]
     assert sorted(starts) == sorted(result.id for result in results)
@@ -53,7 +53,7 @@ def test_a_late_acknowledged_task_is_run_again_after_its_worker_died(stage):
     first, second = stage.await_runs(result.id, 2, timeout=LEASE + 8)
     assert (first["redelivered"], second["redelivered"]) == (False, True)
     open_gate(gate)
-    assert result.get(timeout=10) == second["pid"]
+    assert result.get(timeout=30) == second["pid"]
     assert len(stage.runs(result.id)) == 2
 
 
@@ -61,18 +61,18 @@ def test_a_slow_task_outlives_its_lease_and_runs_once(stage):
     stage.settings.update(LATE)
     stage.worker("-c", "2")
     stage.worker("-c", "2")
-    results = [stage.send("nap", LEASE * 3) for _ in range(3)]
+    results = [stage.send("nap", LEASE * 2) for _ in range(3)]
     for result in results:
-        assert result.get(timeout=LEASE * 3 + 15) == LEASE * 3
+        assert result.get(timeout=LEASE * 2 + 30) == LEASE * 2
     assert [len(stage.runs(result.id)) for result in results] == [1, 1, 1]
 
 
 def test_a_failing_late_task_is_done_with(shared_stage):
     """That nothing of it is left in the queue shows at the end of the shared worker."""
     result = shared_stage.send("fail", "own", 5, "five")
-    result.get(timeout=10, propagate=False)
+    result.get(timeout=30, propagate=False)
     assert result.state == "FAILURE"
-    assert shared_stage.send("mark", "next").get(timeout=10) == "next"
+    assert shared_stage.send("mark", "next").get(timeout=30) == "next"
     assert len(shared_stage.runs(result.id)) == 1
 
 
@@ -81,7 +81,7 @@ def test_ignore_and_reject(shared_stage):
     rejected = shared_stage.send("give_up", "reject")
     shared_stage.await_runs(ignored.id)
     shared_stage.await_runs(rejected.id)
-    assert shared_stage.send("mark", "next").get(timeout=10) == "next"
+    assert shared_stage.send("mark", "next").get(timeout=30) == "next"
     (dead,) = shared_stage.dead()
     assert dead.headers["id"] == rejected.id
     assert dead.headers["x-umbel-dead-reason"] == "rejected"
@@ -113,8 +113,8 @@ def test_what_cannot_be_dead_lettered_holds_nobody_up(stage, unique):
             stack.callback(client.delete, f"{queue}.dead")
         unknown = [stage.app.send_task("no.such.task", queue=queue) for _ in range(5)]
         worker = stage.worker("-c", "1", "-Q", f"{queue},{stage.queue}")
-        assert stage.send("mark", 1).get(timeout=10) == 1
-        assert stage.send("mark", 2, queue=queue).get(timeout=10) == 2
+        assert stage.send("mark", 1).get(timeout=30) == 1
+        assert stage.send("mark", 2, queue=queue).get(timeout=30) == 2
         assert worker.text(1000).count("cannot be moved") == 1
         assert worker.stop(timeout=20) == 0, "a stop waits 30 s for what may succeed"
         assert stage.length(queue) == len(unknown)

@@ -24,11 +24,11 @@ def test_calls_run_together_and_each_has_a_result_of_its_own(stage, pool):
     stage.worker(*pool, "--prefetch-multiplier", "1")
     words = [*range(20), "fail", "again"]
     results = [stage.send("together", word) for word in words]
-    assert [result.get(timeout=20) for result in results[:20]] == words[:20]
+    assert [result.get(timeout=30) for result in results[:20]] == words[:20]
     with pytest.raises(ValueError, match="this one"):
-        results[20].get(timeout=20)
+        results[20].get(timeout=30)
     with pytest.raises(ConnectionError, match="try again"):
-        results[21].get(timeout=20)
+        results[21].get(timeout=30)
     assert calls_in(stage, results[:20]) == [10] * 20
     assert [run["retries"] for run in stage.runs(results[21].id)] == [0, 1]
     assert stage.length() == 0
@@ -39,9 +39,10 @@ def test_on_every_broker_an_error_is_that_of_all(stage):
     results = [stage.send("together", word) for word in ("raise", 1, 2)]
     for result in results:
         with pytest.raises(ValueError, match="all of them"):
-            result.get(timeout=20)
+            result.get(timeout=30)
 
 
+@ONE_BROKER
 def test_where_a_child_dies_each_runs_again_alone(stage):
     stage.worker("-c", "1")
     gate = stage.gate()
@@ -71,11 +72,11 @@ def test_a_stop_hands_back_what_waits(stage):
     stage.settings["task_annotations"] = {"together": {"batch_wait": 600}}
     worker = stage.worker("-c", "1")
     results = [stage.send("together", number) for number in range(3)]
-    assert stage.send("mark", "seen").get(timeout=20) == "seen"
+    assert stage.send("mark", "seen").get(timeout=30) == "seen"
     assert worker.stop() == 0
     stage.settings["task_annotations"] = {"together": {"batch_wait": 0.1}}
     stage.worker("-c", "1")
-    assert [result.get(timeout=20) for result in results] == [0, 1, 2]
+    assert [result.get(timeout=30) for result in results] == [0, 1, 2]
 
 
 @ONE_BROKER
@@ -84,5 +85,5 @@ def test_a_hard_time_limit_is_that_of_all(stage):
     stage.worker("-c", "1")
     results = [stage.send("together", word) for word in (1, stage.gate(), 3)]
     for result in results:
-        assert type(result.get(timeout=20, propagate=False)).__name__ == "TimeLimitExceeded"
+        assert type(result.get(timeout=30, propagate=False)).__name__ == "TimeLimitExceeded"
     assert all(len(stage.runs(result.id)) == 1 for result in results)

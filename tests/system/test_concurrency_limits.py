@@ -34,7 +34,7 @@ def test_no_more_than_the_limit_run_on_all_workers_and_others_go_past(stage):
         stage.worker("-c", "3")
     results = [stage.send("nap", seconds) for _ in range(8) for seconds in (0.1, 0.11)]
     sent = time.time()
-    assert stage.send("mark", "goes past").get(timeout=20) == "goes past"
+    assert stage.send("mark", "goes past").get(timeout=30) == "goes past"
     went_past = time.time() - sent
     for result in results:
         result.get(timeout=60)
@@ -53,7 +53,7 @@ def test_what_waits_holds_no_slot_and_no_prefetch(stage):
     first = stage.send("wait_for", gate)
     stage.await_runs(first.id)
     waiting = [stage.send("wait_for", str(at_once)) for _ in range(20)]
-    assert [stage.send("mark", number).get(timeout=20) for number in range(5)] == list(range(5))
+    assert [stage.send("mark", number).get(timeout=30) for number in range(5)] == list(range(5))
     assert not any(stage.runs(result.id) for result in waiting)
     open_gate(gate)
     for result in (first, *waiting):
@@ -76,8 +76,8 @@ def test_the_place_of_a_killed_worker_is_free_within_its_lease(stage):
     worker.wait()
     stage.await_runs(first.id, 2, timeout=30)
     open_gate(gate)
-    first.get(timeout=20)
-    second.get(timeout=20)
+    first.get(timeout=30)
+    second.get(timeout=30)
 
 
 @ONE_BROKER

@@ -54,7 +54,7 @@ class TerminalOf:
             self.sent += data
             self._stream.feed(data)
 
-    def wait_for(self, pattern, timeout=15.0):
+    def wait_for(self, pattern, timeout=30.0):
         """Wait until the screen shows something; returns the match."""
         deadline = time.monotonic() + timeout
         while (found := re.search(pattern, self.text, re.MULTILINE)) is None:
@@ -65,7 +65,7 @@ class TerminalOf:
     def press(self, keys):
         os.write(self._master, keys.encode())
 
-    def ended(self, timeout=15.0):
+    def ended(self, timeout=30.0):
         """Wait for its end; returns the exit code."""
         deadline = time.monotonic() + timeout
         while self.process.poll() is None:
@@ -96,11 +96,11 @@ def test_the_view_sees_tasks_and_revokes_one(stage):
     terminal = TerminalOf(stage.environment(), "events")
     try:
         terminal.wait_for(r"^ +one@host +online +1 ")
-        stage.send("mark", "untold").get(timeout=20)
+        stage.send("mark", "untold").get(timeout=30)
         terminal.wait_for("Events are off: one@host")
         terminal.press("e")
         terminal.wait_for("enable_events: 1 worker did it")
-        stage.send("fail", "value", "no <b>").get(timeout=20, propagate=False)
+        stage.send("fail", "value", "no <b>").get(timeout=30, propagate=False)
         terminal.wait_for(r"^> FAILURE +fail +one@host")
         gate = stage.gate()
         runs = stage.send("wait_for", gate)
@@ -199,7 +199,7 @@ def test_lines_and_snapshots_go_on_when_the_broker_has_restarted(tmp_path):
     app = make_app(url, None, {})
     try:
         worker.wait_ready()
-        eventually(lambda: heard, 15, "a heartbeat")
+        eventually(lambda: heard, 30, "a heartbeat")
         camera.wait_log("shot 0")
         server.close()
         server = PrivateRedis(port)
@@ -212,11 +212,11 @@ def test_lines_and_snapshots_go_on_when_the_broker_has_restarted(tmp_path):
             with contextlib.suppress(Exception):
                 return told()
 
-        eventually(told_at_last, 20, "events after the restart")
-        camera.wait_log("shot [1-9]", 10)
+        eventually(told_at_last, 60, "events after the restart")
+        camera.wait_log("shot [1-9]", 30)
         assert camera.stop() == 0
         lines.send_signal(signal.SIGINT)
-        assert lines.wait(10) == 130
+        assert lines.wait(30) == 130
         assert worker.stop() == 0
     finally:
         app.close()

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import pytest
 
 from system import gadgets, poisons
+from system.conftest import ONE_BROKER
 from system.processes import eventually, proportional_memory
 from umbel.brokers.base import DEAD_REASON, BrokerOptions
 from umbel.clients.amqp.addresses import address
@@ -36,7 +37,7 @@ def besiege(stage, rows: Sequence[tuple], *, every: int = 10, valid: int = 1, ti
         valid: how many.
     """
     worker = stage.worker("-c", "2")
-    stage.send("mark").get(timeout=10)
+    stage.send("mark").get(timeout=30)
     pids = set(worker.members())
     before = proportional_memory(worker.members())
     results = []
@@ -68,6 +69,7 @@ def besiege(stage, rows: Sequence[tuple], *, every: int = 10, valid: int = 1, ti
     assert worker.stop() == 0
 
 
+@ONE_BROKER
 def test_no_gadget_is_ever_opened(stage, tmp_path):  # P3
     canary = tmp_path / "canary"
     rows = gadgets.rows(str(canary))
@@ -125,6 +127,7 @@ def bombs():
     yield "old lzma bomb", poisons.message(alone, compression="application/x-lzma"), ("too_large", "undecodable")
 
 
+@ONE_BROKER
 def test_bombs_do_not_explode(stage):  # P8
     besiege(stage, list(bombs()), every=3)
 
@@ -165,6 +168,7 @@ def absurd():
     )
 
 
+@ONE_BROKER
 def test_absurd_fields(stage):  # P10
     besiege(stage, list(absurd()))
 
@@ -179,6 +183,7 @@ def hostile_text():  # P2, P14
     yield "content type in capitals", poisons.message(content_type="APPLICATION/JSON"), ("content_disallowed", "ran")
 
 
+@ONE_BROKER
 def test_hostile_text_stays_text(stage, place):
     rows = list(hostile_text())
     if place.name == "rabbitmq":  # a frame holds less than that
@@ -213,7 +218,7 @@ def nested(depth: int) -> bytes:
 def test_header_bombs_from_the_wire(stage, place):  # P9
     tables = [crowd(), *(nested(depth) for depth in (9, 100, 900, 10_000)), b"".join(b"\xff" + b"k" * 255 + b"V" for _ in range(400))]
     worker = stage.worker("-c", "2")
-    stage.send("mark").get(timeout=10)
+    stage.send("mark").get(timeout=30)
     pids = set(worker.members())
     connection = BlockingConnection(address(place.broker, BrokerOptions(urls=(place.broker,)), heartbeat=0.0), MessageLimits(), 5.0)
     connection.open_channel(1, time.monotonic() + 5)
@@ -224,7 +229,7 @@ def test_header_bombs_from_the_wire(stage, place):  # P9
     connection.close()
     letters = stage.dead(count=len(tables), timeout=20)
     assert [letter.headers[DEAD_REASON] for letter in letters] == ["too_large"] * len(tables)
-    assert stage.send("mark", 1).get(timeout=10) == 1
+    assert stage.send("mark", 1).get(timeout=30) == 1
     assert set(worker.members()) == pids
     assert not any("Connection lost" in line for line in worker.log)
     assert worker.stop() == 0
@@ -236,7 +241,7 @@ def test_envelope_bombs(stage, place):  # P9
     import redis
 
     worker = stage.worker("-c", "2")
-    stage.send("mark").get(timeout=10)
+    stage.send("mark").get(timeout=30)
     pids = set(worker.members())
     rest = '"body": "W1sxXSwge30sIHt9XQ==", "content-type": "application/json", "content-encoding": "utf-8", "properties": '
     rest += '{"delivery_tag": "t", "body_encoding": "base64", "delivery_info": {"exchange": "", "routing_key": "q"}}'
@@ -248,6 +253,6 @@ def test_envelope_bombs(stage, place):  # P9
             client.lpush(stage.queue, "{" + rest + ', "headers": ' + table + "}")
     letters = stage.dead(count=len(headers), timeout=20)
     assert {letter.headers[DEAD_REASON] for letter in letters} <= {"too_large", "undecodable"}
-    assert stage.send("mark", 1).get(timeout=10) == 1
+    assert stage.send("mark", 1).get(timeout=30) == 1
     assert set(worker.members()) == pids
     assert worker.stop() == 0

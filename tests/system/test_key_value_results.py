@@ -28,7 +28,7 @@ def test_chords_and_a_child_that_dies_in_one(stage):
     header = [tasks["add"].s(1, 1), tasks["die_once"].s(str(stage.folder / "died"))]
     survived = chord(header, tasks["echo"].s()).apply_async()
     assert result.get(timeout=30) == 380
-    assert [each.get(timeout=10) for each in result.parent] == [2 * number for number in range(20)]
+    assert [each.get(timeout=30) for each in result.parent] == [2 * number for number in range(20)]
     with pytest.raises(ChordError):
         broken.get(timeout=30, follow_parents=False)
     assert survived.get(timeout=30) == [[2, "alive"]]

@@ -28,7 +28,7 @@ def test_a_chord_of_twenty(stage, tasks):
     assert [node.name for node in seen().waited_for] == ["wait_for"]
     assert not seen().ready()
     open_gate(gate)
-    result.get(timeout=10)
+    result.get(timeout=30)
     eventually(lambda: seen().ready())
     workflow = seen()
     assert workflow.successful()
@@ -43,5 +43,5 @@ def test_a_task_with_progress(stage, tasks):
     eventually(lambda: result.progress == Progress(0, 1000))
     assert result.workflow().root.progress == Progress(0, 1000)
     open_gate(gate)
-    assert result.get(timeout=10) == 1000
+    assert result.get(timeout=30) == 1000
     assert result.progress is None

@@ -50,7 +50,7 @@ def test_a_worker_is_live_without_its_broker_and_ready_with_it(tmp_path):
         assert ask(port, "/livez")[0] == 200
         assert re.search(r"^umbel_broker_connected 0\.0$", ask(port, "/metrics")[1], re.MULTILINE)
         server = PrivateRedis(broker_port)
-        eventually(lambda: ask(port, "/readyz")[0] == 200, 20)
+        eventually(lambda: ask(port, "/readyz")[0] == 200, 30)
         assert worker.stop() == 0
         assert not file.exists()
     finally:

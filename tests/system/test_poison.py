@@ -18,7 +18,7 @@ def test_every_row_is_quarantined(stage, tmp_path):
     canary = tmp_path / "canary"
     worker = stage.worker("-c", "2")
     pids = set(worker.members())
-    stage.send("mark").get(timeout=10)
+    stage.send("mark").get(timeout=30)
     before = proportional_memory(worker.members())
     rows = poisons.rows(str(canary))
     bad = {name: reason for name, _, reason in rows if reason}
@@ -58,7 +58,7 @@ def test_what_must_run_runs(shared_stage):
 def test_unknown_task_is_a_failure_that_is_stored(shared_stage):  # P1
     result = shared_stage.app.send_task("no.such.task", (1,))
     with pytest.raises(NotRegistered, match=r"no\.such\.task"):
-        result.get(timeout=10)
+        result.get(timeout=30)
     assert result.state == "FAILURE"
     (dead,) = shared_stage.dead()
     assert (dead.headers["id"], dead.headers["x-umbel-dead-reason"]) == (result.id, "unregistered")
@@ -67,11 +67,11 @@ def test_unknown_task_is_a_failure_that_is_stored(shared_stage):  # P1
 
 def test_a_forged_id_does_not_overwrite_a_result(shared_stage):  # P13
     first = shared_stage.send("add", 1, 2)
-    assert first.get(timeout=10) == 3
+    assert first.get(timeout=30) == 3
     shared_stage.publish(poisons.message(poisons.arguments("1, 99"), task="add", id=first.id))
     shared_stage.publish(poisons.message(task="no.such.task", id=first.id))
     shared_stage.dead()
-    assert shared_stage.send("mark", 1).get(timeout=10) == 1
+    assert shared_stage.send("mark", 1).get(timeout=30) == 1
     assert (shared_stage.app.AsyncResult(first.id).state, shared_stage.app.AsyncResult(first.id).result) == ("SUCCESS", 3)
 
 
@@ -79,7 +79,7 @@ def test_a_body_at_the_limit_runs(shared_stage):  # P7
     size = MessageLimits().body
     padded = poisons.message(poisons.BODY + b" " * (size - len(poisons.BODY)))
     shared_stage.publish(padded)
-    assert shared_stage.await_runs(padded.headers["id"], timeout=20)
+    assert shared_stage.await_runs(padded.headers["id"], timeout=30)
 
 
 @pytest.mark.redis
@@ -106,7 +106,7 @@ def test_broken_envelopes(stage, place):
     )
     for raw in broken:
         client.lpush(stage.queue, raw)
-    assert stage.send("mark", 1).get(timeout=10) == 1
+    assert stage.send("mark", 1).get(timeout=30) == 1
     assert len(stage.dead(count=len(broken))) == len(broken)
     assert worker.alive
     client.close()

@@ -32,11 +32,11 @@ def test_bodies_run_once_and_failures_reach_them(stage):
     unended = chord([add.s(1, 2).set(countdown=3600)], total.s()).apply_async()
     body = dict(total.s().set(task_id="given up"))
     stage.app.send_task("celery.chord_unlock", ("gone", body), {"result": [[["never", None], None]], "interval": 0.05, "max_retries": 2})
-    assert (nested.get(timeout=20), later.get(timeout=20)) == (21, 7)
+    assert (nested.get(timeout=30), later.get(timeout=30)) == (21, 7)
     with pytest.raises(ChordError, match="raised ValueError"):
-        broken.get(timeout=20, follow_parents=False)
+        broken.get(timeout=30, follow_parents=False)
     with pytest.raises(ChordError, match="has not ended after 3 looks"):
-        stage.app.AsyncResult("given up").get(timeout=20)
+        stage.app.AsyncResult("given up").get(timeout=30)
     stage.await_runs(told.options["task_id"])
     assert [len(stage.runs(each.id)) for each in (nested, later, broken)] == [1, 1, 0]
     assert not unended.ready()

@@ -70,7 +70,7 @@ def running(app, **options):
 def test_an_app_without_a_name_runs_its_tasks_in_children(app):
     assert app.import_path == ""
     with running(app, concurrency=1) as one:
-        pid = app.tasks["factory.whoami"].delay().get(timeout=20)
+        pid = app.tasks["factory.whoami"].delay().get(timeout=30)
         assert one.children() == {1: pid}
     assert pid != os.getpid()
 
@@ -78,7 +78,7 @@ def test_an_app_without_a_name_runs_its_tasks_in_children(app):
 def test_two_apps_have_children_of_their_own(tmp_path):
     apps = [make_app(f"sqlite:///{tmp_path}/{name}.db") for name in "ab"]
     with running(apps[0], concurrency=1) as first, running(apps[1], concurrency=1) as second:
-        pids = [app.tasks["factory.whoami"].delay().get(timeout=20) for app in apps]
+        pids = [app.tasks["factory.whoami"].delay().get(timeout=30) for app in apps]
         assert [list(one.children().values()) for one in (first, second)] == [[pid] for pid in pids]
     for app in apps:
         app.close()
@@ -100,23 +100,23 @@ def test_a_pool_grows_at_once_and_shrinks_as_jobs_end(app, gates):
         assert len(one.children()) == 3
         for gate in gates:
             open_gate(gate)
-        assert {result.get(timeout=20) for result in results} == set(pids.values())
-        eventually(lambda: list(one.children()) == [1], 20, "one child that stays")
-        assert app.tasks["factory.whoami"].delay().get(timeout=20) == pids[1]
+        assert {result.get(timeout=30) for result in results} == set(pids.values())
+        eventually(lambda: list(one.children()) == [1], 30, "one child that stays")
+        assert app.tasks["factory.whoami"].delay().get(timeout=30) == pids[1]
 
 
 def test_a_recycled_child_ends_its_job_first(app, gates):
     with running(app, concurrency=1) as one:
         result = app.tasks["factory.wait_for"].delay(gates[0])
-        eventually(lambda: one.call(lambda: one.worker.parts.dispatcher.is_running), 20, "the task runs")
+        eventually(lambda: one.call(lambda: one.worker.parts.dispatcher.is_running), 30, "the task runs")
         (child,) = one.call(lambda: list(one.worker.parts.dispatcher.children))
         before = one.children()
         one.call(one.worker.parts.pool.recycle, child)
         after = app.tasks["factory.whoami"].delay()
         assert one.children() == before
         open_gate(gates[0])
-        assert result.get(timeout=20) == before[1]
-        assert after.get(timeout=20) not in before.values()
+        assert result.get(timeout=30) == before[1]
+        assert after.get(timeout=30) not in before.values()
         assert list(one.children()) == [1]
 
 
@@ -124,11 +124,11 @@ def test_a_recycled_child_ends_its_job_first(app, gates):
 def test_a_pool_may_be_resized_while_it_stops(app, gates, slots):
     with running(app, concurrency=2) as one:
         result = app.tasks["factory.wait_for"].delay(gates[0])
-        eventually(lambda: one.call(lambda: one.worker.parts.dispatcher.is_running), 20, "the task runs")
+        eventually(lambda: one.call(lambda: one.worker.parts.dispatcher.is_running), 30, "the task runs")
         one.worker.request_stop()
         one.call(one.worker.parts.pool.resize, slots)
         open_gate(gates[0])
-        assert result.get(timeout=20)
+        assert result.get(timeout=30)
 
 
 def test_autoscaling_follows_the_work_and_loses_nothing_in_many_cycles(app, monkeypatch):
@@ -138,9 +138,9 @@ def test_autoscaling_follows_the_work_and_loses_nothing_in_many_cycles(app, monk
         pool = one.worker.parts.pool
         for _ in range(12):
             results = [nap.delay(0.03) for _ in range(8)]
-            assert len({result.get(timeout=20) for result in results}) >= 1
+            assert len({result.get(timeout=30) for result in results}) >= 1
             slots.append(pool.slots)
-            eventually(lambda: pool.slots == 1, 10, "one slot")
-        eventually(lambda: len(one.children()) == 1, 10, "one child")
+            eventually(lambda: pool.slots == 1, 30, "one slot")
+        eventually(lambda: len(one.children()) == 1, 30, "one child")
         assert one.worker.options.autoscale == "4,1"
     assert max(slots) > 1

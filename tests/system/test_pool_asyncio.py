@@ -25,7 +25,7 @@ def test_tasks_run_side_by_side_in_two_processes_and_a_warm_stop_waits_for_them(
     assert runs
     assert len({each["pid"] for each in stage.watch.update()}) == 2
     assert worker.stop() == 0
-    assert [result.get(timeout=10) for result in results] == [1.5] * 60
+    assert [result.get(timeout=30) for result in results] == [1.5] * 60
     assert stage.length() == 0
 
 
@@ -35,7 +35,7 @@ def test_a_task_that_blocks_its_event_loop_is_named(stage, worker):
         rf"async_block\[{result.id}\] has kept the event loop for more than 1 s, and still does, in async_block \(.*workload.py:\d+\)"
     )
     worker.wait_log(rf"async_block\[{result.id}\] kept the event loop for 1\.\d+ s")
-    assert result.get(timeout=10) == 1.7
+    assert result.get(timeout=30) == 1.7
 
 
 def test_nothing_is_lost_with_a_process_and_nothing_runs_twice_that_was_not_cut_off(stage, worker):

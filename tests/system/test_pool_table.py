@@ -68,10 +68,10 @@ class Stage:
         before = len(list(self.runs.iterdir()))
         gate = self.folder / f"gate-{time.monotonic_ns()}"
         result = self.send("wait_for", str(gate), str(self.runs))
-        eventually(lambda: len(list(self.runs.iterdir())) == before + 1, 20, "the neighbour begins")
+        eventually(lambda: len(list(self.runs.iterdir())) == before + 1, 30, "the neighbour begins")
         yield
         gate.touch()
-        result.get(timeout=20)
+        result.get(timeout=30)
         assert len(list(self.runs.iterdir())) == before + 1
 
     def close(self):
@@ -145,24 +145,24 @@ worker.run()
 @cells("soft time limit")
 def test_soft_time_limit(stages, tmp_path, pool, word):
     if pool == "solo":
-        assert solo(tmp_path, f"print(send('one_call', 30, '{tmp_path}/begun', soft_time_limit=0.5).get(timeout=20))")[1] == "soft"
+        assert solo(tmp_path, f"print(send('one_call', 30, '{tmp_path}/begun', soft_time_limit=0.5).get(timeout=30))")[1] == "soft"
         return
     stage = stages(pool)
     with stage.neighbour():
         started = time.monotonic()
         results = [stage.begin(task, 30, soft_time_limit=0.5) for task in ("steps", "waits", "spins")]
-        assert [result.get(timeout=20) for result in results] == ["soft", "soft", "soft"]
-        assert time.monotonic() - started < 15
+        assert [result.get(timeout=30) for result in results] == ["soft", "soft", "soft"]
+        assert time.monotonic() - started < 25
     calls = [stage.send("one_call", 30 if word == "anywhere" else 2, str(tmp_path / "begun"), soft_time_limit=0.5)]
     if word != "between calls":  # a thread's loop is no main thread's
         calls.append(stage.send("blocks", 30, str(tmp_path / "begun"), soft_time_limit=0.5))
-    assert {call.get(timeout=20) for call in calls} == {"soft"}
+    assert {call.get(timeout=30) for call in calls} == {"soft"}
 
 
 @cells("hard time limit")
 def test_hard_time_limit(stages, tmp_path, pool, word):
     if word == "logged only":
-        code, told, log = solo(tmp_path, f"print(send('one_call', 2, '{tmp_path}/begun', time_limit=0.5).get(timeout=20))")
+        code, told, log = solo(tmp_path, f"print(send('one_call', 2, '{tmp_path}/begun', time_limit=0.5).get(timeout=30))")
         assert (code, told) == (0, "whole")
         assert "cannot end a running task" in log
         return
@@ -171,12 +171,12 @@ def test_hard_time_limit(stages, tmp_path, pool, word):
         for task, args in (("steps", (60,)), ("waits", (60,)), ("spins", (60,))):
             result = stage.begin(task, *args, time_limit=0.5)
             with pytest.raises(TimeLimitExceeded):
-                result.get(timeout=5.5)
+                result.get(timeout=30)
     for task in ("stubborn", "stuck", "stuck_on_loop"):
         result = stage.begin(task, time_limit=0.5)
         with pytest.raises(TimeLimitExceeded):
-            result.get(timeout=5.5)
-    assert stage.send("whoami").get(timeout=20)
+            result.get(timeout=30)
+    assert stage.send("whoami").get(timeout=30)
 
 
 @cells("hard time limit")
@@ -189,18 +189,18 @@ def test_neighbours_of_what_cannot_be_ended_end_first_or_run_again_uncounted(sta
         folder.mkdir()
     ends = stage.send("wait_for", str(quick / "gate"), str(quick))
     again = stage.send("wait_for", str(slow / "gate"), str(slow))
-    eventually(lambda: list(quick.iterdir()) and list(slow.iterdir()), 20, "both run")
+    eventually(lambda: list(quick.iterdir()) and list(slow.iterdir()), 30, "both run")
     result = stage.begin("stubborn", time_limit=0.5)
     if word != "child killed":
-        eventually(lambda: len(stage.embedded.children()) == 2, 20, "a successor takes over")
+        eventually(lambda: len(stage.embedded.children()) == 2, 30, "a successor takes over")
     (quick / "gate").touch()
-    assert ends.get(timeout=20)
+    assert ends.get(timeout=30)
     with pytest.raises(TimeLimitExceeded):
-        result.get(timeout=5.5)
+        result.get(timeout=30)
     if word != "child killed":
-        eventually(lambda: len(list(slow.iterdir())) == 2, 20, "it runs again")
+        eventually(lambda: len(list(slow.iterdir())) == 2, 30, "it runs again")
     (slow / "gate").touch()
-    assert again.get(timeout=20)
+    assert again.get(timeout=30)
     assert len(list(quick.iterdir())) == 2  # the gate, and one run
 
 
@@ -209,7 +209,7 @@ def test_revoked_with_terminate(stages, tmp_path, pool, word):
     if word == "no":
         begun = f"eventually(__import__('pathlib').Path('{tmp_path}/begun').exists)"
         told = solo(
-            tmp_path, f"r = send('one_call', 2, '{tmp_path}/begun'); {begun}; worker.revoke(r.id, terminate=True); print(r.get(timeout=20))"
+            tmp_path, f"r = send('one_call', 2, '{tmp_path}/begun'); {begun}; worker.revoke(r.id, terminate=True); print(r.get(timeout=30))"
         )
         assert told[:2] == (0, "whole")
         return
@@ -219,12 +219,12 @@ def test_revoked_with_terminate(stages, tmp_path, pool, word):
             result = stage.begin(task, *args)
             stage.embedded.worker.revoke(result.id, terminate=True)
             with pytest.raises(TaskRevokedError, match="terminated"):
-                result.get(timeout=5)
+                result.get(timeout=30)
             assert result.state == "REVOKED"
     result = stage.begin("stubborn")
     stage.embedded.worker.revoke(result.id, terminate=True)
     with pytest.raises(TaskRevokedError):
-        result.get(timeout=6)
+        result.get(timeout=30)
 
 
 @cells("`async def` tasks")
@@ -233,12 +233,12 @@ def test_async_tasks(stages, tmp_path, pool, word):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         if pool == "solo":
-            code, told, log = solo(tmp_path, f"r = send('meets', 1, '{tmp_path}/{folder}'); print(r.get(timeout=20) == [r.id] * 3)")
+            code, told, log = solo(tmp_path, f"r = send('meets', 1, '{tmp_path}/{folder}'); print(r.get(timeout=30) == [r.id] * 3)")
             assert (code, told) == (0, "True"), log
             continue
         results = [stages(pool).send("meets", together, str(tmp_path / folder)) for _ in range(together)]
         for result in results:
-            assert result.get(timeout=20) == [result.id] * 3
+            assert result.get(timeout=30) == [result.id] * 3
 
 
 @cells("max tasks")
@@ -246,7 +246,7 @@ def test_max_tasks(own_stage, pool, word):
     stage = own_stage(pool, max_tasks_per_child=5)
     if word == "successor at once":
         with stage.neighbour():
-            pids = [stage.send("whoami").get(timeout=20) for _ in range(12)]
+            pids = [stage.send("whoami").get(timeout=30) for _ in range(12)]
     else:
         pids = [result.get(timeout=30) for result in [stage.send("whoami") for _ in range(40)]]
     most = {"no": 100, "after its task": 5, "successor at once": 5}[word]
@@ -259,29 +259,29 @@ def test_max_memory(own_stage, pool, word):
     stage = own_stage(pool, max_memory_per_child=200_000)
     first = stage.send("keep", 250).get(timeout=30)
     if word == "no":
-        assert stage.send("whoami").get(timeout=20) == first
+        assert stage.send("whoami").get(timeout=30) == first
         return
-    eventually(lambda: first not in stage.embedded.children().values(), 20, "its child is replaced")
-    assert stage.send("whoami").get(timeout=20) != first
+    eventually(lambda: first not in stage.embedded.children().values(), 30, "its child is replaced")
+    assert stage.send("whoami").get(timeout=30) != first
 
 
 @cells("child dies")
 def test_child_dies(stages, tmp_path, pool, word):
     if word == "worker dies":
-        code, _, _ = solo(tmp_path, "send('die').get(timeout=20)")
+        code, _, _ = solo(tmp_path, "send('die').get(timeout=30)")
         assert code == -signal.SIGKILL
         return
     stage = stages(pool)
     gate, runs = tmp_path / "gate", tmp_path / "runs"
     runs.mkdir()
     beside = stage.send("wait_for", str(gate), str(runs))
-    eventually(lambda: list(runs.iterdir()), 20, "it runs beside")
+    eventually(lambda: list(runs.iterdir()), 30, "it runs beside")
     with pytest.raises(WorkerLostError):
-        stage.send("die").get(timeout=20)
+        stage.send("die").get(timeout=30)
     if word == "one task counted":
         gate.touch()
-        assert beside.get(timeout=20)
+        assert beside.get(timeout=30)
     else:  # it ran beside both deaths
         with pytest.raises(WorkerLostError):
-            beside.get(timeout=20)
-    assert stage.send("whoami").get(timeout=20)
+            beside.get(timeout=30)
+    assert stage.send("whoami").get(timeout=30)

@@ -60,13 +60,13 @@ def busy(shared_stage):
     """A worker of which every slot is busy, and that holds a task for its time: with busy slots it would fetch none."""
     gate = shared_stage.gate()
     due = shared_stage.send("add", 1, 2, countdown=4)
-    eventually(lambda: due.id in ask(shared_stage, "query_task", ids=[due.id]), 10, "a task that waits for its time")
+    eventually(lambda: due.id in ask(shared_stage, "query_task", ids=[due.id]), 30, "a task that waits for its time")
     runs = shared_stage.send("wait_for", gate)
     shared_stage.await_runs(runs.id)
     yield shared_stage, runs, due
     open_gate(gate)
-    runs.get(timeout=20)
-    due.get(timeout=20)
+    runs.get(timeout=30)
+    due.get(timeout=30)
 
 
 def test_replies_have_celerys_structure_while_every_slot_is_busy(busy):
@@ -120,10 +120,10 @@ def test_a_revoke_while_no_worker_runs_is_honoured_by_the_next(stage):
     stage.app.control.revoke(gone.id)
     stage.app.control.revoke(stamped.id)
     stage.worker("-c", "1")
-    assert kept.get(timeout=20) == "kept"
+    assert kept.get(timeout=30) == "kept"
     for result in (gone, stamped):
         with pytest.raises(TaskRevokedError):
-            result.get(timeout=20)
+            result.get(timeout=30)
         assert not stage.runs(result.id)
     assert set(ask(stage, "revoked")) >= {gone.id, stamped.id}
 
@@ -137,7 +137,7 @@ def test_what_runs_is_terminated_by_the_signal_that_was_asked_for(stage, how, ex
     (reply,) = result.revoke(terminate=True, signal=how, wait=True, timeout=1)
     assert list(reply.values()) == [{"ok": f"terminate: {result.id}"}]
     eventually(lambda: result.state == expected, 20, f"{expected} after {how}")
-    assert stage.send("add", 1, 2).get(timeout=20) == 3
+    assert stage.send("add", 1, 2).get(timeout=30) == 3
 
 
 @ONE_BROKER
@@ -149,19 +149,19 @@ def test_the_pool_follows(stage):
 
     (first,) = processes()
     assert ask(stage, "pool_grow", n=2) == {"ok": "pool will grow"}
-    eventually(lambda: len(processes()) == 3, 20, "three children")
+    eventually(lambda: len(processes()) == 3, 30, "three children")
     assert "10,000 slots" in ask(stage, "pool_grow", n=9_999)["error"]
     assert ask(stage, "pool_shrink", n=2) == {"ok": "pool will shrink"}
-    eventually(lambda: len(processes()) == 1, 20, "one child")
+    eventually(lambda: len(processes()) == 1, 30, "one child")
     assert ask(stage, "pool_restart") == {"ok": "reload started"}
-    eventually(lambda: processes() and not {first} & set(processes()), 20, "a new child")
-    assert stage.send("add", 1, 2).get(timeout=20) == 3
+    eventually(lambda: processes() and not {first} & set(processes()), 30, "a new child")
+    assert stage.send("add", 1, 2).get(timeout=30) == 3
     # a task that may be aborted
     path = stage.folder / "begun"
     aborted = AbortableAsyncResult(stage.app.send_task("until_aborted", (str(path),)).id, app=stage.app)
     eventually(path.exists, 20, "it runs")
     aborted.abort()
-    assert aborted.get(timeout=20) == "aborted"
+    assert aborted.get(timeout=30) == "aborted"
     # commands of the app's own
     node = node_of(stage)
     assert ask(stage, "double", n=21) == {"ok": 42, "node": node}
@@ -177,7 +177,7 @@ def test_queues_come_and_go(stage):
     extra = f"{stage.queue}-extra"
     result = stage.send("add", 1, 2, queue=extra)
     assert ask(stage, "add_consumer", queue=extra) == {"ok": f"add consumer {extra}"}
-    assert result.get(timeout=20) == 3
+    assert result.get(timeout=30) == 3
     assert [queue["name"] for queue in ask(stage, "active_queues")] == [stage.queue, extra]
     assert ask(stage, "cancel_consumer", queue=extra) == {"ok": f"no longer consuming from {extra}"}
     assert [queue["name"] for queue in ask(stage, "active_queues")] == [stage.queue]
@@ -193,13 +193,13 @@ def test_a_shutdown_waits_for_what_runs_however_often_it_is_asked_for(stage):
     assert ask(stage, "shutdown") == {"ok": "shutting down"}
     assert ask(stage, "shutdown") == {"ok": "shutting down"}
     assert ask(stage, "pool_grow") == {"error": "ValueError('the worker is stopping')"}
-    eventually(lambda: stage.length() == 1, 20, "what waits goes back")
+    eventually(lambda: stage.length() == 1, 30, "what waits goes back")
     assert [task["id"] for task in ask(stage, "active")] == [runs.id]
     open_gate(gate)
-    runs.get(timeout=20)
+    runs.get(timeout=30)
     assert worker.wait() == 0
     stage.worker("-c", "1")
-    assert waits.get(timeout=20) == 3
+    assert waits.get(timeout=30) == 3
 
 
 @ONE_BROKER
@@ -214,7 +214,7 @@ def test_a_state_file_keeps_what_was_revoked(stage):
     second = stage.worker("-c", "1", "-n", "one@host", "--statedb", str(path), settings=settings)
     assert ask(stage, "revoked") == ["gone"]
     third = stage.worker("-c", "1", "-n", "two@host", "-S", str(path), settings=settings)
-    eventually(lambda: stage.app.control.inspect("two@host", timeout=5).revoked() == ["gone"], 20, "told by the first")
+    eventually(lambda: stage.app.control.inspect("two@host", timeout=5).revoked() == ["gone"], 30, "told by the first")
     assert [worker.stop() for worker in (second, third)] == [0, 0]
 
 

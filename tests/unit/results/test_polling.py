@@ -111,9 +111,10 @@ def test_the_thread_ends_when_nobody_waits_and_another_begins(watch, store):
 def test_a_store_that_is_away_for_a_while_is_waited_for(watch, store, clock):
     told = queue.Queue()
     watch.add("a", told.put)
-    for _ in range(3):
+    for other in ("b", "c", "d"):
         store.fail(OperationalError("away"))
         clock.advance(9)
+        watch.add(other, told.put)  # the next look is at once
     store.look(record("SUCCESS"))
     assert told.get(timeout=10).status == "SUCCESS"
 

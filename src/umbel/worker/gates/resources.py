@@ -22,8 +22,11 @@ _LOOK: Final = 0.5
 #: Tasks that wait here; the others come back after so many seconds, here or elsewhere.
 _MOST_WAITING: Final = 4
 _BACK: Final = 1.0
-#: Seconds after which a message comes back that this worker can never run.
-_NEVER: Final = 10.0
+#: Seconds after which a message comes back that this worker can never run: soon, for a worker that can may be idle. If there are many, one comes back every so many
+#: seconds, so that they are no work, but none stays away longer than the third.
+_NEVER_AT_LEAST: Final = 0.5
+_NEVER_APART: Final = 0.1
+_NEVER_AT_MOST: Final = 30.0
 #: Sums of decimal fractions are not exact.
 _EPSILON: Final = 1e-9
 
@@ -48,6 +51,8 @@ class Resources:
         self._held: dict[ReservedTask, float] = {}
         #: The line of each resource; those that one task needs together have the same.
         self._lines: dict[str, str] = {}
+        #: When the last of those comes back that this worker can never run; monotonic seconds.
+        self._last_back = 0.0
 
     def __bool__(self) -> bool:
         return bool(self._held)
@@ -86,7 +91,7 @@ class Resources:
         if not policy.resources or not asked.is_due:
             return PASS
         if not self._is_possible(policy):
-            return Later(_NEVER)
+            return Later(self._never(asked.now))
         line = self._line_of(policy)
         ahead = asked.ahead(line)
         if not ahead:
@@ -112,6 +117,10 @@ class Resources:
         lines = {self._line_of(task.policy): None for task, _ in ended if self._held.pop(task, None) is not None}
         for line in lines:
             self._reopen(line)
+
+    def _never(self, now: float) -> float:
+        self._last_back = min(max(self._last_back + _NEVER_APART, now + _NEVER_AT_LEAST), now + _NEVER_AT_MOST)
+        return self._last_back - now
 
     def _is_possible(self, policy: TaskPolicy) -> bool:
         return all(amount <= self.capacity.get(name, 0.0) + _EPSILON for name, amount in policy.resources)

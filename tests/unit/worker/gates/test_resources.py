@@ -100,6 +100,15 @@ def test_more_than_there_is_goes_to_other_workers_and_is_named():
     assert door.gate.learn(policies) == ["large", "other"]
 
 
+def test_what_this_worker_can_never_run_comes_back_soon_and_many_one_after_another():
+    door = Door(gpu=1)
+    soon = [door.ask(gpu=2).seconds for _ in range(1000)]
+    assert soon[:3] == pytest.approx([0.5, 0.6, 0.7])
+    assert soon[-1] == 30.0
+    door.now += 60
+    assert door.ask(gpu=2).seconds == pytest.approx(0.5), "as soon as there are few"
+
+
 def test_what_is_not_due_and_what_needs_nothing_is_let_by():
     door = Door(gpu=1)
     assert door.ask(is_due=False, gpu=2).policy.resources
