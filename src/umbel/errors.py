@@ -17,7 +17,11 @@ working; what Celery has no word for is ours. A class's docstring is its default
     ├── MessageError                  a message cannot be used; `reason` names why, for dead letters
     │   ├── UnsupportedProtocol       neither protocol 1 nor 2
     │   ├── UnsupportedWorkflow       a workflow that this version cannot carry on
+    │   ├── Unsigned                  (also SecurityError) no signature, where one is needed
+    │   ├── Replayed                  (also SecurityError) it has been here before
+    │   ├── Outdated                  (also SecurityError) signed too long ago to tell
     │   ├── DecodeError
+    │   │   ├── BadSignature          (also SecurityError) changed, or not by a key that is trusted
     │   │   ├── ContentDisallowed     its content type is not in accept_content
     │   │   └── MessageTooLarge       a limit on size, count or depth was passed
     │   └── EncodeError
@@ -157,6 +161,30 @@ class MessageTooLarge(DecodeError):
     """The message passes a limit on size, count or depth."""
 
     reason = DeadReason.TOO_LARGE
+
+
+class Unsigned(MessageError, SecurityError):
+    """The message is not signed, and this worker takes signed ones only (message_signing)."""
+
+    reason = DeadReason.UNSIGNED
+
+
+class BadSignature(DecodeError, SecurityError):
+    """The signature is not that of this message, or not by a key that is trusted."""
+
+    reason = DeadReason.BAD_SIGNATURE
+
+
+class Replayed(MessageError, SecurityError):
+    """The message has been here before."""
+
+    reason = DeadReason.REPLAYED
+
+
+class Outdated(MessageError, SecurityError):
+    """The message was signed too long ago to tell whether it has been here before."""
+
+    reason = DeadReason.OUTDATED
 
 
 class EncodeError(MessageError):

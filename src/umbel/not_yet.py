@@ -12,9 +12,7 @@ PACKAGE: Final[Mapping[str, str]] = {}
 #: … of a task.
 TASK: Final[dict[str, str]] = {}
 #: … of an app.
-APP: Final = {
-    "setup_security": "signing messages",
-}
+APP: Final[dict[str, str]] = {}
 #: Result stores, by the first word of their URLs.
 STORES: Final = {
     "arangodb": "ArangoDB",

@@ -15,6 +15,11 @@ class DeadReason(enum.StrEnum):
     UNDECODABLE = "undecodable"
     CONTENT_DISALLOWED = "content_disallowed"
     TOO_LARGE = "too_large"
+    #: It is not signed, or was changed, or is a copy of one that has run, or may be one: see `umbel.wire.signing.seals`.
+    UNSIGNED = "unsigned"
+    BAD_SIGNATURE = "bad_signature"
+    REPLAYED = "replayed"
+    OUTDATED = "outdated"
     #: No worker that has seen it knows its task.
     UNREGISTERED = "unregistered"
     #: It ran, and ended so.

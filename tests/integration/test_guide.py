@@ -259,3 +259,11 @@ def test_events(tmp_path):
     )
     wanted = [(kind.name, f"{kind.when} | {', '.join(f'`{name}`' for name in kind.fields)}") for kind in TABLE]
     assert rows == [*wanted, *FIELDS.items()]
+
+
+def test_security(tmp_path):
+    with worker(tmp_path, "security.md"):
+        assert umbel(tmp_path, "call", "tasks.pay", "--args", "[7]", "--wait") == "paid 7\n"
+        script = "from umbel import Umbel; Umbel('stranger', broker='sqlite:///umbel.db').send_task('tasks.pay', [8])"
+        subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+        eventually(lambda: "unsigned" in umbel(tmp_path, "dead", "list"), 30, "a dead letter")

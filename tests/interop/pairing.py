@@ -28,6 +28,7 @@ PACKAGES = (
     "zstandard",
     "brotli",
     "backports.zstd",
+    "cryptography",
 )
 
 

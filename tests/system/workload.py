@@ -402,6 +402,8 @@ def make_app(broker, backend, settings):
     if everyone:
         name = settings["task_default_queue"]
         app.conf.task_queues = [Queue(name, Exchange(name), name), Broadcast(everyone)]
+    if settings.get("task_serializer") == "auth":
+        app.setup_security()
     for name, (function, options) in TASKS.items():
         app.task(name=name, **options)(function)
     return app

@@ -282,7 +282,7 @@ class Umbel(AppSettings, TaskApp, PeriodicTasks, Handles):
         from umbel.control.client import Control  # most programs that send tasks control nothing
         from umbel.control.mailbox import Mailbox
 
-        mailbox = Mailbox(lambda: self.broker, mailbox_options(self.conf), self.clock)
+        mailbox = Mailbox(lambda: self.broker, mailbox_options(self.conf, self.connections.key_ring), self.clock)
         return Control(mailbox, lambda: self.queues, lambda: self.broker, self._keep_revoked)
 
     def _keep_revoked(self, entries: Collection[str]) -> None:

@@ -24,6 +24,7 @@ from umbel.wire.message import MessageLimits
 if TYPE_CHECKING:
     from umbel.control.mailbox import MailboxOptions
     from umbel.leases.base import LeaseOptions, LeaseStore
+    from umbel.wire.signing.keys import KeyRing
 
 
 class AppConnections:
@@ -46,6 +47,7 @@ class AppConnections:
         self._store: ResultStore | None = None
         self._store_known = False
         self._leases: LeaseStore | None = None
+        self._ring: tuple[int, KeyRing | None] | None = None
         self._oid = ""
 
     @property
@@ -74,8 +76,44 @@ class AppConnections:
         if self._publisher is None:
             with self._lock:
                 if self._publisher is None:
-                    self._publisher = self.write_broker.publisher()
+                    self._publisher = self._signed(self.write_broker.publisher())
         return self._publisher
+
+    def relay(self, *, anew: bool) -> Publisher:
+        """Make the publisher for messages that came from a queue: none is signed that was not.
+
+        Args:
+            anew: they may run although they have run before; else each is the same message at another place.
+        """
+        ring = self.key_ring
+        if ring is None:
+            return self.publisher
+        from umbel.app.security.sealing import RelayingPublisher
+
+        return RelayingPublisher(self.write_broker.publisher(), ring, anew=anew)
+
+    @property
+    def key_ring(self) -> KeyRing | None:
+        """The keys that sign and verify messages; ``None`` where there are none.
+
+        Raises:
+            ImproperlyConfigured: the settings name keys that are none.
+        """
+        if self._ring is None or self._ring[0] != self._conf.version:
+            if not (self._conf.message_keys or self._conf.message_encryption_keys):
+                return None
+            from umbel.app.security.keyring import key_ring  # few apps sign
+
+            self._ring = self._conf.version, key_ring(self._conf)
+        return self._ring[1]
+
+    def _signed(self, publisher: Publisher) -> Publisher:
+        ring = self.key_ring
+        if ring is None:
+            return publisher
+        from umbel.app.security.sealing import SealingPublisher
+
+        return SealingPublisher(publisher, ring)
 
     def mirrors_priorities(self, *, reading: bool = False) -> bool:
         """Report whether priorities are the other way round in messages than in this app (``priority_order``).
@@ -282,8 +320,8 @@ def store_options(conf: Settings, url: str) -> StoreOptions:
     )
 
 
-def mailbox_options(conf: Settings) -> MailboxOptions:
-    """Read from the settings ``conf`` how workers are reached by remote control."""
+def mailbox_options(conf: Settings, ring: KeyRing | None = None) -> MailboxOptions:
+    """Read from the settings ``conf`` how workers are reached by remote control, signed with the keys of ``ring``."""
     from umbel.control.mailbox import MailboxOptions
 
     accept = serializers.content_types(conf.accept_content)
@@ -297,6 +335,8 @@ def mailbox_options(conf: Settings) -> MailboxOptions:
         # Workers that read no JSON are spoken to in what they are sent as tasks.
         serializer="json" if "application/json" in accept else conf.task_serializer,
         accept=accept,
+        ring=ring,
+        requires_seal=ring is not None and conf.message_signing == "required",
     )
 
 

@@ -52,6 +52,7 @@ def environment(app: Any, hostname: str, *, stores: bool) -> Environment:
         chord_timeout=seconds(conf.task_chord_timeout),
         inherit_priority=bool(conf.task_inherit_parent_priority),
         mirrors_priorities=app.connections.mirrors_priorities(reading=True),
+        ring=app.connections.key_ring,
         prepare=app.prepare,
         clock=app.time,
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from umbel.brokers.base import Broker, Delivery, ReplyInbox
 from umbel.brokers.fanout import private_queues
@@ -16,6 +17,9 @@ from umbel.control.requests import Request, parse_reply, render_request
 from umbel.errors import MessageError
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.logical_clock import LogicalClock
+
+if TYPE_CHECKING:
+    from umbel.wire.signing.keys import KeyRing
 
 logger = logging.getLogger("umbel.control")
 
@@ -39,6 +43,9 @@ class MailboxOptions:
     #: Serializer of requests; content types that are read.
     serializer: str = "json"
     accept: frozenset[str] = frozenset({"application/json"})
+    #: Keys that sign requests, where there are some; and whether workers take only what is signed.
+    ring: KeyRing | None = None
+    requires_seal: bool = False
 
     def queue_of(self, node: str) -> Queue:
         """The queue from which the worker named ``node`` reads requests."""
@@ -119,7 +126,12 @@ class Mailbox:
     def _send(self, request: Request, timeout: float | None) -> None:
         stamped = replace(request, clock=self._clock.forward(), serializer=self.options.serializer)
         message = render_request(stamped, SYSTEM.now() + timeout if timeout else 0)
-        self._broker().broadcaster().broadcast(private_queues.control_exchange(self.options.namespace), message)
+        exchange, ring = private_queues.control_exchange(self.options.namespace), self.options.ring
+        if ring is not None:
+            from umbel.wire.signing.seals import seal  # few apps sign
+
+            message = seal(message, exchange.name, "", ring, SYSTEM.now(), secrets.token_hex(16), secrets.token_bytes(12))
+        self._broker().broadcaster().broadcast(exchange, message)
 
 
 class Question:

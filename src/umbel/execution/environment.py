@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from umbel.brokers.topology import Destination
 from umbel.runtime.clock import SYSTEM, Clock
 from umbel.wire.message import Message
+
+if TYPE_CHECKING:
+    from umbel.wire.signing.keys import KeyRing
 
 #: Renders one call: (task's name, args, kwargs, calling options) → (id, message, destination).
 Prepare = Callable[[str, Sequence[Any], Mapping[str, Any], Mapping[str, Any]], tuple[str, Message, Destination]]
@@ -48,5 +51,7 @@ class Environment:
     inherit_priority: bool = False
     #: Priorities are the other way round in messages than in the app (``priority_order``).
     mirrors_priorities: bool = False
+    #: Keys that decrypt bodies (``message_encryption_keys``).
+    ring: KeyRing | None = None
     prepare: Prepare
     clock: Clock = SYSTEM

@@ -93,9 +93,8 @@ class Serializers:
         """
         found = self._by_name.get(name) or self._by_type.get(name)
         if found is None:
-            raise ImproperlyConfigured(
-                f"There is no serializer {ascii(name)[:80]}: known are {', '.join(self._by_name)}; register() adds one."
-            )
+            adds = "app.setup_security()" if name == "auth" else "register()"
+            raise ImproperlyConfigured(f"There is no serializer {ascii(name)[:80]}: known are {', '.join(self._by_name)}; {adds} adds one.")
         return found
 
     def content_types(self, names: Iterable[str]) -> frozenset[str]:

@@ -23,6 +23,9 @@ from umbel.worker.tasks.reserved import ReservedTask, run_of
 
 logger = logging.getLogger("umbel.worker")
 
+#: Reasons for which nothing that a message says of itself is believed.
+_OF_NOBODY = frozenset({DeadReason.UNSIGNED, DeadReason.BAD_SIGNATURE, DeadReason.REPLAYED})
+
 
 class Intake:
     """The worker's side of a consumer (`brokers.base.DeliverySink`).
@@ -145,7 +148,7 @@ class Intake:
 
     def _admit(self, delivery: Delivery, now: float) -> ReservedTask | None:
         """Admit one delivery on the slow path; returns the reserved task if it is to run now."""
-        if delivery.redelivered and self._is_known(delivery):
+        if delivery.redelivered and delivery.flaw is None and self._is_known(delivery):
             return None
         if delivery.flaw is None and "task" not in delivery.headers and not self._upgrade(delivery):
             return None
@@ -294,4 +297,6 @@ def _error_for(delivery: Delivery, reason: str, detail: str) -> BaseException | 
         return NotRegistered(str(delivery.headers.get("task"))[:200], *([near] if near else []))
     if reason == DeadReason.WORKER_LOST:
         return WorkerLostError(detail)
+    if reason in _OF_NOBODY:  # whose ids may be those of tasks that are well
+        return None
     return MessageError(detail) if "id" in delivery.headers else None

@@ -30,6 +30,7 @@ from umbel.worker.queues.pausing import Pausing
 from umbel.worker.revoking.keeping import Keeping
 from umbel.worker.revoking.service import Revoking
 from umbel.worker.revoking.state_file import stores_of
+from umbel.worker.seals.guard import guarded
 from umbel.worker.settings import WorkerSettings
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.slots.ending import Endings
@@ -61,17 +62,17 @@ class WorkerParts:
     def __init__(self, app: Umbel, settings: WorkerSettings, queues: Sequence[Queue], pool: Pool, policies: dict[str, TaskPolicy]) -> None:
         broker, task_log, rules = app.broker, TaskLog(), QueueRules(queues)
         self._hostname, self._accept = settings.hostname, content_types(app.conf.accept_content)
-        self._max_decompressed = app.conf.message_max_decompressed
+        self._max_decompressed, self._ring = app.conf.message_max_decompressed, app.connections.key_ring
         self.events = TaskEvents()
         task_log.subscribe(self.events)
         self.pool = pool
         self.signals = SignalThread()
         self.background = BackgroundTasks()
         first = window(settings.concurrency, 0.0, multiplier=settings.prefetch_multiplier, held=0)
-        self.consumer = broker.consumer(queues, window=first)
+        self.keeper = LeaseKeeper(lambda: app.leases)
+        self.consumer = guarded(app, broker.consumer(queues, window=first), self.keeper, settings.lease_duration)
         spawn = self.background.spawn
         follow = Following(app, settings.hostname).follow
-        self.keeper = LeaseKeeper(lambda: app.leases)
         self.acknowledger = Acknowledger(
             self.consumer, app.store, Consequences(follow, partial(free_key, self.keeper)), self.events, self.signals, spawn,
             leases=broker.capabilities.leases, rules=rules,
@@ -134,7 +135,7 @@ class WorkerParts:
 
     def received_signal(self, worker: Any) -> ReceivedSignal:
         """Make what tells the receivers of ``task_received``; ``worker`` is the sender."""
-        request = partial(ReceivedRequest, hostname=self._hostname, accept=self._accept, limit=self._max_decompressed)
+        request = partial(ReceivedRequest, hostname=self._hostname, accept=self._accept, limit=self._max_decompressed, ring=self._ring)
         return ReceivedSignal(self.events, self.signals, self.background.spawn, request, worker)
 
     async def _before_run(self, task: ReservedTask) -> None:

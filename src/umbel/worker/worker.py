@@ -94,7 +94,7 @@ class Worker:
                 parts.gossip,
                 parts.background,
                 *parts.leases.held,
-                RemoteControl(state, app.broker, mailbox_options(app.conf), enabled=listens),
+                RemoteControl(state, app.broker, mailbox_options(app.conf, app.connections.key_ring), enabled=listens),
                 parts.limits,
                 parts.endings,
                 self._pool,

@@ -76,3 +76,32 @@ class AppSettings:
     def now(self) -> datetime:
         """Return the time in the app's zone."""
         return datetime.fromtimestamp(self.time.now(), self.timezone)
+
+    def setup_security(
+        self,
+        allowed_serializers: Iterable[str] | None = None,
+        key: str | None = None,
+        key_password: str | bytes | None = None,
+        cert: str | None = None,
+        store: str | None = None,
+        digest: str | None = None,
+        serializer: str = "json",
+    ) -> None:
+        """Sign messages, and accept only signed ones, with the serializer ``auth``. The setting ``message_keys`` signs more: headers, too.
+
+        Args:
+            allowed_serializers: more serializers that may read what somebody has signed.
+            key: file of the private key; ``security_key`` when not given, and so on.
+            key_password: of the key.
+            cert: file of the certificate.
+            store: a folder, or a pattern of files, of certificates that are trusted.
+            digest: of signatures.
+            serializer: that writes what is signed.
+
+        Raises:
+            ImproperlyConfigured: ``task_serializer`` or ``accept_content`` is not ``auth``; or a file is missing, or cryptography is.
+            SecurityError: a key or certificate is none, or its time is over.
+        """
+        from umbel.app.security import certificates  # few apps sign
+
+        certificates.setup(self.conf, allowed_serializers, key, key_password, cert, store, digest, serializer)

@@ -24,6 +24,7 @@ from umbel.app.sending.plans import plans_of
 from umbel.app.sending.publishing import Calling, Plan, Sender, SinglePlan, plan_plain, plan_single, too_large
 from umbel.app.sending.routing import Router
 from umbel.brokers.topology import Destination, Outgoing
+from umbel.errors import ImproperlyConfigured
 from umbel.execution.preparing import task_names
 from umbel.messages.ids import uuid7
 from umbel.results.base import ResultStore
@@ -120,6 +121,10 @@ class Outbox:
     def _compile(self) -> Sender:
         app = self._app
         conf = app.conf
+        if conf.task_protocol == 1 and conf.message_keys:
+            raise ImproperlyConfigured(
+                "messages of protocol 1 have no headers that could be signed: set task_protocol to 2, or no message_keys"
+            )
         reply_to = expect = None
         store = app.connections.store if app.answers_by_message or conf.task_store_queued else None
         if store is not None:

@@ -143,7 +143,7 @@ def replay(loaded: LoadedApp, client: QueueClient, letter: DeadLetter) -> bool:
         store.forget([letter.id])
         if loaded.app.conf.task_store_queued:
             store.store([sent(letter.id)])
-    loaded.app.publisher.publish(replayed(letter), Destination.of(loaded.queue(letter.queue)), confirm=True)
+    loaded.app.connections.relay(anew=True).publish(replayed(letter), Destination.of(loaded.queue(letter.queue)), confirm=True)
     return client.ack(letter.delivery)
 
 

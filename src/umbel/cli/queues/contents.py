@@ -69,7 +69,7 @@ def move(context: click.Context, source: str, target: str, limit: int | None, ta
         _check(loaded, client, source)
         _check(loaded, client, target)
         to = Destination("", target, None if client.length(target) is not None else loaded.queue(target))
-        moved, kept = move_all(client, loaded.app.publisher, source, to, limit=limit, task=task)
+        moved, kept = move_all(client, loaded.app.connections.relay(anew=False), source, to, limit=limit, task=task)
     if as_json:
         output.data({"source": source, "target": target, "moved": moved})
     else:

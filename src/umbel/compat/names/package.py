@@ -95,5 +95,12 @@ TABLES: Final = {
     "celery._state": AliasTable(
         live="umbel.compat.process_state", elsewhere={"connect_on_app_finalize": "app.on_after_finalize.connect()"}
     ),
-    "celery.security": AliasTable(elsewhere={"setup_security": "a later version, in which it will be"}),
+    "celery.security": AliasTable({"umbel.compat.security": "setup_security", "umbel.app.security.certificates": "register_auth"}),
+    "celery.security.certificate": AliasTable(
+        {"umbel.wire.signing.auth": "Certificate", "umbel.app.security.certificates": "CertStore FSCertStore"}
+    ),
+    "celery.security.key": AliasTable({"umbel.wire.signing.auth": "PrivateKey"}),
+    "celery.security.serialization": AliasTable(
+        {"umbel.wire.signing.auth": "SecureSerializer", "umbel.app.security.certificates": "register_auth"}
+    ),
 }

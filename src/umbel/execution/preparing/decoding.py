@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from umbel.errors import MessageError
 from umbel.execution.model import Job
@@ -12,6 +12,10 @@ from umbel.messages import protocols, v2
 from umbel.messages.model import TaskMessage
 from umbel.messages.validation import check_embed
 from umbel.wire.message import Message
+from umbel.wire.signing import ENCRYPTED
+
+if TYPE_CHECKING:
+    from umbel.wire.signing.keys import KeyRing
 
 #: Characters; a longer id is none.
 _MAX_ID = 255
@@ -31,18 +35,23 @@ class DecodedCall:
     embed: Mapping[str, Any] | None
 
 
-def decode(job: Job, accept: frozenset[str], limit: int) -> DecodedCall:
+def decode(job: Job, accept: frozenset[str], limit: int, ring: KeyRing | None = None) -> DecodedCall:
     """Read a job.
 
     Args:
         job: headers as received; they are checked where they decide something.
         accept: content types that may be decoded.
         limit: bytes of the decompressed body.
+        ring: keys, where bodies may be encrypted.
 
     Raises:
         MessageError: it cannot be read; its `reason` says why.
     """
     message = Message(job.body, job.headers, job.content_type, job.content_encoding, job.properties)
+    if job.content_type == ENCRYPTED:
+        from umbel.wire.signing.seals import unseal  # few messages are
+
+        message = unseal(message, ring)
     payload = v2.decode(message, accept, limit)
     name, task_id = job.headers.get("task"), job.headers.get("id")
     if type(name) is str and type(task_id) is str and isinstance(payload, (list, tuple)) and len(payload) == 3:

@@ -45,7 +45,7 @@ class Preparation:
         """Decode ``job`` to a call; an `Execution` when it can never run."""
         env = self._env
         try:
-            call = decode(job, env.accept, env.max_decompressed)
+            call = decode(job, env.accept, env.max_decompressed, env.ring)
             unsupported.refuse(call.embed, counts_chords=env.counts_chords or env.polled_every is not None)
         except MessageError as error:
             return self._unreadable(job, error)
@@ -69,7 +69,7 @@ class Preparation:
         """
         env = self._env
         try:
-            call = decode(job, env.accept & _DATA, env.max_decompressed)
+            call = decode(job, env.accept & _DATA, env.max_decompressed, env.ring)
         except MessageError:
             return None
         address = (job.exchange, job.routing_key, job.redelivered)

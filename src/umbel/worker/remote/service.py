@@ -24,6 +24,7 @@ from umbel.runtime.service import Service
 from umbel.wire.message import Message
 from umbel.worker.remote import about, events, limits, memory, pool, queues, revocations, tasks
 from umbel.worker.remote.facade import WorkerFacade
+from umbel.worker.seals.requests import SealedRequests
 
 logger = logging.getLogger("umbel.worker")
 
@@ -94,6 +95,7 @@ class RemoteControl(Service):
         self._was_lost = self._is_told = False
         self._detail = ""
         self._complain = _Complaints()
+        self._seals = SealedRequests(options)
 
     async def begin(self) -> None:
         """Open the mailbox: what is sent to it from now on is answered. Where that takes long, the worker goes on without."""
@@ -151,6 +153,7 @@ class RemoteControl(Service):
         """Begin to answer requests."""
         for message in messages:
             try:
+                self._seals.check(message)
                 request = parse_request(message, self._options.accept)
                 if not request.is_for(self._state.hostname):
                     continue

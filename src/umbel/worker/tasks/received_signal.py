@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from umbel import hooks
 from umbel.brokers.base import Delivery
@@ -16,8 +16,13 @@ from umbel.execution.request import Request
 from umbel.runtime.service import Service
 from umbel.runtime.signal_thread import SignalThread
 from umbel.wire import compression, serializers
+from umbel.wire.message import Message
+from umbel.wire.signing import ENCRYPTED
 from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import ReservedTask
+
+if TYPE_CHECKING:
+    from umbel.wire.signing.keys import KeyRing
 
 #: What follows the task: the third part of a body.
 _FOLLOWING: Final = ("callbacks", "errbacks", "chain", "chord")
@@ -33,14 +38,15 @@ class ReceivedRequest(Request):
         hostname: the worker's name.
         accept: content types that may be decoded.
         limit: bytes of a decompressed body.
+        ring: keys, where bodies may be encrypted.
     """
 
-    def __init__(self, delivery: Delivery, hostname: str, accept: frozenset[str], limit: int) -> None:
+    def __init__(self, delivery: Delivery, hostname: str, accept: frozenset[str], limit: int, ring: KeyRing | None = None) -> None:
         address = (delivery.exchange, delivery.routing_key, delivery.redelivered)
         super().__init__(None, delivery.headers["id"], (), {}, delivery.headers, None, delivery.properties, address, hostname)
         self.name = self.type = self.task_name = delivery.headers["task"]
         self.task_id = self.id
-        self._body = partial(_payload, delivery, accept, limit)
+        self._body = partial(_payload, delivery, accept, limit, ring)
         for name in _OF_THE_BODY & vars(self).keys():
             delattr(self, name)
 
@@ -52,13 +58,18 @@ class ReceivedRequest(Request):
         return super().__getattr__(name)
 
 
-def _payload(delivery: Delivery, accept: frozenset[str], limit: int) -> tuple[Any, Any, dict[str, Any]]:
+def _payload(delivery: Delivery, accept: frozenset[str], limit: int, ring: KeyRing | None) -> tuple[Any, Any, dict[str, Any]]:
     """Read the arguments, and what follows the task, where that runs nobody's code; else none."""
     try:
-        data, method = delivery.body, delivery.headers.get("compression")
+        message: Message = delivery
+        if delivery.content_type == ENCRYPTED:
+            from umbel.wire.signing.seals import unseal
+
+            message = unseal(delivery, ring)
+        data, method = message.body, delivery.headers.get("compression")
         if method:
             data = compression.plain.decompress(data, str(method), limit)
-        args, kwargs, following = serializers.plain.loads(data, delivery.content_type, delivery.content_encoding, accept)
+        args, kwargs, following = serializers.plain.loads(data, message.content_type, message.content_encoding, accept)
     except (UmbelError, ValueError, TypeError):
         return (), {}, {}
     return args, kwargs, following if isinstance(following, dict) else {}

@@ -203,6 +203,35 @@ MESSAGE = (
         own=True,
     ),
     Setting("message_max_decompressed", 64 * 1024 * 1024, COUNT, "Most bytes of a decompressed body.", used=True, own=True),
+    Setting(
+        "message_keys",
+        None,
+        MAPPING,
+        "Keys that sign and verify messages, by id: hmac-sha256:…, ed25519:… or ed25519-public:… in base64, or env:NAME or file:PATH that holds one.",
+        used=True,
+        own=True,
+        secret=True,
+    ),
+    Setting("message_key", None, TEXT, "Id of the key that signs. None: the first that can.", used=True, own=True),
+    Setting(
+        "message_signing",
+        "required",
+        choice("required", "optional"),
+        "With message_keys, what workers do with messages and remote control that are not signed: refuse them, or take them for now.",
+        used=True,
+        own=True,
+    ),
+    Setting(
+        "message_replay_window",
+        86400.0,
+        DURATION,
+        "Time after which a signed message that no worker has seen yet is refused, counted from its eta or its signing; so long are those "
+        "that have run remembered. 0: copies are not looked for.",
+        used=True,
+        own=True,
+    ),
+    Setting("message_encryption_keys", None, MAPPING, "Keys that encrypt bodies, by id: aes-256-gcm:…", used=True, own=True, secret=True),
+    Setting("message_encryption_key", None, TEXT, "Id of the key that encrypts. None: the first.", used=True, own=True),
 )
 
 LEASE = (

@@ -347,9 +347,9 @@ CONTROL = (
 )
 
 SECURITY = (
-    Setting("security_certificate", None, TEXT, "File of this program's certificate.", ("CELERY_SECURITY_CERTIFICATE",)),
-    Setting("security_cert_store", None, TEXT, "Pattern of the files of trusted certificates.", ("CELERY_SECURITY_CERT_STORE",)),
-    Setting("security_key", None, TEXT, "File of the private key.", ("CELERY_SECURITY_KEY",)),
-    Setting("security_key_password", None, ANY, "Password of the private key.", ("CELERY_SECURITY_KEY_PASSWORD",), secret=True),
-    Setting("security_digest", "sha256", TEXT, "Digest of signatures.", ("CELERY_SECURITY_DIGEST",)),
+    Setting("security_certificate", None, TEXT, "File of this program's certificate.", ("CELERY_SECURITY_CERTIFICATE",), used=True),
+    Setting("security_cert_store", None, TEXT, "Pattern of the files of trusted certificates.", ("CELERY_SECURITY_CERT_STORE",), used=True),
+    Setting("security_key", None, TEXT, "File of the private key.", ("CELERY_SECURITY_KEY",), used=True),
+    Setting("security_key_password", None, ANY, "Password of the private key.", ("CELERY_SECURITY_KEY_PASSWORD",), used=True, secret=True),
+    Setting("security_digest", "sha256", TEXT, "Digest of signatures.", ("CELERY_SECURITY_DIGEST",), used=True),
 )
