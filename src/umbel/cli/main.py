@@ -41,6 +41,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "report": ("umbel.cli.commands.report", "Print versions, platform and settings, for bug reports."),
     "doctor": ("umbel.cli.doctor.command", "Look the broker, the store, the queues and the workers over."),
     "settings": ("umbel.cli.commands.settings", "Show settings: their values and what they mean."),
+    "migrate-check": ("umbel.cli.moving.check", "Say what a Celery project must change, without running it."),
     "upgrade": ("umbel.cli.moving.upgrade", "Give the settings of an old project today's names."),
     "shell": ("umbel.cli.developing.shell", "Start Python with the app and its tasks."),
     "graph": ("umbel.cli.developing.graph", "Print a worker's services or the workers there are, for Graphviz."),

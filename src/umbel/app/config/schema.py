@@ -40,7 +40,7 @@ SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType({row.name: row for row
 OLD_NAMES: Final[Mapping[str, str]] = MappingProxyType({old: row.name for row in SETTINGS.values() for old in row.old})
 
 #: Settings of add-ons begin like this; they are kept as they are.
-FOREIGN: Final = ("redbeat_", "flower_", "django_celery_", "sqs_")
+FOREIGN: Final = ("redbeat_", "flower_", "django_celery_", "sqs_", "singleton_", "once")
 _PREFIXES: Final = tuple(
     sorted(
         {
