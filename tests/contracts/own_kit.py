@@ -21,4 +21,10 @@ class OwnKit(BrokerKit):
                 names = "name IN ('umbel_messages', 'umbel_queues', 'umbel_bindings', 'umbel_holders')"
                 tables = [name for (name,) in connection.execute(f"SELECT name FROM sqlite_master WHERE {names}")]
                 return [f"{row} in {table}" for table in tables for row in connection.execute(f"SELECT * FROM {table}")]
+        if self.name == "postgresql":
+            import psycopg
+
+            with psycopg.connect(self.url) as connection:
+                tables = ("umbel_messages", "umbel_queues", "umbel_bindings", "umbel_holders")
+                return [f"{row} in {table}" for table in tables for row in connection.execute(f"SELECT * FROM {table}")]
         return super().leftovers()

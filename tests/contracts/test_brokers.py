@@ -63,6 +63,7 @@ BROKERS = {
     "memory": {"priorities", "exchanges", "rules", "fanout"},
     "sqlite": {"priorities", "exchanges", "processes", "leases", "rules", "fanout"},
     "redis": {"priorities", "exchanges", "processes", "leases", "rules", "fanout"},
+    "postgresql": {"priorities", "exchanges", "processes", "leases", "rules", "fanout"},
     "rabbitmq-classic": {"priorities", "exchanges", "processes", "fanout"},
     "rabbitmq-quorum": {"exchanges", "processes"},
 }
@@ -71,13 +72,22 @@ BROKERS = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kit" in metafunc.fixturenames:
         need = getattr(metafunc.cls, "needs", None)
-        marks = {"redis": pytest.mark.redis, "rabbitmq-classic": pytest.mark.rabbitmq, "rabbitmq-quorum": pytest.mark.rabbitmq}
+        marks = {
+            "redis": pytest.mark.redis,
+            "postgresql": pytest.mark.postgresql,
+            "rabbitmq-classic": pytest.mark.rabbitmq,
+            "rabbitmq-quorum": pytest.mark.rabbitmq,
+        }
         names = [name for name, offers in BROKERS.items() if need is None or offers.issuperset(need.split())]
         metafunc.parametrize("kit", [pytest.param(name, marks=marks.get(name, ())) for name in names], indirect=True)
 
 
 #: A consumer that looks by itself hardly ever, so that it is seen to be woken.
-RARELY = {"umbel.brokers.redis.consumer._SAFETY_POLL": 60.0, "umbel.brokers.sqlite.consumer._UPKEEP": 60.0}
+RARELY = {
+    "umbel.brokers.redis.consumer._SAFETY_POLL": 60.0,
+    "umbel.brokers.sqlite.consumer._UPKEEP": 60.0,
+    "umbel.brokers.postgresql.consumer._UPKEEP": 60.0,
+}
 
 
 @pytest.fixture
@@ -90,6 +100,8 @@ def kit(request, tmp_path):
     elif name == "redis":
         made = OwnKit(name, request.getfixturevalue("redis_url"), without_polling=RARELY)
         made.transport = {"global_keyprefix": f"contract-{made.mark}:"}
+    elif name == "postgresql":
+        made = OwnKit(name, request.getfixturevalue("postgresql_url").removeprefix("db+").replace("+psycopg", ""), without_polling=RARELY)
     elif name == "rabbitmq-classic":
         made = OwnKit(name, request.getfixturevalue("rabbitmq_url"), priority_arguments={"x-max-priority": 10})
     else:

@@ -264,12 +264,12 @@ def store_url(conf: Settings, broker: Iterable[str]) -> str | None:
 
     Args:
         conf: the app's settings.
-        broker: the broker's URLs: results go into the same SQLite file when nothing else is said.
+        broker: the broker's URLs: results go into the same SQLite file or PostgreSQL database when nothing else is said.
     """
     given = conf.result_backend
     if given is None:
         first = next(iter(broker), "")
-        return first if first.startswith("sqlite:") else None
+        return store_registry.canonical(first) if first.startswith(("sqlite:", "postgresql:", "postgres:")) else None
     if not isinstance(given, str):
         raise ImproperlyConfigured(f"result_backend: expected a URL, got {type(given).__name__}")
     text = store_registry.canonical(given)
@@ -362,7 +362,7 @@ def lease_options(conf: Settings) -> LeaseOptions:
 
     broker = broker_options(conf)
     result, given = store_url(conf, broker.urls), store_registry.canonical(conf.lease_store)
-    url = given or (result if registry.is_served(result) else None) or ";".join(broker.urls)
+    url = given or (result if registry.is_served(result) else None) or store_registry.canonical(";".join(broker.urls)) or ""
     if given is None and not registry.is_served(url):
         raise ImproperlyConfigured(
             "unique tasks and limits across workers need a lease store, which neither the result store nor the broker can be: "

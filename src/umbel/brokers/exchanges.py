@@ -96,6 +96,11 @@ def _wanted(key: str) -> tuple[bool, tuple[tuple[str, Any], ...]]:
     return need_all, tuple((name, value) for name, value in arguments.items() if with_x or not name.startswith("x-"))
 
 
+def topic_expression(pattern: str) -> str:
+    """Write the ``pattern`` of a topic's binding as a regular expression, which a dot and a routing key match as a whole."""
+    return _topic(pattern).pattern
+
+
 @lru_cache(maxsize=1024)
 def _topic(pattern: str) -> re.Pattern[str]:
     words = {"*": r"\.[^.]*", "#": r"(?:\.[^.]*)*"}

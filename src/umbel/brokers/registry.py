@@ -20,6 +20,7 @@ BUILT_IN: Mapping[str, str] = {
     **dict.fromkeys(("amqp", "amqps", "pyamqp"), _AMQP),
     **dict.fromkeys(("redis", "rediss", "redis+socket", "unix", "sentinel", "valkey", "valkeys"), _REDIS),
     "sqlite": "umbel.brokers.sqlite:connect",
+    **dict.fromkeys(("postgresql", "postgres"), "umbel.brokers.postgresql:connect"),
     "memory": "umbel.brokers.memory:connect",
 }
 

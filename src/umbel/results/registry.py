@@ -49,7 +49,10 @@ def canonical(text: str | None) -> str | None:
     """A setting as a URL: short names written out, ``None`` when results are not to be kept."""
     if text is None or text.strip().lower() in _NONE or text.startswith("disabled://"):
         return None
-    return _SHORT.get(text.strip().lower(), text.strip())
+    text = text.strip()
+    if text.lower().startswith(("postgresql:", "postgres:")):  # a broker's URL, which SQLAlchemy knows by one name
+        return f"db+postgresql:{text.partition(':')[2]}"
+    return _SHORT.get(text.lower(), text)
 
 
 def connect(options: StoreOptions) -> ResultStore | None:

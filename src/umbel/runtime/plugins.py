@@ -13,7 +13,13 @@ from typing import Any, Final
 from umbel.errors import ImproperlyConfigured
 
 #: The extra to install, by the name of the missing library.
-EXTRAS: Final[Mapping[str, str]] = {"sqlalchemy": "sql", "msgpack": "msgpack", "yaml": "yaml", "prometheus_client": "metrics"}
+EXTRAS: Final[Mapping[str, str]] = {
+    "sqlalchemy": "sql",
+    "psycopg": "postgresql",
+    "msgpack": "msgpack",
+    "yaml": "yaml",
+    "prometheus_client": "metrics",
+}
 
 
 def target(scheme: str, built_in: Mapping[str, str], *, group: str, what: str) -> str:

@@ -1,6 +1,6 @@
 """From the settings to a store of schedules.
 
-``beat_schedule_store`` names it. Else it is where all schedulers of an app look anyway: its broker's Redis or SQLite file, or its result store in Redis or SQL; and where there
+``beat_schedule_store`` names it. Else it is where all schedulers of an app look anyway: its broker's Redis, SQLite file or PostgreSQL, or its result store in Redis or SQL; and where there
 is no such place (RabbitMQ without results, say), or ``beat_schedule_filename`` was set, a file of its own, as with Celery.
 """
 
@@ -40,7 +40,7 @@ def store_of(app: Any, url: str | None = None, filename: str | None = None) -> S
         return _file(app, conf.beat_schedule_filename)
     broker = urls.split(conf.broker_write_url or conf.broker_url or ())
     scheme = broker[0].partition("://")[0].lower() if broker else ""
-    if scheme in _REDIS or scheme in ("sqlite", "memory"):
+    if scheme in _REDIS or scheme in ("sqlite", "memory", "postgresql", "postgres"):
         return _made(app, ";".join(broker), conf.broker_transport_options)
     results = app.connections.store_url() or ""
     if results.partition("://")[0].lower() in _REDIS or results.startswith(("db+", "sqlite:")):
@@ -62,7 +62,7 @@ def _made(app: Any, url: str, transport: Any) -> ScheduleStore:
         return SqliteScheduleStore(locate(url), app.time, synchronous=synchronous_of(url, transport))
     if scheme == "memory":
         return _in_memory(app)
-    if scheme.startswith("db+") or scheme in ("postgresql", "mysql", "mariadb"):
+    if scheme.startswith("db+") or scheme in ("postgresql", "postgres", "mysql", "mariadb"):
         sql = plugins.load("umbel.beat.stores.sql:SqlScheduleStore", f"{scheme}://")
         schemas = app.conf.database_table_schemas or {}
         found: ScheduleStore = sql(url, schema=schemas.get("task"), engine_options=app.conf.database_engine_options, clock=app.time)

@@ -37,6 +37,8 @@ def url_of(text: str, what: str = "SQL database") -> URL:
     """
     try:
         url = sa.engine.make_url(text.removeprefix("db+"))
+        if url.drivername == "postgres":
+            url = url.set(drivername="postgresql")
     except (exc.ArgumentError, ValueError):  # their texts, or tracebacks, hold the URL
         raise ImproperlyConfigured(f"the URL of the {what} cannot be read: {_EXPECTED}") from None
     drivers = _DRIVERS.get(url.drivername)

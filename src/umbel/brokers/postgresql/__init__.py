@@ -1,0 +1,5 @@
+"""A broker in a PostgreSQL database. Its tables and functions are in `umbel.clients.postgresql`; why they are as they are is in docs/design/0027."""
+
+from umbel.brokers.postgresql.broker import PostgresqlBroker, connect
+
+__all__ = ["PostgresqlBroker", "connect"]
