@@ -32,6 +32,8 @@ from umbel.runtime.clock import SYSTEM, Clock
 from umbel.runtime.logical_clock import LogicalClock
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from umbel.brokers.connection_handle import ConnectionHandle
     from umbel.canvas.signatures import Signature
     from umbel.control.client import Control
@@ -178,6 +180,19 @@ class Umbel(AppSettings, TaskApp, PeriodicTasks, Handles):
             eager.warn_ignored(name)
         given = {**options, "countdown": countdown, "eta": eta, "task_id": task_id}
         return self.outbox.publish_one(name, *arguments(args, kwargs), given)
+
+    def using(self, connection: Any) -> AbstractContextManager[None]:
+        """Have everything that is sent inside ``with app.using(connection):`` be part of the caller's transaction; see `Task.using`.
+
+        Args:
+            connection: of psycopg, SQLAlchemy (a session, too) or Django, in the database that is the broker.
+
+        Raises:
+            ImproperlyConfigured: at the block's start: the broker is in no database, or it is no such connection.
+        """
+        from umbel.app.task.enlisting import in_transaction
+
+        return in_transaction(self, connection)
 
     def signature(self, *args: Any, **kwargs: Any) -> Signature[Any]:
         """Make a signature of this app.

@@ -93,6 +93,8 @@ class Capabilities:
     in_process: bool = False
     #: To look at messages (`QueueClient.peek`) leaves them as they are. RabbitMQ has to hand them out, and marks them as redelivered.
     peeks: bool = False
+    #: Messages can be published in a transaction of the caller's (`umbel.brokers.enlisting`).
+    transactions: bool = False
     #: There is no server: each message that workers send one another is a write to a file (SQLite), or goes nowhere (memory://).
     embedded: bool = False
 

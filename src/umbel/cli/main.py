@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "list": ("umbel.cli.broker.listing", "List the bindings of queues."),
     "migrate": ("umbel.cli.broker.migrate", "Carry messages from one broker to another."),
     "amqp": ("umbel.cli.broker.amqp", "Do single operations on a broker."),
+    "db": ("umbel.cli.broker.db", "Make the tables of a broker in PostgreSQL."),
     "purge": ("umbel.cli.commands.purge", "Drop the messages that wait in queues."),
     "dead": ("umbel.cli.commands.dead", "List dead letters, send them again or drop them."),
     "report": ("umbel.cli.commands.report", "Print versions, platform and settings, for bug reports."),

@@ -18,6 +18,7 @@ from umbel.results.handles import AsyncResult, EagerResult
 from umbel.typing import P, R
 
 if TYPE_CHECKING:
+    from umbel.app.task.enlisting import EnlistedTask
     from umbel.canvas.signatures import Signature, chunks, xmap, xstarmap
 
 
@@ -224,6 +225,19 @@ class Task(RunningTask, TaskHandlers, Generic[P, R]):
             ((name, item if isinstance(item, tuple) else (item,), {}, NOTHING, self) for item in calls), options
         )
         return handles
+
+    def using(self, connection: Any) -> EnlistedTask[P, R]:
+        """Send by a connection of the caller's own, in its transaction: the task is in the queue when that commits, and not before.
+
+        Args:
+            connection: of psycopg, SQLAlchemy (a session, too) or Django, in the database that is the broker (``postgresql://``).
+
+        Raises:
+            ImproperlyConfigured: by its methods: the broker is in no database, or it is no such connection.
+        """
+        from umbel.app.task.enlisting import EnlistedTask
+
+        return EnlistedTask(self, connection)
 
     def apply(
         self,

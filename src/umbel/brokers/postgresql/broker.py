@@ -20,7 +20,7 @@ from umbel.clients.postgresql.database import Database
 class PostgresqlBroker:
     """The messages in one table. The publisher, each consumer and each client have a connection of their own."""
 
-    capabilities = Capabilities(higher_first=True, leases=True, peeks=True)
+    capabilities = Capabilities(higher_first=True, leases=True, peeks=True, transactions=True)
 
     def __init__(self, options: BrokerOptions) -> None:
         self.options = options

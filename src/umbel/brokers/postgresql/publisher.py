@@ -21,6 +21,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from umbel.brokers import enlisting
 from umbel.brokers.base import BrokerOptions
 from umbel.brokers.confirmed_publisher import ConfirmedPublisher
 from umbel.brokers.confirms.receipts import WouldBlock
@@ -195,6 +196,10 @@ class PostgresqlPublisher(ConfirmedPublisher[Item]):
             is_confirmed: the call waits for the answer by itself.
             is_last: of its call, which waits as long as its budget lasts.
         """
+        execute = enlisting.current()
+        if execute is not None:
+            self._write_into(execute, items)
+            return
         self._check_reachable(started, deadline)
         if is_last and not is_confirmed and not self._receipts.open and self._budget.allows(started):
             with self._receipts.opened() as receipt:
@@ -213,6 +218,23 @@ class PostgresqlPublisher(ConfirmedPublisher[Item]):
             self._enter(items, deadline)
             if not is_confirmed:
                 self._see_to_it()
+
+    def _write_into(self, execute: enlisting.Execute, items: Iterable[Item]) -> None:
+        """Write messages in the caller's transaction.
+
+        Raises:
+            PublishError: they could not be written.
+        """
+        if self._at_once:
+            raise WouldBlock
+        for item in items:
+            try:
+                execute(rows.ENQUEUE, item.row)
+            except Exception as error:
+                said = " ".join(str(error).split())
+                raise PublishError(
+                    f"a message could not be written on the given connection (is it in the database {self._database.public()}?): {said}"
+                ) from error
 
     def _enter(self, items: list[Item], deadline: float) -> None:
         """Put messages into the window and the outbox, when there is room.

@@ -20,6 +20,8 @@ _PEEK: Final = b"""
     SELECT id, queue, priority, redelivered, attempts, extra, envelope, octet_length(body), CASE WHEN octet_length(body) <= $3 THEN body END
     FROM umbel_messages WHERE queue = $1 AND (holder = 0 OR (holder = -1 AND due <= umbel_now())) ORDER BY priority DESC, id LIMIT $2"""
 _PUBLISH: Final = b"CALL umbel_publish($1, $2, $3, $4, $5, $6, NULL)"
+#: In a transaction of somebody else's, with the columns of `Row`.
+ENQUEUE: Final = "SELECT umbel_enqueue(%s, %s, %s, %s, %s)"
 
 #: queue, priority, attempts, envelope, body: one message on its way into a queue.
 Row = tuple[str, int, int, str, bytes]

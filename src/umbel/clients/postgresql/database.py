@@ -60,6 +60,16 @@ class Database:
             raise
         return connection, address
 
+    def upgrade(self) -> list[str]:
+        """Make what is missing, whether or not the options let others do so; returns the names of the files that were run.
+
+        Raises:
+            OperationalError: no server can be reached, or it refuses.
+        """
+        connection, address = open_any(self.addresses)
+        with contextlib.closing(connection):
+            return layout.ensure(connection, address, may_create=True)
+
     def forget(self) -> None:
         """Look for the tables again at the next connection: somebody may have dropped them."""
         self._is_ready = False

@@ -75,8 +75,8 @@ def upgrade(connection: psycopg.Connection) -> list[str]:
     return names
 
 
-def ensure(connection: psycopg.Connection, address: Address, *, may_create: bool) -> None:
-    """See to it that everything is there.
+def ensure(connection: psycopg.Connection, address: Address, *, may_create: bool) -> list[str]:
+    """See to it that everything is there; returns the names of the files that were run.
 
     Args:
         connection: in autocommit mode.
@@ -91,11 +91,12 @@ def ensure(connection: psycopg.Connection, address: Address, *, may_create: bool
     try:
         found = version(connection)
         if found >= wanted:
-            return
+            return []
         if may_create:
-            for name in upgrade(connection):
+            names = upgrade(connection)
+            for name in names:
                 logger.info("%s: ran %s", address.public(), name)
-            return
+            return names
     except psycopg.Error as error:
         if isinstance(error, errors.InsufficientPrivilege):
             raise AccessRefused(f"{_missing(address)}, and its user may not make them ({error.diag.message_primary})") from None
