@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import Any
 
 from umbel import hooks
 from umbel.errors import ImproperlyConfigured
+from umbel.runtime import plugins
+
+#: Sets Django up. Above the app, and so named here, as the command line is in `umbel.app.entry_points`.
+_DJANGO = "umbel.contrib.django.preparing:prepare"
 
 
 def import_all(app: Any, discoveries: Sequence[Callable[[], Iterable[str]]]) -> list[str]:
@@ -20,6 +25,7 @@ def import_all(app: Any, discoveries: Sequence[Callable[[], Iterable[str]]]) -> 
         app: the app.
         discoveries: functions that return names of modules, of which some may not exist.
     """
+    prepare_django(app)
     conf = app.conf
     names = [*conf.imports, *conf.include]
     for name in names:
@@ -29,6 +35,16 @@ def import_all(app: Any, discoveries: Sequence[Callable[[], Iterable[str]]]) -> 
         names += import_related(find())
     app.finalize()
     return list(dict.fromkeys(names))
+
+
+def prepare_django(app: Any) -> None:
+    """Set Django up for an app where ``DJANGO_SETTINGS_MODULE`` is set, as Celery does: modules of tasks import models.
+
+    Args:
+        app: the app.
+    """
+    if os.environ.get("DJANGO_SETTINGS_MODULE") and importlib.util.find_spec("django") is not None:
+        plugins.load(_DJANGO, "DJANGO_SETTINGS_MODULE")(app)
 
 
 def import_related(names: Iterable[str]) -> list[str]:
@@ -82,7 +98,7 @@ def _find(name: str) -> str | None:
 
 def _django_apps() -> list[str]:
     try:
-        from django.apps import apps  # type: ignore[import-not-found,unused-ignore]
+        from django.apps import apps
     except ImportError as error:
         raise ImproperlyConfigured("autodiscover_tasks() needs the names of packages where there is no Django") from error
     return [config.name for config in apps.get_app_configs()]

@@ -29,6 +29,7 @@ BUILT_IN: Mapping[str, str] = {
     "file": "umbel.results.filesystem:connect",
     "mongodb": "umbel.results.mongodb:connect",
     "mongodb+srv": "umbel.results.mongodb:connect",
+    "django-db": "umbel.contrib.django.results.store:connect",
 }
 #: Names without ``://`` → URLs.
 _SHORT: Mapping[str, str] = {
@@ -38,6 +39,7 @@ _SHORT: Mapping[str, str] = {
     "memory": "memory://",
     "cache+memory": "cache+memory://",
     "mongodb": "mongodb://",
+    "django-db": "django-db://",
     "sqlite": "sqlite:///umbel.db",
 }
 #: What anything that is to be a store must have.

@@ -19,6 +19,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "msgpack": "msgpack",
     "yaml": "yaml",
     "prometheus_client": "metrics",
+    "django": "django",
 }
 
 

@@ -17,6 +17,8 @@ from umbel.runtime import plugins
 GROUP: Final = "umbel.schedule_stores"
 
 _REDIS: Final = frozenset({"redis", "rediss", "redis+socket", "socket", "unix", "sentinel", "valkey", "valkeys"})
+#: Stores of parts of Umbel that stand above this one.
+_ELSEWHERE: Final = {"django-db": "umbel.contrib.django.schedules.store:connect"}
 
 
 def store_of(app: Any, url: str | None = None, filename: str | None = None) -> ScheduleStore:
@@ -43,13 +45,15 @@ def store_of(app: Any, url: str | None = None, filename: str | None = None) -> S
     if scheme in _REDIS or scheme in ("sqlite", "memory", "postgresql", "postgres"):
         return _made(app, ";".join(broker), conf.broker_transport_options)
     results = app.connections.store_url() or ""
-    if results.partition("://")[0].lower() in _REDIS or results.startswith(("db+", "sqlite:")):
+    if results.partition("://")[0].lower() in _REDIS or results.startswith(("db+", "sqlite:", "django-db:")):
         return _made(app, results, conf.result_backend_transport_options)
     return _file(app, conf.beat_schedule_filename)
 
 
 def _made(app: Any, url: str, transport: Any) -> ScheduleStore:
     scheme = url.partition("://")[0].lower()
+    if scheme in _ELSEWHERE:
+        return _by_path(_ELSEWHERE[scheme], url, app)
     if scheme in _REDIS:
         from umbel.beat.stores.redis import RedisScheduleStore
 
@@ -74,6 +78,11 @@ def _made(app: Any, url: str, transport: Any) -> ScheduleStore:
             f"beat_schedule_store: there is no schedule store for {scheme}:// URLs: expected redis://, db+postgresql://, db+mysql://, sqlite:/// or none"
         ) from None
     made: ScheduleStore = factory(url, app)
+    return made
+
+
+def _by_path(path: str, url: str, app: Any) -> ScheduleStore:
+    made: ScheduleStore = plugins.load(path, url)(url, app)
     return made
 
 

@@ -1,0 +1,1 @@
+"""Schedules in the project's database."""
