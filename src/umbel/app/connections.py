@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,8 @@ class AppConnections:
 
     def __init__(self, conf: Settings) -> None:
         self._conf = conf
+        #: Makes what stands between the app and its publisher.
+        self._through: Callable[[Publisher], Publisher] | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -76,7 +78,8 @@ class AppConnections:
         if self._publisher is None:
             with self._lock:
                 if self._publisher is None:
-                    self._publisher = self._signed(self.write_broker.publisher())
+                    made = self.write_broker.publisher()
+                    self._publisher = self._signed(made if self._through is None else self._through(made))
         return self._publisher
 
     def relay(self, *, anew: bool) -> Publisher:
@@ -114,6 +117,10 @@ class AppConnections:
         from umbel.app.security.sealing import SealingPublisher
 
         return SealingPublisher(publisher, ring)
+
+    def publish_through(self, make: Callable[[Publisher], Publisher]) -> None:
+        """Have messages go through another publisher first, which ``make`` makes of the broker's own: a transactional outbox."""
+        self._through, self._publisher = make, None
 
     def mirrors_priorities(self, *, reading: bool = False) -> bool:
         """Report whether priorities are the other way round in messages than in this app (``priority_order``).

@@ -60,7 +60,10 @@ def test_paths_that_lead_to_no_store(path, text):
     ("url", "text"),
     [
         ("amqp://guest@localhost", "use rpc://"),
-        ("cassandra://h", "Celery's results in Cassandra are not there yet; known are cache.memory, django-db, memory, mongodb, redis, rpc, sqlite"),
+        (
+            "cassandra://h",
+            "Celery's results in Cassandra are not there yet; known are cache.memory, django-db, memory, mongodb, redis, rpc, sqlite",
+        ),
         ("s3://bucket", "S3 are not there yet"),
         ("zz://", "known are"),
     ],

@@ -135,6 +135,8 @@ class OutboxMessage(models.Model):
     envelope = models.TextField()
     body = models.BinaryField()
     created = models.FloatField(db_index=True)
+    #: Why the broker refuses it, if it does.
+    refused = models.TextField(default="", blank=True)
 
     class Meta:
         """Of Django."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from umbel.runtime import plugins
 _MAKER: Final = "umbel.contrib.django.application:project_app"
 #: What made apps before `install`: in place of `umbel.Umbel` where Celery's names are ours.
 _earlier: list[Callable[..., Any] | None] = []
+#: The apps whose calls go through the outbox.
+_connected: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def install() -> None:
@@ -37,7 +40,36 @@ def connect(app: Any) -> None:
 
     Args:
         app: of the project.
+
+    Raises:
+        ImproperlyConfigured: the settings name a database for it that there is not.
     """
+    from umbel.contrib.django.settings import outbox_databases
+
+    aliases = outbox_databases()
+    if not aliases or app in _connected:
+        return
+    from umbel.contrib.django.outbox.relaying import relays_of
+    from umbel.contrib.django.outbox.writing import writer
+    from umbel.contrib.outbox import service
+
+    _connected.add(app)
+    service.connect(app, writer(aliases), lambda: relays_of(app, aliases))
+
+
+def has_outbox(app: Any, using: str | None) -> bool:
+    """Report whether a call that an app makes here and now belongs to the transaction on a database.
+
+    Args:
+        app: of the call.
+        using: alias of the database; the default one when not given.
+    """
+    if app not in _connected:
+        return False
+    from umbel.contrib.django.outbox.writing import covers
+    from umbel.contrib.django.settings import outbox_databases
+
+    return covers(outbox_databases(), using)
 
 
 def prepare(app: Any) -> None:

@@ -47,6 +47,10 @@ class DjangoTask(Task[..., Any]):
         """
         from django.db import transaction
 
+        from umbel.contrib.django import preparing
+
+        if preparing.has_outbox(self.app, using):
+            return self.apply_async(args, kwargs, **options)
         given, named = arguments(args, kwargs)
         if (check := plans_of(self).check) is not None:
             check(given, named)  # here, where it can be seen whose fault it is; after the commit it would be too late

@@ -89,6 +89,7 @@ class Migration(migrations.Migration):
                 ("envelope", models.TextField()),
                 ("body", models.BinaryField()),
                 ("created", models.FloatField(db_index=True)),
+                ("refused", models.TextField(blank=True, default="")),
             ],
             options={
                 "verbose_name": "message in the outbox",
