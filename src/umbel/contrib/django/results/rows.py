@@ -84,7 +84,7 @@ class RowCodec:
         """
 
         def load(text: str | None) -> Any:
-            return None if text is None else self._load(text, row["content_type"], row["content_encoding"])
+            return None if text is None else self.load(text, row["content_type"], row["content_encoding"])
 
         meta = load(row["meta"]) or {}
         if not isinstance(meta, dict):
@@ -113,7 +113,18 @@ class RowCodec:
             return content_type, encoding, base64.b64encode(data).decode()
         return content_type, encoding, bytes(data).decode(encoding)
 
-    def _load(self, text: str, content_type: str, encoding: str) -> Any:
+    def load(self, text: str, content_type: str, encoding: str) -> Any:
+        """Read one value.
+
+        Args:
+            text: of a column.
+            content_type: of it.
+            encoding: of it.
+
+        Raises:
+            ContentDisallowed: it is written in what is not accepted.
+            DecodeError: it cannot be read.
+        """
         data = base64.b64decode(text) if encoding in _BINARY else text.encode(encoding, "surrogatepass")
         return serializers.loads(data, content_type, encoding, self._accept)
 

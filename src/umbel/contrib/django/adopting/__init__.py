@@ -1,0 +1,1 @@
+"""Taking over of the tables of django-celery-results and django-celery-beat."""
