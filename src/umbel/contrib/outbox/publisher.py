@@ -51,7 +51,7 @@ class TransactionalPublisher:
         if write is None:
             self._inner.publish(message, to, confirm=confirm, timeout=timeout)
         else:
-            write([render(message, to)])
+            write([render(message, self._complete(to))])
 
     def publish_stencil(self, stencil: Stencil, call: Call) -> None:
         """Write a plain call, or publish it.
@@ -105,9 +105,11 @@ class TransactionalPublisher:
 
     def _whole(self, outgoing: Outgoing) -> tuple[Message, Destination]:
         message, to = whole(outgoing)
-        if to.queue is None and isinstance(outgoing[1], Stencil):
-            to = Destination(to.exchange, to.routing_key, self._queue_of(to), to.mandatory)
-        return message, to
+        return message, self._complete(to)
+
+    def _complete(self, to: Destination) -> Destination:
+        """Add the queue, where it is known: whoever publishes the row must see to it that there is one."""
+        return to if to.queue is not None else Destination(to.exchange, to.routing_key, self._queue_of(to), to.mandatory)
 
     def _queue_of(self, to: Destination) -> Queue | None:
         found = self._queues.get((to.exchange, to.routing_key))

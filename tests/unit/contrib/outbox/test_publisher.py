@@ -6,6 +6,7 @@ from umbel import Umbel, group
 from umbel.contrib.outbox.publisher import TransactionalPublisher
 from umbel.contrib.outbox.rows import read
 from umbel.errors import OperationalError
+from umbel.wire.signing.seals import verify
 
 
 class Transaction:
@@ -73,3 +74,14 @@ def test_a_coroutine_is_told_at_once(transaction):
     with transaction.opened():
         assert asyncio.run(add.adelay(1)).id == transaction.rows[0].task_id
     app.outbox.close()
+
+
+def test_calls_that_are_signed_are_signed_in_their_transaction_and_know_their_queue(transaction):
+    app, add = app_with(transaction, "amqp://127.0.0.1:1//")
+    app.conf.message_keys = {"k": "hmac-sha256:" + "A" * 44}
+    with transaction.opened():
+        add.delay(1)
+        add.delay_many([2])
+    found = [read(row) for row in transaction.rows]
+    assert [to.queue.name for _, to in found] == ["celery", "celery"]
+    assert all(verify(message, "celery", app.connections.key_ring).key == "k" for message, _ in found)
