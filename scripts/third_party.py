@@ -89,22 +89,29 @@ every, _ = IntervalSchedule.objects.get_or_create(every=1, period="seconds")
 PeriodicTask.objects.create(name="p", task="add", args="[1, 2]", interval=every)
 scheduler = DatabaseScheduler(app=app)
 assert "p" in scheduler.schedule
-for _ in range(3): time.sleep(max(0, min(scheduler.tick(), 1.1)))
-scheduler.sync()
+end = time.monotonic() + 15
+while not PeriodicTask.objects.get(name="p").total_run_count and time.monotonic() < end:
+    time.sleep(max(0.01, min(scheduler.tick(), 1.1)))
+    scheduler.sync()
 assert PeriodicTask.objects.get(name="p").total_run_count
 """,
     "celery-redbeat": HEAD
     + """
 app.conf.redbeat_redis_url = REDIS
 app.conf.redbeat_key_prefix = QUEUE
+app.conf.redbeat_lock_key = None  # beat takes the lock at its start, and here is none
 from redbeat import RedBeatSchedulerEntry
 from celery.schedules import schedule
 entry = RedBeatSchedulerEntry("e", "add", schedule(1), args=[1, 2], app=app)
 entry.save()
 assert RedBeatSchedulerEntry.from_key(entry.key, app=app).args == [1, 2]
-entry.delete()
 from redbeat import RedBeatScheduler
-RedBeatScheduler(app=app).tick()
+scheduler = RedBeatScheduler(app=app)
+end = time.monotonic() + 15
+while not RedBeatSchedulerEntry.from_key(entry.key, app=app).total_run_count and time.monotonic() < end:
+    time.sleep(max(0.01, min(scheduler.tick(), 1.1)))
+assert RedBeatSchedulerEntry.from_key(entry.key, app=app).total_run_count
+entry.delete()
 """,
     "celery-singleton": HEAD
     + """

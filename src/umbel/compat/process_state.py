@@ -37,6 +37,8 @@ _tls = _Local()
 def __getattr__(name: str) -> Any:
     if name == "default_app":
         return current.default_app()
+    if name == "tasks":  # celery.registry.tasks
+        return get_current_app().tasks
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

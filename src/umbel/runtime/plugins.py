@@ -20,6 +20,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "yaml": "yaml",
     "prometheus_client": "metrics",
     "django": "django",
+    "cryptography": "auth",
 }
 
 

@@ -36,10 +36,13 @@ class BaseSchedule:
         ImproperlyConfigured: there is no such zone.
     """
 
+    _zone: tzinfo | None = None
+
     def __init__(self, nowfun: Callable[[], datetime] | None = None, app: Any = None, timezone: Any = None) -> None:
         self.nowfun = nowfun
         self._app = app
-        self._zone = None if timezone is None else load_zone(timezone)
+        if timezone is not None:  # a subclass may have set its own
+            self._zone = load_zone(timezone)
 
     # what it needs to know
 
@@ -65,6 +68,10 @@ class BaseSchedule:
         app = self.app
         zone: tzinfo = UTC if app is None else app.timezone
         return zone
+
+    @tz.setter
+    def tz(self, zone: Any) -> None:
+        self._zone = load_zone(zone)
 
     @property
     def utc_enabled(self) -> bool:

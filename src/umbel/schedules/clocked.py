@@ -9,7 +9,7 @@ from typing import Any
 from umbel.errors import ImproperlyConfigured
 from umbel.schedules import words
 from umbel.schedules.base import BaseSchedule
-from umbel.schedules.zones import as_instant, at, zone_name
+from umbel.schedules.zones import as_instant, at, load_zone, zone_name
 
 
 class clocked(BaseSchedule):  # noqa: N801 - the name it has in django-celery-beat
@@ -42,6 +42,10 @@ class clocked(BaseSchedule):  # noqa: N801 - the name it has in django-celery-be
     @property
     def tz(self) -> Any:
         return self._zone or self.clocked_time.tzinfo
+
+    @tz.setter
+    def tz(self, zone: Any) -> None:
+        self._zone = load_zone(zone)
 
     def next_after(self, after: float, anchor: float | None = None) -> float | None:  # noqa: ARG002
         return self._instant if self._instant > after else None

@@ -237,6 +237,7 @@ def test_mapping_interface():
     assert conf.get("nonsense") is None
     assert conf.without_defaults() == {"task_serializer": "yaml"}
     assert conf.value_set_for("timezone") is None
+    assert conf.first("worker_concurrency", "singleton_x", "task_serializer") == "yaml"
     assert conf.is_set("task_serializer")
     assert set(conf) == set(schema.SETTINGS)
     conf.timezone = "UTC"
@@ -329,6 +330,7 @@ def test_a_namespace_is_required_of_every_name_and_others_are_not_looked_at():
 
 def test_add_ons_keep_their_settings():
     assert sources.load({"redbeat_redis_url": "redis://h"}) == {"redbeat_redis_url": "redis://h"}
+    assert sources.load({"ONCE": {"backend": "b"}, "singleton_lock_expiry": 5}) == {"once": {"backend": "b"}, "singleton_lock_expiry": 5}
 
 
 def test_import_paths(monkeypatch):

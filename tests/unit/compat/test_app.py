@@ -178,3 +178,15 @@ def test_the_loader(app, tmp_path, monkeypatch):
     assert app.loader.conf is app.conf
     assert app.loader.import_module("json").__name__ == "json"
     assert app.loader.now().tzinfo
+
+
+def test_packages_that_extend_celery_find_the_app_and_its_tasks(app):
+    from umbel.compat import process_state
+
+    @app.task
+    def add():
+        pass
+
+    app.set_current()
+    assert add._get_app() is app
+    assert process_state.tasks is app.tasks

@@ -77,5 +77,17 @@ def test_the_apps_clock_is_asked_by_its_method_now():
     assert str(schedule(10, app=app).now().tzinfo) == "Europe/Berlin"
 
 
+def test_a_zone_may_be_set_before_and_after():
+    class Zoned(crontab):
+        def __init__(self, tz):
+            self.tz = tz
+            super().__init__(minute=0)
+
+    found = Zoned("Asia/Tokyo")
+    assert str(found.tz) == "Asia/Tokyo"
+    found.tz = UTC
+    assert found.timezone is UTC
+
+
 def test_names_of_zones():
     assert [zone_name(load_zone(name)) for name in ("utc", "Asia/Tokyo")] == ["UTC", "Asia/Tokyo"]

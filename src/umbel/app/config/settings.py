@@ -224,6 +224,10 @@ class Settings(MutableMapping[str, Any]):
         """Return the value of the setting ``name`` if one was given, else ``None``."""
         return self[name] if self.is_set(name) else None
 
+    def first(self, *names: str) -> Any:
+        """Return the first value among these settings, by their ``names``, that is not ``None``."""
+        return next((value for name in names if (value := self.get(name)) is not None), None)
+
     def find_option(self, name: str, namespace: str = "") -> tuple[str, str, Any]:
         """Find a setting by a part of its name, after ``namespace``.
 

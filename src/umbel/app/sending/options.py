@@ -17,10 +17,10 @@ from umbel.errors import ImproperlyConfigured
 PROPERTIES: Final = frozenset({
     "user_id", "app_id", "message_id", "type", "timestamp", "cluster_id", "correlation_id", "expiration",
 })  # fmt: skip
-#: Celery's, about connections and classes that Umbel has no use for; and what is used before a message is rendered.
+#: Celery's, about connections and classes that Umbel has no use for; celery-once's; and what is used before a message is rendered.
 _IGNORED: Final = frozenset({
     "connection", "producer", "publisher", "event_dispatcher", "exchange_type", "immediate", "declare", "router", "result_cls", "task_type",
-    "confirm_timeout", "chord_size", "chord_timeout", "throw", "utc", "now", "root", "taskset_id",
+    "confirm_timeout", "once", "chord_size", "chord_timeout", "throw", "utc", "now", "root", "taskset_id",
 })  # fmt: skip
 _DURATIONS: Final = frozenset({"countdown", "expires", "time_limit", "soft_time_limit", "timeout", "unique_for"})
 #: How headers begin that only Umbel sets.

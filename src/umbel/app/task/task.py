@@ -51,6 +51,11 @@ class Task(RunningTask, TaskHandlers, Generic[P, R]):
         finally:
             current.request.reset(token)
 
+    @classmethod
+    def _get_app(cls) -> Any:
+        """Return the app, for packages that extend Celery, which ask for it so."""
+        return cls.app
+
     def __repr__(self) -> str:
         main = self.app.main if self.app is not None else None
         return f"<@task: {self.name} of {main or type(self.app).__name__}>"

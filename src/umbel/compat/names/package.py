@@ -67,6 +67,7 @@ TABLES: Final = {
     "celery.schedules": AliasTable(
         {
             "umbel.schedules": "BaseSchedule ParseException crontab crontab_parser maybe_schedule schedule solar",
+            "umbel.schedules.base": "schedstate",
             "umbel.compat.legacy.times": "remaining",
         },
     ),
@@ -74,6 +75,7 @@ TABLES: Final = {
         {
             "umbel.beat": "BeatLazyFunc beat_nodename EmbeddedService event_t PersistentScheduler ScheduleEntry Scheduler SchedulingError Service"
         },
+        values={"DEFAULT_MAX_INTERVAL": 300},
     ),
     "celery.bootsteps": AliasTable(
         {"umbel.compat.steps": "CLOSE ConsumerStep RUN StartStopStep Step TERMINATE"},
@@ -95,6 +97,7 @@ TABLES: Final = {
     "celery._state": AliasTable(
         live="umbel.compat.process_state", elsewhere={"connect_on_app_finalize": "app.on_after_finalize.connect()"}
     ),
+    "celery.registry": AliasTable(live="umbel.compat.process_state"),
     "celery.security": AliasTable({"umbel.compat.security": "setup_security", "umbel.app.security.certificates": "register_auth"}),
     "celery.security.certificate": AliasTable(
         {"umbel.wire.signing.auth": "Certificate", "umbel.app.security.certificates": "CertStore FSCertStore"}
