@@ -45,6 +45,17 @@ def publish(count, size=0, task="noop"):
     return {"publish_per_s": round(count / took), "client_us": round(used / count * 1e6, 1)}
 
 
+def one_by_one(count):
+    """Each when the one before has long ended."""
+    from tasks import app
+
+    for _ in range(count):
+        time.sleep(0.02)
+        app.tasks["timed"].delay(time.time(), 0.0)
+    app.close()
+    return {}
+
+
 def publish_these(count, task, arguments):
     from tasks import app
 

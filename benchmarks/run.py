@@ -1,8 +1,8 @@
 """Measures Umbel on this machine and prints a table.
 
-    python benchmarks/run.py [throughput publishing …] [--n 20000] [--rounds 1] [--broker rabbitmq redis sqlite] [--peers] [--json FILE]
+    python benchmarks/run.py [throughput publishing …] [--n 20000] [--rounds 1] [--broker rabbitmq redis postgresql sqlite] [--peers] [--json FILE]
 
-Without names, all but ``growth`` run. With ``--peers`` Celery, Dramatiq, Huey and Taskiq stand beside us where they can do the same; they are installed once,
+Without names, all but ``growth`` and ``tables`` run. With ``--peers`` Celery, Dramatiq, Huey and Taskiq stand beside us where they can do the same; they are installed once,
 from the package index, into environments under ``.build``.
 """
 
@@ -38,8 +38,13 @@ BENCHMARKS = (
     "monitoring",
     "pools",
     "pinging",
+    "waking",
     "growth",
+    "tables",
 )
+#: What a run without names leaves out: it takes long, or is about one broker.
+NAMED = ("growth", "tables")
+ALL = ("rabbitmq", "redis", "postgresql", "sqlite")
 #: Which of them are run without and with results.
 WITH_RESULTS = {"throughput": (False, True)}
 #: library → (environment, packages, brokers, benchmarks)
@@ -82,10 +87,10 @@ def _interpreter(environment: str, packages: list[str]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=[name for name in BENCHMARKS if name != "growth"], help=", ".join(BENCHMARKS))
+    parser.add_argument("names", nargs="*", default=[name for name in BENCHMARKS if name not in NAMED], help=", ".join(BENCHMARKS))
     parser.add_argument("--n", type=int, default=20_000, help="tasks")
     parser.add_argument("--rounds", type=int, default=1, help="repeat and keep the median of each figure")
-    parser.add_argument("--broker", nargs="*", default=["rabbitmq", "redis", "sqlite"], choices=["rabbitmq", "redis", "sqlite"])
+    parser.add_argument("--broker", nargs="*", default=list(ALL), choices=ALL)
     parser.add_argument("--peers", action="store_true", help="measure Celery, Dramatiq, Huey and Taskiq too")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()

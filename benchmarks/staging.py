@@ -29,7 +29,11 @@ COMMANDS = {
     "huey": ["-m", "huey.bin.huey_consumer", "peers.huey", "-q", "-k", "process", "-w", "2"],
     "taskiq": ["-m", "taskiq", "worker", "peers:broker", "--workers", "2", "--log-level", "ERROR"],
 }
-BROKERS = {"rabbitmq": RABBITMQ, "redis": f"{REDIS}/7", "sqlite": f"sqlite:///{SQLITE}"}
+#: A database of the benchmarks' own, made when it is first used.
+POSTGRESQL = (
+    f"{os.environ.get('UMBEL_TEST_POSTGRESQL', 'postgresql://postgres@127.0.0.1:5432/postgres').rpartition('/')[0]}/umbel_benchmarks"
+)
+BROKERS = {"rabbitmq": RABBITMQ, "redis": f"{REDIS}/7", "postgresql": POSTGRESQL, "sqlite": f"sqlite:///{SQLITE}"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,9 @@ class Setting:
         return f"{self.library} {self.broker}{'+results' if self.results else ''}"
 
     def env(self) -> dict[str, str]:
-        store = BROKERS["sqlite"] if self.broker == "sqlite" else STORE
+        store = BROKERS[self.broker] if self.broker in ("sqlite", "postgresql") else STORE
+        if self.broker == "postgresql":
+            store = f"db+{store}"
         return {
             **os.environ,
             "BROKER": BROKERS[self.broker],
@@ -77,9 +83,20 @@ class Setting:
         if self.broker == "sqlite":
             for path in Path(SQLITE).parent.glob(Path(SQLITE).name + "*"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+        elif self.broker == "postgresql":
+            _remake_database()
         else:
             self.client("purge")
         counting.reset()
+
+
+def _remake_database() -> None:
+    import psycopg
+
+    server, _, name = POSTGRESQL.rpartition("/")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+        connection.execute(f"CREATE DATABASE {name}".encode())
 
 
 class Worker:

@@ -27,6 +27,7 @@ def run(site: Site, *, step: int = 1, cuts: int | None = 1) -> Outcome:
     try:
         with Proxy(site.server.host, site.server.port) as proxy:
             url = site.server.url(proxy.port)
+            assert _publish(arena, site.server.url()) is not None  # what is made at the very first message is no part of the conversation
             whole = _publish(arena, url)
             assert whole is not None
             fired = 0

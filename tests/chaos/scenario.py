@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.ledger import Entry, Journal, Report, audit
+from chaos.private_postgresql import PrivatePostgresql
 from chaos.servers import PrivateRabbit, PrivateRedis
 from system.processes import WorkerProcess, environment, eventually
 from system.stage import Place, Stage
@@ -147,6 +148,11 @@ class Arena(Stage):
         elif self.place.broker.startswith("sqlite"):
             with contextlib.closing(sqlite3.connect(self.place.broker.removeprefix("sqlite:///"))) as database:
                 (stuck["held"],) = database.execute("SELECT count(*) FROM umbel_messages WHERE holder > 0").fetchone()
+        elif self.place.broker.startswith("postgresql"):
+            import psycopg
+
+            with psycopg.connect(self.place.broker, autocommit=True) as connection:
+                (stuck["held"],) = connection.execute("SELECT count(*) FROM umbel_messages WHERE holder > 0").fetchone()
         return stuck
 
     def come_to_rest(self, timeout: float) -> None:
@@ -221,7 +227,7 @@ class Site:
     """A broker to play on, private where it must be broken, and how to clean up after it."""
 
     place: Place
-    server: PrivateRedis | PrivateRabbit | None
+    server: PrivateRedis | PrivateRabbit | PrivatePostgresql | None
     closers: list[Callable[[], None]]
 
     def close(self) -> None:
@@ -238,9 +244,11 @@ def private_site(broker: str, lease: float = 5.0) -> Site:
     store = PrivateRedis()
     closers: list[Callable[[], None]] = [store.close]
     try:
-        server = PrivateRabbit() if broker == "rabbitmq" else PrivateRedis()
+        server = {"rabbitmq": PrivateRabbit, "redis": PrivateRedis, "postgresql": PrivatePostgresql}[broker]()
         closers.append(server.close)
     except BaseException:
         store.close()
         raise
-    return Site(Place(name=broker, broker=server.url(), backend=store.url(), lease=lease if broker == "redis" else None), server, closers)
+    return Site(
+        Place(name=broker, broker=server.url(), backend=store.url(), lease=None if broker == "rabbitmq" else lease), server, closers
+    )
