@@ -69,6 +69,7 @@ ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
     "compat/version.py": (("tests/unit/compat/alias/test_finder.py",), NOTHING),
     "contrib/django/": (("tests/unit/contrib/django/test_application.py", "tests/contracts/test_django_stores.py"), TOGETHER),
     "contrib/outbox/": (("tests/unit/contrib/outbox/test_relay.py", "tests/unit/contrib/django/test_outbox.py"), TOGETHER),
+    "contrib/sqlalchemy/": (("tests/unit/contrib/sqlalchemy/test_outbox.py",), TOGETHER),
     "execution/": (("tests/unit/execution/test_execute.py",), TOGETHER),
     "execution/concluding/": (("tests/unit/execution/test_execute.py",), TOGETHER),
     "leases/": (("tests/contracts/test_lease_stores.py",), CONTRACT),

@@ -267,3 +267,14 @@ def test_security(tmp_path):
         script = "from umbel import Umbel; Umbel('stranger', broker='sqlite:///umbel.db').send_task('tasks.pay', [8])"
         subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
         eventually(lambda: "unsigned" in umbel(tmp_path, "dead", "list"), 30, "a dead letter")
+
+
+def test_outbox(tmp_path):
+    write_files("outbox.md", tmp_path, "shop.py")
+    command = [sys.executable, "-m", "umbel", "-A", "shop", "worker", "-c", "1"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
+        try:
+            done = subprocess.run([sys.executable, "shop.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        finally:
+            worker.terminate()
+    assert done.stdout == "receipt for order 1\n", done.stderr
