@@ -271,10 +271,39 @@ def test_security(tmp_path):
 
 def test_outbox(tmp_path):
     write_files("outbox.md", tmp_path, "shop.py")
-    command = [sys.executable, "-m", "umbel", "-A", "shop", "worker", "-c", "1"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
+    (tmp_path / "ask.py").write_text("import runpy\nrunpy.run_module('shop', run_name='__main__')\n")
+    assert with_worker(tmp_path, [sys.executable, "-m", "umbel", "-A", "shop", "worker", "-c", "1"]) == "receipt for order 1\n"
+
+
+def test_flask(tmp_path):
+    write_files("flask.md", tmp_path, "shop.py")
+    (tmp_path / "ask.py").write_text("import shop\nprint(shop.create_app().test_client().get('/greet/Ada').text)\n")
+    assert (
+        with_worker(tmp_path, [str(Path(sys.executable).parent / "flask"), "--app", "shop", "umbel", "worker", "-c", "1"]) == "Hello, Ada\n"
+    )
+
+
+def test_fastapi(tmp_path):
+    write_files("fastapi.md", tmp_path, "shop.py")
+    (tmp_path / "ask.py").write_text(
+        "import asyncio, shop\n"
+        "async def ask():\n"
+        "    task = (await shop.buy(shop.Order(customer='Ada', total=3)))['task']\n"
+        "    stream = (await shop.follow(task)).body_iterator\n"
+        "    print([event async for event in stream][-1])\n"
+        "asyncio.run(ask())\n"
+    )
+    said = with_worker(tmp_path, [sys.executable, "-m", "umbel", "-A", "shop:queue", "worker", "-c", "1"])
+    assert said.startswith("event: end\n")
+    assert '"result": "Ada pays 3.00, 4 lines"' in said
+
+
+def with_worker(folder: Path, command: list[str]) -> str:
+    """What ask.py prints, while a worker runs."""
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
         try:
-            done = subprocess.run([sys.executable, "shop.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run([sys.executable, "ask.py"], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
         finally:
             worker.terminate()
-    assert done.stdout == "receipt for order 1\n", done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout

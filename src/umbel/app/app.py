@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -320,6 +321,9 @@ class Umbel(AppSettings, TaskApp, PeriodicTasks, Handles):
             OperationalError: the broker has not confirmed everything.
         """
         current.forget_app(self)
+        for runner in self._eager.values():
+            with contextlib.suppress(RuntimeError):  # inside a coroutine: its loop is not ours to stop
+                runner.close()
         try:
             if self._schedules is not None:
                 self._schedules.close()
