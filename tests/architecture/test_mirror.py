@@ -56,6 +56,7 @@ ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
     "clients/redis/": (("tests/integration/redis/test_connections.py",), REAL_SERVER),
     "clients/postgresql/": (("tests/contracts/test_brokers.py", "tests/integration/postgresql"), REAL_SERVER),
     "clients/sqlite/": (("tests/integration/sqlite/test_database.py",), REAL_SERVER),
+    "dashboard/": (("tests/system/test_dashboard.py",), TOGETHER),
     "events/": (("tests/unit/events/test_state.py", "tests/unit/events/test_dispatcher.py"), TOGETHER),
     "events/model.py": (("tests/golden/test_events.py", "tests/unit/events/test_rendering.py"), THROUGH),
     "control/": (("tests/unit/control/test_client.py", "tests/golden/test_control.py"), TOGETHER),

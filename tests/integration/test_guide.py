@@ -307,3 +307,15 @@ def with_worker(folder: Path, command: list[str]) -> str:
             worker.terminate()
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_dashboard():
+    from starlette.testclient import TestClient
+
+    names: dict[str, Any] = {}
+    exec(sample("dashboard.md"), names)
+    with TestClient(names["site"], base_url="http://localhost") as client:
+        page = client.get("/umbel/tasks").text
+        assert "/umbel/static/look.css" in page
+        assert client.get("/umbel/static/look.css").status_code == 200
+    names["app"].close()

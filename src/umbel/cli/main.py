@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "inspect": ("umbel.cli.remote.inspect", "Ask workers what they are doing."),
     "control": ("umbel.cli.remote.control", "Tell workers what to do."),
     "events": ("umbel.cli.events.command", "Watch workers and tasks, print events, or take snapshots."),
+    "dashboard": ("umbel.dashboard.command", "Show the fleet in a browser, and act on it there."),
     "queues": ("umbel.cli.queues.command", "Show how many messages wait in each queue."),
     "list": ("umbel.cli.broker.listing", "List the bindings of queues."),
     "migrate": ("umbel.cli.broker.migrate", "Carry messages from one broker to another."),

@@ -139,6 +139,17 @@ class Task:
             self.clock = max(self.clock, clock)
         self._add(told, is_late=is_late)
 
+    def recall(self, known: Mapping[str, Any], timestamp: float) -> None:
+        """Take over what was known of it once, from a file say. An event that is older than that is late from then on.
+
+        Args:
+            known: values of its attributes.
+            timestamp: of the last event, seconds since the epoch.
+        """
+        for name, value in known.items():
+            setattr(self, name, value)
+        self.timestamp, self._source = timestamp, (None, None)
+
     def _is_late(self, state: str, told: Mapping[str, Any], source: tuple[Any, Any], clock: Any) -> bool:
         if source == self._source and clock and self._source_clock and states.PENDING not in {state, self.state}:
             return bool(clock <= self._source_clock)

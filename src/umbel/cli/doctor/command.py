@@ -14,7 +14,8 @@ from umbel.cli.output import Output, count
 from umbel.clients.finding import Finding, Level
 from umbel.errors import ImproperlyConfigured, OperationalError
 
-_MARKS: Final = {Level.OK: ("ok", "green"), Level.WARNING: ("warning", "yellow"), Level.ERROR: ("error", "red")}
+#: Level → the word for it, and its colour.
+MARKS: Final = {Level.OK: ("ok", "green"), Level.WARNING: ("warning", "yellow"), Level.ERROR: ("error", "red")}
 
 
 @click.command(
@@ -39,14 +40,14 @@ def command(context: click.Context, strict: bool, timeout: float, as_json: bool)
     loaded = load(GlobalOptions.of(context))
     output.remark(loaded.nameless())
     findings: list[Finding] = []
-    for finding in _findings(loaded, timeout):
+    for finding in findings_of(loaded, timeout):
         findings.append(finding)
         if not as_json:
             _show(finding, findings, output)
     worst = max(finding.level for finding in findings)
     if as_json:
-        rows = [{"subject": each.subject, "level": _MARKS[each.level][0], "text": each.text, "advice": each.advice} for each in findings]
-        output.data({"status": _MARKS[worst][0], "findings": rows})
+        rows = [{"subject": each.subject, "level": MARKS[each.level][0], "text": each.text, "advice": each.advice} for each in findings]
+        output.data({"status": MARKS[worst][0], "findings": rows})
     else:
         numbers = {level: sum(1 for each in findings if each.level is level) for level in Level}
         output.line()
@@ -57,13 +58,19 @@ def command(context: click.Context, strict: bool, timeout: float, as_json: bool)
 def _show(finding: Finding, so_far: list[Finding], output: Output) -> None:
     if len(so_far) < 2 or so_far[-2].subject != finding.subject:
         output.line(output.paint(finding.subject, bold=True))
-    word, color = _MARKS[finding.level]
+    word, color = MARKS[finding.level]
     output.line(f"  {output.paint(word.ljust(8), fg=color)} {finding.text}")
     if finding.advice:
         output.line(f"           → {finding.advice}")
 
 
-def _findings(loaded: LoadedApp, timeout: float) -> Iterable[Finding]:
+def findings_of(loaded: LoadedApp, timeout: float) -> Iterable[Finding]:
+    """Look everything over, a finding at a time.
+
+    Args:
+        loaded: the app.
+        timeout: seconds to wait for workers.
+    """
     app, conf = loaded.app, loaded.app.conf
     yield from settings.check_process()
     broker = app.broker

@@ -39,7 +39,7 @@ def peek(context: click.Context, name: str, limit: int, as_json: bool) -> None:
         total = client.length(name) or 0
         found = client.peek(name, limit)
     if as_json:
-        output.data([_document(delivery) for delivery in found])
+        output.data([document(delivery) for delivery in found])
     elif not found:
         output.line(f"No message waits in {name}.")
     else:
@@ -137,7 +137,12 @@ def _row(delivery: Delivery) -> tuple[object, ...]:
     return headers.get("id"), headers.get("task"), None if age is None else ago(age), priority, arguments or None
 
 
-def _document(delivery: Delivery) -> dict[str, Any]:
+def document(delivery: Delivery) -> dict[str, Any]:
+    """Write a message for programs.
+
+    Args:
+        delivery: as `umbel.brokers.base.QueueClient.peek` returns it.
+    """
     age = _age(delivery)
     return {
         "id": delivery.headers.get("id"),

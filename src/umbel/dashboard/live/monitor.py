@@ -1,0 +1,65 @@
+"""`Monitor`: all that a dashboard knows, in one object that starts and stops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from umbel.cli.events.fleet import Fleet
+from umbel.cli.events.model import View, WorkerRow
+from umbel.cli.loading import LoadedApp
+from umbel.dashboard.history.audit import Audit
+from umbel.dashboard.history.database import Database
+from umbel.dashboard.history.reading import History
+from umbel.dashboard.history.recorder import Recorder
+from umbel.dashboard.live.answers import Answers
+from umbel.dashboard.live.asking import Asking
+from umbel.dashboard.live.changes import Changes
+from umbel.dashboard.live.listening import Listening
+from umbel.dashboard.options import DashboardOptions
+from umbel.events.state import State
+from umbel.runtime.clock import SYSTEM
+
+
+class Monitor:
+    """Watches the fleet of one app.
+
+    Args:
+        loaded: the app.
+        options: of the dashboard.
+
+    Raises:
+        ImproperlyConfigured: the history file cannot be used.
+    """
+
+    def __init__(self, loaded: LoadedApp, options: DashboardOptions) -> None:
+        self.loaded = loaded
+        self.app: Any = loaded.app
+        self.options = options
+        self.database = Database(options.history)
+        self.state = State()
+        self.fleet = Fleet(self.state)
+        self.recorder = Recorder(self.database, self.state)
+        self.history = History(self.database)
+        self.audit = Audit(self.database)
+        self.answers = Answers()
+        self.changes = Changes()
+        self.listening = Listening(
+            self.app, self.fleet, self.recorder, self.changes, lambda: self.recorder.trim(options.keep, options.keep_runs)
+        )
+        self.asking = Asking(loaded, self.fleet, self.recorder, self.changes, enable_events=options.enable_events)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self.listening.start()
+        self.asking.start()
+
+    def stop(self) -> None:
+        """Stop watching, write what is known, and close the history."""
+        self.changes.close()
+        self.listening.stop()
+        self.asking.stop()
+        self.database.close()
+
+    def workers(self) -> list[WorkerRow]:
+        """List the workers, by name."""
+        return self.answers.ask("workers", 0.5, lambda: list(self.fleet.look(View(), SYSTEM.now()).workers))

@@ -1,0 +1,424 @@
+"""The dashboard before a real worker: its pages, its actions, its safety."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager
+
+import pytest
+from starlette.testclient import TestClient
+
+from system.processes import TESTS, eventually
+from system.stage import Place, Stage
+from umbel.dashboard.application import make
+from umbel.dashboard.options import DashboardOptions
+from umbel.dashboard.security.people import Person, Role
+from umbel.dashboard.security.sessions import ATTEMPTS
+
+PAGES = [
+    "/",
+    "/tasks",
+    "/queues",
+    "/workers",
+    "/schedules",
+    "/scheduled",
+    "/dead",
+    "/health",
+    "/settings",
+    "/settings?all=1",
+    "/audit",
+    "/send",
+]
+#: What must never be in a page as it is.
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'-alert(1)-'",
+    "{{7*7}}",
+    "</pre><svg onload=alert(1)>",
+    "\u202egnp.exe",
+]
+PEOPLE = {name: Person(name, role, "horse") for name, role in (("vera", Role.VIEWER), ("otto", Role.OPERATOR), ("ada", Role.ADMIN))}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    url = f"sqlite:///{tmp_path_factory.mktemp('dashboard')}/umbel.db"
+    stage = Stage(Place(name="sqlite", broker=url, backend=url, lease=5.0), "dashboard")
+    stage.settings.update(task_send_sent_event=True, result_extended=True, worker_enable_remote_control=True)
+    stage.worker("-c", "2", "-E", "-n", "one@dashboard")
+    yield stage
+    stage.close()
+
+
+@contextmanager
+def opened(stage, **options):
+    made = make(stage.app, DashboardOptions(**options))
+    with TestClient(made, base_url="http://localhost", follow_redirects=False) as client:
+        client.desk = made.state.desk
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client(stage):
+    with opened(stage) as client:
+        desk = client.desk
+        eventually(lambda: desk.monitor.listening.is_listening.is_set() and desk.monitor.workers() and desk.monitor.asking.stats, 60.0)
+        yield client
+
+
+def token_of(client, path="/tasks", **headers):
+    found = re.search(r'name="token" value="([0-9a-f]+)"', client.get(path, headers=headers).text)
+    assert found is not None
+    return found[1]
+
+
+def act(client, path, **fields):
+    """Do it as a form does; returns the words that the next page shows."""
+    answer = client.post(path, data={"token": token_of(client, "/send"), "next": "/audit", **fields})
+    assert answer.status_code == 303, answer.text
+    assert answer.headers["location"] == "/audit"
+    notes = re.findall(r'class="banner (good|bad)" role="status".*?<div>(.*?)</div>', client.get("/audit").text, re.DOTALL)
+    return [(kind, html.unescape(text)) for kind, text in notes][-1]
+
+
+def run_of(client, task_id, *states):
+    """Wait until the dashboard knows that a task has come so far."""
+    history = client.desk.monitor.history
+    return eventually(lambda: (run := history.run(task_id)) and run["state"] in states and run, 60.0, f"{task_id} in {states}")
+
+
+# looking
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_shown_with_safe_headers(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    (nonce,) = set(re.findall(r"nonce-([\w-]+)", policy))
+    for tag in re.findall(r"<(?:script|link rel=\"stylesheet\")[^>]*>", answer.text):
+        assert f'nonce="{nonce}"' in tag
+    assert not re.findall(r"\son\w+=|\sstyle=|javascript:", answer.text)
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_assets_come_with_the_package_and_from_nowhere_else(client):
+    page = client.get("/").text
+    for path in re.findall(r'(?:src|href)="(/static/[^"]+)"', page):
+        assert client.get(path).status_code == 200, path
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', page)
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../options.py", "/static/%2e%2e/options.py", "/static//etc/passwd", "/static/vendor/", "/static/nothing.js"]
+)
+def test_nothing_else_is_served(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_a_task_that_succeeds_and_one_that_fails(stage, client):
+    good, bad = stage.send("add", 30, 42), stage.send("fail", "value")
+    run_of(client, good.id, "SUCCESS")
+    run_of(client, bad.id, "FAILURE")
+    page = client.get(f"/tasks/{good.id}").text
+    assert "Succeeded" in page
+    assert "72" in page
+    assert "[30, 42]" in page
+    page = client.get(f"/tasks/{bad.id}").text
+    assert "Traceback (most recent call last)" in page
+    assert bad.id in client.get("/").text  # the failure is on the first page: its traceback is one click away
+    assert bad.id in client.get("/tasks?q=state:failure").text
+    assert good.id not in client.get("/tasks?q=state:failure").text
+
+
+def test_attempts_are_a_timeline(stage, client):
+    result = stage.send("retry_until", 2)
+    run_of(client, result.id, "SUCCESS")
+    assert eventually(lambda: client.get(f"/tasks/{result.id}").text.count("<b>Retrying</b>") == 2, 30.0)
+
+
+def test_workers_and_queues(stage, client):
+    assert "one@dashboard" in client.get("/workers").text
+    page = client.get("/workers/one@dashboard").text
+    assert "Online" in page
+    assert "add" in page
+    assert stage.queue in client.get("/queues").text
+    assert "one@dashboard" in client.get(f"/queues/{stage.queue}").text
+
+
+def test_a_workflow_is_a_graph(stage, client):
+    add = stage.app.tasks["add"]
+    result = (add.s(1, 2) | add.s(3)).delay()
+    run_of(client, result.id, "SUCCESS")
+    page = client.get(f"/workflows/{result.id}").text
+    assert page.count('class="box') >= 1
+    assert "<svg" in page
+
+
+@pytest.mark.parametrize("path", ["/tasks/unknown", "/queues/unknown", "/workers/unknown", "/schedules/unknown", "/nothing"])
+def test_what_is_not_there(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "Not here" in answer.text
+
+
+@pytest.mark.parametrize("query", ["q=" + "x" * 1000, "before=nonsense", "state=%00", "q=since:never", "q=%22%27%28", "before=1e999-5"])
+def test_searches_that_make_no_sense_are_no_errors(client, query):
+    assert client.get(f"/tasks?{query}").status_code == 200
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_shown_and_not_run(stage, client, text):
+    result = stage.send("fail", "value", text)
+    other = stage.app.send_task("echo", args=(text,), kwargs={"x": text})
+    run_of(client, result.id, "FAILURE")
+    run_of(client, other.id, "SUCCESS")
+    monitor = client.desk.monitor
+    with monitor.database.writing() as connection:  # names come from messages, too
+        connection.execute("UPDATE runs SET name = ?, worker = ?, queue = ? WHERE id = ?", (text, text, text, other.id))
+    for path in ("/", "/tasks", f"/tasks/{result.id}", f"/tasks/{other.id}", f"/tasks?q={text}", f"/tasks?name={text}", f"/workers/{text}"):
+        page = client.get(path).text
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+        assert "<svg onload" not in page
+        assert "\u202e" not in re.sub(r'="[^"]*"', "", page)
+        assert ">49<" not in page
+    with monitor.database.writing() as connection:
+        connection.execute("DELETE FROM runs WHERE id = ?", (other.id,))
+
+
+# acting
+
+
+def test_retrying_a_task(stage, client):
+    bad = stage.send("fail", "value")
+    run_of(client, bad.id, "FAILURE")
+    kind, text = act(client, f"/tasks/{bad.id}/retry")
+    assert kind == "good"
+    again = re.search(r"as (\S+)", text)[1]
+    assert run_of(client, again, "FAILURE")["args"] == client.desk.monitor.history.run(bad.id)["args"]
+
+
+def test_revoking_a_task(stage, client):
+    result = stage.send("add", 1, 2, countdown=600)
+    run_of(client, result.id, "PENDING", "RECEIVED")
+    assert result.id in eventually(lambda: (page := client.get("/scheduled").text) and result.id in page and page, 30.0)
+    assert act(client, f"/tasks/{result.id}/revoke")[0] == "good"
+    client.desk.monitor.app.control.purge([stage.queue])
+
+
+def test_sending_a_task(client):
+    kind, text = act(client, "/send", name="add", args="[1, 2]", kwargs="")
+    assert kind == "good"
+    run_of(client, re.search(r"as (\S+)", text)[1].rstrip("."), "SUCCESS")
+    for fields, named in (
+        ({"name": "ad", "args": ""}, "no task"),
+        ({"name": "add", "args": "1,2"}, "JSON"),
+        ({"name": "add", "args": "[1]"}, "missing"),
+    ):
+        kind, text = act(client, "/send", **fields)
+        assert (kind, named in text) == ("bad", True), text
+
+
+def test_pausing_and_purging_a_queue(stage, client):
+    assert act(client, f"/queues/{stage.queue}/pause")[0] == "good"
+    assert "Paused" in eventually(lambda: (page := client.get("/queues").text) and "Paused" in page and page, 30.0)
+    stage.send("add", 1, 2)
+    assert act(client, f"/queues/{stage.queue}/purge", typed="something else") == ("bad", f"To do this, type the name '{stage.queue}'")
+    assert stage.length() == 1
+    assert act(client, f"/queues/{stage.queue}/purge", typed=stage.queue)[0] == "good"
+    assert stage.length() == 0
+    assert act(client, f"/queues/{stage.queue}/resume")[0] == "good"
+
+
+def test_a_worker_is_told(client):
+    assert act(client, "/workers/one@dashboard/grow", n="1")[0] == "good"
+    assert act(client, "/workers/one@dashboard/shrink", n="1")[0] == "good"
+    assert act(client, "/workers/one@dashboard/rate", task="add", rate="100/s")[0] == "good"
+    assert act(client, "/workers/one@dashboard/time", task="add", soft="100", hard="")[0] == "good"
+    assert act(client, "/workers/one@dashboard/rate", task="add", rate="fast")[0] == "bad"
+    assert act(client, "/workers/one@dashboard/grow", n="many") == ("bad", "N: expected a number, got 'many'")
+    assert act(client, "/workers/one@dashboard/shutdown", typed="")[0] == "bad"
+
+
+def test_a_schedule_from_beginning_to_end(client):
+    form = {"name": "nightly", "task": "add", "kind": "cron", "when": "30 3 * * *", "args": "[1, 2]"}
+    assert act(client, "/schedules/add", **form)[0] == "good"
+    assert act(client, "/schedules/add", **form)[0] == "bad"
+    assert act(client, "/schedules/add", **{**form, "name": "x", "when": "99 * * * *"})[0] == "bad"
+    assert "nightly" in client.get("/schedules").text
+    assert act(client, "/schedules/nightly/edit", **{**form, "kind": "every", "when": "2h", "description": "Sums"})[0] == "good"
+    page = client.get("/schedules/nightly").text
+    assert 'value="7200s"' in page
+    assert "Sums" in page
+    assert act(client, "/schedules/nightly/pause")[0] == "good"
+    assert act(client, "/schedules/nightly/resume")[0] == "good"
+    kind, text = act(client, "/schedules/nightly/run")
+    assert kind == "good"
+    run_of(client, re.search(r"as (\S+)", text)[1], "SUCCESS")
+    assert "By hand" in client.get("/schedules/nightly").text or "by hand" in client.get("/schedules/nightly").text
+    assert act(client, "/schedules/nightly/remove", typed="nightly")[0] == "good"
+    assert client.get("/schedules/nightly").status_code == 404
+
+
+def test_dead_letters(stage, client):
+    sent = stage.app.send_task("nobody.knows.it", args=(1,))
+    page = eventually(lambda: (page := client.get("/dead").text) and sent.id in page and page, 60.0)
+    assert "nobody.knows.it" in page
+    assert act(client, f"/dead/{stage.queue}/drop", id=sent.id, typed="no")[0] == "bad"
+    assert act(client, f"/dead/{stage.queue}/replay", id="other")[0] == "bad"
+    assert act(client, f"/dead/{stage.queue}/replay", id=sent.id)[0] == "good"  # and it dies again
+    eventually(lambda: stage.length(f"{stage.queue}.dead") == 1, 60.0)
+    assert act(client, f"/dead/{stage.queue}/drop", all="1", typed=stage.queue)[0] == "good"
+    assert stage.length(f"{stage.queue}.dead") == 0
+
+
+def test_what_was_done_is_kept(client):
+    act(client, "/queues/celery/resume")
+    page = client.get("/audit").text
+    assert "Resume queue" in page
+    assert "anybody" in page
+
+
+# safety
+
+
+def test_a_name_that_was_made_to_lead_here_is_refused(client):
+    assert client.get("/", headers={"host": "evil.example:5555"}).status_code == 421
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"sec-fetch-site": "cross-site"}, {"origin": "http://evil.example"}, {"sec-fetch-site": "same-site"}], ids=str
+)
+def test_what_another_site_sends_is_refused(stage, client, headers):
+    fields = {"token": token_of(client, "/send")} if headers else {}
+    answer = client.post(f"/queues/{stage.queue}/pause", data=fields, headers=headers)
+    assert answer.status_code == 403
+    assert not client.desk.monitor.app.control.paused_queues([stage.queue])
+
+
+def test_the_token_of_somebody_else_is_worth_nothing(client):
+    other = TestClient(client.app, base_url="http://localhost")
+    assert client.post("/queues/x/pause", data={"token": token_of(other, "/send")}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\r\nset-cookie: x=1"]
+)
+def test_an_action_leads_to_a_page_of_ours(client, target):
+    answer = client.post("/queues/x/resume", data={"token": token_of(client, "/send"), "next": target})
+    assert answer.headers["location"] == "/"
+    assert "x=1" not in answer.headers.get("set-cookie", "")
+
+
+def test_a_body_is_bounded(client):
+    assert client.post("/send", data={"token": "x" * 2_000_000}).status_code == 413
+
+
+@pytest.fixture
+def guarded(stage):
+    with opened(stage, people=PEOPLE, enable_events=False) as client:
+        yield client
+
+
+def log_in(client, name, password="horse"):
+    return client.post("/login", data={"name": name, "password": password, "next": "/tasks", "token": token_of(client, "/login")})
+
+
+def test_people_log_in_and_out_and_may_do_what_their_role_says(stage, guarded):
+    assert guarded.get("/tasks?q=a b").headers["location"] == "/login?next=%2Ftasks%3Fq%3Da%2520b"
+    for path in ("/stream", "/series"):
+        assert guarded.get(path).status_code in {303, 401}
+    before = guarded.cookies.get("umbel_session")
+    answer = log_in(guarded, "vera")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/tasks")
+    assert "HttpOnly" in answer.headers["set-cookie"]
+    assert "SameSite=Lax" in answer.headers["set-cookie"]
+    assert guarded.cookies["umbel_session"] != before
+    token = token_of(guarded, "/audit")
+    guarded.post(f"/queues/{stage.queue}/pause", data={"token": token})
+    assert "needs the role operator" in guarded.get("/audit").text
+    assert "Purge" not in guarded.get(f"/queues/{stage.queue}").text
+    session = guarded.cookies["umbel_session"]
+    guarded.post("/logout", data={"token": token})
+    guarded.cookies.set("umbel_session", session)
+    assert guarded.get("/tasks").status_code == 303
+    log_in(guarded, "otto")
+    guarded.post(f"/queues/{stage.queue}/purge", data={"token": token_of(guarded, "/audit"), "typed": stage.queue})
+    assert "needs the role admin" in guarded.get("/audit").text
+
+
+def test_a_session_that_somebody_else_has_chosen_is_not_taken(guarded):
+    guarded.cookies.set("umbel_session", "chosen-by-another")
+    log_in(guarded, "ada")
+    assert guarded.cookies.get("umbel_session", domain="localhost.local", default="") != "chosen-by-another"
+
+
+def test_guessing_takes_long(guarded):
+    for _ in range(ATTEMPTS):
+        assert log_in(guarded, "ada", "wrong").status_code == 401
+    answer = log_in(guarded, "ada")
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) > 200
+    assert guarded.get("/tasks", auth=("ada", "horse")).status_code in {303, 401}
+
+
+def test_programs_say_who_they_are(guarded):
+    assert guarded.get("/tasks", auth=("vera", "horse")).status_code == 200
+    answer = guarded.get("/tasks", auth=("vera", "wrong"))
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Basic realm="Umbel", charset="UTF-8"')
+
+
+def test_a_proxy_names_the_user_and_nobody_else_can(stage):
+    with opened(stage, proxy_header="x-user", trusted_proxies=frozenset({"testclient"}), enable_events=False) as client:
+        assert client.get("/tasks", headers={"x-user": "ann"}).status_code == 200
+        assert client.get("/tasks").status_code == 401
+    with opened(stage, proxy_header="x-user", trusted_proxies=frozenset({"10.0.0.1"}), enable_events=False) as client:
+        assert client.get("/tasks", headers={"x-user": "ann", "x-forwarded-for": "10.0.0.1"}).status_code == 401
+
+
+# as people run it
+
+
+def test_the_command_and_its_stream(stage):
+    command = [
+        sys.executable,
+        "-m",
+        "umbel",
+        "-A",
+        "system.workload",
+        "dashboard",
+        "--port",
+        "0",
+        "--history",
+        str(stage.folder / "history.db"),
+    ]
+    process = subprocess.Popen(command, env=stage.environment(), cwd=TESTS, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())[0]
+        with urllib.request.urlopen(f"{address}stream", timeout=60) as stream:
+            assert stream.headers["content-type"].startswith("text/event-stream")
+            result = stage.send("add", 1, 1)
+            for line in stream:
+                if line.startswith(b"data:") and b"tasks" in line:
+                    break
+
+        def read(path):
+            with urllib.request.urlopen(f"{address}{path}", timeout=60) as answer:
+                return answer.read().decode()
+
+        eventually(lambda: f'id="run-{result.id}"' in read("tasks?q=task:add"), 60.0)
+        eventually(lambda: sum(json.loads(read("series?span=1h"))["succeeded"]) == 1, 60.0)
+    finally:
+        process.terminate()
+        process.wait(30)
+        process.stdout.close()
+    assert (stage.folder / "history.db").exists()
