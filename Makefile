@@ -55,6 +55,7 @@ conformance: $(READY)
 
 docs: $(READY)
 	@$(BIN)/python -m umbel.app.config.reference docs/reference/settings.md
+	@$(BIN)/python -c 'from umbel.dashboard.api.reference import text; print(text(), end="")' > docs/reference/dashboard-openapi.json
 
 clean:
 	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
 import subprocess
 import sys
 import urllib.request
-from contextlib import contextmanager
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from system.processes import TESTS, eventually
@@ -56,7 +57,7 @@ def stage(tmp_path_factory):
     stage.close()
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(stage, **options):
     made = make(stage.app, DashboardOptions(**options))
     with TestClient(made, base_url="http://localhost", follow_redirects=False) as client:
@@ -286,6 +287,114 @@ def test_what_was_done_is_kept(client):
     page = client.get("/audit").text
     assert "Resume queue" in page
     assert "anybody" in page
+
+
+# programs
+
+
+def test_the_interface_tells_what_the_pages_show(stage, client):
+    bad = stage.send("fail", "value", "for a program")
+    run_of(client, bad.id, "FAILURE")
+    read = lambda path: client.get(f"/api/v1{path}").json()
+    assert read("/workers")[0]["name"] == "one@dashboard"
+    assert read("/workers/one@dashboard")["stats"]["pool"]["max-concurrency"] >= 1
+    assert stage.queue in {queue["queue"] for queue in read("/queues")}
+    assert bad.id in {task["id"] for task in read("/tasks?state=FAILURE&limit=1000")["tasks"]}
+    assert "for a program" in read(f"/tasks/{bad.id}")["traceback"]
+    assert read("/overview")["alive"] == 1
+    assert read("/autoscale")["capacity"] >= 1
+    assert read(f"/autoscale?queue={stage.queue}")["workers"] == 1
+    assert len(read("/series?span=24h")["slots"]) == 1440
+    for path in ("/schedules", "/scheduled", f"/dead/{stage.queue}", "/audit"):
+        assert isinstance(read(path), list), path
+    assert set(read("/openapi.json")["paths"]) >= {"/api/v1/tasks", "/api/v1/queues/{queue}/purge"}
+    first = read("/tasks?limit=2")
+    assert {task["id"] for task in first["tasks"]}.isdisjoint(
+        task["id"] for task in read(f"/tasks?limit=2&before={first['before']}")["tasks"]
+    )
+
+
+@pytest.mark.parametrize("path", ["/tasks/none", "/workers/none", "/schedules/none", "/nothing"])
+def test_the_interface_says_what_is_not_there(client, path):
+    answer = client.get(f"/api/v1{path}")
+    assert answer.status_code == 404
+    assert answer.json()["error"]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=many", "limit=99999", "q=since:never"])
+def test_the_interface_refuses_what_makes_no_sense(client, query):
+    assert client.get(f"/api/v1/tasks?{query}").status_code == 400
+
+
+def test_programs_act(stage, client):
+    queue = stage.queue
+    assert client.post(f"/api/v1/queues/{queue}/pause").json()["ok"].startswith("Paused")
+    assert client.post(f"/api/v1/queues/{queue}/resume", json={}).status_code == 200
+    assert client.post(f"/api/v1/queues/{queue}/purge", json={}).status_code == 400
+    assert client.post(f"/api/v1/queues/{queue}/purge", json={"typed": queue}).status_code == 200
+    sent = client.post("/api/v1/send", json={"name": "add", "args": [1, 2]}).json()["ok"]
+    assert sent.startswith("Sent add as ")
+    assert client.post("/api/v1/send", content=b"[1]").status_code == 400
+    for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "none"}):
+        assert client.post(f"/api/v1/queues/{queue}/pause", headers=headers).status_code == 403
+
+
+def test_every_described_path_answers_without_a_fault(client):
+    """Each operation of the description, with names that are not there, and bodies that make no sense: never a 500."""
+    described = client.get("/api/v1/openapi.json").json()["paths"]
+    assert len(described) > 35
+    for path, operations in described.items():
+        for name in ("ünï%00", "a b"):
+            filled = re.sub(r"{\w+}", name, path)
+            if "get" in operations:
+                assert client.get(filled).status_code in {200, 400, 404}, filled
+        if "post" in operations and not filled.startswith("/api/v1/workers/"):  # who waits for workers that are not there
+            for body in ({}, {"n": "x", "id": [1, None], "typed": [], "args": {}, "when": 5}):
+                assert client.post(filled, json=body).status_code in {200, 400, 404}, filled
+
+
+def test_flowers_paths(stage, client):
+    """As `tests/interop/test_flower.py` asks Flower itself."""
+    get, post = (lambda path, **query: client.get(f"/api{path}", params=query).json()), client.post
+    described = get("/workers", workername="one@dashboard")["one@dashboard"]
+    assert {"stats", "active_queues", "registered", "active", "reserved", "scheduled", "revoked", "conf", "timestamp"} <= set(described)
+    assert get("/workers", status="1") == {"one@dashboard": True}
+    sent = post("/api/task/async-apply/add", json={"args": [2, 3]}).json()["task-id"]
+    run_of(client, sent, "SUCCESS")
+    info = get(f"/task/info/{sent}")
+    assert (info["uuid"], info["result"], info["state"], info["worker"], info["retries"]) == (sent, "5", "SUCCESS", "one@dashboard", 0)
+    assert info["succeeded"]
+    assert get(f"/task/result/{sent}") == {"task-id": sent, "state": "SUCCESS", "result": 5}
+    assert post("/api/task/apply/add", json={"args": [4, 5]}).json()["result"] == 9
+    by_name = post("/api/task/send-task/echo", json={"args": [1], "kwargs": {"x": "é"}}).json()["task-id"]
+    assert get(f"/task/result/{by_name}", timeout="30")["result"] == {"args": [1], "kwargs": {"x": "é"}}
+    assert sent in get("/tasks", taskname="add", state="SUCCESS", workername="one@dashboard")
+    assert "add" in get("/task/types")["task-types"]
+    assert {"name": stage.queue, "messages": 0} in eventually(lambda: get("/queues/length")["active_queues"], 30.0)
+    assert post(f"/api/task/revoke/{sent}").json() == {"message": f"Revoked '{sent}'"}
+    node = {"workername": "one@dashboard"}
+    assert post("/api/task/rate-limit/mark", params={**node, "ratelimit": "100/s"}).json() == {"message": "new rate limit set successfully"}
+    assert post("/api/task/timeout/mark", params={**node, "soft": "5", "hard": "10"}).json() == {"message": "time limits set successfully"}
+    assert post("/api/worker/pool/grow/one@dashboard", params={"n": 1}).status_code == 200
+    assert post("/api/worker/pool/shrink/one@dashboard", params={"n": 1}).status_code == 200
+    assert post("/api/worker/pool/autoscale/one@dashboard", params={"min": 1, "max": 3}).status_code in {200, 403}
+    extra = f"{stage.queue}-extra"
+    assert post("/api/worker/queue/add-consumer/one@dashboard", params={"queue": extra}).status_code == 200
+    gone = post("/api/worker/queue/cancel-consumer/one@dashboard", params={"queue": extra}).json()
+    assert gone == {"message": f"no longer consuming from {extra}"}
+    assert client.get("/api/task/info/none").status_code == 404
+    with contextlib.closing(stage.broker.queue_client()) as queues:
+        queues.delete(extra)
+
+
+def test_metrics(client):
+    text = client.get("/metrics").text
+    assert 'flower_worker_online{worker="one@dashboard"} 1.0' in text
+    assert re.search(r'^flower_events_total\{task="add",type="task-succeeded",worker="one@dashboard"\} [1-9]', text, re.MULTILINE)
+    assert re.search(r'^flower_task_runtime_seconds_count\{task="add",worker="one@dashboard"\} [1-9]', text, re.MULTILINE)
+    assert re.search(r'^umbel_fleet_queue_ready\{queue="[^"]+"\} ', text, re.MULTILINE)
+    names = [family.name for family in text_string_to_metric_families(text)]
+    assert len(names) == len(set(names)) > 10
 
 
 # safety

@@ -17,6 +17,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from umbel.cli.loading import LoadedApp
+from umbel.dashboard.api import ROUTES as INTERFACE
 from umbel.dashboard.live.monitor import Monitor
 from umbel.dashboard.options import DashboardOptions
 from umbel.dashboard.pages import ROUTES as PAGES
@@ -60,7 +61,7 @@ def make(app: Any, options: DashboardOptions | None = None, *, loaded: LoadedApp
             await run_in_threadpool(monitor.stop)
 
     made = Starlette(
-        routes=[*PAGES, *streaming.ROUTES, Route("/static/{name:path}", static), Route("/healthcheck", healthcheck)],
+        routes=[*PAGES, *INTERFACE, *streaming.ROUTES, Route("/static/{name:path}", static), Route("/healthcheck", healthcheck)],
         middleware=[Middleware(Gate, desk=desk)],
         exception_handlers={HTTPException: _failed, UmbelError: _failed, Exception: _failed},
         lifespan=lifespan,

@@ -17,6 +17,8 @@ MOST_WORDS: Final = 20
 PAGE: Final = 50
 #: Runs that have the words, the newest, among which the other conditions choose.
 MOST_FOUND: Final = 20_000
+#: Runs, the newest, in which several words are looked for.
+NEWEST: Final = 400_000
 #: What may stand before a colon → the field that it sets.
 QUALIFIERS: Final = {"task": "name", **{name: name for name in ("state", "name", "worker", "queue", "id", "since", "root", "parent")}}
 _WORD: Final = re.compile(r"\w+")
@@ -122,9 +124,12 @@ def statement_of(query: Query, now: float) -> Statement:
         found.add("parent_id = ?", query.parent)
     if query.since is not None:
         found.add("first >= ?", now - query.since)
-    wanted = " ".join(f'"{token}"*' for word in query.words for token in _WORD.findall(word))
-    if wanted:
-        found.add(f"number IN (SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT {MOST_FOUND})", wanted)
+    tokens = [token for word in query.words for token in _WORD.findall(word)]
+    if tokens:
+        # To find what several frequent words have in common takes as long as the table is.
+        newest = f"AND rowid > (SELECT max(number) FROM runs) - {NEWEST}" if len(tokens) > 1 else ""
+        wanted = " ".join(f'"{token}"*' for token in tokens)
+        found.add(f"number IN (SELECT rowid FROM words WHERE words MATCH ? {newest} ORDER BY rowid DESC LIMIT {MOST_FOUND})", wanted)
     if query.before is not None:
         found.add("(first, number) < (?, ?)", *query.before)
     return found

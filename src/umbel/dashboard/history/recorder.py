@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
+from zlib import crc32
 
 from umbel.dashboard.history.database import Database
 from umbel.dashboard.history.rollups import STEPS, Figures
@@ -30,6 +31,8 @@ _UPSERT: Final = (
     f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
     f"ON CONFLICT (id) DO UPDATE SET {_UPDATES} RETURNING number"
 )
+#: Kinds of events of tasks that may be left out when there are too many.
+_USUAL: Final = frozenset({"sent", "received", "started", "succeeded"})
 #: Kinds of events that become attempts of their own.
 _BETWEEN: Final = frozenset({"retried", "rejected"})
 #: Names of states after which a task has ended, as columns: the latest is its end.
@@ -59,6 +62,8 @@ class Recorder:
         self._changed: dict[str, Task] = {}
         self._attempts: list[tuple[Any, ...]] = []
         self._gauges: list[tuple[int, float, float, float]] = []
+        #: One of so many tasks that succeed is kept; all are counted, and all that fail or are retried are kept.
+        self.sample = 1
 
     @property
     def pending(self) -> int:
@@ -86,8 +91,8 @@ class Recorder:
         if row["worker"]:
             task.worker = self._state.get_or_create_worker(row["worker"])[0]
 
-    def learn(self, event: Mapping[str, Any]) -> None:
-        """Learn from an event of a task.
+    def learn(self, event: Mapping[str, Any]) -> Task | None:
+        """Learn from an event of a task, which is returned, if there is one.
 
         Args:
             event: that the state has learnt already.
@@ -95,14 +100,16 @@ class Recorder:
         kind, uuid = event["type"].partition("-")[2], event.get("uuid")
         task = self._state.tasks.get(uuid) if isinstance(uuid, str) else None
         if task is None or task.uuid is None:
-            return
-        self._changed[task.uuid] = task
+            return None
+        if self.sample == 1 or kind not in _USUAL or crc32(task.uuid.encode("utf-8", "replace")) % self.sample == 0:
+            self._changed[task.uuid] = task
         when = event.get("timestamp")
         at = when if is_time(when) else self._clock.now()
         self._figures.count(kind, task.name, at, task.runtime)
         if kind in _BETWEEN:
             worker = task.worker.hostname if task.worker is not None else None
             self._attempts.append((task.uuid, at, kind, worker, task.exception, task.traceback))
+        return task
 
     def gauge(self, active: float, slots: float, ready: float) -> None:
         """Note how busy the fleet is.

@@ -31,6 +31,7 @@ CREATE INDEX IF NOT EXISTS runs_state ON runs (state, first);
 CREATE INDEX IF NOT EXISTS runs_name ON runs (name, first);
 CREATE INDEX IF NOT EXISTS runs_name_state ON runs (name, state, first);
 CREATE INDEX IF NOT EXISTS runs_worker ON runs (worker, first);
+CREATE INDEX IF NOT EXISTS runs_queue ON runs (queue, first) WHERE queue IS NOT NULL;
 CREATE INDEX IF NOT EXISTS runs_parent ON runs (parent_id) WHERE parent_id IS NOT NULL;
 
 -- How many runs there are in each state. Counting a million rows takes longer than a page may.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from umbel.brokers.fanout.blocking import BlockingSubscriber
 from umbel.cli.events.fleet import Fleet
 from umbel.dashboard.history.recorder import Recorder
 from umbel.dashboard.live.changes import Changes
+from umbel.dashboard.live.counters import Counters
+from umbel.dashboard.live.pacing import Pacing
 from umbel.errors import OperationalError, UmbelError
 from umbel.events.parsing import parsed_or_refused
 from umbel.runtime.clock import SYSTEM
@@ -33,15 +36,17 @@ class Listening(threading.Thread):
         app: whose events.
         fleet: learns them.
         recorder: likewise, and writes.
+        counters: likewise.
         changes: is told.
         trim: drops what is too old, a part with each call.
     """
 
-    def __init__(self, app: Any, fleet: Fleet, recorder: Recorder, changes: Changes, trim: Callable[[], int]) -> None:
+    def __init__(self, app: Any, fleet: Fleet, recorder: Recorder, counters: Counters, changes: Changes, trim: Callable[[], int]) -> None:
         super().__init__(name="umbel-dashboard-events", daemon=True)
         self._app = app
         self._fleet = fleet
         self._recorder = recorder
+        self._counters = counters
         self._changes = changes
         self._trim = trim
         self._stop_asked = threading.Event()
@@ -82,7 +87,7 @@ class Listening(threading.Thread):
             self.problem = ""
             self.is_listening.set()
             receiver.wakeup_workers()
-            dropped = self.dropped
+            dropped, pacing = self.dropped, Pacing(SYSTEM.monotonic(), time.thread_time())
             while not self._stop_asked.is_set():
                 deliveries = subscriber.receive(_WRITE_EVERY)
                 for delivery in deliveries:
@@ -92,6 +97,7 @@ class Listening(threading.Thread):
                     self._learn(events)
                     self._write()
                 self.dropped = dropped + subscriber.dropped
+                self._recorder.sample = pacing.look(SYSTEM.monotonic(), time.thread_time())
                 self._write()
         self._write(now=True)
 
@@ -102,7 +108,8 @@ class Listening(threading.Thread):
         for event in events:
             self._fleet.learn(event)
             if event["type"].startswith("task-"):
-                self._recorder.learn(event)
+                task = self._recorder.learn(event)
+                self._counters.learn(event, None if task is None else task.name)
             else:
                 topics.add("workers")
         if topics:

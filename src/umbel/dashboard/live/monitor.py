@@ -14,6 +14,7 @@ from umbel.dashboard.history.recorder import Recorder
 from umbel.dashboard.live.answers import Answers
 from umbel.dashboard.live.asking import Asking
 from umbel.dashboard.live.changes import Changes
+from umbel.dashboard.live.counters import Counters
 from umbel.dashboard.live.listening import Listening
 from umbel.dashboard.options import DashboardOptions
 from umbel.events.state import State
@@ -43,8 +44,9 @@ class Monitor:
         self.audit = Audit(self.database)
         self.answers = Answers()
         self.changes = Changes()
+        self.counters = Counters()
         self.listening = Listening(
-            self.app, self.fleet, self.recorder, self.changes, lambda: self.recorder.trim(options.keep, options.keep_runs)
+            self.app, self.fleet, self.recorder, self.counters, self.changes, lambda: self.recorder.trim(options.keep, options.keep_runs)
         )
         self.asking = Asking(loaded, self.fleet, self.recorder, self.changes, enable_events=options.enable_events)
 

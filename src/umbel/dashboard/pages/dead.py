@@ -26,11 +26,17 @@ def dead(request: Request) -> Response:
     monitor = desk_of(request).monitor
     monitor.asking.has_asked.wait(3.0)
     counts = [(row.queue, row.dead) for row in monitor.asking.queues if row.dead]
-    letters = monitor.answers.ask(f"dead {counts}", 3.0, lambda: _read(monitor, [name for name, _ in counts]))
+    letters = monitor.answers.ask(f"dead {counts}", 3.0, lambda: letters_of(monitor, [name for name, _ in counts]))
     return show(request, "dead.html", counts=counts, letters=letters, most=_MOST, reasons=[str(each.value) for each in DeadReason])
 
 
-def _read(monitor: Monitor, names: list[str]) -> dict[str, list[dict[str, Any]]]:
+def letters_of(monitor: Monitor, names: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Read the oldest dead letters of some queues.
+
+    Args:
+        monitor: of their app.
+        names: of the queues.
+    """
     with contextlib.closing(monitor.app.broker.queue_client()) as client:
         return {name: [_row(letter, monitor) for letter in read(client, name, most=_MOST)] for name in names}
 

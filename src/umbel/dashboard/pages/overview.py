@@ -19,6 +19,10 @@ from umbel.runtime.clock import SYSTEM
 _FAILURES = 8
 
 
+#: Span → seconds for which its figures are good: the longer it is, the more there is to read, and the less changes.
+FRESH = {"1h": 2.0, "24h": 15.0, "30d": 60.0}
+
+
 def span_of(request: Request) -> str:
     """Return the span that a ``request`` asks for."""
     asked = request.query_params.get("span", "1h")
@@ -33,7 +37,7 @@ def figures_of(monitor: Monitor) -> dict[str, Any]:
     """
     workers = monitor.workers()
     alive = [worker for worker in workers if worker.alive]
-    lines = monitor.answers.ask("series 1h", 1.0, lambda: monitor.history.series("1h"))
+    lines = monitor.answers.ask("series 1h None", FRESH["1h"], lambda: monitor.history.series("1h"))
     # The slot that is being filled tells less than a whole one.
     recent = lines["succeeded"][-7:-1], lines["failed"][-7:-1]
     slots = sum(worker.slots or 0 for worker in alive)
@@ -70,7 +74,7 @@ def overview(request: Request) -> Response:
         "overview.html",
         figures=figures_of(monitor),
         failures=failures,
-        by_task=monitor.answers.ask(f"by task {span}", 2.0, lambda: monitor.history.by_task(span)),
+        by_task=monitor.answers.ask(f"by task {span}", FRESH[span], lambda: monitor.history.by_task(span)),
         spans=list(SPANS),
         span=span,
         is_new=not monitor.history.states() and not monitor.workers(),
@@ -84,7 +88,7 @@ def series(request: Request) -> Response:
     """Give the lines of the charts."""
     monitor = desk_of(request).monitor
     span, name = span_of(request), request.query_params.get("task") or None
-    return JSONResponse(monitor.answers.ask(f"series {span} {name}", 2.0, lambda: monitor.history.series(span, name)))
+    return JSONResponse(monitor.answers.ask(f"series {span} {name}", FRESH[span], lambda: monitor.history.series(span, name)))
 
 
 ROUTES = [Route("/", overview), Route("/series", series)]

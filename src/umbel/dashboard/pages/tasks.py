@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from umbel import states
 from umbel.dashboard.actions import tasks as acts
-from umbel.dashboard.history.query import Query, parse
+from umbel.dashboard.history.query import PAGE, Query, parse
 from umbel.dashboard.history.reading import MOST_COUNTED
 from umbel.dashboard.live.monitor import Monitor
 from umbel.dashboard.web import words
@@ -29,13 +29,13 @@ _FIELDS: Final = ("state", "name", "worker", "queue")
 _SHOWN: Final = 20_000
 
 
-def query_of(request: Request) -> tuple[Query, str, str | None]:
-    """Read the search of a ``request``; returns the query, the text that was typed, and what is wrong with it."""
+def query_of(request: Request, limit: int = PAGE) -> tuple[Query, str, str | None]:
+    """Read the search of a ``request``, for at most ``limit`` runs; returns the query, the text that was typed, and what is wrong with it."""
     given = request.query_params
     text = given.get("q", "")
     before = _place(given.get("before", ""))
     try:
-        return parse(text, before=before, **{name: given.get(name, "")[:255] for name in _FIELDS}), text, None
+        return parse(text, before=before, limit=limit, **{name: given.get(name, "")[:255] for name in _FIELDS}), text, None
     except ImproperlyConfigured as error:
         return Query(before=before), text, str(error)
 
@@ -66,7 +66,7 @@ def tasks(request: Request) -> Response:
         runs=page.runs,
         older=None if page.next is None else urlencode({**kept, "before": f"{page.next[0]!r}-{page.next[1]}"}),
         newest=urlencode(kept),
-        total=monitor.answers.ask(f"count {counted}", 2.0, lambda: monitor.history.count(counted)),
+        total=monitor.answers.ask(f"count {counted}", 5.0, lambda: monitor.history.count(counted)),
         most=MOST_COUNTED,
         totals=monitor.history.states(),
         offered=OFFERED,
@@ -104,7 +104,7 @@ def task(request: Request) -> Response:
         raise HTTPException(
             404, f"Nothing is known of the task {task_id}. It may be older than the history, or its worker tells of no tasks."
         )
-    found = _joined(run, record, task_id)
+    found = joined(run, record, task_id)
     hide = monitor.options.hide
     return show(
         request,
@@ -123,8 +123,14 @@ def task(request: Request) -> Response:
     )
 
 
-def _joined(run: dict[str, Any] | None, record: Record | None, task_id: str) -> dict[str, Any]:
-    """Put together what events and the result store tell; a state in the store outranks one that events tell of before it."""
+def joined(run: dict[str, Any] | None, record: Record | None, task_id: str) -> dict[str, Any]:
+    """Put together what events and the result store tell; a state in the store outranks one that events tell of before it.
+
+    Args:
+        run: of the history.
+        record: of the store.
+        task_id: of the task.
+    """
     found: dict[str, Any] = {
         **dict.fromkeys(
             (

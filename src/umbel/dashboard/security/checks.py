@@ -54,7 +54,8 @@ def is_meant(method: str, headers: Mapping[str, str], token: str, expected: str,
         headers: of the request, names in lower case.
         token: that came with it.
         expected: the token of this visitor.
-        by_program: it is one for programs: it says who sends it by itself (``Authorization``), or its body is one that no form can send.
+        by_program: it says by itself who sends it (``Authorization``), or it is for the interface for programs, which send neither of the headers by
+            which browsers tell where a request comes from.
     """
     if method in SAFE:
         return None

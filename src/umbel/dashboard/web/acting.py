@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,6 +89,24 @@ class Action:
         """The route by which a form reaches it."""
         return Route(self.path, self._answer, methods=["POST"], name=self.name)
 
+    @property
+    def for_programs(self) -> Route:
+        """The route by which a program reaches it; its fields are a JSON object."""
+        return Route(f"/api/v1{self.path}", self._answer_program, methods=["POST"], name=f"api {self.name}")
+
+    async def _answer_program(self, request: Request) -> Response:
+        try:
+            given = await document_of(request)
+        except Refused as error:
+            return JSONResponse({"error": str(error)}, 400)
+        lists = {name: [str(each) for each in value] for name, value in given.items() if name == "id" and isinstance(value, list)}
+        fields = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items() if value is not None}
+        subject = str(next(iter(request.path_params.values()), ""))
+        order = Order(desk_of(request), visitor_of(request), subject, fields, lists)
+        is_done, text = await run_in_threadpool(self.perform, order)
+        status = 200 if is_done else 400 if order.visitor.may(self.role) else 403
+        return JSONResponse({"ok": text} if is_done else {"error": text}, status)
+
     async def _answer(self, request: Request) -> Response:
         form = await request.form(max_files=0, max_fields=1_200)
         fields = {name: str(value) for name, value in form.items()}
@@ -95,8 +114,6 @@ class Action:
         subject = str(next(iter(request.path_params.values()), ""))
         order = Order(desk_of(request), visitor_of(request), subject, fields, lists)
         is_done, text = await run_in_threadpool(self.perform, order)
-        if "application/json" in request.headers.get("accept", ""):
-            return JSONResponse({"ok": text} if is_done else {"error": text}, 200 if is_done else 400)
         order.desk.notes.leave(order.visitor.visit, "ok" if is_done else "error", text)
         return RedirectResponse(local(fields.get("next", ""), request.scope.get("root_path", "")), 303)
 
@@ -125,6 +142,24 @@ class Action:
         monitor.asking.hurry()
         monitor.changes.tell("tasks", "queues", "workers", "schedules", "audit")
         return is_done, text[:1].upper() + text[1:]
+
+
+async def document_of(request: Request) -> dict[str, Any]:
+    """Read the JSON object that is the body of a ``request``; none is an empty one.
+
+    Raises:
+        Refused: it is something else.
+    """
+    body = await request.body()
+    if not body:
+        return {}
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"the body is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise Refused("the body is a JSON object, with the fields by name")
+    return found
 
 
 def local(target: str, root: str) -> str:

@@ -137,15 +137,13 @@ class Gate:
     async def _is_meant(
         self, scope: Scope, path: str, headers: Headers, visitor: Visitor, receive: Receive, *, by_header: bool
     ) -> tuple[str | None, Receive]:
-        token = headers.get(TOKEN_HEADER, "")
-        is_document = headers.get("content-type", "").partition(";")[0].strip() == "application/json"
-        if not token and not is_document:
+        token, is_interface = headers.get(TOKEN_HEADER, ""), path.startswith("/api/")
+        if not token and not is_interface:
             body = await read(receive)
             receive = replay(body)
-            form = await Request(scope, replay(body)).form(max_files=0, max_fields=200)
+            form = await Request(scope, replay(body)).form(max_files=0, max_fields=1_200)
             token = str(form.get("token", ""))
-        by_program = by_header or (path.startswith("/api/") and (is_document or headers.get("content-length", "0") == "0"))
-        return is_meant(scope["method"], headers, token, visitor.token, by_program=by_program), receive
+        return is_meant(scope["method"], headers, token, visitor.token, by_program=by_header or is_interface), receive
 
 
 def cookies_of(header: str) -> dict[str, str]:

@@ -73,7 +73,7 @@ def show(request: Request, template: str, status: int = 200, **values: Any) -> H
 
 def _about(desk: Desk, visitor: Visitor) -> dict[str, Any]:
     if visitor.person is None:
-        return {"app_name": "", "problems": [], "badges": {}, "environment": desk.options.environment, "can_log_out": False}
+        return {"app_name": "", "problems": [], "badges": {}, "environment": desk.options.environment, "can_log_out": False, "sample": 1}
     monitor = desk.monitor
     dead = sum(row.dead for row in monitor.asking.queues)
     return {
@@ -81,5 +81,6 @@ def _about(desk: Desk, visitor: Visitor) -> dict[str, Any]:
         "problems": list(dict.fromkeys(each for each in (monitor.listening.problem, monitor.asking.problem) if each)),
         "badges": {"/dead": dead} if dead else {},
         "environment": desk.options.environment,
+        "sample": monitor.recorder.sample,
         "can_log_out": bool(desk.options.people) and not desk.options.basic,
     }
