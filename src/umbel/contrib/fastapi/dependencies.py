@@ -29,7 +29,7 @@ class _Provider:
 
     @property
     def is_async(self) -> bool:
-        """Whether it, or what it needs, has to be awaited."""
+        """Report whether it, or what it needs, has to be awaited."""
         return (
             self.makes(inspect.iscoroutinefunction)
             or self.makes(inspect.isasyncgenfunction)

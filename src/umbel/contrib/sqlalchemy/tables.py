@@ -44,7 +44,7 @@ def tables_in(metadata: sa.MetaData, prefix: str, schema: str | None) -> Tables:
         sa.Column("body", _BLOB, nullable=False),
         sa.Column("created", sa.Float(53), nullable=False),
         sa.Column("refused", _TEXT),
-        sa.Index(f"{prefix}_order", "shard", "id"),
+        sa.Index(f"{prefix}_message_order", "shard", "id"),
         **options,
     )
     shard = sa.Table(
