@@ -6,7 +6,7 @@
 # make bench     the benchmarks
 # make chaos     kill and cut for a few minutes, then print the ledger
 # make conformance  Celery's own integration suite, run on Umbel; half an hour
-# make docs      write the generated pages
+# make docs      write the generated pages, build the book into .build/site
 # make clean     remove what make has made
 
 PYTHON ?=
@@ -54,7 +54,9 @@ conformance: $(READY)
 	@$(BIN)/python scripts/conformance.py $(ARGS)
 
 docs: $(READY)
-	@$(BIN)/python -m umbel.app.config.reference docs/reference/settings.md
+	@$(BIN)/python scripts/reference.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "The book is at .build/site/index.html"
 	@$(BIN)/python -c 'from umbel.dashboard.api.reference import text; print(text(), end="")' > docs/reference/dashboard-openapi.json
 
 clean:

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from system.processes import eventually
 from umbel.events.model import FIELDS, TABLE
 
@@ -99,6 +101,23 @@ def test_routing(tmp_path):
         for process in workers:
             process.send_signal(signal.SIGTERM)
         assert [process.wait(30) for process in workers] == [0, 0]
+
+
+@pytest.mark.parametrize(("page", "program"), [("calling.md", "call.py"), ("../tutorial/first-steps.md", "program.py")])
+def test_programs_beside_a_worker(tmp_path, page, program):
+    text = (GUIDE / page).read_text(encoding="utf-8")
+    printed = re.search(rf"```console\n\$ python {program}\n(.*?)```", text, re.DOTALL)
+    assert printed is not None
+    write_files(page, tmp_path, program)
+    with worker(tmp_path, page):
+        done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout == printed[1], done.stderr
+
+
+def test_retrying(tmp_path):
+    with worker(tmp_path, "retrying.md"):
+        assert umbel(tmp_path, "call", "tasks.charge", "--args", '["order 1"]', "--wait") == "order 1: attempt 2\n"
+        assert umbel(tmp_path, "call", "tasks.fetch", "--args", '["a"]', "--wait") == "a after 3 attempts\n"
 
 
 def test_progress(tmp_path):
