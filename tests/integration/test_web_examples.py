@@ -107,3 +107,48 @@ def over_http(port: int) -> None:
     assert (found["state"], found["result"]) == ("SUCCESS", {"number": 2, "title": "by HTTP"})
     paths = ask(port, "GET", "/openapi.json")[1]["paths"]
     assert {"/tasks/{name}", "/tasks/{task_id}", "/tasks/{task_id}/events"} <= paths.keys()
+
+
+def test_a_page_that_goes_away_ends_the_stream():
+    """On a real server, which learns of it by the connection."""
+    import threading
+
+    import uvicorn
+    from fastapi import FastAPI
+
+    from umbel import Umbel
+    from umbel.contrib.fastapi import progress_stream
+
+    program, ended = FastAPI(), threading.Event()
+    queue = Umbel("stream", broker="memory://", backend="cache+memory://", set_as_current=False)
+
+    @program.get("/events")
+    async def events():
+        stream = progress_stream(queue.AsyncResult("never"), interval=0.05)
+        stream.body_iterator = watched(stream.body_iterator, ended)
+        return stream
+
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(program, port=port, log_level="warning", ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        eventually(lambda: answers(port), 30, "the web server")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", "/events")
+        answer = connection.getresponse()
+        assert answer.readline() == b"event: progress\n"
+        answer.close(), connection.close()
+        assert ended.wait(30)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        queue.close()
+
+
+async def watched(iterator, ended):
+    try:
+        async for event in iterator:
+            yield event
+    finally:
+        ended.set()

@@ -27,7 +27,8 @@ _ADVICE: Final = (
 REFUSED: Final = {
     **dict.fromkeys(
         ("django", "django_celery_beat.schedulers.DatabaseScheduler", "djcelery.schedulers.DatabaseScheduler"),
-        "it is made for Celery, and its tables are edited in Django's admin",
+        "it is made for Celery. Umbel has tables, and pages in Django's admin, of its own: add umbel.contrib.django to INSTALLED_APPS, set "
+        "beat_schedule_store = 'django-db', and take the old ones over by manage.py umbel_adopt",
     ),
     **dict.fromkeys(
         ("sqlalchemy_celery_beat.schedulers.DatabaseScheduler", "celery_sqlalchemy_scheduler.schedulers.DatabaseScheduler"),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.core import signals
-from django.db import close_old_connections, connections
+from django.db import close_old_connections, connections, reset_queries
 
 from umbel import hooks
 from umbel.runtime import process_hooks
@@ -98,6 +98,7 @@ def _is_green() -> bool:
 
 def _close_old() -> None:
     """Do what Django does before and after a request, connections to caches included."""
+    reset_queries()  # with DEBUG, each connection remembers thousands
     close_old_connections()
     for receiver in _closers_of_caches():
         with contextlib.suppress(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import uuid
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -69,3 +70,26 @@ class OutboxTable(Protocol):
 def shard_of_process() -> int:
     """Return the shard of the messages of this process: they have all the same, so that they keep their order."""
     return zlib.crc32(f"{socket.gethostname()} {os.getpid()}".encode()) % SHARDS
+
+
+def new_token() -> str:
+    """Make the token by which a relay holds a shard: it tells which process that is."""
+    return f"{os.getpid()}@{socket.gethostname()[:24]}/{uuid.uuid4().hex[:16]}"
+
+
+def is_gone(token: str) -> bool:
+    """Report whether the process of a relay has ended, so that what it holds is free. Of one on another machine nobody here knows.
+
+    Args:
+        token: of the relay.
+    """
+    pid, _, rest = token.partition("@")
+    if os.name != "posix" or not pid.isdecimal() or rest.partition("/")[0] != socket.gethostname()[:24]:
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import Connection, Engine
 
 from umbel.clients.sql.engine import translate
-from umbel.contrib.outbox.base import LEASE, REFUSED, SHARDS, Row
+from umbel.contrib.outbox.base import LEASE, REFUSED, SHARDS, Row, is_gone, new_token
 from umbel.contrib.sqlalchemy.tables import Tables
 from umbel.runtime.clock import SYSTEM, Clock
 
@@ -55,7 +54,7 @@ class SqlOutbox:
         self._message, self._shard = tables.message, tables.shard
         self._clock = clock
         self._last = -1
-        self._token = uuid.uuid4().hex
+        self._token = new_token()
         self._is_ready = False
 
     @contextlib.contextmanager
@@ -113,7 +112,9 @@ class SqlOutbox:
 
     def _lease(self, connection: Connection, number: int) -> bool:
         shard, now = self._shard, self._clock.now()
-        free = sa.or_(shard.c.token.in_(("", self._token)), shard.c.until < now, shard.c.until > now + 2 * LEASE)
+        holder = connection.execute(sa.select(shard.c.token).where(shard.c.number == number)).scalar()
+        mine = ["", self._token, *([holder] if holder and is_gone(holder) else ())]
+        free = sa.or_(shard.c.token.in_(mine), shard.c.until < now, shard.c.until > now + 2 * LEASE)
         update = shard.update().where(shard.c.number == number, free).values(token=self._token, until=now + LEASE)
         return bool(connection.execute(update).rowcount)
 

@@ -7,7 +7,6 @@ Where a database cannot skip locked rows (SQLite), a relay has its shard for som
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from django.db.utils import Error
 
 from umbel.contrib.django import database
 from umbel.contrib.django.models import OutboxMessage, OutboxShard
-from umbel.contrib.outbox.base import LEASE, REFUSED, SHARDS, Row
+from umbel.contrib.outbox.base import LEASE, REFUSED, SHARDS, Row, is_gone, new_token
 from umbel.runtime.clock import SYSTEM, Clock
 
 _PATIENCE: Final = 5.0
@@ -59,7 +58,7 @@ class DatabaseOutbox:
         self._messages = OutboxMessage.objects.using(alias)
         self._shards = OutboxShard.objects.using(alias)
         self._last = -1
-        self._token = uuid.uuid4().hex
+        self._token = new_token()
         self._is_ready = False
 
     @contextlib.contextmanager
@@ -111,9 +110,12 @@ class DatabaseOutbox:
             database.run(self._alias, settle, LEASE)
 
     def _lease(self, shard: int) -> bool:
-        now = self._clock.now()
+        now, rows = self._clock.now(), self._shards.filter(number=shard)
         free = Q(token="") | Q(token=self._token) | Q(until__lt=now) | Q(until__gt=now + 2 * LEASE)
-        rows = self._shards.filter(free, number=shard)
+        holder = database.run(self._alias, lambda: rows.values_list("token", flat=True).first(), _PATIENCE)
+        if holder and is_gone(holder):
+            free |= Q(token=holder)
+        rows = rows.filter(free)
         return bool(database.run(self._alias, lambda: rows.update(token=self._token, until=now + LEASE), _PATIENCE))
 
     def _waiting(self) -> list[int]:
