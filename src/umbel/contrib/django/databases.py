@@ -80,6 +80,6 @@ def postgresql_url(database: Mapping[str, Any]) -> str:
     if host.startswith("/"):  # the folder of a socket
         options["host"], host = host, ""
     who = f"{user}:{password}@" if password else f"{user}@" if user else ""
-    address = f"{host or ('' if 'host' in options else 'localhost')}{f':{port}' if port else ''}"
+    address = f"{host}{f':{port}' if port else ''}"  # without a host: the local socket, as for Django
     query = f"?{urlencode(options)}" if options else ""
     return f"postgresql://{who}{address}/{quote(str(database.get('NAME') or ''), safe='')}{query}"

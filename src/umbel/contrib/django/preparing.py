@@ -49,12 +49,10 @@ def connect(app: Any) -> None:
     aliases = outbox_databases()
     if not aliases or app in _connected:
         return
-    from umbel.contrib.django.outbox.relaying import relays_of
-    from umbel.contrib.django.outbox.writing import writer
-    from umbel.contrib.outbox import service
+    from umbel.contrib.django.outbox import relaying
 
     _connected.add(app)
-    service.connect(app, writer(aliases), lambda: relays_of(app, aliases))
+    relaying.connect(app, aliases)
 
 
 def has_outbox(app: Any, using: str | None) -> bool:

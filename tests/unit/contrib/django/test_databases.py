@@ -1,6 +1,6 @@
 import pytest
 
-from umbel.contrib.django.databases import beside, broker_url_of, kind_of
+from umbel.contrib.django.databases import beside, broker_url_of, kind_of, postgresql_url
 from umbel.errors import ImproperlyConfigured
 
 SERVED = ("sqlite", "redis")
@@ -46,7 +46,7 @@ def test_postgresql_is_its_own_broker_once_there_is_one():
     assert broker_url_of("default", entry, (*SERVED, "postgresql")) == "postgresql://me%40x:p%2Fw@db:5433/a%20b?sslmode=require"
     socket = {"ENGINE": "django.db.backends.postgresql", "NAME": "x", "HOST": "/run/pg"}
     assert broker_url_of("default", socket, ("postgresql",)) == "postgresql:///x?host=%2Frun%2Fpg"
-    assert broker_url_of("default", {**socket, "HOST": ""}, ("postgresql",)) == "postgresql://localhost/x"
+    assert broker_url_of("default", {**socket, "HOST": ""}, ("postgresql",)) == "postgresql:///x"
     with pytest.raises(
         ImproperlyConfigured, match=r"no broker in a database of kind postgresql \(DATABASES\['default'\]\): set UMBEL_BROKER_URL"
     ) as raised:
@@ -58,3 +58,27 @@ def test_other_databases_are_no_brokers():
     for engine, text in (("django.db.backends.mysql", "of kind mysql"), ("django.db.backends.dummy", "has no 'x'"), ("", "has no 'x'")):
         with pytest.raises(ImproperlyConfigured, match=text):
             broker_url_of("x", {"ENGINE": engine}, SERVED)
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("postgresql://u:p@db/shop", True),
+        ("postgres://other@db:5432/shop?sslmode=require", True),
+        ("postgresql://u:p@db:5433/shop", False),
+        ("postgresql://u:p@elsewhere/shop", False),
+        ("postgresql://u:p@db/other", False),
+        ("redis://db/shop", False),
+        ("postgresql://db:x/shop", False),
+        (["postgresql://db/shop"], False),
+    ],
+)
+def test_a_broker_is_in_a_database_or_not(url, found):
+    from umbel.contrib.django.outbox.enlisting import is_in
+
+    entry = {"ENGINE": "django.db.backends.postgresql", "NAME": "shop", "HOST": "db"}
+    assert is_in(url, entry) is found
+    assert is_in(postgresql_url(entry), entry)
+    assert not is_in(url, {**entry, "ENGINE": "django.db.backends.mysql"})
+    socket = {**entry, "HOST": "/run/pg"}
+    assert is_in(postgresql_url(socket), socket)

@@ -137,3 +137,27 @@ def test_what_the_broker_refuses_is_put_aside_and_taken_back(make_app, alias, ca
     current.set_default_app(app)
     call_command("umbel_relay", "--retry", "--once")
     assert "1 taken back" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("alias", [pytest.param("server", marks=pytest.mark.postgresql)], indirect=True)
+def test_where_the_broker_is_the_database_a_call_is_its_message_at_once(make_app, alias):
+    from django.db import connections, transaction
+
+    from umbel.contrib.django.databases import postgresql_url
+    from umbel.contrib.django.models import OutboxMessage
+
+    app = make_app(postgresql_url(connections.databases[alias]))
+    add = app.tasks["add"]
+    with transaction.atomic(using=alias):
+        first = add.delay(1)
+        with pytest.raises(ZeroDivisionError), transaction.atomic(using=alias):
+            add.delay(2)
+            raise ZeroDivisionError
+        second = add.apply_async_on_commit((3,), using=alias)
+        third = add.delay_many([4])[0]
+        assert waiting(app) == []
+    assert waiting(app) == [first.id, second.id, third.id]
+    assert not OutboxMessage.objects.using(alias).exists()
+    outside = add.delay(5)
+    assert waiting(app)[-1] == outside.id
+    assert app.worker_services[-1](None)._relays == []
