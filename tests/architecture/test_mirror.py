@@ -50,6 +50,8 @@ ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
     "canvas/": (("tests/unit/canvas/test_meaning.py",), TOGETHER),
     "cli/": (("tests/unit/cli/test_commands.py", "tests/unit/cli/test_main.py"), TOGETHER),
     "cli/commands/worker.py": (("tests/unit/cli/test_worker.py",), TOGETHER),
+    "cli/demo/living.py": (("tests/system/test_dashboard.py",), REAL_WORKER),
+    "cli/demo/shop.py": (("tests/system/test_dashboard.py",), REAL_WORKER),
     "cli/demo/": (("tests/unit/cli/test_main.py",), TOGETHER),
     "clients/": (("tests/contracts/test_brokers.py",), REAL_SERVER),
     "clients/amqp/": (("tests/integration/test_amqp_consumer.py", "tests/integration/test_amqp_tls.py"), REAL_SERVER),

@@ -6,6 +6,7 @@ import contextlib
 import html
 import json
 import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -282,6 +283,12 @@ def test_dead_letters(stage, client):
     assert stage.length(f"{stage.queue}.dead") == 0
 
 
+def test_a_page_that_looks_again_by_itself_leaves_the_note_for_the_next_one(client):
+    client.post("/queues/celery/resume", data={"token": token_of(client, "/send"), "next": "/audit"})
+    assert "data-note" not in client.get("/audit", headers={"x-umbel-live": "1"}).text
+    assert "data-note" in client.get("/audit").text
+
+
 def test_what_was_done_is_kept(client):
     act(client, "/queues/celery/resume")
     page = client.get("/audit").text
@@ -531,3 +538,24 @@ def test_the_command_and_its_stream(stage):
         process.wait(30)
         process.stdout.close()
     assert (stage.folder / "history.db").exists()
+
+
+def test_the_demo_is_alive():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "umbel", "demo", "--dashboard", "-c", "1"], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        address = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
+
+        def read(path):
+            with urllib.request.urlopen(f"{address}{path}", timeout=60) as answer:
+                return json.load(answer)
+
+        eventually(lambda: read("api/v1/tasks?state=SUCCESS")["tasks"], 60.0, "the shop sells")
+        assert {"clean-baskets", "newsletter"} <= {entry["name"] for entry in read("api/v1/schedules")}
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()

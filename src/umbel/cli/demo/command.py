@@ -24,8 +24,9 @@ _WORKER = ("-A", "umbel.cli.demo.tasks", "worker", "-l", "info")
 
 @click.command(cls=Command)
 @click.option("-c", "--concurrency", type=WholeNumber(1, 64), default=4, metavar="N", help="Child processes. Default: 4.")
+@click.option("--dashboard", is_flag=True, help="A shop that is busy in place of the picture, and the dashboard in front of it.")
 @click.pass_context
-def command(context: click.Context, concurrency: int) -> None:
+def command(context: click.Context, concurrency: int, dashboard: bool) -> None:
     """Watch a worker draw a picture, one tile a task, with nothing but this package.
 
     Half-way one of its processes is killed by force. The task that it was running comes back by itself.
@@ -35,6 +36,10 @@ def command(context: click.Context, concurrency: int) -> None:
         folder = Path(name)
         database = f"sqlite:///{folder / 'demo.db'}"
         os.environ.update(UMBEL_BROKER_URL=database, UMBEL_RESULT_BACKEND=database, UMBEL_DEMO_FOLDER=str(folder))
+        if dashboard:
+            from umbel.cli.demo import living
+
+            context.exit(living.run(folder, concurrency, output))
         (folder / "trap").touch()
         context.exit(_show(folder, concurrency, output))
 

@@ -89,7 +89,7 @@ def check_queues(broker: Broker, names: Iterable[str], read: Iterable[str] | Non
                     found.append(
                         warning(
                             f"{dead:,} dead letter{'' if dead == 1 else 's'} of {name}",
-                            "umbel dead list says why; umbel dead retry sends them again",
+                            "umbel dead list says why; umbel dead replay sends them again",
                         )
                     )
     except OperationalError:

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const html = document.documentElement, root = html.dataset.root || "";
-  const typing = (node) => node.closest("input, textarea, select, [contenteditable]");
+  const typing = (node) => node.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
   let began = 0, at = -1;
 
   function theme() {

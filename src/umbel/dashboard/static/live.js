@@ -30,15 +30,17 @@
     if (busy) { again = true; return; }
     busy = true;
     try {
-      const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "manual", cache: "no-store" });
+      const answer = await fetch(location.href, { headers: { accept: "text/html", "x-umbel-live": "1" }, redirect: "manual", cache: "no-store" });
       if (answer.type === "opaqueredirect" || answer.status === 401) { location.reload(); return; }
       const found = new DOMParser().parseFromString(await answer.text(), "text/html");
       const main = found.getElementById("main"), menu = found.getElementById("menu");
+      const chosen = [...document.querySelectorAll("input[name=id]:checked")].map((each) => each.value);
       if (main) Idiomorph.morph(document.getElementById("main"), main, { callbacks });
       if (menu) for (const link of document.querySelectorAll("#menu > a")) {
         const fresh = menu.querySelector(`a[data-key="${link.dataset.key}"]`);
         if (fresh && fresh.innerHTML !== link.innerHTML) link.replaceChildren(...fresh.childNodes);
       }
+      for (const each of document.querySelectorAll("input[name=id]")) each.checked = chosen.includes(each.value);
       tell();
       document.dispatchEvent(new Event("umbel:shown"));
     } catch { /* the stream says whether the server is there */ } finally {

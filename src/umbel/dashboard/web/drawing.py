@@ -41,7 +41,7 @@ class Picture:
 
 
 def draw(workflow: Workflow) -> Picture:
-    """Lay a workflow out. A parent stands at the height of the middle of its children, and no two boxes meet.
+    """Lay a workflow out. What stands side by side is centred beside what it hangs under, and no two boxes meet.
 
     Args:
         workflow: as it was read.
@@ -50,14 +50,33 @@ def draw(workflow: Workflow) -> Picture:
     places = {node.id: (MARGIN + columns[node.id] * (WIDTH + GAP_X), MARGIN + rows[node.id] * (HEIGHT + GAP_Y)) for node in workflow}
     lines = []
     for node in workflow:
-        for child in node.children:
-            if child in places:
-                (x, y), (to_x, to_y) = places[node.id], places[child]
-                kind = "follows" if workflow[child].follows else "member" if node.is_group else "sent"
-                lines.append(Line(_curve(x + WIDTH, y + HEIGHT / 2, to_x, to_y + HEIGHT / 2), kind))
+        members, after = _parts(workflow, node)
+        for child in members:
+            kind = "follows" if workflow[child].follows else "member" if node.is_group else "sent"
+            lines.append(Line(_curve(places[node.id], places[child]), kind))
+        for child in after:  # they wait for the last step of each member
+            ends = [_last(workflow, member) for member in members] or [node.id]
+            lines += [Line(_curve(places[end], places[child]), "follows") for end in ends]
     width = max(x for x, _ in places.values()) + WIDTH + MARGIN
     height = max(y for _, y in places.values()) + HEIGHT + MARGIN
     return Picture(width, height, tuple(Box(node, *places[node.id]) for node in workflow), tuple(lines))
+
+
+def _parts(workflow: Workflow, node: WorkflowNode) -> tuple[list[str], list[str]]:
+    """Return what hangs under a node, and what waits for all of that: the body of a chord."""
+    children = [child for child in node.children if child in workflow]
+    if not node.is_group:
+        return children, []
+    return [child for child in children if not workflow[child].follows], [child for child in children if workflow[child].follows]
+
+
+def _last(workflow: Workflow, top: str) -> str:
+    """Return the last step of the chain that begins with a node."""
+    while True:
+        after = [child for child in workflow[top].children if child in workflow and workflow[child].follows]
+        if not after:
+            return top
+        top = after[-1]
 
 
 def _columns(workflow: Workflow) -> dict[str, int]:
@@ -91,24 +110,25 @@ def _below(workflow: Workflow, top: str) -> list[str]:
 
 
 def _rows(workflow: Workflow) -> dict[str, float]:
-    """Return each node's row: leaves take the next free one, others the middle of theirs. Nodes come before what hangs under them, so from the end."""
+    """Return each node's row: the middle of the rows that it and what is under it take. A body stands in other columns, so beside the members."""
+    heights: dict[str, int] = {}
+    for node in reversed(workflow.nodes):  # a node comes before what hangs under it
+        members, after = _parts(workflow, node)
+        heights[node.id] = max(1, sum(heights[child] for child in members), sum(heights[child] for child in after))
+    tops = {workflow.root.id: 0.0}
     found: dict[str, float] = {}
-    free = 0.0
-    left: list[tuple[str, bool]] = [(workflow.root.id, False)]
-    while left:
-        current, is_done = left.pop()
-        children = [child for child in workflow[current].children if child in workflow]
-        if is_done:
-            found[current] = sum(found[child] for child in children) / len(children)
-        elif not children:
-            found[current] = free
-            free += 1
-        else:
-            left.append((current, True))
-            left.extend((child, False) for child in reversed(children))
+    for node in workflow:
+        top, height = tops[node.id], heights[node.id]
+        found[node.id] = top + (height - 1) / 2
+        for children in _parts(workflow, node):
+            at = top + (height - sum(heights[child] for child in children)) / 2
+            for child in children:
+                tops[child] = at
+                at += heights[child]
     return found
 
 
-def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
+def _curve(begin: tuple[float, float], end: tuple[float, float]) -> str:
+    (x, y), (to_x, to_y) = (begin[0] + WIDTH, begin[1] + HEIGHT / 2), (end[0], end[1] + HEIGHT / 2)
     bend = max(GAP_X / 2, (to_x - x) / 2)
     return f"M {x:g} {y:g} C {x + bend:g} {y:g}, {to_x - bend:g} {to_y:g}, {to_x:g} {to_y:g}"

@@ -17,6 +17,8 @@ from umbel.dashboard.web.desk import Desk, Visitor, desk_of, visitor_of
 from umbel.runtime.clock import SYSTEM
 
 HERE: Final = Path(__file__).resolve().parent.parent
+#: Sent by a page that keeps itself current.
+LIVE_HEADER: Final = "x-umbel-live"
 #: Title, path, icon, key after "g"; a line between groups.
 MENU: Final = (
     ("Overview", "/", "home", "o"),
@@ -65,7 +67,8 @@ def show(request: Request, template: str, status: int = 200, **values: Any) -> H
         "visitor": visitor,
         "person": visitor.person,
         "now": SYSTEM.now(),
-        "notes": desk.notes.take(visitor.visit),
+        # A page that looks again by itself must not take the note that the next one is to show.
+        "notes": [] if LIVE_HEADER in request.headers else desk.notes.take(visitor.visit),
         **_about(desk, visitor),
     }
     return HTMLResponse(environment().get_template(template).render(**{**shared, **values}), status)

@@ -40,7 +40,12 @@ def test_a_body_stands_behind_all_members():
 
 def test_lines_by_kind():
     kinds = sorted(line.kind for line in draw(chord(2)).lines)
-    assert kinds == ["follows", "follows", "follows", "member", "member"]
+    assert kinds == ["follows", "follows", "follows", "follows", "member", "member"]  # two steps, and the body waits for both
+
+
+def test_a_body_stands_beside_the_middle_of_the_members():
+    places = {box.node.id: box for box in draw(chord(4)).boxes}
+    assert places["body"].y == places["group"].y == (places["m0"].y + places["m3"].y) / 2
 
 
 def test_a_long_chain_is_no_recursion():
