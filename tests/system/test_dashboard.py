@@ -147,6 +147,19 @@ def test_attempts_are_a_timeline(stage, client):
     assert eventually(lambda: client.get(f"/tasks/{result.id}").text.count("<b>Retrying</b>") == 2, 30.0)
 
 
+def test_what_no_event_has_told_is_read_from_the_result_store(stage, client):
+    result = stage.send("add", 20, 22)
+    run_of(client, result.id, "SUCCESS")
+    monitor = client.desk.monitor
+    with monitor.database.writing() as connection:  # as if the events had been lost
+        connection.execute("UPDATE runs SET state = 'STARTED', result = NULL, ended = NULL, changed = 1 WHERE id = ?", (result.id,))
+    monitor.state.tasks.pop(result.id)
+    monitor.reconcile()
+    found = monitor.history.run(result.id)
+    assert (found["state"], found["result"]) == ("SUCCESS", "42")
+    assert found["ended"]
+
+
 def test_workers_and_queues(stage, client):
     assert "one@dashboard" in client.get("/workers").text
     page = client.get("/workers/one@dashboard").text
@@ -247,7 +260,7 @@ def test_a_worker_is_told(client):
     assert act(client, "/workers/one@dashboard/rate", task="add", rate="100/s")[0] == "good"
     assert act(client, "/workers/one@dashboard/time", task="add", soft="100", hard="")[0] == "good"
     assert act(client, "/workers/one@dashboard/rate", task="add", rate="fast")[0] == "bad"
-    assert act(client, "/workers/one@dashboard/grow", n="many") == ("bad", "N: expected a number, got 'many'")
+    assert act(client, "/workers/one@dashboard/grow", n="many") == ("bad", "n: expected a number, got 'many'")
     assert act(client, "/workers/one@dashboard/shutdown", typed="")[0] == "bad"
 
 

@@ -92,7 +92,9 @@ def _workers(app: Any, own: list[str], timeout: float) -> Any:
         pings = app.control.broadcast("ping", reply=True, timeout=timeout)
         asked: dict[str, Mapping[str, Any]] = {}
         if pings:
-            inspect = app.control.inspect(timeout=timeout)
+            inspect = app.control.inspect(
+                timeout=timeout, limit=len(pings)
+            )  # those that are there have answered: nobody else is waited for
             asked = {name: getattr(inspect, name)() or {} for name in ("registered", "active_queues", "report")}
     except (OperationalError, ImproperlyConfigured):
         return None

@@ -99,7 +99,7 @@ def run(order: Order) -> str:
 def reset(order: Order) -> str:
     """Let an entry be what the code says."""
     order.desk.monitor.app.schedules.reset(order.subject)
-    return f"{order.subject} is what the code says"
+    return f"reset {order.subject}: it is what the code says"
 
 
 def remove(order: Order) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from umbel.cli.events.fleet import Fleet
@@ -36,15 +36,26 @@ class Asking(threading.Thread):
         recorder: is told how busy the fleet is.
         changes: is told what has changed.
         enable_events: have workers tell of their tasks that do not.
+        reconcile: asks the result store for what no event has told.
     """
 
-    def __init__(self, loaded: LoadedApp, fleet: Fleet, recorder: Recorder, changes: Changes, *, enable_events: bool) -> None:
+    def __init__(
+        self,
+        loaded: LoadedApp,
+        fleet: Fleet,
+        recorder: Recorder,
+        changes: Changes,
+        *,
+        enable_events: bool,
+        reconcile: Callable[[], None],
+    ) -> None:
         super().__init__(name="umbel-dashboard-asking", daemon=True)
         self._loaded = loaded
         self._fleet = fleet
         self._recorder = recorder
         self._changes = changes
         self._enable_events = enable_events
+        self._reconcile = reconcile
         self._stop_asked = threading.Event()
         self._wanted = threading.Event()
         #: Name of a worker → what it has replied to ``stats`` and ``active_queues``.
@@ -85,6 +96,10 @@ class Asking(threading.Thread):
             if now - noted >= _NOTE_EVERY:
                 noted = now
                 self._note()
+                try:
+                    self._reconcile()
+                except UmbelError as error:
+                    logger.debug("what no event has told cannot be read: %s", error)
             self._wanted.wait(_QUEUES_EVERY)
 
     def _has_news(self) -> bool:

@@ -10,6 +10,7 @@ from umbel.cli.loading import LoadedApp
 from umbel.dashboard.history.audit import Audit
 from umbel.dashboard.history.database import Database
 from umbel.dashboard.history.reading import History
+from umbel.dashboard.history.reconciling import Reconciler
 from umbel.dashboard.history.recorder import Recorder
 from umbel.dashboard.live.answers import Answers
 from umbel.dashboard.live.asking import Asking
@@ -48,7 +49,8 @@ class Monitor:
         self.listening = Listening(
             self.app, self.fleet, self.recorder, self.counters, self.changes, lambda: self.recorder.trim(options.keep, options.keep_runs)
         )
-        self.asking = Asking(loaded, self.fleet, self.recorder, self.changes, enable_events=options.enable_events)
+        self.reconciler = Reconciler(self.database, self.state)
+        self.asking = Asking(loaded, self.fleet, self.recorder, self.changes, enable_events=options.enable_events, reconcile=self.reconcile)
 
     def start(self) -> None:
         """Begin to watch."""
@@ -61,6 +63,19 @@ class Monitor:
         self.listening.stop()
         self.asking.stop()
         self.database.close()
+
+    def reconcile(self) -> None:
+        """Ask the result store for the ends of tasks that no event has told.
+
+        Raises:
+            UmbelError: store or history cannot be reached.
+        """
+        store = self.app.store
+        if store is None or not store.shared:
+            return
+        ids = self.reconciler.wanted()
+        if ids and self.reconciler.conclude(store.fetch(ids)):
+            self.changes.tell("tasks")
 
     def workers(self) -> list[WorkerRow]:
         """List the workers, by name."""

@@ -141,7 +141,12 @@ class Action:
         monitor.answers.forget("")
         monitor.asking.hurry()
         monitor.changes.tell("tasks", "queues", "workers", "schedules", "audit")
-        return is_done, text[:1].upper() + text[1:]
+        return is_done, sentence_of(text)
+
+
+def sentence_of(text: str) -> str:
+    """Begin a ``text`` with a capital letter, unless its first word is a name."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
 
 
 async def document_of(request: Request) -> dict[str, Any]:
