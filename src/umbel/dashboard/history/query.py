@@ -18,7 +18,7 @@ PAGE: Final = 50
 #: Runs that have the words, the newest, among which the other conditions choose.
 MOST_FOUND: Final = 20_000
 #: Runs, the newest, in which several words are looked for.
-NEWEST: Final = 400_000
+NEWEST: Final = 150_000
 #: What may stand before a colon → the field that it sets.
 QUALIFIERS: Final = {"task": "name", **{name: name for name in ("state", "name", "worker", "queue", "id", "since", "root", "parent")}}
 _WORD: Final = re.compile(r"\w+")

@@ -41,8 +41,8 @@ _ENDS: Final = ("succeeded", "failed", "revoked", "rejected")
 _WORDS: Final = 1_000
 #: Ids that one query asks for.
 _MANY: Final = 500
-#: Attempts of one task that are kept: a task that is retried for ever must not fill the disk.
-_ATTEMPTS: Final = 100
+#: Moments of the attempts of one task that are kept: a task that is retried for ever must not fill the disk.
+_ATTEMPTS: Final = 300
 
 
 class Recorder:
@@ -108,6 +108,9 @@ class Recorder:
         self._figures.count(kind, task.name, at, task.runtime)
         if kind in _BETWEEN:
             worker = task.worker.hostname if task.worker is not None else None
+            # The task remembers the moments of its last attempt only.
+            before = [(name, getattr(task, name)) for name in ("received", "started")]
+            self._attempts += [(task.uuid, moment, name, worker, None, None) for name, moment in before if moment and moment <= at]
             self._attempts.append((task.uuid, at, kind, worker, task.exception, task.traceback))
         return task
 

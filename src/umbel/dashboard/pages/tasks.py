@@ -25,6 +25,8 @@ from umbel.results.model import Record
 OFFERED: Final = (states.PENDING, states.RECEIVED, states.STARTED, states.RETRY, states.SUCCESS, states.FAILURE, states.REVOKED)
 #: Names of fields of the form beside the search itself.
 _FIELDS: Final = ("state", "name", "worker", "queue")
+#: Kinds of moments between a task's beginning and its end → state.
+_BETWEEN: Final = {"received": states.RECEIVED, "started": states.STARTED, "retried": states.RETRY, "rejected": states.REJECTED}
 #: Characters of a result that are shown at once.
 _SHOWN: Final = 20_000
 
@@ -117,7 +119,7 @@ def task(request: Request) -> Response:
         call=words.call(found["args"], found["kwargs"], hide),
         result=_result(record, run),
         timeline=timeline(found, monitor.history.attempts(task_id)),
-        children=monitor.history.children(task_id),
+        children=[child for child in monitor.history.children(task_id) if child["id"] != task_id],  # a retry is sent by the task itself
         can_retry=acts.arguments_of(monitor, task_id) is not None,
         has_ended=found["state"] in states.READY_STATES,
     )
@@ -184,14 +186,15 @@ def timeline(run: dict[str, Any], attempts: list[dict[str, Any]]) -> list[dict[s
     found += [
         {
             "at": each["at"],
-            "state": "RETRY" if each["kind"] == "retried" else "REJECTED",
-            "text": each["exception"] or "",
+            "state": _BETWEEN[each["kind"]],
+            "text": each["exception"] or each["worker"] or "",
             "traceback": each["traceback"],
         }
         for each in attempts
     ]
     if run["ended"]:
-        found.append({"at": run["ended"], "state": run["state"], "text": run["exception"] or "", "traceback": None})
+        why = run["exception"] if run["state"] in states.PROPAGATE_STATES else None
+        found.append({"at": run["ended"], "state": run["state"], "text": why or "", "traceback": None})
     ordered = sorted((each for each in found if each["at"]), key=lambda each: each["at"])
     for before, each in zip([None, *ordered], ordered, strict=False):
         each["after"] = None if before is None else each["at"] - before["at"]

@@ -61,19 +61,23 @@ def test_a_run(bench):
 
 
 def test_attempts_are_kept(bench):
-    bench.hear("received", "1", name="shop.add", retries=0)
     for number in range(3):
+        bench.hear("received", "1", name="shop.add", retries=number)
+        bench.hear("started", "1")
+        bench.clock.advance(1)
         bench.hear("retried", "1", exception=f"ValueError({number})", traceback="Traceback")
     bench.hear("failed", "1", exception="ValueError(3)", traceback="Traceback 3")
-    assert [each["exception"] for each in bench.history.attempts("1")] == ["ValueError(0)", "ValueError(1)", "ValueError(2)"]
+    found = bench.history.attempts("1")
+    assert [each["kind"] for each in found] == ["received", "started", "retried"] * 3
+    assert [each["exception"] for each in found if each["exception"]] == ["ValueError(0)", "ValueError(1)", "ValueError(2)"]
     assert bench.history.run("1")["state"] == "FAILURE"
 
 
 def test_a_task_that_is_retried_for_ever_does_not_fill_the_disk(bench):
-    for number in range(150):
+    for number in range(400):
         bench.hear("retried", "1", write=False, exception=str(number))
     bench.recorder.write()
-    assert len(bench.history.attempts("1")) == 100
+    assert len(bench.history.attempts("1")) == 300
 
 
 def test_what_was_written_before_a_restart_is_not_forgotten(tmp_path):
