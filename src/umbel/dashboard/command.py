@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -107,6 +108,7 @@ def command(context: click.Context, /, **given: Any) -> None:
         import uvicorn
 
         from umbel.dashboard import application
+        from umbel.dashboard.web.below import Below
     except ImportError as error:
         raise Misuse(f"The dashboard needs {error.name}, which is not installed: pip install 'umbel[dashboard]'") from error
     try:
@@ -119,36 +121,59 @@ def command(context: click.Context, /, **given: Any) -> None:
         loaded.import_modules()
         loaded.app.finalize()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    bound = _bound(given["host"], given["port"])
     made = application.make(loaded.app, options, loaded=loaded)
     config = uvicorn.Config(
-        made,
-        host=given["host"],
-        port=given["port"],
-        root_path=options.root,
+        Below(made, options.root),
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=2,
         lifespan="on",
     )
-    server = uvicorn.Server(config)
-    _listen(server, config, loaded.app.broker.public_url(), output)
+
+    class Server(uvicorn.Server):
+        """Ends the streams of open pages first, which would not end by themselves."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            made.state.desk.monitor.changes.close()
+            await super().shutdown(sockets)
+
+    with bound:
+        # Bound first, so that the line which tells the address is true, also for port 0; and listening, for who reads it may come at once.
+        bound.listen(config.backlog)
+        host, port = bound.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        where = loaded.app.broker.public_url()
+        output.line(f"{output.paint('umbel dashboard', bold=True)} http://{shown}:{port}{options.root}/ · {where}")
+        output.remark("Ctrl-C ends.")
+        sys.stdout.flush()
+        server = Server(config)
+        try:
+            server.run([bound])
+        except KeyboardInterrupt:  # it has ended as it should, and says by which signal
+            output.line()
     if not server.started:
         context.exit(1)
 
 
-def _listen(server: Any, config: Any, broker: str, output: Output) -> None:
-    """Bind first, so that the line which tells the address is true, also for port 0."""
-    socket = config.bind_socket()
-    with socket:
-        socket.listen(config.backlog)  # whoever reads the line below may come before the server accepts
-        host, port = socket.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        output.line(f"{output.paint('umbel dashboard', bold=True)} http://{shown}:{port}{config.root_path}/ · {broker}")
-        output.remark("Ctrl-C ends.")
-        sys.stdout.flush()
-        server.run([socket])
+def _bound(host: str, port: int) -> socket.socket:
+    """Make the socket of an address.
+
+    Raises:
+        click.ClickException: that is not possible here: the port is taken, or there is no such address.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        bound = socket.socket(found[0], socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(found[4])
+    except OSError as error:
+        raise click.ClickException(
+            f"Cannot listen on {host}, port {port}: {error.strerror or error}. Choose others: --host, --port."
+        ) from error
+    return bound
 
 
 def options_of(given: Mapping[str, Any]) -> Any:

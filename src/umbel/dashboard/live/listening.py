@@ -54,7 +54,7 @@ class Listening(threading.Thread):
         #: Set once events are received.
         self.is_listening = threading.Event()
         #: Why no events come, in words; empty while all is well.
-        self.problem = "not connected yet"
+        self.problem = ""
         #: Events since the start, and messages that came too fast to be read.
         self.events = 0
         self.dropped = 0
