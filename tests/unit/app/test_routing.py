@@ -59,6 +59,10 @@ def test_routes_by_import_path(monkeypatch):
     module.route_task = lambda *a, **k: "imported"
     monkeypatch.setitem(sys.modules, "some_router", module)
     assert router("some_router.route_task").lookup("x", (), {}, {}) == {"queue": "imported"}
+    module.route_nothing = lambda *a, **k: None
+    assert router(("some_router.route_nothing", {"proj.*": {"queue": "table"}})).lookup("proj.x", (), {}, {}) == {"queue": "table"}
+    assert router(("some_router.route_task", {"proj.x": "table"})).lookup("proj.x", (), {}, {}) == {"queue": "imported"}
+    assert router(("proj.*", {"queue": "pair"})).lookup("proj.x", (), {}, {}) == {"queue": "pair"}
 
 
 def test_functions_make_routing_dynamic():

@@ -104,7 +104,7 @@ def compile_routes(given: Any) -> tuple[Rule, ...]:
     """
     if not given:
         return ()
-    if isinstance(given, (list, tuple)) and not _is_pair(given):
+    if isinstance(given, (list, tuple)) and (not _is_pair(given) or _is_table(given[1])):
         return _compile_list(given)
     return (_compile_one(given),)
 
@@ -131,6 +131,13 @@ def _is_pair(entry: Any) -> bool:
         and len(entry) == 2
         and isinstance(entry[0], (str, re.Pattern))
         and isinstance(entry[1], (str, Mapping))
+    )
+
+
+def _is_table(route: Any) -> bool:
+    """Report whether a dict is one of routes, and no route: a router's path and a dict look like a pattern and its route."""
+    return isinstance(route, Mapping) and any(
+        isinstance(value, Mapping) or "." in str(key) or "*" in str(key) for key, value in route.items()
     )
 
 
