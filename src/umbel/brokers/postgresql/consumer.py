@@ -5,7 +5,7 @@ dead letter, blame) are run, and the upkeep, when it is due. What is settled dur
 
 **Waiting.** A consumer that finds nothing writes into its holder's row that it waits, looks once more, and rests. Publishers look for such rows after
 their commit and notify; as long as nobody waits, nothing is notified, because notifying makes commits wait for each other. A consumer
-that is busy takes the note back. An upkeep each two seconds finds what a lost notification would have told; where that happens again and again, as
+that is busy takes the note back. An upkeep every few seconds finds what a lost notification would have told; where that happens again and again, as
 behind a pooler that hands a connection to another client after each transaction, the consumer polls.
 
 **Commits** of turns do not wait for the disk. A server that crashes may forget the last of them; so a consumer that comes back compares what
@@ -41,8 +41,9 @@ logger = logging.getLogger("umbel.brokers.postgresql")
 
 #: Messages in one claim.
 BATCH: Final = 200
-#: Seconds between upkeeps, at most.
+#: Seconds between upkeeps, at most: usually, and where nothing has come for a while.
 _UPKEEP: Final = 2.0
+_QUIET_UPKEEP: Final = 5.0
 #: Seconds without restoring after the connection was lost, or an upkeep came too late: what kept us from the server kept others, too.
 _HOLD_OFF: Final = 6.0
 #: Seconds that `aclose` tries to hand back.
@@ -309,7 +310,8 @@ class PostgresqlConsumer:
     async def _keep_up(self, link: AsyncLink, now: float) -> None:
         if now > self._upkeep_at + self._upkeep_every and self._upkeep_at:
             self._restore_at = now + _HOLD_OFF
-        self._upkeep_at = now + self._upkeep_every
+        self._waiting.on_upkeep()
+        self._upkeep_at = now + (min(_QUIET_UPKEEP, self._options.lease / 3) if self._waiting.is_quiet else self._upkeep_every)
         found = leases.Upkeep.of(await link.run(leases.upkeep(self._holder, self._order, may_restore=now >= self._restore_at)))
         if not found.is_alive:
             raise HolderGivenUp

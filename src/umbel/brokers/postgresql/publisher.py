@@ -49,6 +49,8 @@ _BATCH_BYTES: Final = 4 * 1024 * 1024
 _OVERHEAD: Final = 200
 #: Compiled stencils that are kept; a program has one for each task and route.
 _MOST_STENCILS: Final = 4096
+#: Seconds before a server that has refused for a passing reason is asked again.
+_PAUSE: Final = 0.1
 #: Seconds for which the bindings of an exchange are remembered; and without work after which the committing thread ends.
 _ROUTES_FRESH, _IDLE = 1.0, 5.0
 
@@ -327,9 +329,12 @@ class PostgresqlPublisher(ConfirmedPublisher[Item]):
                 may_lack_tables = False
                 self._database.forget()
                 self._drop()
-            except OperationalError:
-                if not link.is_closed or time.monotonic() >= deadline:
+            except OperationalError as error:
+                if error.is_permanent or time.monotonic() >= deadline:
                     raise
+                if not link.is_closed:  # a server that only reads now, or has no room: perhaps another one is better
+                    link.close()
+                    time.sleep(_PAUSE)
 
     def _commit(self, deadline: float) -> None:
         """Commit what is in the outbox, as one transaction; `_using` is held.

@@ -26,7 +26,10 @@ _PURGE: Final = b"DELETE FROM umbel_messages WHERE holder = 0 AND queue = $1"
 _PAUSE: Final = b"INSERT INTO umbel_paused_queues VALUES ($1) ON CONFLICT DO NOTHING"
 _RESUME: Final = b"DELETE FROM umbel_paused_queues WHERE name = $1"
 _PAUSED: Final = b"SELECT name FROM umbel_paused_queues WHERE name = ANY ($1)"
-_ACK: Final = b"DELETE FROM umbel_messages WHERE holder = $1 AND holder > 0 AND id = ANY ($2)"
+#: Also extends the lease.
+_ACK: Final = b"""
+    WITH renewed AS (UPDATE umbel_holders SET until = umbel_now() + lease WHERE id = $1)
+    DELETE FROM umbel_messages WHERE holder = $1 AND holder > 0 AND id = ANY ($2)"""
 
 
 class PostgresqlQueueClient:
@@ -93,7 +96,6 @@ class PostgresqlQueueClient:
         return self._holder
 
     def ack(self, delivery: Delivery) -> bool:
-        self._run(leases.renew(delivery.epoch))
         result = self._run(Statement(_ACK, (number(delivery.epoch), numbers([delivery.tag]))))
         return bool(result.command_tuples)
 

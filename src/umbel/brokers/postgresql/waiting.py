@@ -9,6 +9,8 @@ from typing import Final
 _BUSY: Final = 10
 #: Messages that no notification told of, in a row, after which notifications are not relied on.
 _DEAF: Final = 3
+#: Upkeeps in a row that found nothing, after which it is quiet.
+_QUIET: Final = 15
 #: Seconds between looks without notifications: the first, the factor, the most.
 _POLL, _SLOWER, _LONGEST = 0.02, 1.5, 0.5
 
@@ -25,6 +27,7 @@ class Waiting:
         self._is_told = False
         self._full = 0
         self._missed = 0
+        self._empty = 0
         self._poll = _POLL
 
     @property
@@ -47,6 +50,15 @@ class Waiting:
         if is_ours:
             self._missed = 0
         return is_ours
+
+    @property
+    def is_quiet(self) -> bool:
+        """Report whether nothing has come for a while."""
+        return self._empty >= _QUIET
+
+    def on_upkeep(self) -> None:
+        """Note that an upkeep follows the last one, perhaps with messages between."""
+        self._empty += 1
 
     def on_missed(self) -> None:
         """Note that there is a message of which nothing has told."""
@@ -74,6 +86,7 @@ class Waiting:
         self._full = self._full + 1 if found >= count > 0 else 0
         if found:
             self._poll = _POLL
+            self._empty = 0
 
     def must_tell(self) -> bool:
         """Report whether the server is to be told that we wait."""

@@ -51,5 +51,10 @@ def check(connection: psycopg.Connection, subject: str) -> Iterator[Finding]:
         yield warning(f"it has {left:.0f} connections left", "raise max_connections, or run fewer processes")
     if (age := ask(_OLDEST)) > _LONG:
         yield warning(f"a transaction has been open for {age:.0f} s: what was acknowledged since takes up room until it ends", "end it")
+    if ask("SELECT (current_setting('default_transaction_isolation') <> 'read committed')::int"):
+        yield error(
+            "default_transaction_isolation is not 'read committed': workers that claim at one moment would fail",
+            "ALTER ROLE … IN DATABASE … SET default_transaction_isolation = 'read committed' for Umbel's user",
+        )
     if ask("SELECT pg_is_in_recovery()::int"):
         yield error("it is a standby and takes no messages", "name the primary, or add ?target_session_attrs=read-write")

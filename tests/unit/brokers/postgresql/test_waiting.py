@@ -54,3 +54,15 @@ def test_polls_grow_apart_until_something_comes():
     assert (pauses[0], pauses[-1]) == (0.02, 0.5)
     waiting.on_turn(1, 5)
     assert waiting.at_most(9.0, has_room=True) == 0.02
+
+
+def test_it_is_quiet_after_many_upkeeps_without_a_message():
+    waiting = Waiting(listens=True)
+    for _ in range(15):
+        assert not waiting.is_quiet
+        waiting.on_upkeep()
+    assert waiting.is_quiet
+    waiting.on_turn(0, 5)
+    assert waiting.is_quiet
+    waiting.on_turn(1, 5)
+    assert not waiting.is_quiet
