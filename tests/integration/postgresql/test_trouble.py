@@ -9,8 +9,10 @@ import pytest
 
 from integration.postgresql.conftest import plain
 from umbel.brokers.base import BrokerOptions, ConnectionState
+from umbel.brokers.postgresql.line import Item
 from umbel.brokers.registry import connect
 from umbel.brokers.topology import Destination
+from umbel.clients.postgresql.link_blocking import BlockingLink
 from umbel.errors import AccessRefused, ImproperlyConfigured, PublishError
 from umbel.testing.brokers import BrokerKit
 from umbel.testing.brokers.kit import bodies
@@ -132,3 +134,22 @@ def test_options_that_mean_nothing(url):
         connect(BrokerOptions(urls=(url,), transport={"fanout_prefix": True}))
     with pytest.raises(AccessRefused, match="does not exist"):
         connect(BrokerOptions(urls=(url + "_absent",))).queue_client().length("q")
+
+
+def test_who_is_interrupted_leaves_its_message_to_the_next_call(kit, monkeypatch):
+    """As by a signal whose handler raises, while the answer is awaited."""
+    queue, publisher = kit.queue(), kit.publisher
+    publisher.publish(Message(b"1", {}), Destination.of(queue), confirm=True)
+    wait = BlockingLink._wait
+
+    def interrupted(link, seconds, *, write):
+        monkeypatch.setattr(BlockingLink, "_wait", wait)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(BlockingLink, "_wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        publisher._wait_for_answers(publisher._hand_over([Item((queue.name, 0, 0, "{}", b"2"))], 0.0, 1e12, is_confirmed=True) or 30.0)
+    assert publisher._line.asked == 1
+    publisher.publish(Message(b"3", {}), Destination.of(queue), confirm=True)
+    publisher.flush(30)
+    kit.wait_length(queue, 3)

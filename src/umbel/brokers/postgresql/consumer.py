@@ -64,7 +64,7 @@ class PostgresqlConsumer:
         self._unsettled: dict[int, Delivery] = {}
         self._acks: list[int] = []
         self._requeues: list[int] = []
-        self._steps: list[tuple[Statement, asyncio.Future[None]]] = []
+        self._steps: list[tuple[Statement, Sequence[int], asyncio.Future[None]]] = []
         self._holder = 0
         self._link: AsyncLink | None = None
         self._upkeep_every = min(_UPKEEP, options.lease / 3)
@@ -108,11 +108,11 @@ class PostgresqlConsumer:
 
     async def begin(self, delivery: Delivery) -> None:
         if self._unsettled.get(delivery.tag) is delivery:
-            await self._step(rows.of_one("umbel_begin", self._holder, delivery.tag))
+            await self._step(rows.of_one("umbel_begin", self._holder, delivery.tag), [delivery.tag])
 
     async def blame(self, delivery: Delivery) -> None:
         if self._settle([delivery]):
-            await self._step(rows.of_one("umbel_blame", self._holder, delivery.tag))
+            await self._step(rows.of_one("umbel_blame", self._holder, delivery.tag), [delivery.tag])
 
     async def delay(self, moves: Sequence[tuple[Delivery, float]]) -> None:
         due = [(delivery.tag, until) for delivery, until in moves if self._settle([delivery])]
@@ -120,7 +120,7 @@ class PostgresqlConsumer:
             for _ in due:
                 if ARMED:
                     hit("before_delay_settle")
-            await self._step(rows.delay(self._holder, due))
+            await self._step(rows.delay(self._holder, due), [tag for tag, _ in due])
             self._upkeep_at = 0.0  # which finds when the first of them is due
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
@@ -128,7 +128,7 @@ class PostgresqlConsumer:
             if ARMED:
                 hit("before_dead_letter_settle")
             extra = kombu_json.dumps(dead_headers(delivery.queue, reason, detail, self._clock.now()))
-            await self._step(rows.dead_letter(self._holder, delivery.tag, delivery.queue + DEAD_SUFFIX, extra))
+            await self._step(rows.dead_letter(self._holder, delivery.tag, delivery.queue + DEAD_SUFFIX, extra), [delivery.tag])
 
     async def flush(self) -> None:
         if self._acks or self._requeues or self._steps or self._window == 0:
@@ -168,7 +168,7 @@ class PostgresqlConsumer:
                 async with asyncio.timeout(_CLOSE_TIMEOUT):
                     await self._hand_back(self._link)
             self._link.close()
-        for _, done in self._steps:
+        for _, _, done in self._steps:
             done.cancel()
         self._unsettled.clear()
         await self._vacuum.aclose()
@@ -184,12 +184,12 @@ class PostgresqlConsumer:
                 found.append(delivery.tag)
         return found
 
-    async def _step(self, statement: Statement) -> None:
-        """Have a statement run behind the next turn; returns when that has been done."""
+    async def _step(self, statement: Statement, tags: Sequence[int] = ()) -> None:
+        """Have a statement, which is about these messages, run behind the next turn; returns when that has been done."""
         if self._running is None or self._closed:
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._steps.append((statement, done))
+        self._steps.append((statement, tags, done))
         self._rung.set()
         await done
 
@@ -232,7 +232,8 @@ class PostgresqlConsumer:
     async def _compare(self, link: AsyncLink) -> list[Delivery]:
         held = leases.ids_in(await link.run(leases.held(self._holder)))
         gone = [self._unsettled.pop(tag) for tag in list(self._unsettled) if tag not in held]
-        self._requeues += held - self._unsettled.keys() - set(self._acks) - set(self._requeues)
+        known = {*self._unsettled, *self._acks, *self._requeues, *(tag for _, tags, _ in self._steps for tag in tags)}
+        self._requeues += held - known
         return gone
 
     def _on_notify(self, queue: str | None) -> None:
@@ -359,7 +360,7 @@ class PostgresqlConsumer:
     async def _run_steps(self, link: AsyncLink, count: int) -> None:
         """Run steps that were wanted before the turn."""
         for _ in range(count):
-            statement, done = self._steps[0]
+            statement, _, done = self._steps[0]
             try:
                 await link.run(statement)
             except OperationalError as error:

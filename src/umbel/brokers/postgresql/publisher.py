@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from umbel.brokers import enlisting
 from umbel.brokers.base import BrokerOptions
@@ -29,15 +29,12 @@ from umbel.brokers.confirms.waiting import WaitBudget
 from umbel.brokers.envelope import CompiledStencil, encode
 from umbel.brokers.exchanges import Rule, matching
 from umbel.brokers.postgresql import rows, topology
+from umbel.brokers.postgresql.line import Item, Line, names_in
 from umbel.brokers.topology import Destination, Outgoing, Queue, whole
 from umbel.clients.postgresql.database import Database
-from umbel.clients.postgresql.link_blocking import BlockingLink
-from umbel.clients.postgresql.refusals import TablesMissing
-from umbel.clients.postgresql.values import Statement, texts_in
+from umbel.clients.postgresql.values import Statement
 from umbel.errors import MessageReturned, OperationalError, PublishError
-from umbel.runtime import process_hooks
 from umbel.runtime.failpoints import ARMED, hit
-from umbel.wire import kombu_json
 from umbel.wire.message import Call, Message, Stencil
 
 logger = logging.getLogger("umbel.brokers.postgresql")
@@ -45,37 +42,12 @@ logger = logging.getLogger("umbel.brokers.postgresql")
 #: Messages, and bytes of them, in one transaction.
 _BATCH: Final = 500
 _BATCH_BYTES: Final = 4 * 1024 * 1024
-#: Bytes that a message counts for besides its body and envelope.
-_OVERHEAD: Final = 200
 #: Compiled stencils that are kept; a program has one for each task and route.
 _MOST_STENCILS: Final = 4096
-#: Seconds before a server that has refused for a passing reason is asked again.
-_PAUSE: Final = 0.1
+#: Seconds that a call which has failed waits for another thread, to take its messages back.
+_PATIENCE: Final = 1.0
 #: Seconds for which the bindings of an exchange are remembered; and without work after which the committing thread ends.
 _ROUTES_FRESH, _IDLE = 1.0, 5.0
-
-
-class Item(NamedTuple):
-    """One message to one queue."""
-
-    row: rows.Row
-    #: An unknown queue is an error.
-    is_mandatory: bool = True
-
-    @property
-    def size(self) -> int:
-        """Bytes that it counts for."""
-        return len(self.row[3]) + len(self.row[4]) + _OVERHEAD
-
-
-def names_in(item: Item) -> tuple[str, str]:
-    """Find the task's name and id in a message.
-
-    Args:
-        item: the message.
-    """
-    headers = kombu_json.loads(item.row[3]).get("headers", {})
-    return str(headers.get("task") or ""), str(headers.get("id") or "")
 
 
 class PostgresqlPublisher(ConfirmedPublisher[Item]):
@@ -83,20 +55,20 @@ class PostgresqlPublisher(ConfirmedPublisher[Item]):
 
     def __init__(self, database: Database, options: BrokerOptions) -> None:
         self._database = database
-        self._link: BlockingLink | None = None
+        self._line = Line(database, self._try_to_connect)
         self._queues: dict[str, Queue] = {}
         self._stencils: dict[Stencil, CompiledStencil] = {}
         super().__init__(options, names_in)
 
     def forget(self) -> None:
-        self._drop()
+        self._line.drop()
         self._reset()
 
     def _reset(self) -> None:
         super()._reset()
         #: Whoever holds it uses the connection. It is taken before the publisher's other lock, or without it.
         self._using = threading.Lock()
-        #: Handed over, and in no transaction yet, in order.
+        #: Handed over and not committed, in order: the same as in the window.
         self._outbox: deque[Item] = deque()
         self._filled = threading.Event()
         self._thread: threading.Thread | None = None
@@ -262,13 +234,18 @@ class PostgresqlPublisher(ConfirmedPublisher[Item]):
             hit("after_write_before_confirm")
 
     def _take_back(self, items: list[Item]) -> None:
-        """Take messages of a call that fails out of the outbox, as far as they are there still."""
-        with self._lock:
-            for item in items:
-                place = next((place for place, each in enumerate(self._outbox) if each is item), None)
-                if place is not None:
-                    del self._outbox[place]
-                    self._window.take_where(partial(operator.is_, item))
+        """Take messages of a call that fails out of the outbox, as far as they are there still and not under way."""
+        if not self._using.acquire(timeout=_PATIENCE):
+            return
+        try:
+            with self._lock:
+                for item in items if not self._line.asked else ():
+                    place = next((place for place, each in enumerate(self._outbox) if each is item), None)
+                    if place is not None:
+                        del self._outbox[place]
+                        self._window.take_where(partial(operator.is_, item))
+        finally:
+            self._using.release()
 
     def _check_reachable(self, started: float, deadline: float) -> None:
         """Connect where there is no connection.
@@ -276,15 +253,14 @@ class PostgresqlPublisher(ConfirmedPublisher[Item]):
         Raises:
             OperationalError: the server cannot be reached.
         """
-        link = self._link
-        if link is not None and not link.is_closed:
+        if self._line.is_open:
             return
         if self._at_once:
             raise WouldBlock
         with self._in_use(deadline):
-            if self._link is None:
+            if not self._line.is_open:
                 self._failure.raise_since(started)
-            self._connected(deadline)
+            self._line.connected(deadline)
 
     @contextlib.contextmanager
     def _in_use(self, deadline: float) -> Iterator[None]:
@@ -300,14 +276,6 @@ class PostgresqlPublisher(ConfirmedPublisher[Item]):
         finally:
             self._using.release()
 
-    def _connected(self, deadline: float) -> BlockingLink:
-        """The connection, made anew where it was lost; `_using` is held."""
-        if self._link is None or self._link.is_closed:
-            process_hooks.hook_multiprocessing()
-            self._drop()
-            self._link = self._try_to_connect(self._database.open, deadline)
-        return self._link
-
     def _run(self, statement: Statement, deadline: float) -> Any:
         """Run a statement of one call, after what has been handed over before.
 
@@ -315,71 +283,43 @@ class PostgresqlPublisher(ConfirmedPublisher[Item]):
             OperationalError: the server cannot be reached or refuses.
         """
         with self._in_use(deadline):
-            return self._run_in_use(statement, deadline)
-
-    def _run_in_use(self, statement: Statement, deadline: float) -> Any:
-        may_lack_tables = True
-        while True:
-            link = self._connected(deadline)
-            try:
-                return link.run(statement, max(0.1, deadline - time.monotonic()))
-            except TablesMissing:
-                if not may_lack_tables:
-                    raise
-                may_lack_tables = False
-                self._database.forget()
-                self._drop()
-            except OperationalError as error:
-                if error.is_permanent or time.monotonic() >= deadline:
-                    raise
-                if not link.is_closed:  # a server that only reads now, or has no room: perhaps another one is better
-                    link.close()
-                    time.sleep(_PAUSE)
+            return self._line.run(statement, deadline)
 
     def _commit(self, deadline: float) -> None:
-        """Commit what is in the outbox, as one transaction; `_using` is held.
+        """Commit what is in the outbox together, or, where the server refuses one of them, each by itself; `_using` is held.
+
+        What is under way stays in the outbox until it is answered. Who is interrupted, as by a signal, leaves the answer to the next one.
 
         Raises:
-            OperationalError: the server cannot be reached; what is not committed is in the outbox again.
+            OperationalError: the server cannot be reached.
         """
-        batch: deque[Item] = deque()
-        size = 0
         with self._lock:
-            while self._outbox and len(batch) < _BATCH and size < _BATCH_BYTES:
-                batch.append(self._outbox.popleft())
-                size += batch[-1].size
-        try:
-            self._commit_all(batch, deadline)
-        except BaseException:
+            left, size = 0, 0
+            for item in islice(self._outbox, _BATCH):
+                left, size = left + 1, size + item.size
+                if size >= _BATCH_BYTES:
+                    break
+        together = left = max(left, self._line.asked)
+        while left > 0:
             with self._lock:
-                self._outbox.extendleft(reversed(batch))
-            raise
-
-    def _commit_all(self, batch: deque[Item], deadline: float) -> None:
-        """Commit messages together, or, where the server refuses one of them, each by itself. What is settled leaves the batch."""
-        together = len(batch)
-        while batch:
-            part = list(islice(batch, together))
+                part = list(islice(self._outbox, self._line.asked or min(together, left)))
             try:
-                unknown = self._publish(part, deadline)
+                unknown = self._line.publish(part, deadline)
+                if unknown:
+                    unknown = self._publish_again(part, unknown, deadline)
             except OperationalError as error:
                 if not error.is_permanent:
                     raise
                 if len(part) == 1:
-                    batch.popleft()
+                    left -= 1
                     with self._lock:
+                        self._outbox.popleft()
                         self._window.refuse_next(PublishError(str(error), permanent=True))
                 together = 1
                 continue
-            for _ in part:
-                batch.popleft()
+            left -= len(part)
             with self._lock:
                 self._confirm(part, unknown)
-
-    def _publish(self, part: list[Item], deadline: float) -> list[str]:
-        """Send messages; returns the queues that there are not."""
-        unknown = texts_in(rows.one_value(self._run_in_use(rows.publish([item.row for item in part]), deadline)))
-        return self._publish_again(part, unknown, deadline) if unknown else unknown
 
     def _publish_again(self, batch: list[Item], unknown: list[str], deadline: float) -> list[str]:
         """Declare again what somebody has deleted meanwhile, and publish what went there; returns what is unknown even so."""
@@ -387,13 +327,14 @@ class PostgresqlPublisher(ConfirmedPublisher[Item]):
         if not known:
             return unknown
         for queue in known:
-            self._run_in_use(topology.declare(queue), deadline)
+            self._line.run(topology.declare(queue), deadline)
         names = {queue.name for queue in known}
-        self._run_in_use(rows.publish([item.row for item in batch if item.row[0] in names]), deadline)
+        self._line.run(rows.publish([item.row for item in batch if item.row[0] in names]), deadline)
         return [name for name in unknown if name not in names]
 
     def _confirm(self, batch: list[Item], unknown: list[str]) -> None:
         for item in batch:
+            self._outbox.popleft()
             name = item.row[0]
             if unknown and item.is_mandatory and name in unknown:
                 text = f"no queue for a message to queue {name!r} in {self._database.public()}: declare the queue first"
@@ -449,16 +390,11 @@ class PostgresqlPublisher(ConfirmedPublisher[Item]):
                     time.sleep(1.0)
                 self._receipts.tell()
 
-    def _drop(self) -> None:
-        link, self._link = self._link, None
-        if link is not None:
-            link.close()
-
     def _disconnect(self) -> None:
-        if self._using.acquire(blocking=False):  # else another thread publishes, and its connection goes with it
+        if self._using.acquire(blocking=False):
             self._using.release()
-            self._drop()
-        self._link = None
+            self._line.drop()
+        self._line = Line(self._database, self._try_to_connect)  # else another thread publishes, and its connection goes with it
         self._declared.clear()
         self._queues.clear()
         self._routes.clear()

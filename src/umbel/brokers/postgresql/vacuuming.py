@@ -23,7 +23,8 @@ _MESSAGES: Final = 50_000
 _SHARE: Final = 0.05
 #: TRUNCATE off: it would lock everybody out. SKIP_LOCKED: somebody else does it already.
 _VACUUM: Final = "VACUUM (SKIP_LOCKED, TRUNCATE off, INDEX_CLEANUP on) umbel_messages"
-_ROWS: Final = "SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = 'umbel_messages'::regclass"
+#: Whether this user may, and how many rows there are.
+_TABLE: Final = "SELECT pg_has_role(relowner, 'USAGE'), greatest(reltuples, 0) FROM pg_class WHERE oid = 'umbel_messages'::regclass"
 
 
 class Vacuum:
@@ -39,7 +40,7 @@ class Vacuum:
         self._is_on = is_on
         self._settled = 0
         self._due = float(_MESSAGES)
-        self._running: asyncio.Future[float] | None = None
+        self._running: asyncio.Future[float | None] | None = None
 
     def count(self, settled: int) -> None:
         """Count messages that are gone, and begin when it is time.
@@ -53,23 +54,26 @@ class Vacuum:
             self._running = asyncio.get_running_loop().run_in_executor(None, self._work)
             self._running.add_done_callback(self._on_done)
 
-    def _work(self) -> float:
-        """Vacuum, blocking; returns after how many messages to do so again."""
+    def _work(self) -> float | None:
+        """Vacuum, blocking; returns after how many messages to do so again, or ``None`` where it may not."""
         with self._database.plain() as connection:
+            row = connection.execute(_TABLE).fetchone()
+            if row is None or not row[0]:  # the server would only warn
+                return None
             connection.execute(_VACUUM)
-            row = connection.execute(_ROWS).fetchone()
-        return max(_MESSAGES, float(row[0]) * _SHARE if row else 0.0)
+        return max(_MESSAGES, float(row[1]) * _SHARE)
 
-    def _on_done(self, done: asyncio.Future[float]) -> None:
+    def _on_done(self, done: asyncio.Future[float | None]) -> None:
         self._running = None
         if done.cancelled():
             return
         error = done.exception()
         if error is None:
-            self._due = done.result()
-        elif isinstance(error, psycopg.errors.InsufficientPrivilege):
-            self._is_on = False
-            logger.warning("umbel_messages is left to autovacuum: %s", str(error).strip())
+            due = done.result()
+            self._is_on = due is not None
+            self._due = due or self._due
+            if due is None:
+                logger.warning("umbel_messages is left to autovacuum: its owner alone may vacuum it")
         elif not isinstance(error, (OperationalError, psycopg.OperationalError)):  # which the consumer tells of
             logger.warning("umbel_messages could not be vacuumed: %s", error)
 

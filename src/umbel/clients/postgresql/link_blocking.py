@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -18,6 +19,9 @@ from umbel.runtime.readiness import wait
 class BlockingLink(Link):
     """For one thread at a time."""
 
+    #: A statement has been sent and not been answered: whoever waited for it was interrupted, as by a signal.
+    is_pending = False
+
     def run(self, statement: Statement, timeout: float, on_notify: Callable[[str], object] | None = None) -> PGresult:
         """Run a statement and return its answer.
 
@@ -31,8 +35,30 @@ class BlockingLink(Link):
         """
         if self.is_closed:
             raise OperationalError(f"{self.address.public()}: the connection is closed")
+        if self.is_pending:
+            with contextlib.suppress(OperationalError):  # it was somebody else's, who has gone
+                self.finish(timeout, on_notify)
         self._results.clear()
+        self.is_pending = True
         self._begin(statement)
+        return self._finish(timeout, on_notify)
+
+    def finish(self, timeout: float, on_notify: Callable[[str], object] | None = None) -> PGresult:
+        """Wait for the answer to the statement that has been sent, and return it.
+
+        Args:
+            timeout: as in `run`.
+            on_notify: as in `run`.
+
+        Raises:
+            OperationalError: as in `run`.
+        """
+        if self._take_in(on_notify):  # all of it had come
+            self.is_pending = False
+            return self._answer()
+        return self._finish(timeout, on_notify)
+
+    def _finish(self, timeout: float, on_notify: Callable[[str], object] | None) -> PGresult:
         end = time.monotonic() + timeout
         sent = self._flush()
         while True:
@@ -41,6 +67,7 @@ class BlockingLink(Link):
                 raise self._broken(OperationalError(f"no answer in {timeout:g} s"))
             readable, _ = self._wait(left, write=not sent)
             if readable and self._take_in(on_notify):
+                self.is_pending = False
                 return self._answer()
             if not sent:
                 sent = self._flush()
@@ -64,8 +91,8 @@ class BlockingLink(Link):
 
     def is_stale(self) -> bool:
         """Report whether the server has closed the connection, or said something that nobody asked for."""
-        if self.is_closed:
-            return True
+        if self.is_closed or self.is_pending:
+            return self.is_closed
         try:
             readable, _ = wait(cast("socket.socket", self), 0)
             if readable:
