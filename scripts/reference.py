@@ -1,4 +1,4 @@
-"""Write the pages that are made from the program: ``python scripts/reference.py``. A test compares.
+"""Write the pages that are made from the program: ``python scripts/reference.py``; with ``--check``, say which are not current.
 
 docs/reference/settings.md  every setting
 docs/reference/commands.md  every command and its help
@@ -9,6 +9,7 @@ docs/llms.txt               every page of the book in a line, for programs that 
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -105,12 +106,17 @@ def pages() -> dict[Path, Any]:
     }
 
 
-def main() -> int:
-    """Write them."""
+def main(arguments: list[str]) -> int:
+    """Write them, or compare."""
+    if arguments == ["--check"]:
+        old = [path.relative_to(ROOT) for path, write in pages().items() if path.read_text(encoding="utf-8") != write()]
+        print("".join(f"{path} is not current: run make docs\n" for path in old), end="")
+        return 1 if old else 0
     for path, write in pages().items():
         path.write_text(write(), encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os.environ["COLUMNS"] = str(_WIDTH)
+    sys.exit(main(sys.argv[1:]))
