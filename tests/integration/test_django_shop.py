@@ -35,6 +35,7 @@ def test_an_order_and_its_receipt(shop):
     eventually(lambda: shop.buy(1) == "bought", 60, "the web server")
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(shop.buy, range(40)))
+        eventually(lambda: shop.ledger()["without"] < 30, 60, "the first receipts")
         shop.kill("worker")
         answers += pool.map(shop.buy, range(40))
         shop.start("worker")

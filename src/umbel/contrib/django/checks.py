@@ -7,7 +7,10 @@ from typing import Any, Final
 from django.core import checks
 
 from umbel import current
+from umbel.app.connections import broker_options, store_options
+from umbel.brokers import registry as brokers
 from umbel.errors import UmbelError
+from umbel.results import registry as stores
 
 _TAG: Final = "umbel"
 
@@ -26,10 +29,7 @@ def settings_can_be_used(app_configs: Any, **_: Any) -> list[Any]:
         _: more of Django's.
     """
     try:
-        app = _app()
-        app.conf.load()
-        url = app.broker.public_url()
-        _ = app.store
+        url = _try(_app())
     except UmbelError as error:
         return [checks.Error(f"Umbel's settings cannot be used: {error}", id="umbel.E001")]
     from django.conf import settings
@@ -43,6 +43,16 @@ def settings_can_be_used(app_configs: Any, **_: Any) -> list[Any]:
             )
         ]
     return []
+
+
+def _try(app: Any) -> str:
+    """Make a broker and a store as the app would, and return the broker's URL. Not the app's own: a command line may still change its settings."""
+    app.conf.load()
+    broker = brokers.connect(broker_options(app.conf))
+    store_url = app.connections.store_url()
+    if store_url is not None:
+        stores.connect(store_options(app.conf, store_url))
+    return broker.public_url()
 
 
 def outbox_can_be_used(app_configs: Any, **_: Any) -> list[Any]:

@@ -48,6 +48,16 @@ def test_checks(app):
         assert [each.id for each in checks.outbox_can_be_used(None)] == ["umbel.E002"]
 
 
+def test_a_command_line_may_change_settings_after_the_checks(app, tmp_path):
+    from django.core.checks import run_checks
+
+    run_checks()
+    app.conf.broker_url = f"sqlite:///{tmp_path}/other.db"
+    assert app.broker.public_url() == f"sqlite:///{tmp_path}/other.db"
+    app.close()
+    del app.conf["broker_url"]
+
+
 def test_words_of_a_command():
     assert _split(["-c", "4", "--settings", "a.b", "--autoreload", "--pythonpath=x", "--", "--skip-checks"]) == (
         ["--settings", "a.b", "--pythonpath=x"],
