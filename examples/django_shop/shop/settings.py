@@ -56,8 +56,7 @@ if os.environ.get("SHOP_DATABASE"):
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
     }
-    UMBEL_BROKER_URL = os.environ.get("SHOP_BROKER", "redis://localhost:6379/0")
-elif os.environ.get("SHOP_BROKER"):
+if os.environ.get("SHOP_BROKER"):  # else the database is the broker
     UMBEL_BROKER_URL = os.environ["SHOP_BROKER"]
 
 # A call belongs to the transaction that makes it.

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import django
 from django.apps import apps
+from django.core.signals import setting_changed
 
 from umbel.app.app import Umbel
 from umbel.contrib.django import preparing
-from umbel.contrib.django.settings import SOURCE
+from umbel.contrib.django.settings import OWN, SOURCE
 from umbel.contrib.django.task import DjangoTask
 
 #: By which children find the app.
@@ -37,6 +38,13 @@ def project_app(*_: Any, **__: Any) -> Any:
     return app
 
 
+def _read_again(setting: str, **_: Any) -> None:
+    """Read the settings again when a test changes one (``override_settings``)."""
+    if setting.startswith(("UMBEL_", "CELERY_")) and setting not in OWN:
+        app.conf.read_from(SOURCE)
+
+
 if not apps.apps_ready:
     django.setup()
 app = _make()
+setting_changed.connect(_read_again, dispatch_uid=PATH)

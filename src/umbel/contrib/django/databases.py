@@ -40,7 +40,8 @@ def broker_url_of(alias: str, database: Mapping[str, Any], served: Collection[st
     """
     kind = kind_of(database)
     if kind == "sqlite":
-        return f"sqlite:///{beside(str(database.get('NAME') or ''))}"
+        name = str(database.get("NAME") or "")
+        return "memory://" if _is_in_memory(name) else f"sqlite:///{beside(name)}"
     if kind == "postgresql" and "postgresql" in served:
         return postgresql_url(database)
     if not kind or kind == "dummy":
@@ -56,16 +57,18 @@ _EXPECTED: Final = "set UMBEL_BROKER_URL, e.g. to redis://localhost:6379/0, amqp
 def beside(name: str) -> str:
     """Return the path of the broker's file of a SQLite database: ``db.sqlite3`` → ``db.umbel.sqlite3``.
 
-    A file of its own, so that neither of the two waits for the other's writers, and the project's journal mode stays as it is. A database in memory
-    has none: its broker is ``umbel.db`` in the current folder.
+    A file of its own, so that neither of the two waits for the other's writers, and the project's journal mode stays as it is.
 
     Args:
-        name: of the database.
+        name: of the database, which is a file.
     """
-    if not name or ":memory:" in name or "mode=memory" in name:
-        return "umbel.db"
     path = PurePath(name.removeprefix("file:").partition("?")[0])
     return str(path.with_name(f"{path.stem}.umbel{path.suffix or '.db'}"))
+
+
+def _is_in_memory(name: str) -> bool:
+    """Report whether a SQLite database is one of this process alone, as in tests: then its broker is one, too."""
+    return not name or ":memory:" in name or "mode=memory" in name
 
 
 def postgresql_url(database: Mapping[str, Any]) -> str:

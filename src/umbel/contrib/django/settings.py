@@ -94,7 +94,8 @@ def outbox_databases() -> tuple[str, ...]:
 def _without_own(settings: Any, prefix: str) -> Any:
     """The settings with a prefix, without those that no app knows; as attributes, because what is no setting may be there then (a class, a function)."""
     names = [name for name in dir(settings) if name.startswith(prefix) and name not in OWN]
-    return SimpleNamespace(**{name: getattr(settings, name) for name in names})
+    shown = os.environ.get("DJANGO_SETTINGS_MODULE") or "Django's settings"
+    return SimpleNamespace(__name__=shown, **{name: getattr(settings, name) for name in names})
 
 
 def _served() -> Mapping[str, Any]:

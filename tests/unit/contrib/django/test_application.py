@@ -58,6 +58,19 @@ def test_a_command_line_may_change_settings_after_the_checks(app, tmp_path):
     del app.conf["broker_url"]
 
 
+def test_a_test_may_override_settings(app):
+    from django.test import override_settings
+
+    @shared_task(name="django.double")
+    def double(x):
+        return 2 * x
+
+    with override_settings(UMBEL_TASK_ALWAYS_EAGER=True):
+        assert double.delay(21).get() == 42
+    assert app.conf.task_always_eager is False
+    assert double.delay(21).state == "PENDING"
+
+
 def test_words_of_a_command():
     assert _split(["-c", "4", "--settings", "a.b", "--autoreload", "--pythonpath=x", "--", "--skip-checks"]) == (
         ["--settings", "a.b", "--pythonpath=x"],

@@ -26,9 +26,7 @@ def test_kinds(engine, kind):
     [
         ("/srv/db.sqlite3", "/srv/db.umbel.sqlite3"),
         ("db", "db.umbel.db"),
-        (":memory:", "umbel.db"),
-        ("file:memorydb_default?mode=memory&cache=shared", "umbel.db"),
-        ("", "umbel.db"),
+        ("file:/srv/a.db?mode=rwc", "/srv/a.umbel.db"),
     ],
 )
 def test_the_file_beside_a_database(name, path):
@@ -38,6 +36,11 @@ def test_the_file_beside_a_database(name, path):
 def test_sqlite_is_a_file_of_its_own():
     entry = {"ENGINE": "django.db.backends.sqlite3", "NAME": "/srv/db.sqlite3"}
     assert broker_url_of("default", entry, SERVED) == "sqlite:////srv/db.umbel.sqlite3"
+
+
+@pytest.mark.parametrize("name", [":memory:", "file:memorydb_default?mode=memory&cache=shared", ""])
+def test_beside_a_database_in_memory_there_is_no_file(name):
+    assert broker_url_of("default", {"ENGINE": "django.db.backends.sqlite3", "NAME": name}, SERVED) == "memory://"
 
 
 def test_postgresql_is_its_own_broker_once_there_is_one():
