@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from umbel import current
+from umbel.errors import ImproperlyConfigured
 from umbel.runtime import plugins
 
 #: By its name, because that module prepares the app that it makes.
@@ -42,13 +43,17 @@ def connect(app: Any) -> None:
         app: of the project.
 
     Raises:
-        ImproperlyConfigured: the settings name a database for it that there is not.
+        ImproperlyConfigured: the settings name a database for it that there is not, or its tables are not installed.
     """
     from umbel.contrib.django.settings import outbox_databases
 
     aliases = outbox_databases()
     if not aliases or app in _connected:
         return
+    from django.apps import apps
+
+    if not apps.is_installed("umbel.contrib.django"):
+        raise ImproperlyConfigured("UMBEL_OUTBOX needs its tables: add 'umbel.contrib.django' to INSTALLED_APPS, and run manage.py migrate")
     from umbel.contrib.django.outbox import relaying
 
     _connected.add(app)

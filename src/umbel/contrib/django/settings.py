@@ -19,7 +19,7 @@ from umbel.errors import ImproperlyConfigured
 #: The path of `of_project`, for `Umbel.config_from_object`: read when a setting is first asked for.
 SOURCE: Final = f"{__name__}:of_project"
 #: Settings of the integration itself.
-OWN: Final = ("UMBEL_OUTBOX", "UMBEL_DATABASE", "UMBEL_SKIP_CHECKS")
+OWN: Final = ("UMBEL_OUTBOX", "UMBEL_DATABASE")
 #: Where results and schedules are, if nobody says otherwise.
 DJANGO_DB: Final = "django-db"
 

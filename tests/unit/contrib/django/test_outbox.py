@@ -161,3 +161,18 @@ def test_where_the_broker_is_the_database_a_call_is_its_message_at_once(make_app
     outside = add.delay(5)
     assert waiting(app)[-1] == outside.id
     assert app.worker_services[-1](None)._relays == []
+
+
+def test_without_its_tables_it_is_an_error():
+    from django.test import override_settings
+
+    from umbel.contrib.django import preparing
+    from umbel.errors import ImproperlyConfigured
+
+    app = Umbel("classic", broker="memory://", set_as_current=False)
+    installed = ["django.contrib.auth", "django.contrib.contenttypes"]
+    with (
+        override_settings(UMBEL_OUTBOX=True, INSTALLED_APPS=installed),
+        pytest.raises(ImproperlyConfigured, match=r"add 'umbel\.contrib\.django'"),
+    ):
+        preparing.connect(app)
