@@ -9,7 +9,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -44,20 +44,41 @@ def validating(
             bound = validated(args, kwargs)
             return dumped(await function(*bound.args, **bound.kwargs))
 
-        return _with_signature(run_async, signature)
+        return _described(run_async, signature, models)
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         bound = validated(args, kwargs)
         return dumped(function(*bound.args, **bound.kwargs))
 
-    return _with_signature(run, signature)
+    return _described(run, signature, models)
 
 
-def _with_signature(wrapper: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
+def _described(wrapper: Callable[..., Any], signature: inspect.Signature, models: Mapping[str, Any]) -> Callable[..., Any]:
     """Let a wrapper say what it takes: nobody looks through it."""
     wrapper.__signature__ = signature  # type: ignore[attr-defined]
+    wrapper.models = models  # type: ignore[attr-defined]
     return wrapper
+
+
+def check(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Validate a call before it is sent: what the models of a task's arguments will refuse in a worker, they refuse here.
+
+    Args:
+        function: of the task; one without models takes anything.
+        args: positional arguments, as they are on the wire.
+        kwargs: named arguments, likewise.
+
+    Raises:
+        ValueError: of pydantic: a model refuses its argument.
+        TypeError: the function takes other arguments.
+    """
+    models: Mapping[str, Any] = getattr(function, "models", {})
+    if models:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+        for name, value in bound.arguments.items():
+            if name in models and isinstance(value, Mapping):
+                models[name].model_validate(value)
 
 
 def _model(hint: Any) -> Any:

@@ -14,6 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
+from umbel.app.arguments.pydantic_models import check
 from umbel.contrib.fastapi.events import progress_stream
 from umbel.contrib.fastapi.views import seen
 from umbel.errors import EncodeError, ImproperlyConfigured, OperationalError, QueueNotFound, TimeoutError
@@ -134,6 +135,7 @@ async def _send(app: Any, task: Any, call: Call, key: str | None) -> str:
             "unique_on_conflict": "return",
         }
     try:
+        check(task.run, call.args, call.kwargs)
         result = await task.aapply_async(call.args, call.kwargs, **options)
     except (TypeError, ValueError, EncodeError, QueueNotFound) as error:
         raise HTTPException(422, str(error)) from error

@@ -5,11 +5,18 @@ import json
 
 import pytest
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from umbel.contrib.fastapi import lifespan_of, progress_stream, task_endpoints
 from umbel.errors import ImproperlyConfigured, OperationalError
 from umbel.results.model import Record
 from umbel.testing import FakeApp
+
+
+class Order(BaseModel):
+    customer: str
+    total: float
+
 
 TOKEN = "a token of sixteen and more"
 
@@ -21,6 +28,9 @@ def app():
         @app.task(name="shop.add")
         def add(x, y=1):
             return x + y
+
+        @app.task(name="shop.bill", pydantic=True, bind=True)
+        def bill(self, order: Order, copies: int = 1): ...
 
         @app.task(name="secret.drop")
         def drop(): ...
@@ -75,6 +85,11 @@ def test_a_task_is_sent_and_read(app, ask):
     assert ask("GET", f"/tasks/{sent['id']}?wait=5") == (200, {"id": sent["id"], "state": "SUCCESS", "result": 3})
 
 
+def test_a_model_is_validated_before_it_is_sent(app, ask):
+    assert ask("POST", "/tasks/shop.bill", {"args": [{"customer": "Ada", "total": 3}], "kwargs": {"copies": 2}})[0] == 202
+    assert len(app.fake.sent) == 1
+
+
 def test_a_failure_and_progress(app, ask):
     app.records.store(
         [Record(task_id="f", status="FAILURE", result={"exc_type": "KeyError", "exc_message": ["no"], "exc_module": "builtins"})]
@@ -106,6 +121,9 @@ def test_without_a_token_nobody_comes_in(ask, app, token):
         ("celery.backend_cleanup", {}, 404, "no task"),
         ("shop.add", {"args": [1], "colour": 1}, 422, "colour"),
         ("shop.add", {"args": []}, 422, "x"),
+        ("shop.bill", {"args": [{"customer": "Ada", "total": "much"}]}, 422, "total"),
+        ("shop.bill", {"kwargs": {"order": {}}}, 422, "customer"),
+        ("shop.bill", {"args": [{"customer": "Ada", "total": 1}, 2, 3]}, 422, "arguments"),
         ("shop.add", {"args": [1], "queue": "nowhere"}, 422, "no queue nowhere"),
         ("shop.add", {"args": [1], "priority": 256}, 422, "255"),
         ("shop.add", {"args": [1], "eta": "soon"}, 422, "datetime"),
