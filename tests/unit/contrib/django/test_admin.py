@@ -77,6 +77,10 @@ def test_a_periodic_task_from_its_cradle_to_its_grave(client, app):
     entry.refresh_from_db()
     assert entry.status == "removed"
     assert "daily" not in client.get(PERIODIC).content.decode()
+    client.post(f"{PERIODIC}add/", FORM)
+    entry.refresh_from_db()
+    assert entry.status == "active"
+    assert "entry of this name already" in client.post(f"{PERIODIC}add/", FORM).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -88,6 +92,8 @@ def test_a_periodic_task_from_its_cradle_to_its_grave(client, app):
         ({"task": "shop.raport"}, "There is no such task"),
         ({"args": "{}"}, "Expected a JSON list"),
         ({"args": "["}, "Enter a valid JSON"),
+        ({"name": "x" * 201}, "expected 1 to 200 characters"),
+        ({"name": "a\nb"}, "expected 1 to 200 characters"),
     ],
 )
 def test_what_is_wrong_is_told_at_its_field(client, wrong, text):

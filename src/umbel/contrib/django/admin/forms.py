@@ -9,6 +9,8 @@ from typing import Any
 from django import forms
 
 from umbel.app.proxies import get_current_app
+from umbel.beat.entries.model import REMOVED
+from umbel.beat.entries.reading import check_name, read
 from umbel.contrib.django.models import PeriodicTask
 from umbel.contrib.django.schedules.store import described
 from umbel.errors import UmbelError
@@ -36,7 +38,7 @@ class PeriodicTaskForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        if self.instance.pk:
+        if self.instance.revision:
             self.fields["name"].disabled = True
             self.initial |= _initial(self.instance)
 
@@ -65,12 +67,35 @@ class PeriodicTaskForm(forms.ModelForm):
             "description": given["description"],
             **({"schedule": when} if when is not None else {}),
         }
+        if not self.errors:
+            self._try(given["name"], given["entry"], app)
         return given
+
+    def _try(self, name: str, entry: Mapping[str, Any], app: Any) -> None:
+        """Say what `umbel.beat.editing.Schedules` would say."""
+        try:
+            check_name(name)
+        except UmbelError as error:
+            self.add_error("name", str(error))
+        try:
+            read({"schedule": 1.0, **entry}, app)
+        except UmbelError as error:
+            self.add_error(None, str(error))
+
+    def validate_unique(self) -> None:
+        """See whether the name is taken: one that was removed is not."""
+        rows = PeriodicTask.objects.filter(name=self.cleaned_data.get("name")).exclude(status=REMOVED)
+        if not self.instance.revision and rows.exists():
+            self.add_error("name", "There is an entry of this name already.")
 
     def _schedule(self, given: Mapping[str, Any]) -> BaseSchedule | None:
         """The schedule of the form; ``None`` where it has one already of a kind that the form cannot show."""
         if bool(given["every"]) == bool(given["cron"]):
-            if given["every"] or not self.instance.pk or {"every", "crontab"} & {*described(self.instance.document).get("schedule", {})}:
+            if (
+                given["every"]
+                or not self.instance.revision
+                or {"every", "crontab"} & {*described(self.instance.document).get("schedule", {})}
+            ):
                 self.add_error("every", "Expected either this or the next field.")
             return None
         field, zone = ("every" if given["every"] else "cron"), described(self.instance.document or "{}").get("schedule", {}).get("timezone")
