@@ -17,9 +17,6 @@ from umbel.clients.postgresql.values import FLOAT8, Statement, double, integer, 
 
 _REGISTER: Final = b"INSERT INTO umbel_holders (name, lease, until) VALUES ($1, $2, umbel_now() + $2) RETURNING id"
 _RENEW: Final = b"UPDATE umbel_holders SET until = umbel_now() + lease WHERE id = $1 RETURNING id"
-_DROP_DEAD: Final = b"""
-    SELECT umbel_release(id, true) FROM (
-        SELECT id FROM umbel_holders WHERE name = $1 AND until < umbel_now() FOR UPDATE SKIP LOCKED) dead"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +105,3 @@ def release(holder: int) -> Statement:
         holder: its id.
     """
     return Statement(b"SELECT umbel_release($1, false)", (number(holder),))
-
-
-def drop_dead(name: str) -> Statement:
-    """End the holders of one name whose lease is over.
-
-    Args:
-        name: of the holders.
-    """
-    return Statement(_DROP_DEAD, (text(name),))

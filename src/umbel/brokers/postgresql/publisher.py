@@ -26,6 +26,7 @@ from umbel.brokers.base import BrokerOptions
 from umbel.brokers.confirmed_publisher import ConfirmedPublisher
 from umbel.brokers.confirms.receipts import WouldBlock
 from umbel.brokers.confirms.waiting import WaitBudget
+from umbel.brokers.confirms.window import MOST_BYTES
 from umbel.brokers.envelope import CompiledStencil, encode
 from umbel.brokers.exchanges import Rule, matching
 from umbel.brokers.postgresql import rows, topology
@@ -219,7 +220,7 @@ class PostgresqlPublisher(ConfirmedPublisher[Item]):
         most = max(0, self._options.window - len(items))
         while True:
             with self._lock:
-                if len(self._window) <= most:
+                if len(self._window) <= most and self._window.bytes < MOST_BYTES:
                     for item in items:
                         self._window.add(item, item.size)
                         self._outbox.append(item)
@@ -308,7 +309,7 @@ class PostgresqlPublisher(ConfirmedPublisher[Item]):
                 if unknown:
                     unknown = self._publish_again(part, unknown, deadline)
             except OperationalError as error:
-                if not error.is_permanent:
+                if not error.is_permanent or not self._line.is_open:  # who is not let in may be let in again
                     raise
                 if len(part) == 1:
                     left -= 1
@@ -392,8 +393,10 @@ class PostgresqlPublisher(ConfirmedPublisher[Item]):
 
     def _disconnect(self) -> None:
         if self._using.acquire(blocking=False):
-            self._using.release()
-            self._line.drop()
+            try:
+                self._line.drop()
+            finally:
+                self._using.release()
         self._line = Line(self._database, self._try_to_connect)  # else another thread publishes, and its connection goes with it
         self._declared.clear()
         self._queues.clear()

@@ -9,17 +9,10 @@ from psycopg.pq.abc import PGresult
 
 from umbel.brokers.exchanges import Rule, rules_of, topic_expression
 from umbel.brokers.topology import Queue
-from umbel.clients.postgresql.values import Statement, number, text, texts
+from umbel.clients.postgresql.values import FLOAT8, Statement, Value, number, text, texts
 
-_DECLARE: Final = b"""
-    WITH queue AS (
-        INSERT INTO umbel_queues (name, holder) VALUES ($1, $2)
-        ON CONFLICT (name) DO UPDATE SET holder = excluded.holder WHERE excluded.holder IS NOT NULL
-    )
-    INSERT INTO umbel_bindings (exchange, type, routing_key, queue, pattern)
-    SELECT DISTINCT ON (b.exchange, b.routing_key) b.exchange, b.type, b.routing_key, $1, nullif(b.pattern, '')
-    FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS b (exchange, type, routing_key, pattern)
-    ON CONFLICT (exchange, queue, routing_key) DO UPDATE SET type = excluded.type, pattern = excluded.pattern WHERE umbel_bindings.type <> excluded.type"""
+_DECLARE: Final = b"SELECT umbel_declare($1, $2, $3, $4, $5, $6)"
+_OPEN_PRIVATE: Final = b"SELECT umbel_open_private($1, $2, $3, $4, $5, $6, $7)"
 #: The bindings of an exchange, without those of queues whose holder has been dead for a while: nobody may be left who removes them.
 _RULES: Final = b"""
     SELECT exchange, type, routing_key, queue FROM umbel_bindings b WHERE exchange = $1 AND NOT EXISTS (
@@ -36,11 +29,26 @@ def declare(queue: Queue, holder: int | None = None) -> Statement:
     Raises:
         ImproperlyConfigured: an exchange is of a type that only RabbitMQ has.
     """
-    rules = list(rules_of(queue))
     owner = holder if queue.exclusive or queue.auto_delete else None
-    columns = [texts(rule[column] for rule in rules) for column in range(3)]
+    return Statement(_DECLARE, (text(queue.name), number(owner), *_columns(queue)))
+
+
+def open_private(queue: Queue, name: str, lease: float) -> Statement:
+    """Make a holder, and a queue that goes with it; the answer is the holder.
+
+    Args:
+        queue: what to declare.
+        name: of the holder.
+        lease: seconds.
+    """
+    return Statement(_OPEN_PRIVATE, (text(name), number(float(lease), FLOAT8), text(queue.name), *_columns(queue)))
+
+
+def _columns(queue: Queue) -> list[Value]:
+    """Exchanges, types, keys and patterns of its bindings."""
+    rules = list(rules_of(queue))
     patterns = texts(f"^(?:{topic_expression(rule[2])})$" if rule[1] == "topic" else "" for rule in rules)
-    return Statement(_DECLARE, (text(queue.name), number(owner), *columns, patterns))
+    return [*(texts(rule[column] for rule in rules) for column in range(3)), patterns]
 
 
 def rules(exchange: str) -> Statement:

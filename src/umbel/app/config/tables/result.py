@@ -27,7 +27,7 @@ RESULT = (
         "result_backend",
         None,
         ANY,
-        "Result store; `disabled` keeps no results. None: the same file when the broker is SQLite, else no results.",
+        "Result store; `disabled` keeps no results. None: the same file or database when the broker is SQLite or PostgreSQL, else no results.",
         ("CELERY_RESULT_BACKEND",),
         used=True,
     ),

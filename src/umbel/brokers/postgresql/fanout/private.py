@@ -16,7 +16,7 @@ from umbel.runtime.clock import SYSTEM
 #: Messages read at once.
 BATCH: Final = 500
 #: Seconds between looks where nothing is notified, and, for what a lost notification would have told, where it is.
-POLL, SAFETY = 0.1, 15.0
+POLL, SAFETY = 0.1, 30.0
 #: Seconds that a queue outlives its reader where it says nothing of it, and where it says less than is worth a statement each few seconds; and between
 #: two renewals, at most.
 _EXPIRES, _LEAST, _RENEW_EVERY = 86_400.0, 30.0, 60.0
@@ -54,9 +54,7 @@ class PrivateQueue:
         now = SYSTEM.monotonic()
         if not self._holder or not (yield leases.renew(self._holder)).ntuples:
             self.losses += bool(self._holder)
-            yield leases.drop_dead(_NAME)
-            self._holder = integer(rows.one_value((yield leases.register(_NAME, self._lease))))
-            yield topology.declare(self.queue, self._holder)
+            self._holder = integer(rows.one_value((yield topology.open_private(self.queue, _NAME, self._lease))))
         self._renew_at = now + min(_RENEW_EVERY, self._lease / 3)
 
     def take(self) -> Generator[Statement, Any, list[Delivery]]:

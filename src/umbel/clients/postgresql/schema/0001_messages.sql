@@ -157,6 +157,7 @@ DECLARE
     v_queue text;
     v_count bigint;
 BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);  -- forgotten, it ends as its lease does
     PERFORM 1 FROM umbel_holders WHERE id = p_holder FOR UPDATE;
     WITH returned AS (
         UPDATE umbel_messages m
@@ -253,6 +254,35 @@ BEGIN
     IF p_count > 0 THEN
         RETURN QUERY SELECT * FROM umbel_claim(p_holder, p_queues, p_count, p_limit);
     END IF;
+END $$;
+
+-- See to it that a queue and its bindings exist, with the holder that it goes with.
+CREATE FUNCTION umbel_declare(p_queue text, p_holder bigint, p_exchanges text[], p_types text[], p_keys text[], p_patterns text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO umbel_queues (name, holder) VALUES (p_queue, p_holder)
+        ON CONFLICT (name) DO UPDATE SET holder = excluded.holder WHERE excluded.holder IS NOT NULL;
+    INSERT INTO umbel_bindings (exchange, type, routing_key, queue, pattern)
+        SELECT DISTINCT ON (b.exchange, b.key) b.exchange, b.type, b.key, p_queue, nullif(b.pattern, '')
+        FROM unnest(p_exchanges, p_types, p_keys, p_patterns) AS b (exchange, type, key, pattern)
+        ON CONFLICT (exchange, queue, routing_key) DO UPDATE SET type = excluded.type, pattern = excluded.pattern
+        WHERE umbel_bindings.type <> excluded.type;
+END $$;
+
+-- Open a queue that one reader alone has; its readers' dead, by the name of their holders, are cleared away. What it carries may be lost, and so may it.
+CREATE FUNCTION umbel_open_private(
+    p_name text, p_lease double precision, p_queue text, p_exchanges text[], p_types text[], p_keys text[], p_patterns text[]
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    v_holder bigint;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    FOR v_holder IN SELECT id FROM umbel_holders WHERE name = p_name AND until < umbel_now() FOR UPDATE SKIP LOCKED LOOP
+        PERFORM umbel_release(v_holder, true);
+    END LOOP;
+    INSERT INTO umbel_holders (name, lease, until) VALUES (p_name, p_lease, umbel_now() + p_lease) RETURNING id INTO v_holder;
+    PERFORM umbel_declare(p_queue, v_holder, p_exchanges, p_types, p_keys, p_patterns);
+    RETURN v_holder;
 END $$;
 
 -- Take messages that nobody settles.
