@@ -207,34 +207,38 @@ class PostgresqlConsumer:
                 await link.listen()
             self._waiting.forget()
             if self._holder and (await link.run(leases.renew(self._holder))).ntuples:
-                gone = await self._compare(link)
+                await self._compare(link)
             else:
-                gone = await self._begin_anew(link)
+                await self._begin_anew(link)
+            await self._declare_all(link)
         except BaseException:
             link.close()
             raise
         self._sink.on_connection(ConnectionState.CONNECTED, f"connected to {link.address.public()}")
-        if gone:
-            self._sink.on_lost(gone)
 
-    async def _begin_anew(self, link: AsyncLink) -> list[Delivery]:
-        """Make a holder; returns what the one before has lost."""
+    async def _begin_anew(self, link: AsyncLink) -> None:
+        """Make a holder; what the one before had is lost."""
         self._holder = integer(rows.one_value(await link.run(leases.register(self._options.name, self._options.lease))))
         gone = [*self._unsettled.values()]
         self._unsettled.clear()
         self._acks.clear()
         self._requeues.clear()
-        for queue in self._queues.values():
+        if gone:
+            self._sink.on_lost(gone)
+
+    async def _declare_all(self, link: AsyncLink) -> None:
+        for queue in list(self._queues.values()):
             if not queue.no_declare:
                 await link.run(topology.declare(queue, self._holder))
-        return gone
 
-    async def _compare(self, link: AsyncLink) -> list[Delivery]:
+    async def _compare(self, link: AsyncLink) -> None:
+        """Give up what the server does not know of, and hand back what we do not know of."""
         held = leases.ids_in(await link.run(leases.held(self._holder)))
         gone = [self._unsettled.pop(tag) for tag in list(self._unsettled) if tag not in held]
         known = {*self._unsettled, *self._acks, *self._requeues, *(tag for _, tags, _ in self._steps for tag in tags)}
         self._requeues += held - known
-        return gone
+        if gone:
+            self._sink.on_lost(gone)
 
     def _on_notify(self, queue: str | None) -> None:
         if queue is None or self._waiting.is_for_us(queue, self._queues):
@@ -268,10 +272,9 @@ class PostgresqlConsumer:
         """Begin anew: others have what we had."""
         assert self._link is not None
         with contextlib.suppress(OperationalError):  # the next turn sees it
-            gone = await self._begin_anew(self._link)
+            await self._begin_anew(self._link)
             self._waiting.forget()
-            if gone:
-                self._sink.on_lost(gone)
+            await self._declare_all(self._link)
 
     async def _fail(self, error: Exception, pauses: Iterator[float] | None) -> Iterator[float]:
         if self._link is not None:

@@ -256,10 +256,11 @@ BEGIN
     END IF;
 END $$;
 
--- See to it that a queue and its bindings exist, with the holder that it goes with.
+-- See to it that a queue and its bindings exist, with the holder that it goes with. It reaches the disk with the first message, or is declared again.
 CREATE FUNCTION umbel_declare(p_queue text, p_holder bigint, p_exchanges text[], p_types text[], p_keys text[], p_patterns text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
     INSERT INTO umbel_queues (name, holder) VALUES (p_queue, p_holder)
         ON CONFLICT (name) DO UPDATE SET holder = excluded.holder WHERE excluded.holder IS NOT NULL;
     INSERT INTO umbel_bindings (exchange, type, routing_key, queue, pattern)
