@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from conftest import POSTGRESQL, sql_database
 from contracts.fanout_contract import (
     TestBlockingSubscriber,
     TestBroadcast,
@@ -90,6 +91,13 @@ RARELY = {
 }
 
 
+@pytest.fixture(scope="module")
+def own_database():
+    """A database in which nobody else leaves anything."""
+    with sql_database(POSTGRESQL) as url:
+        yield url.removeprefix("db+").replace("+psycopg", "")
+
+
 @pytest.fixture
 def kit(request, tmp_path):
     name = request.param
@@ -101,7 +109,7 @@ def kit(request, tmp_path):
         made = OwnKit(name, request.getfixturevalue("redis_url"), without_polling=RARELY)
         made.transport = {"global_keyprefix": f"contract-{made.mark}:"}
     elif name == "postgresql":
-        made = OwnKit(name, request.getfixturevalue("postgresql_url").removeprefix("db+").replace("+psycopg", ""), without_polling=RARELY)
+        made = OwnKit(name, request.getfixturevalue("own_database"), without_polling=RARELY)
     elif name == "rabbitmq-classic":
         made = OwnKit(name, request.getfixturevalue("rabbitmq_url"), priority_arguments={"x-max-priority": 10})
     else:
