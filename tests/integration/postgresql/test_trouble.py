@@ -43,6 +43,8 @@ async def test_a_consumer_whose_connection_is_ended_keeps_what_it_holds(kit, sql
         assert sql(END, name)
         await sink.until(lambda: sink.states[-1] is ConnectionState.CONNECTED and len(sink.states) > 1)
         assert bodies(sink.lost) == [b"2"]
+        with pytest.raises(psycopg.DatabaseError, match="has been given up"):  # a statement of the old connection that comes late
+            sql("SELECT * FROM umbel_turn(%s, NULL, NULL, %s, 10, 1000, false)", holder, [queue.name])
         sink.consumer.set_window(10)
         again = await sink.take(2, timeout=30)
         assert sorted(bodies(again)) == [b"2", b"4"]

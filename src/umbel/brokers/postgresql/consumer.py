@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from umbel.brokers import exchanges
@@ -49,6 +49,9 @@ _HOLD_OFF: Final = 6.0
 #: Seconds that `aclose` tries to hand back.
 _CLOSE_TIMEOUT: Final = 10.0
 
+#: Makes a statement for a holder.
+_Step = Callable[[int], Statement]
+
 
 class PostgresqlConsumer:
     """`Consumer` over a connection of its own."""
@@ -64,7 +67,7 @@ class PostgresqlConsumer:
         self._unsettled: dict[int, Delivery] = {}
         self._acks: list[int] = []
         self._requeues: list[int] = []
-        self._steps: list[tuple[Statement, Sequence[int], asyncio.Future[None]]] = []
+        self._steps: list[tuple[_Step, Sequence[int], asyncio.Future[None]]] = []
         self._holder = 0
         self._link: AsyncLink | None = None
         self._upkeep_every = min(_UPKEEP, options.lease / 3)
@@ -108,11 +111,11 @@ class PostgresqlConsumer:
 
     async def begin(self, delivery: Delivery) -> None:
         if self._unsettled.get(delivery.tag) is delivery:
-            await self._step(rows.of_one("umbel_begin", self._holder, delivery.tag), [delivery.tag])
+            await self._step(lambda holder: rows.of_one("umbel_begin", holder, delivery.tag), [delivery.tag])
 
     async def blame(self, delivery: Delivery) -> None:
         if self._settle([delivery]):
-            await self._step(rows.of_one("umbel_blame", self._holder, delivery.tag), [delivery.tag])
+            await self._step(lambda holder: rows.of_one("umbel_blame", holder, delivery.tag), [delivery.tag])
 
     async def delay(self, moves: Sequence[tuple[Delivery, float]]) -> None:
         due = [(delivery.tag, until) for delivery, until in moves if self._settle([delivery])]
@@ -120,7 +123,7 @@ class PostgresqlConsumer:
             for _ in due:
                 if ARMED:
                     hit("before_delay_settle")
-            await self._step(rows.delay(self._holder, due), [tag for tag, _ in due])
+            await self._step(lambda holder: rows.delay(holder, due), [tag for tag, _ in due])
             self._upkeep_at = 0.0  # which finds when the first of them is due
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
@@ -128,11 +131,12 @@ class PostgresqlConsumer:
             if ARMED:
                 hit("before_dead_letter_settle")
             extra = kombu_json.dumps(dead_headers(delivery.queue, reason, detail, self._clock.now()))
-            await self._step(rows.dead_letter(self._holder, delivery.tag, delivery.queue + DEAD_SUFFIX, extra), [delivery.tag])
+            queue = delivery.queue + DEAD_SUFFIX
+            await self._step(lambda holder: rows.dead_letter(holder, delivery.tag, queue, extra), [delivery.tag])
 
     async def flush(self) -> None:
         if self._acks or self._requeues or self._steps or self._window == 0:
-            await self._step(Statement(b"SELECT 1"))  # which comes behind the turn that settles
+            await self._step(lambda _: Statement(b"SELECT 1"))  # which comes behind the turn that settles
 
     @property
     def queues(self) -> list[Queue]:
@@ -142,7 +146,7 @@ class PostgresqlConsumer:
     async def add_queue(self, queue: Queue) -> None:
         exchanges.check(queue)
         if not queue.no_declare:
-            await self._step(topology.declare(queue, self._holder))
+            await self._step(lambda holder: topology.declare(queue, holder))
         if queue.name not in self._queues:
             self._order.append(queue.name)
         self._queues[queue.name] = queue
@@ -184,19 +188,19 @@ class PostgresqlConsumer:
                 found.append(delivery.tag)
         return found
 
-    async def _step(self, statement: Statement, tags: Sequence[int] = ()) -> None:
+    async def _step(self, step: _Step, tags: Sequence[int] = ()) -> None:
         """Have a statement, which is about these messages, run behind the next turn; returns when that has been done."""
         if self._running is None or self._closed:
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._steps.append((statement, tags, done))
+        self._steps.append((step, tags, done))
         self._rung.set()
         await done
 
     # the connection
 
     async def _connect(self) -> None:
-        """Connect; make a holder, or compare what we have with what the server says that we have.
+        """Connect, hold what we had, and listen.
 
         Raises:
             OperationalError: the server cannot be reached or refuses.
@@ -206,10 +210,7 @@ class PostgresqlConsumer:
             if self._waiting.listens:
                 await link.listen()
             self._waiting.forget()
-            if self._holder and (await link.run(leases.renew(self._holder))).ntuples:
-                await self._compare(link)
-            else:
-                await self._begin_anew(link)
+            await self._begin_anew(link)
             await self._declare_all(link)
         except BaseException:
             link.close()
@@ -217,12 +218,15 @@ class PostgresqlConsumer:
         self._sink.on_connection(ConnectionState.CONNECTED, f"connected to {link.address.public()}")
 
     async def _begin_anew(self, link: AsyncLink) -> None:
-        """Make a holder; what the one before had is lost."""
-        self._holder = integer(rows.one_value(await link.run(leases.register(self._options.name, self._options.lease))))
-        gone = [*self._unsettled.values()]
-        self._unsettled.clear()
-        self._acks.clear()
-        self._requeues.clear()
+        """Make a holder. It has what the one before had, if that has not been given up; what differs from what we know is put right."""
+        old, new = self._holder, integer(rows.one_value(await link.run(leases.register(self._options.name, self._options.lease))))
+        held: set[int] = set()
+        if old and rows.one_value(await link.run(leases.adopt(old, new))) == b"\x01":
+            held = leases.ids_in(await link.run(leases.held(new)))
+        self._holder = new
+        known = {*self._unsettled, *self._acks, *self._requeues, *(tag for _, tags, _ in self._steps for tag in tags)}
+        self._requeues += held - known
+        gone = [self._unsettled.pop(tag) for tag in list(self._unsettled) if tag not in held]
         if gone:
             self._sink.on_lost(gone)
 
@@ -230,15 +234,6 @@ class PostgresqlConsumer:
         for queue in list(self._queues.values()):
             if not queue.no_declare:
                 await link.run(topology.declare(queue, self._holder))
-
-    async def _compare(self, link: AsyncLink) -> None:
-        """Give up what the server does not know of, and hand back what we do not know of."""
-        held = leases.ids_in(await link.run(leases.held(self._holder)))
-        gone = [self._unsettled.pop(tag) for tag in list(self._unsettled) if tag not in held]
-        known = {*self._unsettled, *self._acks, *self._requeues, *(tag for _, tags, _ in self._steps for tag in tags)}
-        self._requeues += held - known
-        if gone:
-            self._sink.on_lost(gone)
 
     def _on_notify(self, queue: str | None) -> None:
         if queue is None or self._waiting.is_for_us(queue, self._queues):
@@ -363,9 +358,9 @@ class PostgresqlConsumer:
     async def _run_steps(self, link: AsyncLink, count: int) -> None:
         """Run steps that were wanted before the turn."""
         for _ in range(count):
-            statement, _, done = self._steps[0]
+            step, _, done = self._steps[0]
             try:
-                await link.run(statement)
+                await link.run(step(self._holder))
             except OperationalError as error:
                 if link.is_closed or isinstance(error, TablesMissing) or not error.is_permanent:
                     raise  # and is run over the next connection

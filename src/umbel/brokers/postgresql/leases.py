@@ -59,6 +59,16 @@ def renew(holder: int) -> Statement:
     return Statement(_RENEW, (number(holder),))
 
 
+def adopt(old: int, new: int) -> Statement:
+    """Give all that one holder has to another; the answer is false where it was given up before.
+
+    Args:
+        old: its id.
+        new: the other's id.
+    """
+    return Statement(b"SELECT umbel_adopt($1, $2)", (number(old), number(new)))
+
+
 def upkeep(holder: int, queues: Sequence[str], *, may_restore: bool) -> Statement:
     """Extend a lease, give back what the dead hold, promote what is due, and look.
 

@@ -176,6 +176,21 @@ BEGIN
     RETURN v_count;
 END $$;
 
+-- Give all that one holder has to another one, and end it; returns whether it was still there. A consumer that comes back does so with a new holder: a
+-- statement of its old connection that the server has not run yet finds none then, and takes nothing that nobody would know of.
+CREATE FUNCTION umbel_adopt(p_old bigint, p_new bigint) RETURNS boolean LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+BEGIN
+    PERFORM 1 FROM umbel_holders WHERE id = p_old FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE umbel_messages SET holder = p_new WHERE holder = p_old AND holder > 0;
+    UPDATE umbel_queues SET holder = p_new WHERE holder = p_old;
+    DELETE FROM umbel_holders WHERE id = p_old;
+    RETURN true;
+END $$;
+
 -- Renew a lease; give back what dead holders left; promote. Nothing is given back in the first seconds of a server's life: nobody could renew before.
 CREATE FUNCTION umbel_upkeep(
     p_holder bigint, p_queues text[], p_may_restore boolean, OUT is_alive boolean, OUT next_due double precision, OUT is_ready boolean
