@@ -70,7 +70,8 @@
 
   function count() {
     for (const form of document.querySelectorAll("form[data-chosen]")) {
-      const chosen = document.querySelectorAll(`input[name=id][form="${CSS.escape(form.id)}"]:checked`).length;
+      // form.id is an input of that name here.
+      const chosen = document.querySelectorAll(`input[name=id][form="${CSS.escape(form.getAttribute("id"))}"]:checked`).length;
       const said = form.querySelector("[data-chosen-count]");
       if (said) said.textContent = chosen ? `${chosen} chosen` : "None chosen";
       for (const button of form.querySelectorAll("[data-needs-choice]")) button.disabled = !chosen;
