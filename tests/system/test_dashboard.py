@@ -302,6 +302,27 @@ def test_a_page_that_looks_again_by_itself_leaves_the_note_for_the_next_one(clie
     assert "data-note" in client.get("/audit").text
 
 
+def test_secrets_stay_hidden(stage, client):
+    client.post("/api/v1/send", json={"name": "echo", "args": [], "kwargs": {"api_password": "hunter2", "n": 5}})
+    sent = (
+        client.post("/api/v1/send", json={"name": "echo", "kwargs": {"api_password": "hunter2"}, "countdown": "600"})
+        .json()["ok"]
+        .split()[-1]
+    )
+    dead = stage.app.send_task("nobody.knows", kwargs={"api_password": "hunter2"})
+    task = re.search(r"as (\S+)", act(client, "/send", name="nap", args="[1]", kwargs="{}")[1])[1]
+    run_of(client, task, "SUCCESS")
+    eventually(lambda: dead.id in client.get("/dead").text, 60.0)
+    for path in ("/audit", "/dead", f"/api/v1/dead/{stage.queue}", "/tasks", "/scheduled", f"/tasks/{sent}", f"/api/v1/tasks/{sent}",
+                 "/api/v1/tasks", "/api/tasks", "/api/v1/workers/one@dashboard", "/api/workers", "/workers/one@dashboard"):  # fmt: skip
+        found = client.get(path)
+        assert found.status_code == 200
+        text = re.sub(r'"result":.*?(?=,")', "", found.text)  # what a task returns is its own affair
+        assert "hunter2" not in re.sub(r"<dt>Result</dt>.*?</dd>", "", text, flags=re.DOTALL), path
+    assert act(client, f"/dead/{stage.queue}/drop", all="1", typed=stage.queue)[0] == "good"
+    act(client, f"/tasks/{sent}/revoke")
+
+
 def test_what_was_done_is_kept(client):
     act(client, "/queues/celery/resume")
     page = client.get("/audit").text
@@ -476,6 +497,7 @@ def test_people_log_in_and_out_and_may_do_what_their_role_says(stage, guarded):
     guarded.post(f"/queues/{stage.queue}/pause", data={"token": token})
     assert "needs the role operator" in guarded.get("/audit").text
     assert "Purge" not in guarded.get(f"/queues/{stage.queue}").text
+    assert guarded.get("/send").status_code == 403  # it would show arguments that are hidden elsewhere
     session = guarded.cookies["umbel_session"]
     guarded.post("/logout", data={"token": token})
     guarded.cookies.set("umbel_session", session)

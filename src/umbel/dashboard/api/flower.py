@@ -16,6 +16,7 @@ from umbel.dashboard.api import flower_tasks as shapes
 from umbel.dashboard.history.query import Query
 from umbel.dashboard.live.monitor import Monitor
 from umbel.dashboard.security.people import Role
+from umbel.dashboard.web import words
 from umbel.dashboard.web.acting import Refused, document_of, told
 from umbel.dashboard.web.desk import desk_of, visitor_of
 from umbel.errors import TimeoutError, UmbelError
@@ -40,7 +41,7 @@ def workers(request: Request) -> Response:
         replies = monitor.answers.ask(f"flower {question} {name}", 2.0, lambda asked=question: _ask(monitor, asked, name))  # type: ignore[misc]
         for node, reply in replies.items():
             if node in found:
-                found[node][question] = reply
+                found[node][question] = words.without_secrets(reply, monitor.options.hide)
     for node, described in found.items():
         known = monitor.state.workers.get(node)
         described["timestamp"] = known.heartbeats[-1] if known is not None and known.heartbeats else None
@@ -66,12 +67,12 @@ def tasks(request: Request) -> Response:
     """List tasks by id."""
     monitor, given = desk_of(request).monitor, request.query_params
     limit, offset = _number(given.get("limit"), 1_000), _number(given.get("offset"), 0)
-    words = tuple((given.get("search") or "").split()[:20])
+    wanted = tuple((given.get("search") or "").split()[:20])
     query = Query(
         state=given.get("state") or "",
         name=given.get("taskname") or "",
         worker=given.get("workername") or "",
-        words=words,
+        words=wanted,
         limit=limit + offset,
     )
     runs = monitor.history.search(query).runs[offset:]

@@ -63,7 +63,8 @@ def _worker(monitor: Monitor, request: Request) -> Any:
     row = next((row for row in monitor.workers() if row.name == name), None)
     if row is None:
         raise HTTPException(404, f"there is no worker {name}")
-    return {**asdict(row), **monitor.answers.ask(f"worker {name}", 2.0, lambda: workers_page.asked(monitor, name))}
+    replies = monitor.answers.ask(f"worker {name}", 2.0, lambda: workers_page.asked(monitor, name))
+    return {**asdict(row), **words.without_secrets(replies, monitor.options.hide)}
 
 
 def _queues(monitor: Monitor, _request: Request) -> Any:

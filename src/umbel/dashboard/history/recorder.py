@@ -22,10 +22,14 @@ PLAIN: Final = (
 _COLUMNS: Final = ("id", "worker", *PLAIN, "ended", "first", "changed")
 _KEPT: Final = {"id", "first"}
 #: What is known stays known where an event of an old task, whose row was not at hand, tells less. A state and its time are always new.
+#: A retry is sent again: it was sent first when it was sent first.
+_SPECIAL: Final = {
+    "state": "excluded.state",
+    "changed": "excluded.changed",
+    "sent": "coalesce(min(sent, excluded.sent), sent, excluded.sent)",
+}
 _UPDATES: Final = ", ".join(
-    f"{name} = excluded.{name}" if name in {"state", "changed"} else f"{name} = coalesce(excluded.{name}, {name})"
-    for name in _COLUMNS
-    if name not in _KEPT
+    f"{name} = {_SPECIAL.get(name, f'coalesce(excluded.{name}, {name})')}" for name in _COLUMNS if name not in _KEPT
 )
 _UPSERT: Final = (
     f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "

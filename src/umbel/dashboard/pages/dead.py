@@ -46,6 +46,7 @@ def _row(letter: DeadLetter, monitor: Monitor) -> dict[str, Any]:
     headers = letter.delivery.headers
     return {
         **document,
+        "headers": words.without_secrets(document["headers"], monitor.options.hide),
         "age": letter.age,
         "call": words.call(headers.get("argsrepr"), headers.get("kwargsrepr"), monitor.options.hide),
         "body": words.hidden(words.clean(document["body"][:_BODY]), monitor.options.hide),

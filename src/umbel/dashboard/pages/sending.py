@@ -6,19 +6,23 @@ import inspect
 import json
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from umbel.app.argument_check import signature
 from umbel.dashboard.actions.tasks import arguments_of
-from umbel.dashboard.web.desk import desk_of
+from umbel.dashboard.security.people import Role
+from umbel.dashboard.web.desk import desk_of, visitor_of
 from umbel.dashboard.web.rendering import show
 
 
 def sending(request: Request) -> Response:
     """Show the form, filled with a task that is to be sent again, or with an example of one."""
     monitor = desk_of(request).monitor
+    if not visitor_of(request).may(Role.ADMIN):  # it shows arguments as they are
+        raise HTTPException(403, "To send tasks, you need the role admin.")
     chosen, again = request.query_params.get("name", ""), request.query_params.get("again", "")
     form = {"name": chosen, "args": "", "kwargs": "", "queue": ""}
     known = arguments_of(monitor, again) if again else None

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from umbel.cli.remote.tables import sentence
 from umbel.dashboard.security.people import Role
+from umbel.dashboard.web import words
 from umbel.dashboard.web.desk import Desk, Visitor, desk_of, visitor_of
 from umbel.errors import ImproperlyConfigured, UmbelError
 
@@ -135,7 +136,8 @@ class Action:
             logger.exception("The action %s failed", self.name)
             is_done, text = False, f"it failed: {type(error).__name__}: {error}"
         monitor, person = order.desk.monitor, order.visitor.person
-        detail = {name: value for name, value in order.fields.items() if name not in _OURS and value}
+        given = {name: value for name, value in order.fields.items() if name not in _OURS and value}
+        detail = words.without_secrets(given, order.desk.options.hide)
         outcome = text if is_done else f"not done: {text}"
         monitor.audit.note(person.name if person else "nobody", order.visitor.address, self.name, order.subject, detail, outcome)
         monitor.answers.forget("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -144,6 +144,30 @@ def hidden(text: Any, patterns: Sequence[str]) -> str:
         return f"{found['before']}{HIDDEN}" if is_secret else found[0]
 
     return _PAIRS.sub(masked, given)
+
+
+def without_secrets(value: Any, patterns: Sequence[str], depth: int = 8) -> Any:
+    """Hide values in what JSON can hold, by the names that they have there, and in texts as `hidden` does.
+
+    Args:
+        value: lists, mappings, texts and others.
+        patterns: of names whose values are hidden.
+        depth: levels that are looked at; what is deeper is left out.
+    """
+    if isinstance(value, str):
+        return hidden(value, patterns)
+    if isinstance(value, (list, tuple)):
+        return [without_secrets(each, patterns, depth - 1) for each in value] if depth else []
+    if isinstance(value, Mapping):
+        if not depth:
+            return {}
+        return {
+            str(name): HIDDEN
+            if any(fnmatch.fnmatch(str(name).lower(), pattern) for pattern in patterns)
+            else without_secrets(each, patterns, depth - 1)
+            for name, each in value.items()
+        }
+    return value
 
 
 _NAMES: Final = re.compile(r"""["']([\w-]{1,80})["']\s*:""")

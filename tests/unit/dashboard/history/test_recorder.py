@@ -73,6 +73,14 @@ def test_attempts_are_kept(bench):
     assert bench.history.run("1")["state"] == "FAILURE"
 
 
+def test_a_task_was_sent_when_it_was_sent_first(bench):
+    bench.hear("sent", "1", name="shop.add")
+    first = bench.clock.now()
+    bench.clock.advance(5)
+    bench.hear("sent", "1", name="shop.add", retries=1)
+    assert bench.history.run("1")["sent"] == first
+
+
 def test_a_task_that_is_retried_for_ever_does_not_fill_the_disk(bench):
     for number in range(400):
         bench.hear("retried", "1", write=False, exception=str(number))

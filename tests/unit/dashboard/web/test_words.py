@@ -60,6 +60,17 @@ def test_secrets_are_hidden(text, expected):
     assert words.hidden(text, ("*password*", "*api_key*")) == expected
 
 
+def test_secrets_are_hidden_in_what_workers_reply():
+    reply = [{"name": "pay", "kwargs": {"card_token": "tok_1", "n": 1}, "args": ["x"], "text": "{'password': 'x'}"}, 5, None]
+    assert words.without_secrets(reply, ("*token*", "*password*")) == [
+        {"name": "pay", "kwargs": {"card_token": words.HIDDEN, "n": 1}, "args": ["x"], "text": "{'password': ••••••}"}, 5, None,
+    ]  # fmt: skip
+    deep = []
+    for _ in range(5_000):
+        deep = [deep]
+    words.without_secrets(deep, ("*token*",))
+
+
 @pytest.mark.parametrize(
     ("args", "kwargs", "expected"),
     [
