@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import html
 import json
+import os
 import re
 import signal
 import subprocess
@@ -570,7 +571,7 @@ def test_the_command_and_its_stream(stage):
         eventually(lambda: sum(json.loads(read("series?span=1h"))["succeeded"]) == 1, 60.0)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
         process.stdout.close()
     assert (stage.folder / "history.db").exists()
 
@@ -588,9 +589,10 @@ def test_the_demo_is_alive():
 
         eventually(lambda: read("api/v1/tasks?state=SUCCESS")["tasks"], 60.0, "the shop sells")
         assert {"clean-baskets", "newsletter"} <= {entry["name"] for entry in read("api/v1/schedules")}
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         assert process.wait(60) == 0
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()

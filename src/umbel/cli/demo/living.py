@@ -7,6 +7,7 @@ import importlib.util
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -38,6 +39,7 @@ def run(folder: Path, concurrency: int, output: Output) -> int:
         raise Misuse("The dashboard needs more than this package: pip install 'umbel[dashboard]'")
     from umbel.cli.demo import shop
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the others would outlive us
     with _started(folder, "dashboard", "dashboard", "--port", str(_free_port()), "--history", "none", "--environment", "demo") as dashboard:
         assert dashboard.stdout is not None
         address = re.search(r"http://\S+", dashboard.stdout.readline().decode())
@@ -80,8 +82,7 @@ def _started(folder: Path, name: str, *words: str) -> Iterator[subprocess.Popen[
             stdout=subprocess.PIPE if name == "dashboard" else log,
             stderr=log,
             env=os.environ.copy(),
-            start_new_session=True,
-        )
+        )  # of our own process group: what ends that, ends all of it
     try:
         yield process
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from umbel.cli.output import count
 from umbel.dashboard.security.people import Role
 from umbel.dashboard.web.acting import Action, Order, Refused, told
 
@@ -22,13 +23,13 @@ def _tell(order: Order, command: str, arguments: Mapping[str, Any], done: str) -
 def grow(order: Order) -> str:
     """Give a worker more slots."""
     number = int(order.number("n", 1, _MOST_SLOTS))
-    return _tell(order, "pool_grow", {"n": number}, f"{order.subject} gets {number} more slots")
+    return _tell(order, "pool_grow", {"n": number}, f"gave {order.subject} {count(number, 'more slot')}")
 
 
 def shrink(order: Order) -> str:
     """Take slots from a worker."""
     number = int(order.number("n", 1, _MOST_SLOTS))
-    return _tell(order, "pool_shrink", {"n": number}, f"{order.subject} gives up {number} slots, when their tasks have ended")
+    return _tell(order, "pool_shrink", {"n": number}, f"took {count(number, 'slot')} from {order.subject}, when their tasks have ended")
 
 
 def autoscale(order: Order) -> str:
