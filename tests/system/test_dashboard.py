@@ -16,7 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from system.processes import TESTS, eventually
+from system.processes import TESTS, eventually, open_gate
 from system.stage import Place, Stage
 from umbel.dashboard.application import make
 from umbel.dashboard.options import DashboardOptions
@@ -159,6 +159,15 @@ def test_what_no_event_has_told_is_read_from_the_result_store(stage, client):
     found = monitor.history.run(result.id)
     assert (found["state"], found["result"]) == ("SUCCESS", "42")
     assert found["ended"]
+
+
+def test_progress_is_shown_while_it_runs(stage, client):
+    gate = stage.gate()
+    result = stage.send("progress", 4, gate)
+    page = eventually(lambda: (page := client.get(f"/tasks/{result.id}").text) and "<dt>Progress</dt>" in page and page, 60.0)
+    assert " %</b>" in page
+    open_gate(gate)
+    run_of(client, result.id, "SUCCESS")
 
 
 def test_workers_and_queues(stage, client):

@@ -20,6 +20,7 @@ from umbel.dashboard.web.desk import desk_of
 from umbel.dashboard.web.rendering import show
 from umbel.errors import ImproperlyConfigured, UmbelError
 from umbel.results.model import Record
+from umbel.results.progress import progress_of
 
 #: States that the filter offers, in the order of a task's life.
 OFFERED: Final = (states.PENDING, states.RECEIVED, states.STARTED, states.RETRY, states.SUCCESS, states.FAILURE, states.REVOKED)
@@ -114,6 +115,7 @@ def task(request: Request) -> Response:
         run=found,
         record=record,
         silence=silence,
+        progress=progress_of(record),
         args=_arguments(record, run, "args", ()),
         kwargs=_arguments(record, run, "kwargs", hide),
         call=words.call(found["args"], found["kwargs"], hide),
