@@ -176,7 +176,7 @@ def test_workers_and_queues(stage, client):
     assert "Online" in page
     assert "add" in page
     assert stage.queue in client.get("/queues").text
-    assert "one@dashboard" in client.get(f"/queues/{stage.queue}").text
+    eventually(lambda: "one@dashboard" in client.get(f"/queues/{stage.queue}").text, 60.0)
 
 
 def test_a_workflow_is_a_graph(stage, client):
@@ -348,13 +348,12 @@ def test_the_interface_tells_what_the_pages_show(stage, client):
     run_of(client, bad.id, "FAILURE")
     read = lambda path: client.get(f"/api/v1{path}").json()
     assert read("/workers")[0]["name"] == "one@dashboard"
-    assert read("/workers/one@dashboard")["stats"]["pool"]["max-concurrency"] >= 1
+    eventually(lambda: read("/workers/one@dashboard").get("stats", {}).get("pool", {}).get("max-concurrency", 0) >= 1, 60.0)
     assert stage.queue in {queue["queue"] for queue in read("/queues")}
     assert bad.id in {task["id"] for task in read("/tasks?state=FAILURE&limit=1000")["tasks"]}
     assert "for a program" in read(f"/tasks/{bad.id}")["traceback"]
     assert read("/overview")["alive"] == 1
-    assert read("/autoscale")["capacity"] >= 1
-    assert read(f"/autoscale?queue={stage.queue}")["workers"] == 1
+    eventually(lambda: read("/autoscale")["capacity"] >= 1 and read(f"/autoscale?queue={stage.queue}")["workers"] == 1, 60.0)
     assert len(read("/series?span=24h")["slots"]) == 1440
     for path in ("/schedules", "/scheduled", f"/dead/{stage.queue}", "/audit"):
         assert isinstance(read(path), list), path
@@ -407,7 +406,9 @@ def test_every_described_path_answers_without_a_fault(client):
 def test_flowers_paths(stage, client):
     """As `tests/interop/test_flower.py` asks Flower itself."""
     get, post = (lambda path, **query: client.get(f"/api{path}", params=query).json()), client.post
-    described = get("/workers", workername="one@dashboard")["one@dashboard"]
+    described = eventually(
+        lambda: (found := get("/workers", workername="one@dashboard")["one@dashboard"]) and "conf" in found and found, 60.0
+    )
     assert {"stats", "active_queues", "registered", "active", "reserved", "scheduled", "revoked", "conf", "timestamp"} <= set(described)
     assert get("/workers", status="1") == {"one@dashboard": True}
     sent = post("/api/task/async-apply/add", json={"args": [2, 3]}).json()["task-id"]

@@ -9,14 +9,17 @@ from umbel.cli.output import count
 from umbel.dashboard.security.people import Role
 from umbel.dashboard.web.acting import Action, Order, Refused, told
 
+#: Seconds that workers may take to answer.
+_PATIENCE: Final = 5.0
 #: Slots that one step may add or take.
 _MOST_SLOTS: Final = 1_000
 
 
 def _tell(order: Order, command: str, arguments: Mapping[str, Any], done: str) -> str:
     """Tell the worker that the order is about, or all."""
-    to = [order.subject] if order.subject else None
-    replies = order.desk.monitor.app.control.broadcast(command, arguments, destination=to, reply=True, timeout=1.0)
+    monitor, to = order.desk.monitor, [order.subject] if order.subject else None
+    limit = 1 if to else monitor.fleet.alive or None  # whoever has answered is waited for no longer
+    replies = monitor.app.control.broadcast(command, arguments, destination=to, reply=True, timeout=_PATIENCE, limit=limit)
     return told(replies, done)
 
 

@@ -23,6 +23,8 @@ from umbel.errors import TimeoutError, UmbelError
 
 #: Questions to workers that Flower puts together.
 _ASKED: Final = ("stats", "active_queues", "registered", "scheduled", "active", "reserved", "revoked", "conf")
+#: Seconds that workers may take to answer.
+_PATIENCE: Final = 5.0
 #: Seconds that a call waits for its result at most.
 _LONGEST: Final = 60.0
 
@@ -39,6 +41,8 @@ def workers(request: Request) -> Response:
     found: dict[str, dict[str, Any]] = {row.name: {} for row in rows if row.alive and name in (None, "", row.name)}
     for question in _ASKED:
         replies = monitor.answers.ask(f"flower {question} {name}", 2.0, lambda asked=question: _ask(monitor, asked, name))  # type: ignore[misc]
+        if not replies:
+            break  # who does not answer one question does not answer the others
         for node, reply in replies.items():
             if node in found:
                 found[node][question] = words.without_secrets(reply, monitor.options.hide)
@@ -51,7 +55,7 @@ def workers(request: Request) -> Response:
 def _ask(monitor: Monitor, question: str, name: str | None) -> dict[str, Any]:
     to = [name] if name else None
     replies = monitor.app.control.broadcast(
-        question, destination=to, reply=True, timeout=1.0, limit=1 if name else monitor.fleet.alive or None
+        question, destination=to, reply=True, timeout=_PATIENCE, limit=1 if name else monitor.fleet.alive or None
     )
     return {node: reply for each in replies or [] for node, reply in each.items()}
 
@@ -148,7 +152,14 @@ def _post(path: str, name: str, role: Role, do: Doing) -> Route:
 
 
 def _tell(monitor: Monitor, node: str | None, command: str, arguments: Mapping[str, Any], done: str) -> dict[str, Any]:
-    replies = monitor.app.control.broadcast(command, arguments, destination=[node] if node else None, reply=True, timeout=1.0)
+    replies = monitor.app.control.broadcast(
+        command,
+        arguments,
+        destination=[node] if node else None,
+        reply=True,
+        timeout=_PATIENCE,
+        limit=1 if node else monitor.fleet.alive or None,
+    )
     try:
         told(replies, "")
     except Refused as error:

@@ -21,7 +21,7 @@ from umbel.dashboard.web.rendering import show
 from umbel.errors import UmbelError
 
 #: Seconds for which one worker may take to reply.
-_PATIENCE = 1.0
+_PATIENCE = 3.0
 #: Questions to one worker.
 _ASKED = ("active", "reserved", "scheduled", "stats", "active_queues")
 

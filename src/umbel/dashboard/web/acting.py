@@ -192,7 +192,7 @@ def told(replies: Sequence[Mapping[str, Any]] | None, done: str) -> str:
     """
     found = [(node, *sentence(reply)) for each in replies or () for node, reply in each.items()]
     if not found:
-        raise Refused("no worker has answered within a second")
+        raise Refused("no worker has answered in time")
     wrong = [f"{node}: {text}" for node, is_ok, text in found if not is_ok]
     if wrong:
         raise Refused("; ".join(wrong))
