@@ -82,10 +82,11 @@ class PreforkPool:
         """
         self._recipe = AppRecipe.of(self._options.app, self._options.app_path)
         given = self._options.template
-        if given is not None and given.patched != self._patched:  # it was started before it was known what pool there is to be
+        self._spawns = spawns = self._options.app.conf.worker_pool_start_method == "spawn"
+        if given is not None and (spawns or given.patched != self._patched):  # it was started before it was known what pool there is to be
             given.close()
             given = None
-        self._template = given or Template(self._recipe, self._patched)
+        self._template = given or Template(self._recipe, self._patched, spawns=spawns)
         self._context = self._template.context()
 
     def open(self, listener: PoolListener) -> None:
@@ -191,7 +192,7 @@ class PreforkPool:
     def restart(self) -> None:
         """Fork children of a new template from now on, which loads the app anew."""
         self._old.append((self._template, set(self._children)))
-        self._template = Template(self._recipe, self._patched)
+        self._template = Template(self._recipe, self._patched, spawns=self._spawns)
         self._context = self._template.context()
         self._template.warm_up()
 

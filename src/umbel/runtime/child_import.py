@@ -7,6 +7,8 @@ import nothing, so many such scripts are about.
 
 from __future__ import annotations
 
+import sys
+
 
 class _State:
     def __init__(self) -> None:
@@ -28,4 +30,10 @@ def end_for_child() -> None:
 
 def is_for_child() -> bool:
     """Report whether modules are being imported for a child, in which no worker may be run."""
-    return _state.is_for_child
+    return _state.is_for_child or _is_spawned()
+
+
+def _is_spawned() -> bool:
+    """Report whether `multiprocessing` is importing the main program again, for a process that it has spawned."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and bool(getattr(process.current_process(), "_inheriting", False))

@@ -301,7 +301,7 @@ def test_after_a_restart_children_come_of_another_template_and_the_old_one_ends_
     templates = []
 
     class Template:
-        def __init__(self, recipe, _patched):
+        def __init__(self, recipe, _patched, *, spawns):
             self.recipe, self.closed, self.warm = recipe, 0, False
             templates.append(self)
 

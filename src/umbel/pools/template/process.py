@@ -18,10 +18,13 @@ from multiprocessing.context import BaseContext, set_spawning_popen
 from multiprocessing.process import BaseProcess
 from typing import IO, Any, ClassVar, cast
 
+from umbel.errors import ImproperlyConfigured
 from umbel.pools.recipe import AppRecipe
 
 _STOP = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP") if hasattr(signal, name)]
 _HAS_FORK = hasattr(os, "fork")
+#: In the environment: ``spawn`` has each child start anew, as on Windows.
+VARIABLE = "UMBEL_START_METHOD"
 
 #: eventlet warns of itself whoever imports it; and its sockets cannot send descriptors, which is asked for as multiprocessing is imported.
 _IMPORT_PATCH = "import multiprocessing.popen_forkserver, warnings\nwith warnings.catch_warnings():\n    warnings.simplefilter('ignore'); import {module}"
@@ -34,31 +37,55 @@ INHERITED: list[int] = []
 _ending: list[int] = []
 
 
+def forks() -> bool:
+    """Report whether children are forked of a template. Else, where the system has no fork or ``UMBEL_START_METHOD=spawn`` is set, each starts anew.
+
+    Raises:
+        ImproperlyConfigured: the variable has another value.
+    """
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted not in ("", "fork", "forkserver", "spawn"):
+        raise ImproperlyConfigured(f"{VARIABLE} is {wanted!r}: expected fork or spawn")
+    return _HAS_FORK and wanted != "spawn"
+
+
 class Template:
     """A process that has loaded an app and forks children at request; started when it is needed first, and anew when it has died.
 
-    Where there is no fork it is no process, and its children are spawned.
+    Where children are spawned (`forks`) it is no process.
 
     Args:
         recipe: how it gets the app.
         patched: ``module:function`` that it calls first of all, to have blocking calls replaced; empty is none.
+        spawns: its children are spawned, although they could be forked.
     """
 
-    def __init__(self, recipe: AppRecipe, patched: str = "") -> None:
+    def __init__(self, recipe: AppRecipe, patched: str = "", *, spawns: bool = False) -> None:
         self._recipe = recipe
         self.patched = patched
+        self._forks = not spawns and forks()
         self._lock = threading.Lock()
         self._pid: int | None = None
         self._line: socket.socket | None = None
 
     def warm_up(self) -> None:
         """Start the process, so that it loads the app. Returns at once; it loads while the caller goes on. Safe twice."""
-        if _HAS_FORK:
+        if self._forks:
             self.ensure_running()
 
     def context(self) -> BaseContext:
-        """Makes processes that are forked of it."""
-        return _Context(self) if _HAS_FORK else multiprocessing.get_context("spawn")
+        """Make what makes its children: processes that are forked of it, or spawned.
+
+        Raises:
+            ImproperlyConfigured: they would have to be forked, because blocking calls are replaced in them before anything else happens.
+        """
+        if self._forks:
+            return _Context(self)
+        if self.patched:
+            raise ImproperlyConfigured(
+                "greenlets need children that are forked: use -P threads or -P asyncio, not UMBEL_START_METHOD or worker_pool_start_method"
+            )
+        return multiprocessing.get_context("spawn")
 
     def close(self) -> None:
         """Let it end. Its children, if there are any left, end with it. Safe twice."""

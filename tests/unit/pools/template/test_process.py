@@ -8,6 +8,7 @@ from multiprocessing.forkserver import read_signed
 
 import pytest
 
+from umbel.errors import ImproperlyConfigured
 from umbel.pools.recipe import AppRecipe
 from umbel.pools.template import process
 from umbel.pools.template.process import Template, holding_stop_signals
@@ -140,3 +141,18 @@ def test_whatever_starts_it_has_it_be_deaf_to_a_stop(template, monkeypatch):
     fork(template)
     assert seen == [True]
     assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_children_may_be_spawned(monkeypatch):
+    def start_method(patched="", **given):
+        return Template(AppRecipe(import_path="proj:app"), patched, **given).context().get_start_method()
+
+    monkeypatch.delenv("UMBEL_START_METHOD", raising=False)
+    assert start_method(spawns=True) == "spawn"
+    monkeypatch.setenv("UMBEL_START_METHOD", "spawn")
+    assert start_method() == "spawn"
+    with pytest.raises(ImproperlyConfigured, match="greenlets need children that are forked"):
+        start_method("gevent.monkey:patch_all")
+    monkeypatch.setenv("UMBEL_START_METHOD", "spwan")
+    with pytest.raises(ImproperlyConfigured, match="UMBEL_START_METHOD is 'spwan'"):
+        start_method()

@@ -137,8 +137,9 @@ WORKER = (
         "worker_pool_start_method",
         "fork",
         choice("fork", "spawn"),
-        "Celery's way to start children. Umbel forks them from a clean process where that can be.",
+        "How children start: forked of a clean process that has loaded the app, or each anew, as on Windows (also UMBEL_START_METHOD=spawn).",
         ("CELERYD_POOL_START_METHOD",),
+        used=True,
     ),
     Setting("worker_pool_putlocks", True, FLAG, "Celery's guard of its pool.", ("CELERYD_POOL_PUTLOCKS",)),
     Setting(
