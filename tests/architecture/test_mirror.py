@@ -45,6 +45,7 @@ ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
     "brokers/memory/": (("tests/contracts/test_brokers.py",), CONTRACT),
     "brokers/redis/": (("tests/integration/redis",), REAL_SERVER),
     "brokers/enlisting.py": (("tests/integration/postgresql/test_enlisting.py",), REAL_SERVER),
+    "brokers/mysql/": (("tests/contracts/test_brokers.py",), CONTRACT),
     "brokers/postgresql/": (("tests/contracts/test_brokers.py", "tests/integration/postgresql"), REAL_SERVER),
     "brokers/sqlite/": (("tests/integration/sqlite",), REAL_SERVER),
     "canvas/": (("tests/unit/canvas/test_meaning.py",), TOGETHER),

@@ -65,6 +65,7 @@ BROKERS = {
     "sqlite": {"priorities", "exchanges", "processes", "leases", "rules", "fanout"},
     "redis": {"priorities", "exchanges", "processes", "leases", "rules", "fanout"},
     "postgresql": {"priorities", "exchanges", "processes", "leases", "rules", "fanout"},
+    "mariadb": {"priorities", "exchanges", "processes", "leases", "rules", "fanout"},
     "rabbitmq-classic": {"priorities", "exchanges", "processes", "fanout"},
     "rabbitmq-quorum": {"exchanges", "processes"},
 }
@@ -76,6 +77,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         marks = {
             "redis": pytest.mark.redis,
             "postgresql": pytest.mark.postgresql,
+            "mariadb": pytest.mark.mariadb,
             "rabbitmq-classic": pytest.mark.rabbitmq,
             "rabbitmq-quorum": pytest.mark.rabbitmq,
         }
@@ -110,6 +112,8 @@ def kit(request, tmp_path):
         made.transport = {"global_keyprefix": f"contract-{made.mark}:"}
     elif name == "postgresql":
         made = OwnKit(name, request.getfixturevalue("own_database"), without_polling=RARELY)
+    elif name == "mariadb":
+        made = OwnKit(name, request.getfixturevalue("mariadb_url").removeprefix("db+").replace("+pymysql", "").replace("+mysqldb", ""))
     elif name == "rabbitmq-classic":
         made = OwnKit(name, request.getfixturevalue("rabbitmq_url"), priority_arguments={"x-max-priority": 10})
     else:

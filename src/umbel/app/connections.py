@@ -271,12 +271,12 @@ def store_url(conf: Settings, broker: Iterable[str]) -> str | None:
 
     Args:
         conf: the app's settings.
-        broker: the broker's URLs: results go into the same SQLite file or PostgreSQL database when nothing else is said.
+        broker: the broker's URLs: results go into the same SQLite file or database when nothing else is said.
     """
     given = conf.result_backend
     if given is None:
         first = next(iter(broker), "")
-        return store_registry.canonical(first) if first.startswith(("sqlite:", "postgresql:", "postgres:")) else None
+        return store_registry.canonical(first) if first.startswith(("sqlite:", "postgresql:", "postgres:", "mysql", "mariadb")) else None
     if not isinstance(given, str):
         raise ImproperlyConfigured(f"result_backend: expected a URL, got {type(given).__name__}")
     text = store_registry.canonical(given)

@@ -21,6 +21,9 @@ BUILT_IN: Mapping[str, str] = {
     **dict.fromkeys(("redis", "rediss", "redis+socket", "unix", "sentinel", "valkey", "valkeys"), _REDIS),
     "sqlite": "umbel.brokers.sqlite:connect",
     **dict.fromkeys(("postgresql", "postgres"), "umbel.brokers.postgresql:connect"),
+    **dict.fromkeys(
+        ("mysql", "mysql+pymysql", "mysql+mysqldb", "mariadb", "mariadb+pymysql", "mariadb+mysqldb"), "umbel.brokers.mysql:connect"
+    ),
     "memory": "umbel.brokers.memory:connect",
 }
 

@@ -55,4 +55,4 @@ def is_served(url: str | None) -> bool:
 
 def _scheme(url: str) -> str:
     scheme = url.partition("://")[0].lower()
-    return "db" if scheme.startswith(("db+", "postgres")) else scheme
+    return "db" if scheme.startswith(("db+", "postgres", "mysql", "mariadb")) else scheme

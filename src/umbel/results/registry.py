@@ -54,6 +54,8 @@ def canonical(text: str | None) -> str | None:
     text = text.strip()
     if text.lower().startswith(("postgresql:", "postgres:")):  # a broker's URL, which SQLAlchemy knows by one name
         return f"db+postgresql:{text.partition(':')[2]}"
+    if text.lower().startswith(("mysql", "mariadb")):
+        return f"db+{text}"
     return _SHORT.get(text.lower(), text)
 
 

@@ -42,7 +42,7 @@ def store_of(app: Any, url: str | None = None, filename: str | None = None) -> S
         return _file(app, conf.beat_schedule_filename)
     broker = urls.split(conf.broker_write_url or conf.broker_url or ())
     scheme = broker[0].partition("://")[0].lower() if broker else ""
-    if scheme in _REDIS or scheme in ("sqlite", "memory", "postgresql", "postgres"):
+    if scheme in _REDIS or scheme in ("sqlite", "memory", "postgresql", "postgres") or scheme.startswith(("mysql", "mariadb")):
         return _made(app, ";".join(broker), conf.broker_transport_options)
     results = app.connections.store_url() or ""
     if results.partition("://")[0].lower() in _REDIS or results.startswith(("db+", "sqlite:", "django-db:")):
@@ -66,7 +66,7 @@ def _made(app: Any, url: str, transport: Any) -> ScheduleStore:
         return SqliteScheduleStore(locate(url), app.time, synchronous=synchronous_of(url, transport))
     if scheme == "memory":
         return _in_memory(app)
-    if scheme.startswith("db+") or scheme in ("postgresql", "postgres", "mysql", "mariadb"):
+    if scheme.startswith(("db+", "postgres", "mysql", "mariadb")):
         sql = plugins.load("umbel.beat.stores.sql:SqlScheduleStore", f"{scheme}://")
         schemas = app.conf.database_table_schemas or {}
         found: ScheduleStore = sql(url, schema=schemas.get("task"), engine_options=app.conf.database_engine_options, clock=app.time)
