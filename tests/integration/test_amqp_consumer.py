@@ -36,7 +36,7 @@ class Bench:
         self.names = []
 
     def connect(self, url=None, **options):
-        return connect(BrokerOptions(**{"urls": (url or self.url,), "publish_timeout": 5.0, **options}))
+        return connect(BrokerOptions(**{"urls": (url or self.url,), "publish_timeout": 15.0, **options}))
 
     def queue(self, name="amqp-consume", **fields):
         made = Queue(self.unique(name), **fields)
