@@ -1,6 +1,6 @@
 """Breaks things for a few minutes and prints the ledger.
 
-    python tests/chaos/run.py [--broker rabbitmq redis postgresql sqlite] [--scenario kill restart …] [--seed N] [--full] [--celery PYTHON]
+    python tests/chaos/run.py [--broker rabbitmq redis postgresql mariadb sqlite] [--scenario kill restart …] [--seed N] [--full] [--celery PYTHON]
 
 Everything runs on private servers on free ports. The exit status is 1 when a bar was missed. Nothing is ever run again to make it pass.
 """
@@ -45,9 +45,9 @@ from chaos.scenario import Outcome, Site, private_site
 
 Scenario = Callable[[Site, argparse.Namespace], Outcome]
 
-ALL = ("rabbitmq", "redis", "postgresql", "sqlite")
+ALL = ("rabbitmq", "redis", "postgresql", "mariadb", "sqlite")
 SERVERS = ("rabbitmq", "redis", "postgresql")
-LEASES = ("redis", "postgresql", "sqlite")
+LEASES = ("redis", "postgresql", "mariadb", "sqlite")
 
 #: name → (brokers, what runs). ``given.full`` is the length at which figures are reported.
 SCENARIOS: dict[str, tuple[tuple[str, ...], Scenario]] = {
@@ -91,7 +91,7 @@ def main() -> int:
     parser.add_argument("--broker", nargs="*", default=list(ALL), choices=ALL)
     parser.add_argument("--scenario", nargs="*", choices=list(SCENARIOS), help="default: all but the slowest; with --full all")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    parser.add_argument("--lease", type=float, default=5.0, help="seconds of lease on Redis, PostgreSQL and SQLite")
+    parser.add_argument("--lease", type=float, default=5.0, help="seconds of lease on all but RabbitMQ")
     parser.add_argument(
         "--full", action="store_true", help="at the length at which figures are reported: half an hour instead of some minutes"
     )

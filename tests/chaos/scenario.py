@@ -235,12 +235,35 @@ class Site:
             closer()
 
 
+def _on_mariadb(lease: float) -> Site:
+    """A database of its own on the server that the tests use: what stops a server is not played there."""
+    import sqlalchemy as sa
+
+    from umbel.clients.sql.addresses import url_of
+
+    server = url_of(os.environ.get("UMBEL_TEST_MARIADB", "mysql://root@127.0.0.1:3306/test"))
+    name = f"umbel_chaos_{os.getpid()}_{uuid.uuid4().hex[:6]}"
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+
+    def run(statement: str) -> None:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(statement)
+
+    run(f"CREATE DATABASE {name}")
+    store = PrivateRedis()
+    url = server.set(database=name).render_as_string(hide_password=False)
+    place = Place(name="mariadb", broker=url, backend=store.url(), lease=lease)
+    return Site(place, None, [store.close, lambda: run(f"DROP DATABASE {name}"), engine.dispose])
+
+
 def private_site(broker: str, lease: float = 5.0) -> Site:
     """Start what a scenario needs. Results go to a Redis of their own, which no fault touches."""
     if broker == "sqlite":
         folder = tempfile.mkdtemp(prefix="umbel-chaos-")
         url = f"sqlite:///{folder}/umbel.db"
         return Site(Place(name=broker, broker=url, backend=url, lease=lease), None, [lambda: shutil.rmtree(folder)])
+    if broker == "mariadb":
+        return _on_mariadb(lease)
     store = PrivateRedis()
     closers: list[Callable[[], None]] = [store.close]
     try:
