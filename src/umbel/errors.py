@@ -136,61 +136,61 @@ class MessageError(UmbelError):
 class UnsupportedProtocol(MessageError):
     """The message is of neither task protocol 1 nor 2."""
 
-    reason = DeadReason.UNSUPPORTED_PROTOCOL
+    reason: ClassVar[str] = DeadReason.UNSUPPORTED_PROTOCOL
 
 
 class UnsupportedWorkflow(MessageError):
     """The message belongs to a workflow that this version cannot carry on."""
 
-    reason = DeadReason.UNSUPPORTED_WORKFLOW
+    reason: ClassVar[str] = DeadReason.UNSUPPORTED_WORKFLOW
 
 
 class DecodeError(MessageError):
     """The message body cannot be decoded."""
 
-    reason = DeadReason.UNDECODABLE
+    reason: ClassVar[str] = DeadReason.UNDECODABLE
 
 
 class ContentDisallowed(DecodeError):
     """The message's content type is not in accept_content."""
 
-    reason = DeadReason.CONTENT_DISALLOWED
+    reason: ClassVar[str] = DeadReason.CONTENT_DISALLOWED
 
 
 class MessageTooLarge(DecodeError):
     """The message passes a limit on size, count or depth."""
 
-    reason = DeadReason.TOO_LARGE
+    reason: ClassVar[str] = DeadReason.TOO_LARGE
 
 
 class Unsigned(MessageError, SecurityError):
     """The message is not signed, and this worker takes signed ones only (message_signing)."""
 
-    reason = DeadReason.UNSIGNED
+    reason: ClassVar[str] = DeadReason.UNSIGNED
 
 
 class BadSignature(DecodeError, SecurityError):
     """The signature is not that of this message, or not by a key that is trusted."""
 
-    reason = DeadReason.BAD_SIGNATURE
+    reason: ClassVar[str] = DeadReason.BAD_SIGNATURE
 
 
 class Replayed(MessageError, SecurityError):
     """The message has been here before."""
 
-    reason = DeadReason.REPLAYED
+    reason: ClassVar[str] = DeadReason.REPLAYED
 
 
 class Outdated(MessageError, SecurityError):
     """The message was signed too long ago to tell whether it has been here before."""
 
-    reason = DeadReason.OUTDATED
+    reason: ClassVar[str] = DeadReason.OUTDATED
 
 
 class EncodeError(MessageError):
     """The value cannot be encoded with this serializer."""
 
-    reason = DeadReason.UNENCODABLE
+    reason: ClassVar[str] = DeadReason.UNENCODABLE
 
 
 class TaskPredicate(UmbelError):
@@ -240,6 +240,8 @@ class Retry(TaskPredicate):
         **kwargs: Any,
     ) -> None:
         self.message = message
+        self.exc: BaseException | None
+        self.excs: str | None
         self.exc, self.excs = (None, exc) if isinstance(exc, str) else (exc, repr(exc) if exc else None)
         self.when = when
         self.is_eager = is_eager
@@ -320,7 +322,7 @@ class MaxRetriesExceededError(TaskError):
 
     def __init__(self, *args: object, task_args: Any = (), task_kwargs: Any = None, **_: Any) -> None:
         self.task_args = task_args
-        self.task_kwargs = task_kwargs or {}
+        self.task_kwargs: Any = task_kwargs or {}
         super().__init__(*args)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MethodType
 from typing import Any, TypeVar, overload
 
-logger = logging.getLogger("umbel.hooks")
+logger: logging.Logger = logging.getLogger("umbel.hooks")
 
 Receiver = TypeVar("Receiver", bound=Callable[..., Any])
 
@@ -46,8 +46,8 @@ class Signal:
     __slots__ = ("_lock", "_watchers", "arguments", "name", "receivers")
 
     def __init__(self, name: str, *arguments: str) -> None:
-        self.name = name
-        self.arguments = arguments
+        self.name: str = name
+        self.arguments: tuple[str, ...] = arguments
         #: Empty when none is connected; replaced, never changed, so that sending needs no lock.
         self.receivers: tuple[_Connection, ...] = ()
         self._watchers: tuple[Callable[[], object], ...] = ()
@@ -201,45 +201,47 @@ def _sender_key(sender: object) -> object:
     return sender if isinstance(sender, str) else id(sender)
 
 
-before_task_publish = Signal("before_task_publish", "body", "exchange", "routing_key", "headers", "properties", "declare", "retry_policy")
-after_task_publish = Signal("after_task_publish", "body", "exchange", "routing_key", "headers")
+before_task_publish: Signal = Signal(
+    "before_task_publish", "body", "exchange", "routing_key", "headers", "properties", "declare", "retry_policy"
+)
+after_task_publish: Signal = Signal("after_task_publish", "body", "exchange", "routing_key", "headers")
 #: Ours: the broker did not take a message, and the call that sent it has returned. The sender is the task's name, where it is known.
-task_publish_failed = Signal("task_publish_failed", "task_id", "exception")
-task_received = Signal("task_received", "request")
-task_prerun = Signal("task_prerun", "task_id", "task", "args", "kwargs")
-task_postrun = Signal("task_postrun", "task_id", "task", "args", "kwargs", "retval", "state")
-task_success = Signal("task_success", "result", "runtime")
-task_retry = Signal("task_retry", "request", "reason", "einfo")
-task_failure = Signal("task_failure", "task_id", "exception", "args", "kwargs", "traceback", "einfo")
-task_internal_error = Signal("task_internal_error", "task_id", "args", "kwargs", "request", "exception", "traceback", "einfo")
-task_revoked = Signal("task_revoked", "request", "terminated", "signum", "expired")
-task_rejected = Signal("task_rejected", "message", "exc")
-task_unknown = Signal("task_unknown", "message", "exc", "name", "id")
-task_sent = Signal("task_sent", "task_id", "task", "args", "kwargs", "eta", "taskset")
+task_publish_failed: Signal = Signal("task_publish_failed", "task_id", "exception")
+task_received: Signal = Signal("task_received", "request")
+task_prerun: Signal = Signal("task_prerun", "task_id", "task", "args", "kwargs")
+task_postrun: Signal = Signal("task_postrun", "task_id", "task", "args", "kwargs", "retval", "state")
+task_success: Signal = Signal("task_success", "result", "runtime")
+task_retry: Signal = Signal("task_retry", "request", "reason", "einfo")
+task_failure: Signal = Signal("task_failure", "task_id", "exception", "args", "kwargs", "traceback", "einfo")
+task_internal_error: Signal = Signal("task_internal_error", "task_id", "args", "kwargs", "request", "exception", "traceback", "einfo")
+task_revoked: Signal = Signal("task_revoked", "request", "terminated", "signum", "expired")
+task_rejected: Signal = Signal("task_rejected", "message", "exc")
+task_unknown: Signal = Signal("task_unknown", "message", "exc", "name", "id")
+task_sent: Signal = Signal("task_sent", "task_id", "task", "args", "kwargs", "eta", "taskset")
 
-import_modules = Signal("import_modules")
-celeryd_init = Signal("celeryd_init", "instance", "conf", "options")
-celeryd_after_setup = Signal("celeryd_after_setup", "instance", "conf")
-worker_init = Signal("worker_init")
-worker_before_create_process = Signal("worker_before_create_process")
-worker_process_init = Signal("worker_process_init")
-worker_process_shutdown = Signal("worker_process_shutdown", "pid", "exitcode")
-worker_ready = Signal("worker_ready")
-worker_shutdown = Signal("worker_shutdown")
-worker_shutting_down = Signal("worker_shutting_down", "sig", "how", "exitcode")
-heartbeat_sent = Signal("heartbeat_sent")
+import_modules: Signal = Signal("import_modules")
+celeryd_init: Signal = Signal("celeryd_init", "instance", "conf", "options")
+celeryd_after_setup: Signal = Signal("celeryd_after_setup", "instance", "conf")
+worker_init: Signal = Signal("worker_init")
+worker_before_create_process: Signal = Signal("worker_before_create_process")
+worker_process_init: Signal = Signal("worker_process_init")
+worker_process_shutdown: Signal = Signal("worker_process_shutdown", "pid", "exitcode")
+worker_ready: Signal = Signal("worker_ready")
+worker_shutdown: Signal = Signal("worker_shutdown")
+worker_shutting_down: Signal = Signal("worker_shutting_down", "sig", "how", "exitcode")
+heartbeat_sent: Signal = Signal("heartbeat_sent")
 
-setup_logging = Signal("setup_logging", "loglevel", "logfile", "format", "colorize")
-after_setup_logger = Signal("after_setup_logger", "logger", "loglevel", "logfile", "format", "colorize")
-after_setup_task_logger = Signal("after_setup_task_logger", "logger", "loglevel", "logfile", "format", "colorize")
+setup_logging: Signal = Signal("setup_logging", "loglevel", "logfile", "format", "colorize")
+after_setup_logger: Signal = Signal("after_setup_logger", "logger", "loglevel", "logfile", "format", "colorize")
+after_setup_task_logger: Signal = Signal("after_setup_task_logger", "logger", "loglevel", "logfile", "format", "colorize")
 
-beat_init = Signal("beat_init")
-beat_embedded_init = Signal("beat_embedded_init")
-eventlet_pool_started = Signal("eventlet_pool_started")
-eventlet_pool_preshutdown = Signal("eventlet_pool_preshutdown")
-eventlet_pool_postshutdown = Signal("eventlet_pool_postshutdown")
-eventlet_pool_apply = Signal("eventlet_pool_apply", "target", "args", "kwargs")
-user_preload_options = Signal("user_preload_options", "app", "options")
+beat_init: Signal = Signal("beat_init")
+beat_embedded_init: Signal = Signal("beat_embedded_init")
+eventlet_pool_started: Signal = Signal("eventlet_pool_started")
+eventlet_pool_preshutdown: Signal = Signal("eventlet_pool_preshutdown")
+eventlet_pool_postshutdown: Signal = Signal("eventlet_pool_postshutdown")
+eventlet_pool_apply: Signal = Signal("eventlet_pool_apply", "target", "args", "kwargs")
+user_preload_options: Signal = Signal("user_preload_options", "app", "options")
 
 #: Celery's signals that are never sent here: what they tell of is not there yet.
 UNSENT = (

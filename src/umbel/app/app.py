@@ -90,31 +90,33 @@ class Umbel(AppSettings, TaskApp, PeriodicTasks, Handles):
         self._import_path = ""
         self.time = time
         #: Orders events and requests of processes whose clocks differ.
-        self.clock = LogicalClock()
+        self.clock: LogicalClock = LogicalClock()
         self.strict_typing = strict_typing
         self.autofinalize = autofinalize
         self.finalized = False
         self.namespace = namespace
-        self.on_configure, self.on_after_configure = Signal("on_configure"), Signal("on_after_configure")
-        self.on_after_finalize, self.on_after_fork = Signal("on_after_finalize"), Signal("on_after_fork")
+        self.on_configure: Signal = Signal("on_configure")
+        self.on_after_configure: Signal = Signal("on_after_configure")
+        self.on_after_finalize: Signal = Signal("on_after_finalize")
+        self.on_after_fork: Signal = Signal("on_after_fork")
         given = {"broker_url": broker, "result_backend": backend, "include": include}
         named = {**settings, **{name: value for name, value in given.items() if value is not None}}
         self._periodic, self._schedules = {}, None
-        self.conf = Settings(named, changes, (lambda: self.on_configure.send(self), self._after_configure))
+        self.conf: Settings = Settings(named, changes, (lambda: self.on_configure.send(self), self._after_configure))
         if config_source is not None:
             self.config_from_object(config_source, namespace=namespace)
-        self.task_cls = task_cls or self.task_cls
+        self.task_cls: Any = task_cls or self.task_cls
         self._lock, self._tasks = threading.RLock(), TaskRegistry()
         self._shared_seen = 0
         self._discoveries: list[Callable[[], Iterable[str]]] = []
         #: Called with each new worker; the `umbel.Service` that each returns starts after the worker's own, and stops before them.
         self.worker_services: list[Callable[[Any], Any]] = []
-        self.connections = AppConnections(self.conf)
+        self.connections: AppConnections = AppConnections(self.conf)
         self._events: Events | None = None
         #: Renders and publishes this app's messages.
-        self.outbox = Outbox(self)
+        self.outbox: Outbox = Outbox(self)
         #: Plans and publishes this app's workflows.
-        self.workflows = Workflows(self)
+        self.workflows: Workflows = Workflows(self)
         self._forget_process()
         process_hooks.attach(after_fork=self._after_fork, before_exit=self.close)
         if set_as_current:
@@ -290,7 +292,11 @@ class Umbel(AppSettings, TaskApp, PeriodicTasks, Handles):
 
         return ConnectionHandle(lambda: self.broker)
 
-    connection_for_read = connection_for_write = connection_or_acquire = broker_connection = default_connection = connection
+    connection_for_read: Callable[..., ConnectionHandle] = connection
+    connection_for_write: Callable[..., ConnectionHandle] = connection
+    connection_or_acquire: Callable[..., ConnectionHandle] = connection
+    broker_connection: Callable[..., ConnectionHandle] = connection
+    default_connection: Callable[..., ConnectionHandle] = connection
 
     @property
     def control(self) -> Control:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from umbel.app.config.kinds import RATE
 
-logger = logging.getLogger("umbel.app")
+logger: logging.Logger = logging.getLogger("umbel.app")
 
 #: Options of the decorator that are no attributes.
 DECORATING: Final = ("bind", "lend", "pydantic", "pydantic_context", "pydantic_dump_kwargs", "pydantic_strict")

@@ -35,11 +35,11 @@ class Handles:
         return handles.AsyncResult(id, backend, task_name, self, parent)
 
     @functools.cached_property
-    def GroupResult(self) -> type[handles.GroupResult]:  # noqa: N802 - Celery's name
+    def GroupResult(self) -> type[handles.GroupResult[Any]]:  # noqa: N802 - Celery's name
         """`umbel.result.GroupResult`, bound to this app."""
         return handles.GroupResult.bound_to(self)
 
     @functools.cached_property
-    def ResultSet(self) -> type[handles.ResultSet]:  # noqa: N802 - Celery's name
+    def ResultSet(self) -> type[handles.ResultSet[Any]]:  # noqa: N802 - Celery's name
         """`umbel.result.ResultSet`, bound to this app."""
         return handles.ResultSet.bound_to(self)

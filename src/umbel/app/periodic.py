@@ -9,7 +9,7 @@ from typing import Any
 from umbel.app import entry_points
 from umbel.app.config.settings import Settings
 
-logger = logging.getLogger("umbel.app")
+logger: logging.Logger = logging.getLogger("umbel.app")
 
 
 class PeriodicTasks:

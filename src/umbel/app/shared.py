@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, Literal, overload
+from typing import Any, Literal, overload
 
 from umbel.app.proxies import get_current_app
+from umbel.app.task.making import BindingDecorator, Decorator
 from umbel.app.task.registry import SHARED
 from umbel.app.task.task import Task
 from umbel.typing import P, R
@@ -50,9 +51,9 @@ def shared_task(function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
 @overload
 def shared_task(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
-def shared_task(*, bind: Literal[True], **options: Any) -> Callable[[Callable[Concatenate[Any, P], R]], Task[P, R]]: ...
+def shared_task(*, bind: Literal[True], **options: Any) -> BindingDecorator: ...
 @overload
-def shared_task(*, bind: Literal[False] = False, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def shared_task(*, bind: Literal[False] = False, **options: Any) -> Decorator: ...
 def shared_task(*function: Any, **options: Any) -> Any:
     """Make a task of a function that every app has, now and later.
 

@@ -19,9 +19,9 @@ class Book:
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
-        self.agenda = Agenda()
+        self.agenda: Agenda = Agenda()
         #: Of the store, up to which the entries are known.
-        self.revision = 0
+        self.revision: int = 0
         self._code: Mapping[str, Spec | str] = {}
 
     def open(self, code: Mapping[str, Spec | str]) -> None:

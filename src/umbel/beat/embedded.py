@@ -19,7 +19,7 @@ class EmbeddedBeat(Service):
     """
 
     #: Seconds: a message may be on its way to a broker that does not answer.
-    stop_timeout = 20.0
+    stop_timeout: float | None = 20.0
 
     def __init__(self, beat: Beat) -> None:
         super().__init__()

@@ -90,7 +90,7 @@ class Leadership:
 
     def __init__(self, length: float) -> None:
         self.length = length
-        self.standing = Standing.FOLLOWING
+        self.standing: Standing = Standing.FOLLOWING
         self._trusted_until = 0.0
         self._ask_at = 0.0
 

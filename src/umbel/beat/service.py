@@ -10,7 +10,7 @@ from typing import Any
 from umbel import hooks
 from umbel.beat.schedulers.names import scheduler_class
 
-logger = logging.getLogger("umbel.beat")
+logger: logging.Logger = logging.getLogger("umbel.beat")
 
 #: Seconds that a stop waits for what is being sent.
 _STOP: float = 15.0
@@ -35,7 +35,7 @@ class Service:
         self.app = app
         self.max_interval = max_interval or app.conf.beat_max_loop_interval or None
         self.schedule_filename = schedule_filename
-        self.scheduler_cls = scheduler_class(scheduler_cls or app.conf.beat_scheduler)
+        self.scheduler_cls: Any = scheduler_class(scheduler_cls or app.conf.beat_scheduler)
         self._stopping = threading.Event()
         self._ended = threading.Event()
 

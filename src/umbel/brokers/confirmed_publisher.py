@@ -27,7 +27,7 @@ from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.wire.message import Message
 
-logger = logging.getLogger("umbel.brokers")
+logger: logging.Logger = logging.getLogger("umbel.brokers")
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -107,7 +107,7 @@ class ConnectionHandle:
         """Return itself: there are no channels."""
         return self
 
-    default_channel = property(channel)
+    default_channel: property = property(channel)
 
     def release(self) -> None:
         """Do nothing: the app keeps its connections, and closes them."""

@@ -29,8 +29,8 @@ class Node:
         extra_args: str | Iterable[str] | None = None,
     ) -> None:
         self.name = name
-        self.cmd = cmd or f"{sys.executable} -m celery worker --detach"
-        self.append = append or ""
+        self.cmd: str = cmd or f"{sys.executable} -m celery worker --detach"
+        self.append: str = append or ""
         self.extra_args = extra_args or ""
         self.options = {"--pidfile": "/var/run/celery/%n.pid", "--logfile": "/var/log/celery/%n%I.log", **(options or {})}
 

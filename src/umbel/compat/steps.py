@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from umbel.errors import ImproperlyConfigured
 from umbel.runtime.service import Service
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 RUN, CLOSE, TERMINATE = 0x1, 0x2, 0x3
 

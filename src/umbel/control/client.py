@@ -15,7 +15,7 @@ from umbel.control.mailbox import Mailbox, Replies, request_to
 from umbel.errors import OperationalError, UmbelError
 from umbel.results.revocation_store import entries_of
 
-logger = logging.getLogger("umbel.control")
+logger: logging.Logger = logging.getLogger("umbel.control")
 
 
 class Control(Calls["Replies | None"]):

@@ -21,7 +21,7 @@ from umbel.runtime.logical_clock import LogicalClock
 if TYPE_CHECKING:
     from umbel.wire.signing.keys import KeyRing
 
-logger = logging.getLogger("umbel.control")
+logger: logging.Logger = logging.getLogger("umbel.control")
 
 #: Seconds for which replies are waited for, unless something else is said.
 PATIENCE: Final = 1.0

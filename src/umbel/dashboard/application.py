@@ -27,7 +27,7 @@ from umbel.dashboard.web.desk import Desk, visitor_of
 from umbel.dashboard.web.gate import Gate
 from umbel.errors import OperationalError, UmbelError
 
-logger = logging.getLogger("umbel.dashboard")
+logger: logging.Logger = logging.getLogger("umbel.dashboard")
 
 #: Path below /static → file.
 _STATIC: Final = {

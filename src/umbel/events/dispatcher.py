@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from umbel import current
 from umbel.brokers.fanout.private_queues import event_exchange
+from umbel.brokers.topology import Exchange
 from umbel.events.model import group_of
 from umbel.events.rendering import EventRenderer, Routed
 from umbel.runtime.clock import SYSTEM
@@ -65,20 +66,20 @@ class EventDispatcher:
         on_send_buffered: Callable[[], object] | None = None,
     ) -> None:
         self.app = app or self.app or current.find_app()
-        self.connection = connection or channel or self.app.connection()
-        self.hostname = hostname or self.app.hostname
-        self.serializer = serializer or self.app.conf.event_serializer
+        self.connection: Any = connection or channel or self.app.connection()
+        self.hostname: str = hostname or self.app.hostname
+        self.serializer: str = serializer or self.app.conf.event_serializer
         self.buffer_while_offline = buffer_while_offline
-        self.groups = set(groups or ())
-        self.buffer_group = frozenset(buffer_group or ())
+        self.groups: set[str] = set(groups or ())
+        self.buffer_group: frozenset[str] = frozenset(buffer_group or ())
         self.buffer_limit = buffer_limit
         self.on_send_buffered = on_send_buffered
         #: Called when the dispatcher is enabled or disabled.
         self.on_enabled: set[Callable[[], object]] = set()
         self.on_disabled: set[Callable[[], object]] = set()
-        self.clock = self.app.clock
-        self.exchange = event_exchange(self.app.conf.event_exchange)
-        self.enabled = enabled
+        self.clock: Any = self.app.clock
+        self.exchange: Exchange = event_exchange(self.app.conf.event_exchange)
+        self.enabled: bool = enabled
         self._renderer = EventRenderer(self.hostname, self.clock, serializer=self.serializer, delivery_mode=delivery_mode)
         self._grouped: dict[str, list[dict[str, Any]]] = {}
 

@@ -12,6 +12,7 @@ from umbel import current
 from umbel.brokers.connection_handle import ConnectionHandle
 from umbel.brokers.fanout.blocking import BlockingSubscriber
 from umbel.brokers.fanout.private_queues import event_queue
+from umbel.brokers.topology import Queue
 from umbel.events.parsing import Parsed, parsed_or_refused
 from umbel.runtime.clock import SYSTEM
 from umbel.wire.message import Delivery
@@ -65,9 +66,9 @@ class EventReceiver:
         self.channel = channel
         self.handlers: dict[str, Handler] = dict(handlers or {})
         self.routing_key = routing_key
-        self.node_id = node_id or str(uuid.uuid4())
-        self.accept = content_types({"json", conf.event_serializer} if accept is None else accept)
-        self.queue = event_queue(
+        self.node_id: str = node_id or str(uuid.uuid4())
+        self.accept: frozenset[str] = content_types({"json", conf.event_serializer} if accept is None else accept)
+        self.queue: Queue = event_queue(
             self.node_id,
             [routing_key],
             exchange=conf.event_exchange,
@@ -80,9 +81,9 @@ class EventReceiver:
         #: Set it to end `capture`, from a handler or another thread.
         self.should_stop = False
         #: Events that were left out because they were none.
-        self.refused = 0
+        self.refused: int = 0
         #: Messages that were dropped because the handlers were too slow.
-        self.dropped = 0
+        self.dropped: int = 0
         self._waiting: deque[dict[str, Any]] = deque()
 
     def process(self, type: str, event: dict[str, Any]) -> None:

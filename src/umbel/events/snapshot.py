@@ -12,7 +12,7 @@ from umbel.hooks import Signal
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.rates import rate
 
-logger = logging.getLogger("umbel.events")
+logger: logging.Logger = logging.getLogger("umbel.events")
 
 #: Seconds between two calls of `Polaroid.on_cleanup`, unless told otherwise (Celery's).
 CLEANUP_FREQ: Final = 3600.0
@@ -104,7 +104,7 @@ class Polaroid:
         self.timer = timer or self.timer or Timer()
         self.app = app
         self.logger = logger
-        self.maxrate = rate(maxrate)
+        self.maxrate: float | None = rate(maxrate)
         self._next = 0.0
         self._repeated: list[Any] = []
 

@@ -133,12 +133,12 @@ class State:
         self.on_node_join = on_node_join
         self.on_node_leave = on_node_leave
         #: Of all kinds, and of tasks received, since the beginning.
-        self.event_count = 0
-        self.task_count = 0
+        self.event_count: int = 0
+        self.task_count: int = 0
         self.workers: Recent[Worker] = Recent(max_workers_in_memory)
         self.tasks: Recent[Task] = Recent(max_tasks_in_memory, self._forget)
-        self.tasks_by_type = TaskIndex(self)
-        self.tasks_by_worker = TaskIndex(self)
+        self.tasks_by_type: TaskIndex = TaskIndex(self)
+        self.tasks_by_worker: TaskIndex = TaskIndex(self)
         self._by_parent = TaskIndex(self)
         self._clock = clock
         self._lock = threading.RLock()

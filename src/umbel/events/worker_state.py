@@ -52,7 +52,7 @@ class Worker:
         #: When they came, seconds since the epoch by our own clock; the newest last.
         self.heartbeats: list[float] = []
         #: Its logical clock, and that with which it went.
-        self.clock = 0
+        self.clock: int = 0
         self._left_at = -1
         self.active: int | None = None
         self.processed: int | None = None
@@ -61,7 +61,7 @@ class Worker:
         self.sw_ver: str | None = None
         self.sw_sys: str | None = None
         #: Seconds by which our clock is ahead of its own; what its last event took to get here is part of them.
-        self.drift = 0.0
+        self.drift: float = 0.0
         self.update(known)
 
     def __repr__(self) -> str:

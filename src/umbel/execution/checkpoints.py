@@ -18,7 +18,7 @@ from umbel.results.model import Record
 from umbel.runtime.clock import SYSTEM
 from umbel.wire import serializers
 
-logger = logging.getLogger("umbel.execution")
+logger: logging.Logger = logging.getLogger("umbel.execution")
 
 #: The state of its record; no task has it.
 CHECKPOINT: Final = "CHECKPOINT"

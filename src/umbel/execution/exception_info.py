@@ -17,11 +17,11 @@ class ExceptionInfo:
     __slots__ = ("exception", "internal", "tb", "traceback", "type")
 
     def __init__(self, exception: BaseException, internal: bool = False) -> None:
-        self.type = type(exception)
-        self.exception = exception
-        self.internal = internal
-        self.tb = _outside(exception.__traceback__)
-        self.traceback = format_exception(exception)
+        self.type: type[BaseException] = type(exception)
+        self.exception: BaseException = exception
+        self.internal: bool = internal
+        self.tb: TracebackType | None = _outside(exception.__traceback__)
+        self.traceback: str = format_exception(exception)
 
     def __str__(self) -> str:
         return self.traceback

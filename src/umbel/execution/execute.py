@@ -36,7 +36,7 @@ class TaskRunner:
         self._conclusion = Conclusion(environment)
         self._records_sent = environment.records_sent
         self._loops = threading.local()
-        self.soft_limit = SoftLimit()
+        self.soft_limit: SoftLimit = SoftLimit()
         #: On which a coroutine runs now, if it does so in a thread that runs one task at a time.
         self.loop: TaskLoop | None = None
 

@@ -46,11 +46,11 @@ class SoftLimit:
     __slots__ = ("due", "ended", "may_raise")
 
     def __init__(self) -> None:
-        self.may_raise = False
+        self.may_raise: bool = False
         #: The job whose limit passed while this could not be raised: its code has yet to begin, or has ended.
-        self.due = 0
+        self.due: int = 0
         #: The job that was told to end.
-        self.ended = 0
+        self.ended: int = 0
 
 
 @dataclass(slots=True)

@@ -50,7 +50,7 @@ class SqliteLeases(RowLeases):
 
     def __init__(self, options: LeaseOptions, clock: Clock = SYSTEM) -> None:
         super().__init__(options)
-        self.path = locate(options.url)
+        self.path: str = locate(options.url)
         self._clock = clock
         self._database = Database(self.path, synchronous=synchronous_of(options.url, options.transport))
         #: The generation of the file in which the table is known to be.

@@ -31,7 +31,7 @@ from umbel.pools.executor import Executor
 from umbel.pools.slot import JobTuple
 from umbel.runtime import child_import
 
-logger = logging.getLogger("umbel.child")
+logger: logging.Logger = logging.getLogger("umbel.child")
 
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 18

@@ -39,7 +39,7 @@ from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 from umbel.wire import failures
 
-logger = logging.getLogger("umbel.child")
+logger: logging.Logger = logging.getLogger("umbel.child")
 
 #: Times that a message which the broker refuses is tried again (about ten seconds): a full queue may empty, a missing exchange may come.
 _REFUSALS = 5

@@ -24,7 +24,7 @@ from umbel.pools.slot import JobTuple, part
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.failpoints import ARMED, hit
 
-logger = logging.getLogger("umbel.child")
+logger: logging.Logger = logging.getLogger("umbel.child")
 
 #: Seconds that an outcome waits for others while quick tasks follow.
 COMPANY = 0.001

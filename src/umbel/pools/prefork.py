@@ -20,7 +20,7 @@ from umbel.runtime import plugins
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.host.machine import return_large_blocks
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Deaths within a second after which new children wait.
 _BURST = 5
@@ -42,7 +42,7 @@ class PreforkPool:
     """
 
     def __init__(self, kind: PoolKind, options: PoolOptions) -> None:
-        self.is_closing = False
+        self.is_closing: bool = False
         self._options = options
         self._is_shared = kind.is_shared
         self._patched = kind.patched

@@ -21,7 +21,7 @@ from umbel.errors import ImproperlyConfigured
 if TYPE_CHECKING:
     from umbel.app.app import Umbel
 
-logger = logging.getLogger("umbel.child")
+logger: logging.Logger = logging.getLogger("umbel.child")
 
 #: Attributes that a task gets when it is made.
 _OF_ITS_MAKING = frozenset({"app", "abstract", "run", "bound", "name", "_plans", "_annotated"})

@@ -49,20 +49,21 @@ class Slot:
     __slots__ = ("child", "given", "index", "is_counted", "is_listed", "is_single", "is_stalled", "last", "level", "row")
 
     def __init__(self, child: Child, index: int, row: BoardRow) -> None:
-        self.child = child
-        self.index = index
-        self.row = row
+        self.child: Child = child
+        self.index: int = index
+        self.row: BoardRow = row
         #: What it has been given and has not reported, by number, in the order in which it runs them: whatever the worker calls a job.
         self.given: dict[int, Any] = {}
         #: The highest number sent.
-        self.last = 0
+        self.last: int = 0
         #: What it runs takes longer than such jobs should: nothing is queued behind it.
-        self.is_stalled = False
+        self.is_stalled: bool = False
         #: Nothing is queued around the job that it has.
-        self.is_single = False
+        self.is_single: bool = False
         #: Where `umbel.worker.slots.free_slots.FreeSlots` has put it.
-        self.is_counted = self.is_listed = False
-        self.level = 0
+        self.is_counted: bool = False
+        self.is_listed: bool = False
+        self.level: int = 0
 
     def __repr__(self) -> str:
         return f"<slot {self.child.index}.{self.index} with {len(self.given)} jobs>"
@@ -122,7 +123,7 @@ class Child(ABC):
         self.served = 0
         #: Jobs given and not taken back.
         self.allotted = 0
-        self.slots = tuple(Slot(self, place, row) for place, row in enumerate(rows))
+        self.slots: tuple[Slot, ...] = tuple(Slot(self, place, row) for place, row in enumerate(rows))
 
     @property
     def is_idle(self) -> bool:

@@ -24,7 +24,7 @@ from umbel.pools.executor import Executor
 from umbel.pools.kinds import PoolKind
 from umbel.pools.slot import Child, JobTuple
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 
 class MainThread(Child):
@@ -37,9 +37,9 @@ class MainThread(Child):
     """
 
     def __init__(self, listener: PoolListener, loop: asyncio.AbstractEventLoop, *, interruptible: bool = True) -> None:
-        self.row = BoardRow(private(), threading.Lock())
+        self.row: BoardRow = BoardRow(private(), threading.Lock())
         super().__init__(1, [self.row])
-        self.is_ready = True
+        self.is_ready: bool = True
         self._listener = listener
         self._loop = loop
         self._interruptible = interruptible
@@ -103,7 +103,7 @@ class SoloPool:
 
     def __init__(self, kind: PoolKind, options: PoolOptions) -> None:  # noqa: ARG002 - as every pool is made
         self.slots = 1
-        self.is_closing = False
+        self.is_closing: bool = False
         self._options = options
         self._interruptible = False
         self._child: MainThread | None = None

@@ -65,8 +65,8 @@ class MemoryStore:
     def __init__(self, options: StoreOptions, hub: _Hub) -> None:
         self.options = options
         self._hub = hub
-        self.groups = hub.groups
-        self.revocations = hub.revocations
+        self.groups: MemoryGroups = hub.groups
+        self.revocations: MemoryRevocations = hub.revocations
         self._accept = serializers.content_types(options.accept)
         self._waiting: Waiting[Packed] = Waiting(hub, lambda packed: unpack(packed, self._accept))
 

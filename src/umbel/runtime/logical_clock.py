@@ -20,7 +20,7 @@ class LogicalClock:
     """
 
     def __init__(self, value: int = 0) -> None:
-        self.value = value
+        self.value: int = value
         self._lock = threading.Lock()
 
     def __str__(self) -> str:

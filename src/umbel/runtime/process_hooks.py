@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import MethodType
 from typing import Any, Final
 
-logger = logging.getLogger("umbel.runtime")
+logger: logging.Logger = logging.getLogger("umbel.runtime")
 
 
 class _Hooks:

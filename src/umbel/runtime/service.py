@@ -9,7 +9,7 @@ from typing import Any
 
 from umbel.runtime.clock import SYSTEM
 
-logger = logging.getLogger("umbel.runtime")
+logger: logging.Logger = logging.getLogger("umbel.runtime")
 
 
 class Service:
@@ -23,7 +23,7 @@ class Service:
 
     def __init__(self) -> None:
         #: Whether it was started and not stopped since.
-        self.started = False
+        self.started: bool = False
         #: Called with an error that ends this service; a group sets it.
         self.on_death: Callable[[Service, BaseException], None] = _log_death
 
@@ -112,7 +112,7 @@ class ServiceGroup:
     """
 
     def __init__(self, services: Sequence[Service], on_death: Callable[[], Any]) -> None:
-        self.services = tuple(services)
+        self.services: tuple[Service, ...] = tuple(services)
         #: The error of the first service that failed.
         self.error: BaseException | None = None
         self._on_death = on_death

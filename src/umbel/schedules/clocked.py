@@ -32,7 +32,7 @@ class clocked(BaseSchedule):  # noqa: N801 - the name it has in django-celery-be
         try:
             moment = datetime.fromisoformat(clocked_time) if isinstance(clocked_time, str) else clocked_time
             #: When.
-            self.clocked_time = moment if moment.tzinfo is not None else moment.replace(tzinfo=self._zone or UTC)
+            self.clocked_time: datetime = moment if moment.tzinfo is not None else moment.replace(tzinfo=self._zone or UTC)
             self._instant = as_instant(self.clocked_time)
         except (ValueError, TypeError, AttributeError, OverflowError):
             raise ImproperlyConfigured(

@@ -49,6 +49,12 @@ class crontab(BaseSchedule):  # noqa: N801 - Celery's name
         ParseException: a field cannot be understood.
     """
 
+    minute: frozenset[int]
+    hour: frozenset[int]
+    day_of_week: frozenset[int]
+    day_of_month: frozenset[int]
+    month_of_year: frozenset[int]
+
     def __init__(
         self,
         minute: Cronspec = "*",
@@ -71,7 +77,7 @@ class crontab(BaseSchedule):  # noqa: N801 - Celery's name
         self._minutes, self._hours = sorted(self.minute), sorted(self.hour)
         stars = any("*" in given for given in (self._orig_minute, self._orig_hour) if isinstance(given, str))
         #: Whether it goes by the wall as it is seen, when clocks are changed.
-        self.follows_wall = stars or fields.HOUR.is_all(self.hour)
+        self.follows_wall: bool = stars or fields.HOUR.is_all(self.hour)
 
     @classmethod
     def from_string(cls, crontab: str, **options: Any) -> crontab:

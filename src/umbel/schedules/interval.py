@@ -64,9 +64,9 @@ class schedule(BaseSchedule):  # noqa: N801 - Celery's name
         super().__init__(nowfun, app, timezone)
         self._seconds = seconds_of(run_every)
         #: The interval.
-        self.run_every = timedelta(seconds=self._seconds)
+        self.run_every: timedelta = timedelta(seconds=self._seconds)
         #: Whether it is rounded down.
-        self.relative = bool(relative)
+        self.relative: bool = bool(relative)
 
     @property
     def seconds(self) -> float:

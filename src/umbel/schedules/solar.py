@@ -59,8 +59,8 @@ class solar(BaseSchedule):  # noqa: N801 - Celery's name
         if event not in EVENTS:
             raise ImproperlyConfigured(f"solar: there is no event {event!r}: expected {', '.join(EVENTS)}")
         self.event = event
-        self.lat = _degrees(lat, 90, "lat")
-        self.lon = _degrees(lon, 180, "lon")
+        self.lat: float = _degrees(lat, 90, "lat")
+        self.lon: float = _degrees(lon, 180, "lon")
 
     def next_after(self, after: float, anchor: float | None = None) -> float | None:  # noqa: ARG002
         first = math.floor((after + self.lon * 240) / _DAY) - 1

@@ -37,7 +37,7 @@ class FakePublisher:
         #: What the broker says later, to a receipt.
         self.refusal: PublishError | None = None
         self.blocking = False
-        self.receipts = Receipts()
+        self.receipts: Receipts = Receipts()
 
     def publish(self, message: Message, to: Destination, *, confirm: bool = False, timeout: float | None = None) -> None:  # noqa: ARG002
         if self.error:
@@ -86,10 +86,10 @@ class FakeStore:
     reply_to: str | None = None
 
     def __init__(self) -> None:
-        self.options = StoreOptions(url="fake://")
+        self.options: StoreOptions = StoreOptions(url="fake://")
         self.records: list[Record] = []
-        self.groups = MemoryGroups(StoreOptions(url="memory://"))
-        self.revocations = MemoryRevocations()
+        self.groups: MemoryGroups = MemoryGroups(StoreOptions(url="memory://"))
+        self.revocations: MemoryRevocations = MemoryRevocations()
 
     def expect(self, task_id: str) -> None: ...
 
@@ -137,9 +137,9 @@ class FakeApp(Umbel):
         options.setdefault("broker", "memory://")
         options.setdefault("backend", "memory://")
         super().__init__(main, time=options.pop("time", FakeClock()), set_as_current=False, **options)
-        self.fake = FakePublisher()
-        self.records = FakeStore()
-        self.groups = self.records.groups
+        self.fake: FakePublisher = FakePublisher()
+        self.records: FakeStore = FakeStore()
+        self.groups: MemoryGroups = self.records.groups
         self.connections.use(self.fake, self.records, memory.connect(LeaseOptions(url=f"memory:///{id(self)}")))
 
     def job(self, message: Message | None = None, to: Destination | None = None, **headers: Any) -> Job:

@@ -229,7 +229,7 @@ def _unzstd(body: bytes, limit: int) -> bytes:
 _shared: Final = Methods()
 #: Those that are built in, whatever an app registers.
 plain: Final = Methods()
-register = _shared.register
-find = _shared.find
-compress = _shared.compress
-decompress = _shared.decompress
+register: Final = _shared.register
+find: Final = _shared.find
+compress: Final = _shared.compress
+decompress: Final = _shared.decompress

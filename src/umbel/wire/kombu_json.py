@@ -198,6 +198,6 @@ def _writer(default: Callable[[Any], Any]) -> Callable[[Any, int], Any]:
 
 
 shared: Final = TaggedJson()
-dumps = shared.dumps
-loads = shared.loads
-register_type = shared.register_type
+dumps: Final = shared.dumps
+loads: Final = shared.loads
+register_type: Final = shared.register_type

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from umbel.errors import MessageError
 
@@ -78,8 +78,15 @@ class Delivery(Message):
         self.attempts = attempts
         self.flaw = flaw
 
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    if TYPE_CHECKING:
+
+        def __eq__(self, other: object) -> bool: ...
+
+        def __hash__(self) -> int: ...
+
+    else:
+        __eq__ = object.__eq__
+        __hash__ = object.__hash__
 
 
 class Call(NamedTuple):
@@ -115,7 +122,12 @@ class Stencil:
     #: None to declare: that was done when the stencil was made.
     queue: ClassVar[Any] = None
 
-    __hash__ = object.__hash__
+    if TYPE_CHECKING:
+
+        def __hash__(self) -> int: ...
+
+    else:
+        __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> bool:
         return self is other

@@ -248,9 +248,9 @@ def _msgpack_unpack(body: bytes) -> Any:
 
 registry: Final = Serializers()
 plain: Final = Serializers(kombu_json.TaggedJson(), _unpickle_plain)
-register = registry.register
-find = registry.find
-content_types = registry.content_types
-dumps = registry.dumps
-loads = registry.loads
-accepted = registry.accepted
+register: Final = registry.register
+find: Final = registry.find
+content_types: Final = registry.content_types
+dumps: Final = registry.dumps
+loads: Final = registry.loads
+accepted: Final = registry.accepted

@@ -9,7 +9,7 @@ from typing import Any
 
 from umbel.runtime.service import Service
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds that a stop waits for those that are left.
 _STOP_TIMEOUT = 30.0
@@ -18,7 +18,7 @@ _STOP_TIMEOUT = 30.0
 class BackgroundTasks(Service):
     """Runs coroutines, keeps them from being collected, and logs their errors."""
 
-    stop_timeout = None
+    stop_timeout: float | None = None
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ class Consuming(Service):
         prepare: called before the first delivery may come.
     """
 
-    stop_timeout = None  # the consumer knows its own limits
+    stop_timeout: float | None = None  # the consumer knows its own limits
 
     def __init__(self, consumer: Consumer, sink: DeliverySink, prepare: Callable[[], None]) -> None:
         super().__init__()

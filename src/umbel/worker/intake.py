@@ -21,7 +21,7 @@ from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.holding import Holding
 from umbel.worker.tasks.reserved import ReservedTask, run_of
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Reasons for which nothing that a message says of itself is believed.
 _OF_NOBODY = frozenset({DeadReason.UNSIGNED, DeadReason.BAD_SIGNATURE, DeadReason.REPLAYED})
@@ -57,11 +57,11 @@ class Intake:
         self._spawn = spawn
         self._has_limits = bool(policy.time_limit or policy.soft_time_limit)
         self._to_protocol_2 = upgrade
-        self.holding = Holding(consumer, acknowledger, spawn, self._release)
+        self.holding: Holding = Holding(consumer, acknowledger, spawn, self._release)
         #: Runs whose delivery was lost, by (id, retries): when the message comes again, the run takes it over.
         self._adrift: dict[tuple[Any, Any], ReservedTask] = {}
         #: The connection to the broker stands.
-        self.is_connected = False
+        self.is_connected: bool = False
 
     # brokers.base.DeliverySink
 

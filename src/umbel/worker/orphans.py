@@ -11,7 +11,7 @@ from typing import Final
 
 from umbel.runtime.service import Periodic
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds between two looks. Whoever has a child of this process in hand takes note of its end within that time.
 _INTERVAL: Final = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from umbel.app.app import Umbel
 from umbel.brokers.topology import Queue
@@ -47,6 +47,11 @@ from umbel.worker.tasks.received_signal import ReceivedRequest, ReceivedSignal
 from umbel.worker.tasks.reserved import ReservedTask
 from umbel.worker.tasks.task_log import TaskLog
 
+if TYPE_CHECKING:
+    from umbel.brokers.base import Consumer
+    from umbel.worker.events.gossip import Gossip
+    from umbel.worker.events.reporting import Reporting
+
 
 class WorkerParts:
     """The objects of a worker, before any of them runs.
@@ -58,6 +63,27 @@ class WorkerParts:
         pool: its children run the tasks.
         policies: of the app's tasks; filled when the worker starts.
     """
+
+    acknowledger: Acknowledger
+    background: BackgroundTasks
+    consumer: Consumer
+    dispatcher: Dispatcher
+    endings: Endings
+    events: TaskEvents
+    gates: Gates
+    gossip: Gossip
+    index: TaskIndex
+    intake: Intake
+    keeper: LeaseKeeper
+    leases: TaskLeases
+    limits: TimeLimits
+    pausing: Pausing
+    rate_limits: RateLimits
+    reporting: Reporting
+    resources: Resources
+    revoking: Revoking
+    signals: SignalThread
+    supervisor: Supervisor
 
     def __init__(self, app: Umbel, settings: WorkerSettings, queues: Sequence[Queue], pool: Pool, policies: dict[str, TaskPolicy]) -> None:
         broker, task_log, rules = app.broker, TaskLog(), QueueRules(queues)

@@ -24,7 +24,7 @@ from umbel.worker.slots.supervisor import Supervisor
 from umbel.worker.stopping import StopRequest
 from umbel.worker.tasks.acknowledging import Acknowledger
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds that a stop waits for the broker to stop sending, so that what is handed back keeps its order.
 _FLUSH_TIMEOUT = 2.0
@@ -58,7 +58,7 @@ class PoolService(Service):
         grace: seconds after which a warm stop becomes cold; ``None`` is no limit.
     """
 
-    stop_timeout = None  # tasks may run for hours
+    stop_timeout: float | None = None  # tasks may run for hours
 
     def __init__(self, parts: PoolParts, stop: StopRequest, grace: float | None) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class PoolService(Service):
         self._stop = stop
         self._grace = grace
         #: Messages that the stop gave back to their queues.
-        self.handed_back = 0
+        self.handed_back: int = 0
 
     async def begin(self) -> None:
         """Start the children; returns when one takes jobs.

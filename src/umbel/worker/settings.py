@@ -17,7 +17,7 @@ from umbel.runtime.host.machine import processors
 from umbel.worker.options import WorkerOptions, node_name
 from umbel.worker.slots.autoscaling import parse_bounds
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: As many jobs at a time as there are processors, said by a word.
 AUTO: Final = "auto"

@@ -13,11 +13,11 @@ class StopRequest:
     """The request that a worker stops. The first request is warm unless it says otherwise; a second one makes it cold."""
 
     def __init__(self) -> None:
-        self.is_requested = False
+        self.is_requested: bool = False
         #: Do not wait for what runs.
-        self.is_cold = False
+        self.is_cold: bool = False
         #: Another worker takes this one's place in the same process.
-        self.again = False
+        self.again: bool = False
         #: When a warm stop becomes cold, monotonic seconds.
         self.deadline: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

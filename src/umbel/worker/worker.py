@@ -36,7 +36,7 @@ from umbel.worker.slots.prefetch import Prefetch, Rebalancing
 from umbel.worker.starts import Starts
 from umbel.worker.stopping import StopRequest
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 
 class Worker:
@@ -51,6 +51,13 @@ class Worker:
     Raises:
         ImproperlyConfigured: the options or the app's settings make no sense.
     """
+
+    settings: WorkerSettings
+    parts: WorkerParts
+    services: ServiceGroup
+    stopping: StopRequest
+    options: WorkerOptions
+    is_ready: threading.Event
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from umbel import hooks
 from umbel.errors import ImproperlyConfigured
 from umbel.runtime import process_hooks
 
-logger = logging.getLogger("umbel.app")
+logger: logging.Logger = logging.getLogger("umbel.app")
 
 #: Seconds between two attempts of a coroutine to get an object that another task has.
 _AGAIN: Final = 0.005

@@ -88,7 +88,7 @@ class Outbox:
         #: Tells whoever watches of each message; ``None`` where that is not wanted.
         self._sent: SentEvents | None = None
         #: For coroutines.
-        self.loop = LoopPublishing(lambda: app.connections.publisher, self._can_block)
+        self.loop: LoopPublishing = LoopPublishing(lambda: app.connections.publisher, self._can_block)
 
     @property
     def sender(self) -> Sender:

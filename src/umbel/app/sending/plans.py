@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from umbel.app import argument_check
@@ -31,7 +31,9 @@ class Plans:
         self.version: int = app.conf.version
         strict = app.strict_typing if task.typing is None else task.typing
         #: Raises a ``TypeError`` where the function takes other arguments.
-        self.check = argument_check.argument_check(task.run, skip_first=False) if strict else None
+        self.check: Callable[[tuple[Any, ...], dict[str, Any]], None] | None = (
+            argument_check.argument_check(task.run, skip_first=False) if strict else None
+        )
         #: The plan of calls without options, once it is made.
         self.usual: Plan | None = None
         self._task = task

@@ -179,7 +179,7 @@ class Router:
         self.rules = rules
         self.queues = queues
         #: The route depends on the task's name only.
-        self.static = all(rule.static for rule in rules)
+        self.static: bool = all(rule.static for rule in rules)
 
     def lookup(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], task: Any = None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, Protocol, overload
 
 from umbel.app import argument_check
 from umbel.app.sending.options import OPTIONS
 from umbel.app.task.options import KEYED, UNIQUE, TaskOptions
 from umbel.app.task.task import Task
 from umbel.errors import ImproperlyConfigured
+from umbel.typing import P, R
 
 
 def make_task(app: Any, function: Callable[..., Any], base: type[Task[..., Any]], options: dict[str, Any]) -> Task[..., Any]:
@@ -118,3 +119,21 @@ def _check_keys(options: dict[str, Any], function: Callable[..., Any], *, bound:
         raise ImproperlyConfigured(f"task {options['name']}: {error}") from None
     # A class would bind a function to the task.
     return {name: staticmethod(given[name]) for name in ("unique_key", "concurrency_key", "rate_limit_key") if callable(given.get(name))}
+
+
+class Decorator(Protocol):
+    """Makes a task of a function."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+class BindingDecorator(Protocol):
+    """Makes a task of a function whose first argument is the task."""
+
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> Task[P, R]: ...

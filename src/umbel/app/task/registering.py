@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Concatenate, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 
 from umbel.app.annotations import annotate
 from umbel.app.config import sources
 from umbel.app.config.settings import Settings
 from umbel.app.task import builtin_tasks
-from umbel.app.task.making import make_task
+from umbel.app.task.making import BindingDecorator, Decorator, make_task
 from umbel.app.task.registry import SHARED, TaskRegistry
 from umbel.app.task.task import Task
 from umbel.errors import ImproperlyConfigured
 from umbel.hooks import Signal
 from umbel.typing import P, R
+
+T = TypeVar("T", bound=Task[..., Any])
 
 
 class TaskApp:
@@ -37,9 +39,9 @@ class TaskApp:
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
     @overload
-    def task(self, *, bind: Literal[True], **options: Any) -> Callable[[Callable[Concatenate[Any, P], R]], Task[P, R]]: ...
+    def task(self, *, bind: Literal[True], **options: Any) -> BindingDecorator: ...
     @overload
-    def task(self, *, bind: Literal[False] = False, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+    def task(self, *, bind: Literal[False] = False, **options: Any) -> Decorator: ...
     def task(self, *function: Any, **options: Any) -> Any:
         """Make a task of a function: ``@app.task``, or with options ``@app.task(name=…, bind=True, max_retries=…)``.
 
@@ -183,6 +185,10 @@ class TaskApp:
             raise ImproperlyConfigured(f"there is no resource named {name!r}: make one with @app.resource({name!r})")
         return found
 
+    @overload
+    def register_task(self, task: type[T], **options: Any) -> T: ...
+    @overload
+    def register_task(self, task: T, **options: Any) -> T: ...
     def register_task(self, task: Any, **options: Any) -> Any:
         """Add a class-based task; returns the task.
 

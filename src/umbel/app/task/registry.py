@@ -56,7 +56,7 @@ class SharedTasks:
         self._definitions: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {}
         self._lock = threading.Lock()
         #: Grows with each definition.
-        self.count = 0
+        self.count: int = 0
 
     def define(self, function: Callable[..., Any], options: dict[str, Any]) -> str:
         """Add a definition; returns its key here, which is the task's name where no app decides on it.

@@ -16,7 +16,7 @@ from umbel.beat.runs.sending import Runs
 from umbel.beat.stores.base import ScheduleStore
 from umbel.errors import OperationalError
 
-logger = logging.getLogger("umbel.beat")
+logger: logging.Logger = logging.getLogger("umbel.beat")
 
 #: Seconds between two looks at what became of runs, and between two times at which old ones are dropped.
 _LOOK, _TRIM = 2.0, 600.0

@@ -19,7 +19,7 @@ from umbel.errors import OperationalError
 from umbel.runtime.clock import Clock
 from umbel.runtime.service import Periodic
 
-logger = logging.getLogger("umbel.beat")
+logger: logging.Logger = logging.getLogger("umbel.beat")
 
 #: Seconds between two writes.
 _INTERVAL: Final = 0.5

@@ -17,7 +17,7 @@ from umbel.beat.runs import firing
 from umbel.beat.stores.base import Claim, ScheduleStore
 from umbel.errors import OperationalError
 
-logger = logging.getLogger("umbel.beat")
+logger: logging.Logger = logging.getLogger("umbel.beat")
 
 #: Runs that wait for the broker, and claims and reports that wait for the store, at most: the oldest go.
 _MOST: Final = 10_000
@@ -56,7 +56,7 @@ class Runs:
         self._unconfirmed: set[str] = set()
         self._answered = threading.Condition()
         #: Set when there are reports to be written.
-        self.news = threading.Event()
+        self.news: threading.Event = threading.Event()
         #: Somebody else writes them when there is news; else each look does.
         self.is_written_elsewhere = False
 

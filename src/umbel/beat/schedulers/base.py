@@ -15,7 +15,7 @@ from umbel.beat.schedulers.entry import ScheduleEntry
 from umbel.errors import UmbelError
 from umbel.schedules import schedstate
 
-logger = logging.getLogger("umbel.beat")
+logger: logging.Logger = logging.getLogger("umbel.beat")
 
 
 class SchedulingError(UmbelError):
@@ -63,7 +63,7 @@ class Scheduler:
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
         self.app = app
-        self.data = (schedule() if callable(schedule) else schedule) or {}
+        self.data: dict[str, Any] = (schedule() if callable(schedule) else schedule) or {}
         self.max_interval = float(seconds(max_interval or app.conf.beat_max_loop_interval) or self.max_interval)
         self.Producer = Producer
         self.sync_every_tasks = app.conf.beat_sync_every if sync_every_tasks is None else sync_every_tasks

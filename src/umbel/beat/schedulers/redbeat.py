@@ -9,7 +9,7 @@ from umbel.beat.schedulers.stored import StoreScheduler
 from umbel.beat.stores.base import ScheduleStore
 from umbel.errors import ImproperlyConfigured
 
-logger = logging.getLogger("umbel.beat")
+logger: logging.Logger = logging.getLogger("umbel.beat")
 
 
 class RedBeat(StoreScheduler):

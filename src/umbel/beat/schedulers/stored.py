@@ -26,7 +26,7 @@ from umbel.beat.stores.base import Changes, Claim, ScheduleStore
 from umbel.clients.sqlite.database import Busy
 from umbel.errors import ImproperlyConfigured, OperationalError
 
-logger = logging.getLogger("umbel.beat")
+logger: logging.Logger = logging.getLogger("umbel.beat")
 
 #: Entries that one look may fire; others are due in the next one, which follows at once.
 _AT_ONCE: Final = 200
@@ -49,14 +49,14 @@ class StoreScheduler(Scheduler):
 
     def __init__(self, app: Any, *, store: ScheduleStore | None = None, **options: Any) -> None:
         given = dict(options)
-        self.store = self.make_store(app, options) if store is None else store
+        self.store: ScheduleStore = self.make_store(app, options) if store is None else store
         #: Names this scheduler as the holder of the lease.
-        self.token = f"{socket.gethostname()[:24]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self.book = Book()
-        self.leadership = Leadership(seconds(app.conf.beat_lease) or 15.0)
+        self.token: str = f"{socket.gethostname()[:24]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.book: Book = Book()
+        self.leadership: Leadership = Leadership(seconds(app.conf.beat_lease) or 15.0)
         #: It may go on while it cannot reach its store: no other can lead in the meantime, or so its user has decided.
-        self.goes_alone = not self.store.shared or bool(app.conf.beat_fire_without_store)
-        self.runs = Runs(app, self.store, self.token)
+        self.goes_alone: bool = not self.store.shared or bool(app.conf.beat_fire_without_store)
+        self.runs: Runs = Runs(app, self.store, self.token)
         self._poll_at = 0.0
         #: ``None`` where a store was given: whoever gave it keeps its history.
         self.housekeeping = Housekeeping(app, lambda: self.make_store(app, dict(given)), self.runs, self._leads) if store is None else None

@@ -15,7 +15,7 @@ from umbel.errors import OperationalError
 
 R = TypeVar("R")
 
-logger = logging.getLogger("umbel.beat")
+logger: logging.Logger = logging.getLogger("umbel.beat")
 
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 

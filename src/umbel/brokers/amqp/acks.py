@@ -27,7 +27,7 @@ from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.amqp.ack_coalescing import AckCoalescer
 from umbel.wire.amqp.rendering import render_acks, render_requeue
 
-logger = logging.getLogger("umbel.brokers.amqp")
+logger: logging.Logger = logging.getLogger("umbel.brokers.amqp")
 
 #: The channel of deliveries.
 CHANNEL = 1
@@ -60,14 +60,14 @@ class Acks:
         narrow: Callable[[], Awaitable[None]],
         on_fewer_apart: Callable[[], None],
     ) -> None:
-        self.epoch = 0
+        self.epoch: int = 0
         self.unsettled: dict[int, Delivery] = {}
         #: The connection of this epoch; ``None`` between two.
         self.connection: AsyncConnection | None = None
         self.holding: Holding | None = None
         #: Queues that may count what comes back, and drop a message that did so too often (a delivery limit): quorum queues.
         self.counting: set[str] = set()
-        self.streams = Streams(self._release)
+        self.streams: Streams = Streams(self._release)
         self._mover = Mover(nodes, options)
         #: Seconds that closing waits for what is handed back.
         self._patience = options.publish_timeout

@@ -24,10 +24,10 @@ class Backlog:
     __slots__ = ("_marks", "budget", "routed")
 
     def __init__(self, budget: WaitBudget) -> None:
-        self.budget = budget
+        self.budget: WaitBudget = budget
         self._marks: deque[int] = deque()
         #: All messages up to this number are routed.
-        self.routed = 0
+        self.routed: int = 0
 
     def wants_mark(self, number: int, now: float) -> bool:
         """Report whether a mark belongs behind this message.

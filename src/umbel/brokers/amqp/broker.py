@@ -26,7 +26,7 @@ class AmqpBroker:
         from umbel.clients.amqp.addresses import addresses
 
         self.options = options
-        self.capabilities = Capabilities(higher_first=True)
+        self.capabilities: Capabilities = Capabilities(higher_first=True)
         self._clients = addresses(options, heartbeat=0)
         self._publisher: Publisher | None = None
         self._broadcaster: Broadcaster | None = None

@@ -30,7 +30,7 @@ from umbel.runtime.clock import SYSTEM
 from umbel.wire.amqp import events
 from umbel.wire.amqp.methods import method
 
-logger = logging.getLogger("umbel.brokers.amqp")
+logger: logging.Logger = logging.getLogger("umbel.brokers.amqp")
 
 #: What basic.qos can say.
 _MOST_PREFETCH = 0xFFFF

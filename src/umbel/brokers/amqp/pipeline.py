@@ -32,7 +32,7 @@ from umbel.wire.amqp.methods import method, render_method
 from umbel.wire.amqp.refusals import is_permanent
 from umbel.wire.amqp.rendering import address_of, size_of
 
-logger = logging.getLogger("umbel.brokers.amqp")
+logger: logging.Logger = logging.getLogger("umbel.brokers.amqp")
 
 #: The channel that messages are published on.
 CHANNEL = 1
@@ -52,9 +52,9 @@ class Pipeline:
 
     def __init__(self, nodes: Sequence[Address], options: BrokerOptions, declared: dict[str, Queue], window: Window[bytes]) -> None:
         self.window = window
-        self.backlog = Backlog(WaitBudget.of_process())
+        self.backlog: Backlog = Backlog(WaitBudget.of_process())
         self.connection: BlockingConnection | None = None
-        self.frame_max = DEFAULT_FRAME_MAX
+        self.frame_max: int = DEFAULT_FRAME_MAX
         #: Why the broker takes no messages now.
         self.blocked: str | None = None
         #: Names of queues that exist, as far as this connection knows.
@@ -64,7 +64,7 @@ class Pipeline:
         #: Frames that are not written yet.
         self.buffer: list[bytes] = []
         #: When the broker last confirmed something, or there was nothing to confirm.
-        self.progress = 0.0
+        self.progress: float = 0.0
         self._nodes = tuple(nodes)
         self._options = options
         #: What to declare again over the next connection.

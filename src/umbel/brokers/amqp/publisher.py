@@ -37,7 +37,7 @@ from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.amqp.rendering import CompiledStencil, names_of, render_message, render_publish
 from umbel.wire.message import Call, Message, Stencil
 
-logger = logging.getLogger("umbel.brokers.amqp")
+logger: logging.Logger = logging.getLogger("umbel.brokers.amqp")
 
 #: Seconds of idleness after which the socket is looked at before a write.
 _STALE_AFTER = 0.1

@@ -86,9 +86,9 @@ class Streams:
 
     def __init__(self, release: Callable[[Delivery], None]) -> None:
         self._release = release
-        self.offsets = StreamOffsets()
+        self.offsets: StreamOffsets = StreamOffsets()
         #: Some of the queues are streams. Where none is, nothing is looked at.
-        self.there_are = False
+        self.there_are: bool = False
 
     def expect(self, queues: Iterable[Queue]) -> None:
         """Know that these ``queues`` are consumed from."""

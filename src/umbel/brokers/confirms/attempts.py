@@ -17,7 +17,7 @@ class Retries(threading.local):
     """
 
     def __init__(self, usual: int) -> None:
-        self.allowed = usual
+        self.allowed: int = usual
 
     @contextlib.contextmanager
     def limited(self, allowed: int) -> Iterator[None]:

@@ -16,7 +16,7 @@ from typing import Final
 from umbel import hooks
 from umbel.errors import PublishError
 
-logger = logging.getLogger("umbel.brokers")
+logger: logging.Logger = logging.getLogger("umbel.brokers")
 
 #: Refusals that are kept for `Refusals.raise_kept`; of more only the number.
 _MOST_KEPT: Final = 100
@@ -40,7 +40,7 @@ class Receipt:
         #: The first refusal.
         self.error: PublishError | None = None
         #: How many messages were refused.
-        self.refused = 0
+        self.refused: int = 0
         self._pending = 0
         self._is_sealed = False
         self._callback: Callback | None = None
@@ -122,7 +122,7 @@ class Receipts:
         self.watched: dict[int, Receipt] = {}
         self._local = threading.local()
         #: How many blocks are open: the hot path looks at nothing else.
-        self.open = 0
+        self.open: int = 0
         self._due: list[Receipt] = []
         self._kept: list[PublishError] = []
         self._dropped = 0

@@ -37,10 +37,10 @@ class Window(Generic[T]):
         self._low = 1
         #: No entry was sent again out of order.
         self._ordered = True
-        self.tag = 0
+        self.tag: int = 0
         #: The number of the latest message.
-        self.number = 0
-        self.bytes = 0
+        self.number: int = 0
+        self.bytes: int = 0
 
     def __len__(self) -> int:
         return len(self._entries)

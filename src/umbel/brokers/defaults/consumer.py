@@ -20,7 +20,7 @@ from umbel.errors import OperationalError
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 
-logger = logging.getLogger("umbel.brokers")
+logger: logging.Logger = logging.getLogger("umbel.brokers")
 
 
 class ConsumerDefaults(abc.ABC):

@@ -15,7 +15,7 @@ from umbel.clients.base import ConnectionState
 from umbel.errors import OperationalError
 from umbel.wire.message import Delivery
 
-logger = logging.getLogger("umbel.brokers")
+logger: logging.Logger = logging.getLogger("umbel.brokers")
 
 #: Bytes of bodies that wait for a slow reader.
 MOST_BYTES = 64 * 1024 * 1024
@@ -33,7 +33,7 @@ class BlockingSubscriber:
     def __init__(self, subscriber: Subscriber, size: int = MOST_WAITING, most_bytes: int = MOST_BYTES) -> None:
         self._subscriber = subscriber
         #: Messages that were dropped because nobody received them in time.
-        self.dropped = 0
+        self.dropped: int = 0
         self._size = size
         self._most_bytes = most_bytes
         self._bytes = 0

@@ -16,7 +16,7 @@ from umbel.runtime import process_hooks
 from umbel.runtime.backoff import delays
 from umbel.wire.message import Message
 
-logger = logging.getLogger("umbel.brokers")
+logger: logging.Logger = logging.getLogger("umbel.brokers")
 
 #: Messages sent at once.
 _BATCH = 500
@@ -39,7 +39,7 @@ class BroadcastBuffer:
         self._size = size
         self._weigh = weigh
         #: Messages (or what they count for) that were dropped because there was no room, or because sending failed.
-        self.dropped = 0
+        self.dropped: int = 0
         self._reset()
         process_hooks.attach(after_fork=self._reset)
 

@@ -16,7 +16,7 @@ from umbel.errors import OperationalError
 from umbel.runtime.readiness import Interrupt
 from umbel.wire.message import Delivery, Message
 
-logger = logging.getLogger("umbel.brokers")
+logger: logging.Logger = logging.getLogger("umbel.brokers")
 
 #: Messages that wait for one subscriber in a broker that lives in a file or in this process; beyond these the oldest are dropped.
 MOST_WAITING = 10_000

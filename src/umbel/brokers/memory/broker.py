@@ -30,7 +30,7 @@ class MemoryBroker(BrokerDefaults[MemoryPublisher]):
         name: of the hub, for the URL.
     """
 
-    capabilities = Capabilities(higher_first=True, in_process=True, peeks=True, embedded=True)
+    capabilities: Capabilities = Capabilities(higher_first=True, in_process=True, peeks=True, embedded=True)
 
     def __init__(self, options: BrokerOptions, hub: Hub, name: str) -> None:
         super().__init__(options, MemoryPublisher(hub))

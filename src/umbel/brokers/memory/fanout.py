@@ -15,7 +15,7 @@ from umbel.brokers.topology import Destination, Exchange, Queue, ReplyAddress
 from umbel.errors import OperationalError
 from umbel.wire.message import Message, MessageLimits
 
-logger = logging.getLogger("umbel.brokers.memory")
+logger: logging.Logger = logging.getLogger("umbel.brokers.memory")
 
 #: Messages handed over at once.
 _BATCH = 500
@@ -110,7 +110,7 @@ class MemoryReplyInbox:
         self._hub = hub
         self._limits = limits
         self._queue = queue
-        self.address = ReplyAddress.of(queue)
+        self.address: ReplyAddress = ReplyAddress.of(queue)
         self._changed = threading.Condition()
         self._opened = self._closed = False
 

@@ -31,7 +31,7 @@ class MysqlBroker(BrokerDefaults[MysqlPublisher]):
         ImproperlyConfigured: there are several, or it cannot be used.
     """
 
-    capabilities = Capabilities(higher_first=True, leases=True, peeks=True)
+    capabilities: Capabilities = Capabilities(higher_first=True, leases=True, peeks=True)
 
     def __init__(self, options: BrokerOptions) -> None:
         if len(set(options.urls)) > 1:

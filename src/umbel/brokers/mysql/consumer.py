@@ -57,7 +57,7 @@ class MysqlConsumer(ConsumerDefaults):
         super().__init__(publisher, queues, window=window)
         self._database = database
         self._options = options
-        self.where = f"connected to {public(database.url)}"
+        self.where: str = f"connected to {public(database.url)}"
         self._thread: ThreadPoolExecutor | None = None
         self._holder = 0
         self._pause = _SOON

@@ -20,11 +20,11 @@ from umbel.clients.postgresql.database import Database
 class PostgresqlBroker:
     """The messages in one table. The publisher, each consumer and each client have a connection of their own."""
 
-    capabilities = Capabilities(higher_first=True, leases=True, peeks=True, transactions=True)
+    capabilities: Capabilities = Capabilities(higher_first=True, leases=True, peeks=True, transactions=True)
 
     def __init__(self, options: BrokerOptions) -> None:
         self.options = options
-        self.database = Database(options)
+        self.database: Database = Database(options)
         self._publisher = PostgresqlPublisher(self.database, options)
         self._broadcaster = PostgresqlBroadcaster(self.database, options)
 

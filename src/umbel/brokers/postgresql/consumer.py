@@ -37,7 +37,7 @@ from umbel.runtime.clock import SYSTEM, Clock
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire import kombu_json
 
-logger = logging.getLogger("umbel.brokers.postgresql")
+logger: logging.Logger = logging.getLogger("umbel.brokers.postgresql")
 
 #: Messages in one claim.
 BATCH: Final = 200

@@ -38,7 +38,7 @@ from umbel.errors import MessageReturned, OperationalError, PublishError
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire.message import Call, Message, Stencil
 
-logger = logging.getLogger("umbel.brokers.postgresql")
+logger: logging.Logger = logging.getLogger("umbel.brokers.postgresql")
 
 #: Messages, and bytes of them, in one transaction.
 _BATCH: Final = 500

@@ -16,7 +16,7 @@ import psycopg
 from umbel.clients.postgresql.database import Database
 from umbel.errors import OperationalError
 
-logger = logging.getLogger("umbel.brokers.postgresql")
+logger: logging.Logger = logging.getLogger("umbel.brokers.postgresql")
 
 #: Settled messages after which the table is vacuumed: a fixed number, and a share of what the table holds.
 _MESSAGES: Final = 50_000

@@ -15,7 +15,7 @@ from umbel.wire.redis import envelope, scripts
 from umbel.wire.redis.keys import Keys
 from umbel.wire.redis.resp import Argument, ReplyError
 
-logger = logging.getLogger("umbel.brokers.redis")
+logger: logging.Logger = logging.getLogger("umbel.brokers.redis")
 
 
 class Acks:

@@ -23,7 +23,7 @@ from umbel.wire.redis.keys import Keys
 class RedisBroker:
     """Fulfils `umbel.brokers.base.Broker`."""
 
-    capabilities = Capabilities(higher_first=False, leases=True, peeks=True)
+    capabilities: Capabilities = Capabilities(higher_first=False, leases=True, peeks=True)
 
     def __init__(self, options: BrokerOptions) -> None:
         if not options.urls:

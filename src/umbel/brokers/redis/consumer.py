@@ -42,7 +42,7 @@ from umbel.wire.redis.keys import TAG_PREFIX, Keys
 from umbel.wire.redis.resp import Argument, Push, ReplyError, pack_all, pack_joined, pack_part
 from umbel.wire.redis.scripts import Script
 
-logger = logging.getLogger("umbel.brokers.redis")
+logger: logging.Logger = logging.getLogger("umbel.brokers.redis")
 
 #: Messages that one script call claims at most: more would keep the server, and our loop, from others for milliseconds.
 BATCH = 128
@@ -70,8 +70,8 @@ class RedisConsumer:
         self._queues: dict[str, Queue] = {queue.name: queue for queue in queues}
         strategy = str(options.transport.get("queue_order_strategy") or "round_robin")
         self._serving = ClaimOrder(keys, strategy, self._queues)
-        self.lease = lease_of(options)
-        self.visibility_timeout = float(options.transport.get("visibility_timeout") or 0.0)
+        self.lease: float = lease_of(options)
+        self.visibility_timeout: float = float(options.transport.get("visibility_timeout") or 0.0)
         self._prefix = f"{TAG_PREFIX}{int(self.lease * 1000)}-{os.urandom(6).hex()}-".encode()
         self._number = 0
         self._held: dict[bytes, RedisDelivery] = {}
@@ -87,7 +87,7 @@ class RedisConsumer:
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
         self._closed = False
-        self.link = Link(candidates, self._introduce, self._on_push, self._on_change)
+        self.link: Link = Link(candidates, self._introduce, self._on_push, self._on_change)
         self._acks = Acks(self.link, keys, self._settled, self._wake.set)
         self._housekeeping = Housekeeping(self)
         self._readers = Readers(keys, self._prefix.decode(), self.lease)

@@ -18,7 +18,7 @@ from umbel.wire.redis import envelope, scripts
 from umbel.wire.redis.keys import TAG_PREFIX, Keys
 from umbel.wire.redis.resp import Argument, ReplyError
 
-logger = logging.getLogger("umbel.brokers.redis")
+logger: logging.Logger = logging.getLogger("umbel.brokers.redis")
 
 #: Leases are renewed at least this often (seconds): a Celery worker whose visibility timeout we do not know may be as impatient as 5 s.
 _RENEW_MOST = 1.6

@@ -36,7 +36,7 @@ from umbel.wire.redis.channels import Channels
 from umbel.wire.redis.keys import Keys
 from umbel.wire.redis.resp import pack_all
 
-logger = logging.getLogger("umbel.brokers.redis")
+logger: logging.Logger = logging.getLogger("umbel.brokers.redis")
 
 #: Replies are read after this many messages, at the latest.
 _READ_EVERY = 64

@@ -13,7 +13,7 @@ from umbel.clients.redis.connection_async import AsyncConnection
 from umbel.wire.redis import scripts
 from umbel.wire.redis.keys import Keys
 
-logger = logging.getLogger("umbel.brokers.redis")
+logger: logging.Logger = logging.getLogger("umbel.brokers.redis")
 
 #: Seconds for which a reader counts as alive, at least.
 _LEAST: Final = 60.0

@@ -67,7 +67,7 @@ class Pace:
     def __init__(self) -> None:
         self._budget = WaitBudget.of_process(_FIRST_CALLS)
         #: The server answered when a call last waited for it. One that does not is not waited for by every call.
-        self.answers = True
+        self.answers: bool = True
 
     def most(self, now: float) -> int | None:
         """Bytes that may be under way when a call returns; ``None`` where it does not wait."""
@@ -166,7 +166,7 @@ class Reader:
         self._stopped = False
         self._thread: threading.Thread | None = None
         #: It has to be woken; read and written under the lock.
-        self.idle = True
+        self.idle: bool = True
 
     def start(self) -> None:
         """There is something to wait for; the lock is held."""

@@ -74,7 +74,7 @@ class Table:
     ) -> None:
         #: (kind, key, queue), see `umbel.brokers.exchanges`.
         self._rules: list[tuple[str, str, str]] = []
-        self.is_fanout = kind == "fanout"
+        self.is_fanout: bool = kind == "fanout"
         for member in members:
             key, _, rest = member.partition(keys.separator)
             pattern, _, queue = rest.partition(keys.separator)

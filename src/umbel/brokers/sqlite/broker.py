@@ -21,13 +21,13 @@ from umbel.errors import ImproperlyConfigured
 class SqliteBroker:
     """The messages in one file. The publisher, each consumer and each client have connections of their own."""
 
-    capabilities = Capabilities(higher_first=True, leases=True, peeks=True, embedded=True)
+    capabilities: Capabilities = Capabilities(higher_first=True, leases=True, peeks=True, embedded=True)
 
     def __init__(self, options: BrokerOptions) -> None:
         if len({locate(url) for url in options.urls}) > 1:
             raise ImproperlyConfigured("broker_url lists several SQLite files: there is no failover between files")
         self.options = options
-        self.path = locate(options.urls[0])
+        self.path: str = locate(options.urls[0])
         self._synchronous = synchronous_of(options.urls[0], options.transport)
         self._publisher = SqlitePublisher(self._database(), options)
         self._broadcaster = SqliteBroadcaster(self._database(), options)

@@ -33,7 +33,7 @@ from umbel.runtime.clock import SYSTEM, Clock
 from umbel.runtime.failpoints import ARMED, hit
 from umbel.wire import kombu_json
 
-logger = logging.getLogger("umbel.brokers.sqlite")
+logger: logging.Logger = logging.getLogger("umbel.brokers.sqlite")
 
 #: Messages in one claim: what keeps a turn under a millisecond.
 BATCH: Final = 64

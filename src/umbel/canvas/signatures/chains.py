@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from umbel.canvas import shapes
 from umbel.canvas.operators import compose
@@ -28,13 +28,13 @@ class chain(Signature[R]):  # noqa: N801 - Celery's name
         options: calling options of the first task; ``link`` is the last one's, ``link_error`` that of all.
     """
 
-    def __new__(cls, *tasks: Any, app: Any = None, **options: Any) -> Any:
+    def __new__(cls, *tasks: Any, app: Any = None, **options: Any) -> Self:
         if not tasks and not options:
             return super().__new__(cls)
         parts = tasks[0] if len(tasks) == 1 and not isinstance(tasks[0], Mapping) else tasks
         found = compose([shapes.checked("chain", each) for each in shapes.iterated("chain", parts)])
         made: Any = Signature.from_dict(found, app)
-        return made.set(**options) if options else made
+        return made.set(**options) if options else made  # type: ignore[no-any-return]
 
     @overload
     def __init__(self, first: Signature[R], /, *, app: Any = None, **options: Any) -> None: ...

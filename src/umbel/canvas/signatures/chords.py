@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from umbel import current
 from umbel.canvas import shapes
@@ -16,6 +16,8 @@ from umbel.typing import R
 
 if TYPE_CHECKING:
     from umbel.results.handles import AsyncResult
+
+T = TypeVar("T")
 
 
 def _copied(member: Any) -> Any:
@@ -84,6 +86,10 @@ class chord(Signature[R]):  # noqa: N801 - Celery's name
     def body(self, body: Any) -> None:
         self.kwargs["body"] = body
 
+    @overload
+    def __call__(self, body: None = None, **options: Any) -> AsyncResult[R]: ...
+    @overload
+    def __call__(self, body: Signature[T], **options: Any) -> AsyncResult[T]: ...
     def __call__(self, body: Any = None, **options: Any) -> Any:
         """Send it.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from umbel.canvas import shapes
 from umbel.canvas.signatures.base import Signature, maybe_signature
 from umbel.typing import R
+
+if TYPE_CHECKING:
+    from umbel.results.handles import GroupResult
 
 _SHOWN = 20
 
@@ -51,11 +54,17 @@ class group(Signature[list[R]]):  # noqa: N801 - Celery's name
     def __bool__(self) -> bool:
         return True
 
-    def __call__(self, *partial_args: Any, **options: Any) -> Any:
+    def __call__(self, *partial_args: Any, **options: Any) -> GroupResult[R]:
         """Send it."""
         return self.apply_async(partial_args, **options)
 
-    def apply_async(self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any) -> Any:
+    if TYPE_CHECKING:
+
+        def delay(self, *partial_args: Any, **partial_kwargs: Any) -> GroupResult[R]: ...  # type: ignore[override]
+
+    def apply_async(  # type: ignore[override]
+        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> GroupResult[R]:
         """Send its tasks.
 
         Args:
@@ -68,7 +77,8 @@ class group(Signature[list[R]]):  # noqa: N801 - Celery's name
         """
         if options.get("link"):
             raise TypeError("a group has no one result that its callback could take: write group(…) | callback")
-        return super().apply_async(args, kwargs, **options)
+        sent: Any = super().apply_async(args, kwargs, **options)
+        return sent  # type: ignore[no-any-return]
 
     def link(self, callback: Any) -> Any:
         """Call another when its first task has succeeded, without the result. To call it with the results of all: ``group(…) | callback``.

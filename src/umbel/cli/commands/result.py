@@ -101,7 +101,7 @@ def _follow_and_print(output: Output, result: Any, *, timeout: float | None, tra
     return code
 
 
-def _print_group(output: Output, group: GroupResult) -> int:
+def _print_group(output: Output, group: GroupResult[Any]) -> int:
     """Print the values of a group's members; the exit code is that of the worst of them."""
     group.ready()  # reads them together
     members = group.leaves()

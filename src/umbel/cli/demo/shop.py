@@ -10,7 +10,7 @@ from umbel.app.app import Umbel
 from umbel.canvas.signatures import chain, chord, group
 from umbel.schedules import crontab
 
-app = Umbel("shop")
+app: Umbel = Umbel("shop")
 app.conf.update(
     task_send_sent_event=True,
     worker_send_task_events=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 from umbel.app.app import Umbel
 from umbel.cli.demo.picture import Tile, compute
 
-app = Umbel("demo")
+app: Umbel = Umbel("demo")
 
 #: Folder of the demo, and in it the file whose presence means "the next one to see this dies".
 FOLDER = "UMBEL_DEMO_FOLDER"

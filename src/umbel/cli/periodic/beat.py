@@ -26,7 +26,7 @@ from umbel.runtime.logs import LogOptions, configure, escape
 #: Exit code: the schedule cannot be used as it is.
 EX_SCHEDULE = 2
 
-logger = logging.getLogger("umbel.beat")
+logger: logging.Logger = logging.getLogger("umbel.beat")
 
 
 def _beat_options(function: Callable[..., Any]) -> Callable[..., Any]:

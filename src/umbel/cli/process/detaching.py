@@ -38,7 +38,7 @@ class StartFailed(click.ClickException):
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
-        self.exit_code = code if code > 0 else 1  # type: ignore[misc]  # click reads it of the instance
+        self.exit_code: int = code if code > 0 else 1  # type: ignore[misc]  # click reads it of the instance
 
 
 class _Reports(io.TextIOBase):

@@ -80,7 +80,7 @@ class StopEscalation:
         self._step = 0
         self._more = "QUIT stops at once."
         #: The process is to start again when it has stopped.
-        self.restart = False
+        self.restart: bool = False
 
     def interrupt(self) -> None:
         """Handle Ctrl-C."""

@@ -13,7 +13,7 @@ from umbel.errors import OperationalError
 from umbel.messages.ids import waits_since
 from umbel.runtime.clock import SYSTEM
 
-logger = logging.getLogger("umbel.cli")
+logger: logging.Logger = logging.getLogger("umbel.cli")
 
 TITLES: Final = ("QUEUE", "READY", "DELAYED", "DEAD", "OLDEST", "STATE")
 #: Columns of numbers.

@@ -102,7 +102,7 @@ class BlockingConnection:
         self._replies: deque[events.Event] = deque()
         self._opened = False
         #: What `write` was not to wait for.
-        self.unsent = b""
+        self.unsent: bytes = b""
         deadline = SYSTEM.monotonic() + timeout
         self._sock = open_socket(address, timeout)
         # Not blocking: with a timeout, the socket module would poll before each send, which doubles the system calls.

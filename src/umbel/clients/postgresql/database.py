@@ -36,7 +36,7 @@ class Database:
             raise ImproperlyConfigured(
                 f"broker_transport_options has {unknown[0]!r}, which means nothing to PostgreSQL: expected create_tables, listen, vacuum"
             )
-        self.addresses = addresses_of(options)
+        self.addresses: list[Address] = addresses_of(options)
         self._may_create = bool(options.transport.get("create_tables", True))
         self._is_ready = False
 

@@ -13,7 +13,7 @@ from umbel.clients.postgresql.addresses import Address
 from umbel.clients.postgresql.refusals import lost
 from umbel.errors import AccessRefused, OperationalError
 
-logger = logging.getLogger("umbel.clients")
+logger: logging.Logger = logging.getLogger("umbel.clients")
 
 #: Keeps two processes from making the tables at once.
 _LOCK: Final = 0x756D62656C

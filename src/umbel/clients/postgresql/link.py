@@ -37,7 +37,7 @@ class Link:
         self._results: list[PGresult] = []
         self._pid = os.getpid()
         #: Nothing more can be done with it.
-        self.is_closed = False
+        self.is_closed: bool = False
 
     @classmethod
     def connect(cls, address: Address) -> psycopg.Connection:

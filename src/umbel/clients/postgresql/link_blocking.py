@@ -20,7 +20,7 @@ class BlockingLink(Link):
     """For one thread at a time."""
 
     #: A statement has been sent and not been answered: whoever waited for it was interrupted, as by a signal.
-    is_pending = False
+    is_pending: bool = False
 
     def run(self, statement: Statement, timeout: float, on_notify: Callable[[str], object] | None = None) -> PGresult:
         """Run a statement and return its answer.

@@ -28,7 +28,7 @@ class AsyncConnection(asyncio.Protocol):
     def __init__(self, address: Address, on_push: Callable[[Push], None] | None, on_lost: Callable[[ConnectionLost], None] | None) -> None:
         self.address = address
         #: The server speaks RESP3, so that pushes come on this connection.
-        self.pushes = False
+        self.pushes: bool = False
         self.lost: ConnectionLost | None = None
         self._on_push = on_push
         self._on_lost = on_lost

@@ -86,13 +86,13 @@ class BlockingConnection:
     __slots__ = ("_parser", "_replies", "address", "pid", "sock", "timeout", "unsent")
 
     def __init__(self, sock: socket.socket, address: Address, timeout: float) -> None:
-        self.sock = sock
-        self.address = address
+        self.sock: socket.socket = sock
+        self.address: Address = address
         #: Seconds that a reply may take.
-        self.timeout = timeout
-        self.pid = os.getpid()
+        self.timeout: float = timeout
+        self.pid: int = os.getpid()
         #: What `send_now` could not write.
-        self.unsent = b""
+        self.unsent: bytes = b""
         self._parser = Parser()
         self._replies: list[Any] = []
 

@@ -19,7 +19,7 @@ from umbel.wire.redis.resp import ReplyError
 #: Seconds without a server after which that is said.
 _HICCUP = 1.0
 
-logger = logging.getLogger("umbel.results")
+logger: logging.Logger = logging.getLogger("umbel.results")
 
 
 class Connections:

@@ -47,7 +47,7 @@ class Link:
         self._closed = False
         #: The connection that may be used now.
         self.connection: AsyncConnection | None = None
-        self.connected = asyncio.Event()
+        self.connected: asyncio.Event = asyncio.Event()
 
     async def open(self, most: int | None) -> None:
         """Connect for the first time.

@@ -7,7 +7,7 @@ import logging
 from umbel.errors import AccessRefused, OperationalError
 from umbel.wire.redis.resp import ReplyError
 
-logger = logging.getLogger("umbel.brokers.redis")
+logger: logging.Logger = logging.getLogger("umbel.brokers.redis")
 
 #: Servers that were found to evict.
 _told: set[str] = set()

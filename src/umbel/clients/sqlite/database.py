@@ -42,7 +42,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.00005, 0.005
 #: Seconds after which it says that it waits.
 _SILENCE = 2.0
 
-logger = logging.getLogger("umbel.brokers.sqlite")
+logger: logging.Logger = logging.getLogger("umbel.brokers.sqlite")
 
 _HINTS: Final = {
     sqlite3.SQLITE_CANTOPEN: "the path must name a file in a folder that exists and is writable",
@@ -139,15 +139,15 @@ class Database:
         """
         self.path = path
         #: Rises whenever another file is found at the path; what was known of the old one is void.
-        self.generation = 0
+        self.generation: int = 0
         #: How often a connection was opened.
-        self.opened = 0
+        self.opened: int = 0
         self._told_of_journal = False
         self._synchronous = synchronous
         self._autocheckpoint = autocheckpoint
         self._connection: sqlite3.Connection | None = None
         self._inode = (0, 0)
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         _OPEN.add(self)
 
     def connection(self) -> sqlite3.Connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from umbel.wire import compression, kombu_json, serializers
 
@@ -42,9 +42,9 @@ class _Registry:
         return serializers.loads(body, content_type, content_encoding, frozenset(accept or {content_type}))
 
 
-registry = _Registry()
-dumps = registry.dumps
-loads = registry.loads
+registry: _Registry = _Registry()
+dumps: Final = registry.dumps
+loads: Final = registry.loads
 
 
 def enable_insecure_serializers(*_: Any) -> None:

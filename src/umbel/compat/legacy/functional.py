@@ -146,7 +146,7 @@ class LRUCache(OrderedDict[Any, Any]):
     def __init__(self, limit: int | None = None) -> None:
         super().__init__()
         self.limit = limit
-        self.mutex = RLock()
+        self.mutex: RLock = RLock()
 
     def __getitem__(self, key: Any) -> Any:
         with self.mutex:

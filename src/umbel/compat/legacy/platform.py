@@ -109,11 +109,11 @@ class Signals:
         return name if name.startswith("SIG") else f"SIG{name}"
 
 
-signals = Signals()
-get_signal = signals.signum
-install_signal_handler = signals.__setitem__
-reset_signal = signals.reset
-ignore_signal = signals.ignore
+signals: Signals = Signals()
+get_signal: Final = signals.signum
+install_signal_handler: Final = signals.__setitem__
+reset_signal: Final = signals.reset
+ignore_signal: Final = signals.ignore
 
 
 def get_fdmax(default: int | None = None) -> int | None:

@@ -30,7 +30,7 @@ class _Zones:
         return _now().astimezone().tzinfo or UTC
 
 
-timezone = _Zones()
+timezone: _Zones = _Zones()
 
 
 def _now() -> datetime:

@@ -117,8 +117,8 @@ class AMQP:
 
     def __init__(self, app: Any) -> None:
         self.app = app
-        self.queues = Queues(app)
-        self.router = Router(app)
+        self.queues: Queues = Queues(app)
+        self.router: Router = Router(app)
 
     @property
     def routes(self) -> Any:

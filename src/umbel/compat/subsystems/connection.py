@@ -99,7 +99,7 @@ class Connection:
         """Return an object of a channel's look."""
         return Channel(self)
 
-    default_channel = property(channel)
+    default_channel: property = property(channel)
 
     def clone(self, **_: Any) -> Connection:
         """Return another object like this one."""

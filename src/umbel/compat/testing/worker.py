@@ -18,9 +18,9 @@ __all__ = ["WORKER_LOGLEVEL", "TestWorkController", "start_worker", "test_worker
 
 WORKER_LOGLEVEL = os.environ.get("WORKER_LOGLEVEL", "error")
 
-test_worker_starting = Signal("test_worker_starting")
-test_worker_started = Signal("test_worker_started", "worker", "consumer")
-test_worker_stopped = Signal("test_worker_stopped", "worker")
+test_worker_starting: Signal = Signal("test_worker_starting")
+test_worker_started: Signal = Signal("test_worker_started", "worker", "consumer")
+test_worker_stopped: Signal = Signal("test_worker_stopped", "worker")
 
 
 class TestWorkController(WorkController):

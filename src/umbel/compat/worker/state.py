@@ -23,9 +23,9 @@ SOFTWARE_INFO = {"sw_ident": "py-celery", "sw_ver": CELERY, "sw_sys": os.uname()
 
 #: Tasks received, by name; and in all.
 total_count: Counter[str] = Counter()
-all_total_count = [0]
+all_total_count: list[int] = [0]
 #: Ids of tasks that have succeeded.
-successful_requests = LimitedSet(SUCCESSFUL_MAX, SUCCESSFUL_EXPIRES)
+successful_requests: LimitedSet = LimitedSet(SUCCESSFUL_MAX, SUCCESSFUL_EXPIRES)
 should_stop = should_terminate = None
 
 _workers: list[Any] = []
@@ -129,10 +129,10 @@ class _RevokedStamps(Mapping[str, list[Any]]):
             worker.parts.revoking.stamps.discard(worker.parts.revoking.stamps.times())
 
 
-active_requests = _Held("active")
-reserved_requests = _Held("reserved")
-revoked = _Revoked()
-revoked_stamps = _RevokedStamps()
+active_requests: _Held = _Held("active")
+reserved_requests: _Held = _Held("reserved")
+revoked: _Revoked = _Revoked()
+revoked_stamps: _RevokedStamps = _RevokedStamps()
 
 
 class StateService(Service):

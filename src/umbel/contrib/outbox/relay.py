@@ -17,7 +17,7 @@ from umbel.contrib.outbox.rows import read
 from umbel.errors import DecodeError, EncodeError, MessageReturned, OperationalError
 from umbel.runtime.backoff import delays
 
-logger = logging.getLogger("umbel.outbox")
+logger: logging.Logger = logging.getLogger("umbel.outbox")
 
 #: Messages that are taken at a time.
 _MOST: Final = 200
@@ -42,7 +42,7 @@ class Relay:
         self.name = name
         self._ended = threading.Event()
         #: Messages that it has published.
-        self.published = 0
+        self.published: int = 0
 
     def stop(self) -> None:
         """Let `run` end after the messages that it has in its hand."""

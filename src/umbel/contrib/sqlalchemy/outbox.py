@@ -48,7 +48,7 @@ class SessionOutbox:
         schema: str | None = None,
     ) -> None:
         self._app = app
-        self.metadata = sa.MetaData() if metadata is None else metadata
+        self.metadata: Any = sa.MetaData() if metadata is None else metadata
         self.tables = tables_in(self.metadata, prefix, schema)
         self._engine = sa.create_engine(engine) if isinstance(engine, str) else engine
         if self._engine is not None and not isinstance(self._engine, Engine):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from umbel.app.task.task import Task
 from umbel.contrib.webhooks.posting import Answer, post
 from umbel.contrib.webhooks.signing import ID, SIGNATURE, TIMESTAMP, sign
 from umbel.errors import ImproperlyConfigured, UmbelError
@@ -33,7 +34,7 @@ def webhook_task(
     timeout: float = 10.0,
     private: bool = False,
     **options: Any,
-) -> Any:
+) -> Task[..., dict[str, int]]:
     """Make a task that posts signed documents.
 
     ``send = webhook_task(app, secret)``, then ``send.delay(url, {"event": "paid", …})`` posts JSON with the headers ``webhook-id`` (the call's id, the same at each attempt: the receiver's idempotency key), ``webhook-timestamp`` and ``webhook-signature``, and
@@ -77,7 +78,8 @@ def webhook_task(
         raise self.retry(exc=failure, countdown=min(pause, _DAY))
 
     made = {"bind": True, "name": name, "max_retries": attempts - 1, "throws": (WebhookFailed, ImproperlyConfigured), **options}
-    return app.task(**made)(send)
+    task: Task[..., dict[str, int]] = app.task(**made)(send)
+    return task
 
 
 def _passes(answer: Answer) -> bool:

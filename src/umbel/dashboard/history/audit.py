@@ -10,7 +10,7 @@ from typing import Any
 from umbel.dashboard.history.database import Database
 from umbel.runtime.clock import SYSTEM, Clock
 
-logger = logging.getLogger("umbel.dashboard")
+logger: logging.Logger = logging.getLogger("umbel.dashboard")
 
 
 class Audit:

@@ -32,8 +32,8 @@ class Database:
 
     def __init__(self, path: str | None) -> None:
         self._folder = tempfile.mkdtemp(prefix="umbel-dashboard-") if path is None else None
-        self.path = str(Path(self._folder or ".") / "history.db") if path is None else path
-        self.is_kept = path is not None
+        self.path: str = str(Path(self._folder or ".") / "history.db") if path is None else path
+        self.is_kept: bool = path is not None
         self._local = threading.local()
         self._lock = threading.Lock()
         self._all: list[sqlite3.Connection] = []

@@ -17,7 +17,7 @@ from umbel.dashboard.live.changes import Changes
 from umbel.errors import UmbelError
 from umbel.runtime.clock import SYSTEM
 
-logger = logging.getLogger("umbel.dashboard")
+logger: logging.Logger = logging.getLogger("umbel.dashboard")
 
 #: Seconds between two looks at the queues, at the workers, and two notes of how busy the fleet is.
 _QUEUES_EVERY: Final = 2.0
@@ -63,9 +63,9 @@ class Asking(threading.Thread):
         self.read: Mapping[str, list[str]] = {}
         self.queues: list[QueueRow] = []
         #: Why the queues cannot be seen; empty while they can.
-        self.problem = ""
+        self.problem: str = ""
         #: Set when queues and workers were asked once.
-        self.has_asked = threading.Event()
+        self.has_asked: threading.Event = threading.Event()
 
     def stop(self) -> None:
         """Have it end, and wait for it for a few seconds."""

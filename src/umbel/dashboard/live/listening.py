@@ -18,7 +18,7 @@ from umbel.errors import OperationalError, UmbelError
 from umbel.events.parsing import parsed_or_refused
 from umbel.runtime.clock import SYSTEM
 
-logger = logging.getLogger("umbel.dashboard")
+logger: logging.Logger = logging.getLogger("umbel.dashboard")
 
 #: Seconds between two transactions, and changed tasks after which one comes sooner.
 _WRITE_EVERY: Final = 0.5
@@ -52,12 +52,12 @@ class Listening(threading.Thread):
         self._stop_asked = threading.Event()
         self._written = self._trimmed = 0.0
         #: Set once events are received.
-        self.is_listening = threading.Event()
+        self.is_listening: threading.Event = threading.Event()
         #: Why no events come, in words; empty while all is well.
-        self.problem = ""
+        self.problem: str = ""
         #: Events since the start, and messages that came too fast to be read.
-        self.events = 0
-        self.dropped = 0
+        self.events: int = 0
+        self.dropped: int = 0
 
     def stop(self) -> None:
         """Have it end, and wait for it for a few seconds."""

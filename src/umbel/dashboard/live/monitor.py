@@ -37,20 +37,22 @@ class Monitor:
         self.loaded = loaded
         self.app: Any = loaded.app
         self.options = options
-        self.database = Database(options.history)
-        self.state = State()
-        self.fleet = Fleet(self.state)
-        self.recorder = Recorder(self.database, self.state)
-        self.history = History(self.database)
-        self.audit = Audit(self.database)
-        self.answers = Answers()
-        self.changes = Changes()
-        self.counters = Counters()
-        self.listening = Listening(
+        self.database: Database = Database(options.history)
+        self.state: State = State()
+        self.fleet: Fleet = Fleet(self.state)
+        self.recorder: Recorder = Recorder(self.database, self.state)
+        self.history: History = History(self.database)
+        self.audit: Audit = Audit(self.database)
+        self.answers: Answers = Answers()
+        self.changes: Changes = Changes()
+        self.counters: Counters = Counters()
+        self.listening: Listening = Listening(
             self.app, self.fleet, self.recorder, self.counters, self.changes, lambda: self.recorder.trim(options.keep, options.keep_runs)
         )
-        self.reconciler = Reconciler(self.database, self.state)
-        self.asking = Asking(loaded, self.fleet, self.recorder, self.changes, enable_events=options.enable_events, reconcile=self.reconcile)
+        self.reconciler: Reconciler = Reconciler(self.database, self.state)
+        self.asking: Asking = Asking(
+            loaded, self.fleet, self.recorder, self.changes, enable_events=options.enable_events, reconcile=self.reconcile
+        )
 
     def start(self) -> None:
         """Begin to watch."""

@@ -24,7 +24,7 @@ class Pacing:
     def __init__(self, now: float, spent: float) -> None:
         self._since = now
         self._spent = spent
-        self.sample = 1
+        self.sample: int = 1
 
     def look(self, now: float, spent: float) -> int:
         """Return one of how many tasks is to be kept.

@@ -19,7 +19,7 @@ from umbel.dashboard.web import words
 from umbel.dashboard.web.desk import Desk, Visitor, desk_of, visitor_of
 from umbel.errors import ImproperlyConfigured, UmbelError
 
-logger = logging.getLogger("umbel.dashboard")
+logger: logging.Logger = logging.getLogger("umbel.dashboard")
 
 #: Fields of a form that are none of the action's arguments.
 _OURS: Final = frozenset({"token", "next", "typed"})

@@ -64,10 +64,10 @@ class Desk:
     def __init__(self, monitor: Monitor, options: DashboardOptions) -> None:
         self.monitor = monitor
         self.options = options
-        self.sessions = Sessions(options.session, options.idle)
-        self.attempts = Attempts()
-        self.tokens = Tokens()
-        self.notes = Notes()
+        self.sessions: Sessions = Sessions(options.session, options.idle)
+        self.attempts: Attempts = Attempts()
+        self.tokens: Tokens = Tokens()
+        self.notes: Notes = Notes()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from umbel.dashboard.security.checks import is_known_host, is_meant, security_he
 from umbel.dashboard.security.people import ANYBODY, Person, known
 from umbel.dashboard.web.desk import Desk, Visitor, address_of
 
-logger = logging.getLogger("umbel.dashboard")
+logger: logging.Logger = logging.getLogger("umbel.dashboard")
 
 VISIT_COOKIE: Final = "umbel_visit"
 SESSION_COOKIE: Final = "umbel_session"

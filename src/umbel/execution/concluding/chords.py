@@ -23,7 +23,7 @@ from umbel.results.group_store import ChordClaim, ChordPart
 from umbel.results.model import Record
 from umbel.wire import failures
 
-logger = logging.getLogger("umbel.execution")
+logger: logging.Logger = logging.getLogger("umbel.execution")
 
 
 class Chords:

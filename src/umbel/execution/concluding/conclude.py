@@ -23,7 +23,7 @@ from umbel.execution.resolved_task import ResolvedTask
 from umbel.reasons import DeadReason
 from umbel.wire import failures
 
-logger = logging.getLogger("umbel.execution")
+logger: logging.Logger = logging.getLogger("umbel.execution")
 
 
 class Conclusion:

@@ -16,7 +16,7 @@ from umbel.execution.exception_info import ExceptionInfo
 from umbel.execution.request import Request
 from umbel.execution.resolved_task import ResolvedTask
 
-logger = logging.getLogger("umbel.execution")
+logger: logging.Logger = logging.getLogger("umbel.execution")
 
 
 def are_for_success(resolved: ResolvedTask) -> bool:

@@ -21,7 +21,7 @@ from umbel.messages.task_keys import KEYS
 from umbel.results.group_store import CHORD_CLAIM
 from umbel.wire import failures
 
-logger = logging.getLogger("umbel.execution")
+logger: logging.Logger = logging.getLogger("umbel.execution")
 
 
 class Successors:
@@ -33,7 +33,7 @@ class Successors:
 
     def __init__(self, environment: Environment) -> None:
         self._env = environment
-        self.naming = Naming(
+        self.naming: Naming = Naming(
             new_id=lambda: uuid7(environment.clock.now()),
             errbacks_in_header=environment.errbacks_in_header,
             most_copied=environment.chord_body_limit,

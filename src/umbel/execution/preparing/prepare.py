@@ -22,7 +22,7 @@ from umbel.results.group_store import CHORD_CLAIM
 from umbel.results.model import Record
 from umbel.wire import serializers
 
-logger = logging.getLogger("umbel.execution")
+logger: logging.Logger = logging.getLogger("umbel.execution")
 
 #: Serializers that read data and run no code of anybody's.
 _DATA = serializers.content_types(frozenset({"json", "yaml", "msgpack"}))

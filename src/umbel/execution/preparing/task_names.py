@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-logger = logging.getLogger("umbel.app")
+logger: logging.Logger = logging.getLogger("umbel.app")
 
 #: Characters of a name that are looked at: it comes from a message.
 _MOST = 200

@@ -25,7 +25,7 @@ class Memory:
         self._slots = slots
         size = ROW * (slots + 1)
         self._descriptor = _create(size) if descriptor is None else descriptor
-        self.map = mmap.mmap(self._descriptor, size)
+        self.map: mmap.mmap = mmap.mmap(self._descriptor, size)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _attach, (self._slots, reduction.DupFd(self._descriptor))

@@ -124,7 +124,7 @@ class Board:
     """
 
     def __init__(self, memory: mmap.mmap | bytearray, lock: Any, slots: int = 1) -> None:
-        self.rows = tuple(BoardRow(memory, lock, ROW * number) for number in range(1, slots + 1))
+        self.rows: tuple[BoardRow, ...] = tuple(BoardRow(memory, lock, ROW * number) for number in range(1, slots + 1))
 
     def close(self) -> None:
         """Let go of the memory."""

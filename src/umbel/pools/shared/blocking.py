@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from umbel.pools.shared.serving import JobSlot
 from umbel.runtime.logs import escape
 
-logger = logging.getLogger("umbel.child")
+logger: logging.Logger = logging.getLogger("umbel.child")
 
 #: Seconds that a step may take.
 SLOW = 0.1
@@ -42,13 +42,13 @@ class StepWatch:
     """Knows the step that runs now. To be made in the event loop's thread."""
 
     def __init__(self) -> None:
-        self.thread = threading.get_ident()
+        self.thread: int = threading.get_ident()
         self._delays = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
         #: Seconds that the thread had waited for a processor, when that was asked last.
         self._delay = 0.0
         #: The coroutine that runs now, and since when, monotonic seconds.
         self.current: Step | None = None
-        self.since = 0.0
+        self.since: float = 0.0
         #: When the steps of a task were last told of, by its name.
         self._told: dict[str, float] = {}
         self._is_over = threading.Event()

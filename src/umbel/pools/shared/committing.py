@@ -18,7 +18,7 @@ from umbel.pools.executor import outcome_of
 from umbel.reasons import DeadReason
 from umbel.runtime.failpoints import ARMED, hit
 
-logger = logging.getLogger("umbel.child")
+logger: logging.Logger = logging.getLogger("umbel.child")
 
 #: Executions in one burst, at most: the first of them waits for the last.
 _MOST = 500

@@ -69,7 +69,7 @@ class JobCoroutine(Interruptible):
         self._inner = inner
         self._error = None
         self.task = None
-        self.slot = slot
+        self.slot: JobSlot = slot
         self.headers = headers
         self._watch = watch
         self._send = inner.send

@@ -49,16 +49,16 @@ class JobSlot:
     __slots__ = ("inbox", "index", "interrupted", "is_active", "number", "row", "runner", "thread")
 
     def __init__(self, index: int, row: BoardRow, runner: TaskRunner) -> None:
-        self.index = index
-        self.row = row
-        self.runner = runner
+        self.index: int = index
+        self.row: BoardRow = row
+        self.runner: TaskRunner = runner
         self.inbox: deque[JobTuple] = deque()
         #: Somebody runs its jobs.
-        self.is_active = False
+        self.is_active: bool = False
         #: The job that it runs; 0 when none.
-        self.number = 0
+        self.number: int = 0
         #: The last job that was told of its soft time limit.
-        self.interrupted = 0
+        self.interrupted: int = 0
         #: What runs it: an executor's own.
         self.thread: Any = None
 
@@ -74,10 +74,10 @@ class SharedExecutor(ABC):
     """
 
     def __init__(self, app: Any, runner: TaskRunner, board: Board, line: socket.socket) -> None:
-        self.sink = AppEffects(app)
+        self.sink: AppEffects = AppEffects(app)
         self.slots = tuple(JobSlot(index, row, runner.twin()) for index, row in enumerate(board.rows))
         self.line = line
-        self.group = GroupCommit(self.sink, self.report)
+        self.group: GroupCommit = GroupCommit(self.sink, self.report)
         self._frames = framing.FrameBuffer()
         self._sending = threading.Lock()
         #: Guards the slots' inboxes where one goes from active to idle, and back.
@@ -85,7 +85,7 @@ class SharedExecutor(ABC):
         self._active = 0
         self._is_quitting = False
         #: As it is when jobs begin to run: each runs in a copy of its own.
-        self.context = copy_context()
+        self.context: Context = copy_context()
         self._is_copy = False
         os.register_at_fork(after_in_child=self._be_copy)
 

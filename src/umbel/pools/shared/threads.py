@@ -25,7 +25,7 @@ from umbel.pools.board.memory import Memory
 from umbel.pools.board.rows import Board
 from umbel.pools.shared.serving import CHUNK, JobEnded, JobSlot, SharedExecutor, serve
 
-logger = logging.getLogger("umbel.child")
+logger: logging.Logger = logging.getLogger("umbel.child")
 
 _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
 

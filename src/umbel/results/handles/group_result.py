@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from umbel import current
 from umbel.errors import ChordError, ImproperlyConfigured
@@ -13,12 +13,13 @@ from umbel.results.group_store import GroupStore
 from umbel.results.handles.async_result import AsyncResult
 from umbel.results.handles.result_set import Member, ResultSet
 from umbel.runtime.clock import SYSTEM
+from umbel.typing import R
 
 if TYPE_CHECKING:
     from umbel.results.workflow import Workflow
 
 
-class GroupResult(ResultSet):
+class GroupResult(ResultSet[R]):
     """The results of the tasks of a group.
 
     Args:
@@ -28,11 +29,17 @@ class GroupResult(ResultSet):
         app: the current app when not given.
     """
 
-    def __init__(self, id: str | None = None, results: Iterable[Member] | None = None, parent: Any = None, app: Any = None) -> None:
+    @overload
+    def __init__(self, id: str | None, results: Iterable[AsyncResult[R]], parent: Any = None, app: Any = None) -> None: ...
+    @overload
+    def __init__(
+        self: GroupResult[Any], id: str | None = None, results: Iterable[Member] | None = None, parent: Any = None, app: Any = None
+    ) -> None: ...
+    def __init__(self, id: str | None = None, results: Iterable[Any] | None = None, parent: Any = None, app: Any = None) -> None:
         self.id: str = id or uuid7(SYSTEM.now())
         self.parent = parent
         super().__init__((), app)
-        self.results = list(results or ())
+        self.results: list[Member] = list(results or ())
 
     def __bool__(self) -> bool:
         """True, also of an empty group."""
@@ -56,7 +63,7 @@ class GroupResult(ResultSet):
         return GroupResult, (self.id, self.results, self.parent)
 
     @classmethod
-    def bound_to(cls, app: Any) -> type[GroupResult]:
+    def bound_to(cls, app: Any) -> type[GroupResult[Any]]:
         """Make a class of this kind that belongs to an app.
 
         Args:
@@ -77,7 +84,7 @@ class GroupResult(ResultSet):
     #: A task may return it; JSON holds it as its tuple.
     __json__ = as_tuple
 
-    def get(self, *args: Any, **kwargs: Any) -> list[Any]:
+    def get(self, *args: Any, **kwargs: Any) -> list[R]:
         """Wait, as `ResultSet.get`. Of a chord's body that is a group, a member's `ChordError` gives way to the error of the header's task, as for a task.
 
         Args:
@@ -92,7 +99,7 @@ class GroupResult(ResultSet):
 
     join = join_native = get
 
-    async def aget(self, *args: Any, **kwargs: Any) -> list[Any]:
+    async def aget(self, *args: Any, **kwargs: Any) -> list[R]:
         """`get` for coroutines; never blocks the event loop.
 
         Args:
@@ -158,7 +165,7 @@ class GroupResult(ResultSet):
         _groups(backend or self.backend).forget(self.id)
 
     @classmethod
-    def restore(cls, id: str, backend: ResultStore | None = None, app: Any = None) -> GroupResult | None:
+    def restore(cls, id: str, backend: ResultStore | None = None, app: Any = None) -> GroupResult[Any] | None:
         """Read a group that was saved; ``None`` when there is none of this id.
 
         Args:

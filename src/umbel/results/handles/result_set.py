@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Generic, Union, overload
 
 from umbel import current, states
 from umbel.results.base import ResultStore
 from umbel.results.handles import gathering, joining
 from umbel.results.handles.async_result import AsyncResult
 from umbel.results.meta import to_meta
+from umbel.typing import R
 
-Member = Union[AsyncResult[Any], "ResultSet"]
+Member = Union[AsyncResult[Any], "ResultSet[Any]"]
 
 
-class ResultSet:
+class ResultSet(Generic[R]):
     """Results of several tasks. Each task is in it once.
 
     Args:
@@ -26,13 +27,17 @@ class ResultSet:
     #: The app that is meant where none is given: set in the classes that an app has (``app.GroupResult``).
     bound_app: ClassVar[Any] = None
 
-    def __init__(self, results: Iterable[Member], app: Any = None) -> None:
+    @overload
+    def __init__(self, results: Iterable[AsyncResult[R]], app: Any = None) -> None: ...
+    @overload
+    def __init__(self: ResultSet[Any], results: Iterable[Member], app: Any = None) -> None: ...
+    def __init__(self, results: Iterable[Any], app: Any = None) -> None:
         self.results: list[Member] = []
         self._app = app if app is not None else self.bound_app
         self.update(results)
 
     @classmethod
-    def bound_to(cls, app: Any) -> type[ResultSet]:
+    def bound_to(cls, app: Any) -> type[ResultSet[Any]]:
         """Make a class of this kind that belongs to an app.
 
         Args:
@@ -192,7 +197,7 @@ class ResultSet:
         on_message: Callable[[dict[str, Any]], object] | None = None,
         disable_sync_subtasks: bool = True,
         on_interval: Callable[[], object] | None = None,
-    ) -> list[Any]:
+    ) -> list[R]:
         """Wait until all tasks have ended; return their values in order, those of a group as a list of its own.
 
         Args:
@@ -238,7 +243,7 @@ class ResultSet:
     join = get
     join_native = get
 
-    async def aget(self, timeout: float | None = None, propagate: bool = True, disable_sync_subtasks: bool = True) -> list[Any]:
+    async def aget(self, timeout: float | None = None, propagate: bool = True, disable_sync_subtasks: bool = True) -> list[R]:
         """`get` for coroutines; never blocks the event loop.
 
         Args:
@@ -262,11 +267,12 @@ class ResultSet:
             await leaf.aget(gathering.left(deadline), propagate, disable_sync_subtasks=False)
         return self.values()
 
-    def values(self) -> list[Any]:
+    def values(self) -> list[R]:
         """List what the results are now, in order and nested as they are: values, exceptions, or ``None``."""
-        return [member.values() if isinstance(member, ResultSet) else member.result for member in self.results]
+        found: list[Any] = [member.values() if isinstance(member, ResultSet) else member.result for member in self.results]
+        return found
 
-    def iterate(self, timeout: float | None = None, propagate: bool = True, interval: float = 0.5) -> Iterator[Any]:
+    def iterate(self, timeout: float | None = None, propagate: bool = True, interval: float = 0.5) -> Iterator[R]:
         """Yield the values as the tasks end.
 
         Args:

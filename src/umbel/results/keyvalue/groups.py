@@ -44,7 +44,7 @@ class KeyValueGroups:
         self._names = names
         self._clock = clock
         self._codec = PartCodec(options.serializer, serializers.content_types(options.accept))
-        self.keep = options.chord_expires if options.chord_expires is not None else options.expires
+        self.keep: float | None = options.chord_expires if options.chord_expires is not None else options.expires
         self._keep_tree = options.expires
 
     # trees

@@ -48,7 +48,7 @@ class KeyValueStore:
         self._values = values
         self._names = Names(result_prefix(options.transport))
         self._codec = MetaCodec(options)
-        self.groups = KeyValueGroups(values, self._names, options)
+        self.groups: KeyValueGroups = KeyValueGroups(values, self._names, options)
         self.revocations: RevocationStore | None = KeyValueRevocations(values, self._names) if keeps_revocations else None
         self._watch = PollingWatch(self.fetch)
         self._waiting: Waiting[Record] = Waiting(self._watch, lambda record: record)

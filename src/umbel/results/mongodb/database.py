@@ -46,7 +46,7 @@ class MongoDatabase:
         errors: Any = pymongo.errors
         given = dict(settings or {})
         names = {name: given.pop(name) for name in _NAMES if name in given}
-        self.url = _url_of(url, {name: given.pop(name) for name in _ADDRESS if name in given})
+        self.url: str = _url_of(url, {name: given.pop(name) for name in _ADDRESS if name in given})
         options = {"maxPoolSize": given.pop("max_pool_size", 10), **(given.pop("options", None) or {}), **given}
         defaults = {"serverSelectionTimeoutMS": 5000, "connectTimeoutMS": 5000, "tz_aware": True, "connect": False}
         self._names = names

@@ -43,8 +43,8 @@ class MongoStore:
         self.options = options
         self._database = MongoDatabase(options.url, options.transport.get("mongodb"))
         self._codec = DocumentCodec(options)
-        self.groups = MongoGroups(self._database, options, self._codec)
-        self.revocations = MongoRevocations(self._database)
+        self.groups: MongoGroups = MongoGroups(self._database, options, self._codec)
+        self.revocations: MongoRevocations = MongoRevocations(self._database)
         self._watch = PollingWatch(self.fetch)
         self._waiting: Waiting[Record] = Waiting(self._watch, lambda record: record)
         #: Held by the one thread that looks for a result itself before it waits.

@@ -68,8 +68,8 @@ class RedisStore:
         # One of them is that of the waiting threads.
         self._connections = Connections(self._candidates, options.socket_timeout, max(1, (options.max_connections or _CONNECTIONS) - 1))
         self._watch = Watch(self._candidates, min(options.socket_timeout, 10.0))
-        self.groups = RedisGroups(self._connections, self._prefix, options)
-        self.revocations = RedisRevocations(self._connections, self._prefix)
+        self.groups: RedisGroups = RedisGroups(self._connections, self._prefix, options)
+        self.revocations: RedisRevocations = RedisRevocations(self._connections, self._prefix)
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWaiter] = weakref.WeakKeyDictionary()
         process_hooks.attach(after_fork=self._forget_connections)
 

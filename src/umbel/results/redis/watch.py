@@ -30,7 +30,7 @@ READ_AGAIN = 2.0
 #: Seconds without a server after which a waiter gives up.
 PATIENCE = 30.0
 
-logger = logging.getLogger("umbel.results")
+logger: logging.Logger = logging.getLogger("umbel.results")
 
 
 class _Wait:

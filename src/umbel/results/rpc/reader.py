@@ -11,7 +11,7 @@ from umbel.errors import OperationalError
 from umbel.runtime.backoff import delays
 from umbel.runtime.clock import SYSTEM
 
-logger = logging.getLogger("umbel.results.rpc")
+logger: logging.Logger = logging.getLogger("umbel.results.rpc")
 
 #: Seconds without a broker after which waiters give up.
 _LONGEST_SILENCE = 30.0

@@ -11,7 +11,7 @@ from umbel.errors import OperationalError
 from umbel.results.meta import is_terminal
 from umbel.results.model import Record
 
-logger = logging.getLogger("umbel.results.rpc")
+logger: logging.Logger = logging.getLogger("umbel.results.rpc")
 
 #: Records kept. Those that somebody has read are dropped first, then those nobody has asked for; of each the oldest.
 _MOST_KEPT = 10_000

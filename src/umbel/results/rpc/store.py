@@ -36,7 +36,7 @@ from umbel.runtime import process_hooks
 from umbel.wire import serializers
 from umbel.wire.message import Message
 
-logger = logging.getLogger("umbel.results.rpc")
+logger: logging.Logger = logging.getLogger("umbel.results.rpc")
 
 _OWN_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: Seconds that a result waits for its client where results are kept for ever, and the broker does not know whether the client is there.

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from umbel.results.sql.tables import Tables
 
-logger = logging.getLogger("umbel.results")
+logger: logging.Logger = logging.getLogger("umbel.results")
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,8 @@ class SqlStore:
             _callback(settings.get("engine_callback")),
             self._prepare,
         )
-        self.groups = SqlGroups(self._database, self._tables, options, self._codec)
-        self.revocations = SqlRevocations(self._database, self._tables.revoked)
+        self.groups: SqlGroups = SqlGroups(self._database, self._tables, options, self._codec)
+        self.revocations: SqlRevocations = SqlRevocations(self._database, self._tables.revoked)
         self._watch = PollingWatch(self.fetch)
         self._waiting: Waiting[Record] = Waiting(self._watch, lambda record: record)
         #: Held by the one thread that looks for a result itself before it waits, so that many that wait use one connection.

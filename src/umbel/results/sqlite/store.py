@@ -50,12 +50,12 @@ class SqliteStore:
 
     def __init__(self, options: StoreOptions, clock: Clock = SYSTEM) -> None:
         self.options = options
-        self.path = locate(options.url)
+        self.path: str = locate(options.url)
         self._clock = clock
         self._accept = serializers.content_types(options.accept)
         self._database = Database(self.path, synchronous=synchronous_of(options.url, options.transport))
-        self.groups = SqliteGroups(self._database, options, clock)
-        self.revocations = SqliteRevocations(self._database)
+        self.groups: SqliteGroups = SqliteGroups(self._database, options, clock)
+        self.revocations: SqliteRevocations = SqliteRevocations(self._database)
         self._bell = Bell(self.path, RESULTS)
         self._watch = Watch(self.path, clock)
         self._waiting: Waiting[Packed] = Waiting(self._watch, lambda packed: unpack(packed, self._accept), clock)

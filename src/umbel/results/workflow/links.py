@@ -98,10 +98,10 @@ class Links:
         self.entries: dict[str, Entry] = {}
         self.most = most
         #: There are more.
-        self.is_full = False
+        self.is_full: bool = False
         #: Entries that were added since somebody last looked, and took them.
         self.fresh: list[Entry] = []
-        self.top = steps_of(first)[0].id
+        self.top: str = steps_of(first)[0].id
         self.add(first, None)
 
     def to_rows(self) -> list[list[Any]]:

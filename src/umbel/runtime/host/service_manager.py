@@ -23,7 +23,7 @@ class ServiceManager:
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
         #: Seconds within which it wants to hear from us again and again; ``None``: it does not.
-        self.watchdog = None if self._address is None else _watchdog(environ)
+        self.watchdog: float | None = None if self._address is None else _watchdog(environ)
 
     @property
     def is_there(self) -> bool:

@@ -36,7 +36,7 @@ class Sink:
         self.fresh: list[Delivery] = []
         self.lost: list[Delivery] = []
         self.states: list[ConnectionState] = []
-        self.peak = 0
+        self.peak: int = 0
         self._changed = asyncio.Event()
 
     def on_deliveries(self, deliveries: list[Delivery]) -> None:

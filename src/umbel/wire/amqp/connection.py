@@ -118,10 +118,10 @@ class Connection(Generic[D]):
     """
 
     def __init__(self, login: Login, receiver: Receiver[D]) -> None:
-        self.state = State.AWAITING_START
+        self.state: State = State.AWAITING_START
         self.receiver = receiver
         #: Bytes agreed on for one frame.
-        self.frame_max = login.frame_max
+        self.frame_max: int = login.frame_max
         self.outgoing: list[bytes] = [PROTOCOL_HEADER]
         self._login = login
         self._server: Mapping[str, Any] = {}

@@ -44,12 +44,12 @@ class Incoming:
 
     def __init__(self, method: bytes) -> None:
         #: Payload of the method frame (deliver, return or get-ok).
-        self.method = method
+        self.method: bytes = method
         self.content: Content | None = None
         #: Bytes of body that are still to come.
-        self.missing = 0
+        self.missing: int = 0
         #: The body is too long to be kept.
-        self.skipped = False
+        self.skipped: bool = False
         self.parts: list[bytes] = []
 
 

@@ -31,7 +31,7 @@ class HeaderShape:
     def __init__(self, headers: dict[str, Any]) -> None:
         """Learn from a parsed table; the static bytes are rendered, so a sender with other type tags never matches."""
         self.base = headers
-        self.mutable = tuple(name for name, value in headers.items() if isinstance(value, (list, dict)))
+        self.mutable: tuple[str, ...] = tuple(name for name, value in headers.items() if isinstance(value, (list, dict)))
         pieces: list[tuple[bytes, str]] = []
         static = b""
         for name, value in headers.items():
@@ -42,7 +42,7 @@ class HeaderShape:
             else:
                 static += render_value(value, name)
         self.pieces = tuple((piece, len(piece), name) for piece, name in pieces)
-        self.tail = static
+        self.tail: bytes = static
 
     def parse(self, data: bytes, at: int, end: int) -> dict[str, Any] | None:
         """Parse the headers between two offsets; ``None`` when they do not have this shape.

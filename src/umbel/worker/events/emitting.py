@@ -51,7 +51,7 @@ class TaskEventEmitter:
         self._written: list[str] = []
         self._timer: asyncio.Handle | None = None
         self._listeners = self._make_listeners(events)
-        self.is_listening = False
+        self.is_listening: bool = False
 
     def listen(self) -> None:
         """Write what happens from now on."""

@@ -19,7 +19,7 @@ from umbel.runtime.service import Periodic
 from umbel.worker.events.elections import Elections, Won
 from umbel.worker.tasks.task_log import clean
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds between looks for workers that give no sign of life any more.
 _LOOK: Final = 5.0
@@ -63,7 +63,7 @@ class Gossip(Periodic):
         self._enabled = enabled
         self._time = time
         #: The other workers.
-        self.state = State(on_node_join=self._joins, on_node_leave=self._leaves, clock=time)
+        self.state: State = State(on_node_join=self._joins, on_node_leave=self._leaves, clock=time)
         self._elections = Elections()
         self._starting: asyncio.Task[None] | None = None
         #: Names of workers, and ids of processes, of which the log has been told.

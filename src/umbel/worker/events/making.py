@@ -22,7 +22,7 @@ from umbel.worker.task_index import TaskIndex
 from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.events import TaskEvents
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 
 def make_reporting(

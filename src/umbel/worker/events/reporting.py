@@ -17,7 +17,7 @@ from umbel.runtime.service import Periodic
 from umbel.worker.events.emitting import TaskEventEmitter
 from umbel.worker.settings import HEARTBEAT_INTERVAL
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Messages that wait while the broker is away. With groups of the usual size this is some 50,000 events, and 25 MB at most.
 WAITING: Final = 200

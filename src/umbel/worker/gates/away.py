@@ -19,9 +19,9 @@ class Away:
 
     def __init__(self) -> None:
         #: When the last of those that wait for their turn has it, as far as that can be foreseen.
-        self.last_turn = 0.0
+        self.last_turn: float = 0.0
         #: When the last of those that are far from it comes back.
-        self.last_far = 0.0
+        self.last_far: float = 0.0
 
     def later(self, turn: float, spacing: float, asked: Asked) -> Later:
         """Send a message away, behind those that were sent away before.

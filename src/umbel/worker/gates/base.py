@@ -122,7 +122,7 @@ class Gates:
     def __init__(self, *gates: Gate) -> None:
         self.gates = gates
         #: Whether every message must be asked about, just now. Kept, because it is looked at for each batch of deliveries; see `update`.
-        self.concern_all = False
+        self.concern_all: bool = False
         #: Ids of tasks about which must be asked, looked at for each message; the same object for ever.
         self.ids: Collection[str] = next((gate.ids for gate in gates if gate.ids is not NOBODY), NOBODY)
         self.update()

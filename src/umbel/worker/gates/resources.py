@@ -40,11 +40,11 @@ class Resources:
         reopen: has the first of a line asked about again, at once.
     """
 
-    concerns_all = False
+    concerns_all: bool = False
     ids: Collection[str] = NOBODY
 
     def __init__(self, capacity: Mapping[str, float], is_here: Callable[[ReservedTask], bool], reopen: Callable[[str], None]) -> None:
-        self.capacity = dict(capacity)
+        self.capacity: dict[str, float] = dict(capacity)
         self._is_here = is_here
         self._reopen = reopen
         #: Tasks that have passed, and when; monotonic seconds.

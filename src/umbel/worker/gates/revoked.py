@@ -27,7 +27,7 @@ class _Remembered(Generic[K]):
         expires: seconds for which one is remembered.
     """
 
-    concerns_all = False
+    concerns_all: bool = False
     ids: Collection[str] = NOBODY
 
     def __init__(self, most: int, expires: float) -> None:

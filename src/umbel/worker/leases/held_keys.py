@@ -21,7 +21,7 @@ from umbel.runtime.service import Periodic
 from umbel.worker.leases.keeper import LeaseKeeper
 from umbel.worker.tasks.reserved import ReservedTask
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds between two looks for tasks that are here no more.
 _LOOK = 1.0

@@ -13,7 +13,7 @@ from umbel.worker.gates.concurrency import ConcurrencyLimits
 from umbel.worker.leases.keeper import LeaseKeeper
 from umbel.worker.tasks.reserved import ReservedTask
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds between two looks for tasks that are here no more.
 _LOOK = 0.5

@@ -19,7 +19,7 @@ from umbel.leases.base import Booking, Grant, Lease, LeaseStore, Turn
 from umbel.runtime.backoff import delays
 from umbel.runtime.service import Service
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 R = TypeVar("R")
 #: Seconds that a stop waits for what is to be given up.
@@ -58,7 +58,7 @@ class LeaseKeeper(Service):
         find: the lease store; raises `ImproperlyConfigured` where there is none.
     """
 
-    stop_timeout = 2 * _STOP_TIMEOUT
+    stop_timeout: float | None = 2 * _STOP_TIMEOUT
 
     def __init__(self, find: Callable[[], LeaseStore]) -> None:
         super().__init__()

@@ -42,8 +42,8 @@ class TaskLeases:
         reopen: Callable[[str], None],
         duration: float,
     ) -> None:
-        self.unique = UniqueKeys(keeper.ask, reopen, SYSTEM.monotonic)
-        self.concurrency = ConcurrencyLimits(
+        self.unique: UniqueKeys = UniqueKeys(keeper.ask, reopen, SYSTEM.monotonic)
+        self.concurrency: ConcurrencyLimits = ConcurrencyLimits(
             ask=keeper.ask,
             give_up=keeper.give_up,
             hold=self._hold,
@@ -52,9 +52,9 @@ class TaskLeases:
             clock=SYSTEM.monotonic,
             duration=duration,
         )
-        self.rates = SharedRates(keeper.take_turns, tasks.holds, reopen, SYSTEM.monotonic)
-        self.keys = HeldKeys(keeper, tasks.holds, duration)
-        self.places = HeldPlaces(keeper, tasks.holds, self.concurrency, duration)
+        self.rates: SharedRates = SharedRates(keeper.take_turns, tasks.holds, reopen, SYSTEM.monotonic)
+        self.keys: HeldKeys = HeldKeys(keeper, tasks.holds, duration)
+        self.places: HeldPlaces = HeldPlaces(keeper, tasks.holds, self.concurrency, duration)
 
     def _hold(self, task: ReservedTask, place: Lease) -> None:
         self.places.hold(task, place)

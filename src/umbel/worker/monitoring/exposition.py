@@ -19,7 +19,7 @@ from umbel.worker.monitoring.http_server import Answer
 from umbel.worker.monitoring.metrics import BOUNDS, TaskMetrics
 from umbel.worker.monitoring.queue_figures import Figures
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds that a scrape waits for the event loop; without its answer, what only the loop knows is left out.
 _PATIENCE: Final = 1.0

@@ -32,7 +32,7 @@ class Health:
         self._is_stopping = is_stopping
         self._clock = clock
         #: When the event loop turned last, monotonic seconds.
-        self.turned = clock.monotonic()
+        self.turned: float = clock.monotonic()
         #: The event loop, once it runs.
         self.loop: asyncio.AbstractEventLoop | None = None
         #: All services have started once.

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from umbel.errors import ImproperlyConfigured
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Requests that are answered at a time; another one finds a closed connection.
 _MOST: Final = 16
@@ -71,7 +71,7 @@ class HttpServer:
     """
 
     def __init__(self, address: Address, routes: Mapping[str, Route]) -> None:
-        self.address = address
+        self.address: Address = address
         self._routes = dict(routes)
         self._server: _Server | None = None
 

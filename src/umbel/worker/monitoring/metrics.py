@@ -27,9 +27,9 @@ class RunTimes:
 
     def __init__(self) -> None:
         #: Of each class of `BOUNDS`, and of longer ones.
-        self.counts = [0] * (len(BOUNDS) + 1)
+        self.counts: list[int] = [0] * (len(BOUNDS) + 1)
         #: Seconds of all together.
-        self.total = 0.0
+        self.total: float = 0.0
 
 
 class TaskMetrics:

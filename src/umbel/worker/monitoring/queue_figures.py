@@ -13,7 +13,7 @@ from umbel.errors import OperationalError
 from umbel.messages.ids import waits_since
 from umbel.runtime.clock import SYSTEM
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds for which figures are good enough, and after which they are not shown any more.
 _FRESH, _STALE = 5.0, 60.0

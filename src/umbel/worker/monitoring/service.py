@@ -17,7 +17,7 @@ from umbel.worker.monitoring.health import Health
 from umbel.worker.monitoring.http_server import Address, HttpServer, Route
 from umbel.worker.stopping import StopRequest
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds between two notes that the event loop turns, and between two touches of the heartbeat file.
 _TURN: Final = 0.5

@@ -19,7 +19,7 @@ from umbel.runtime.service import Service
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.tasks.holding import Holding
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds between two looks.
 INTERVAL: Final = 1.5
@@ -54,7 +54,7 @@ class Pausing(Service):
         #: The queues that are paused, and would be consumed from otherwise.
         self.paused: dict[str, Queue] = {}
         #: Held while queues are added or cancelled, so that they are in the order in which that was asked for.
-        self.changing = asyncio.Lock()
+        self.changing: asyncio.Lock = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         #: The thread is to look now; and to end.
         self._now = threading.Event()

@@ -76,14 +76,14 @@ class WorkerFacade:
     ) -> None:
         #: The app, its name as a node: these two may be used from any thread.
         self.app = app
-        self.hostname = settings.hostname
+        self.hostname: str = settings.hostname
         self.settings = settings
         self.parts = parts
         self.policies = policies
         self.prefetch = prefetch
         self.request_stop = request_stop
         self._stopping = stopping
-        self.started_at = SYSTEM.monotonic()
+        self.started_at: float = SYSTEM.monotonic()
         #: Memory at the times of `memsample`, KiB.
         self.memory_samples: list[int] = []
         #: `None` where the worker has no such part.

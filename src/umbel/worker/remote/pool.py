@@ -11,7 +11,7 @@ from umbel.pools.kinds import MOST_SLOTS
 from umbel.worker.remote.arguments import texts, whole
 from umbel.worker.remote.facade import WorkerFacade
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 
 @control_command(args=[("n", int)], signature="[N=1]")

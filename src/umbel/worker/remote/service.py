@@ -26,7 +26,7 @@ from umbel.worker.remote import about, events, limits, memory, pool, queues, rev
 from umbel.worker.remote.facade import WorkerFacade
 from umbel.worker.seals.requests import SealedRequests
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: The modules whose commands every worker has.
 BUILT_IN: Final = (about, events, limits, memory, pool, queues, revocations, tasks)

@@ -11,7 +11,7 @@ from umbel.errors import OperationalError, UmbelError
 from umbel.results.revocation_store import LONGEST, RevocationStore
 from umbel.runtime.clock import SYSTEM
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds that a start waits for what was kept; and after which a store that was away is asked again.
 _PATIENCE: Final = 5.0

@@ -19,7 +19,7 @@ from umbel.runtime.clock import SYSTEM
 from umbel.runtime.service import Service
 from umbel.worker.revoking.service import Revoking
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Ids that are told, the newest; and taken from one worker.
 MOST_TOLD: Final = 10_000

@@ -13,7 +13,7 @@ from umbel.results.revocation_store import is_id, stamp_entry, stamp_of
 from umbel.runtime.clock import SYSTEM
 from umbel.runtime.service import Service
 from umbel.worker.gates.base import Gates
-from umbel.worker.gates.revoked import Revoked, Stamp, stamps_of
+from umbel.worker.gates.revoked import Revoked, RevokedIds, RevokedStamps, Stamp, stamps_of
 from umbel.worker.intake import Intake
 from umbel.worker.revoking.keeping import Keeping
 from umbel.worker.slots.dispatching import Dispatcher
@@ -24,7 +24,7 @@ from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.reserved import EndReason, ReservedTask
 from umbel.worker.tasks.waiting_room import Waiting
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: By which a task is ended that asks for nothing else; and the one that does not end its child, but interrupts the task.
 KILL: Final = getattr(signals, "SIGKILL", signals.SIGTERM)
@@ -48,6 +48,9 @@ class Revoking(Service):
         endings: end it where it runs.
         kills: running tasks can be ended.
     """
+
+    ids: RevokedIds
+    stamps: RevokedStamps
 
     def __init__(  # noqa: PLR0913 - its parts
         self,

@@ -27,7 +27,7 @@ from umbel.worker.seals.remembering import SPENT, Sealed
 if TYPE_CHECKING:
     from umbel.app.app import Umbel
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds after which a message is asked about again that another worker has.
 _AGAIN: Final = 1.0

@@ -19,7 +19,7 @@ from umbel.runtime.service import Periodic
 from umbel.worker.slots.dispatching import Dispatcher
 from umbel.worker.slots.limits import LOOK
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds for which slots stay that are not needed; the environment variable that Celery has for it.
 KEEPALIVE: Final = 5.0
@@ -54,6 +54,9 @@ class Autoscaler(Periodic):
         keepalive: seconds for which slots stay that are not needed; ``None``: five, or as ``AUTOSCALE_KEEPALIVE`` says.
     """
 
+    max_concurrency: int
+    min_concurrency: int
+
     def __init__(
         self, pool: ScaledPool, max_concurrency: int, min_concurrency: int = 0, worker: Any = None, keepalive: float | None = None
     ) -> None:
@@ -62,7 +65,7 @@ class Autoscaler(Periodic):
         self.pool = pool
         self.worker = worker
         self.max_concurrency, self.min_concurrency = max_concurrency, max(1, min_concurrency)
-        self.keepalive = _keepalive() if keepalive is None else keepalive
+        self.keepalive: float = _keepalive() if keepalive is None else keepalive
         self._dispatcher: Dispatcher = worker.parts.dispatcher
         self._loop: asyncio.AbstractEventLoop | None = None
         self._deciding: asyncio.Future[None] | None = None

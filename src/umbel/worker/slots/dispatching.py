@@ -43,7 +43,7 @@ class Dispatcher:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.ready: deque[ReservedTask] = deque()
-        self.pace = Pace()
+        self.pace: Pace = Pace()
         #: In the order in which they came.
         self.children: dict[Child, None] = {}
         self.is_open = True

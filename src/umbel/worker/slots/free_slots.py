@@ -24,9 +24,9 @@ class FreeSlots:
 
     def __init__(self, max_tasks: int | None) -> None:
         #: Slots that take jobs, the full ones included.
-        self.taking = 0
+        self.taking: int = 0
         #: Slots that are busy, and have room for `LEAST` more jobs.
-        self.roomy = 0
+        self.roomy: int = 0
         self._max_tasks = max_tasks
         #: The next to be given a job is first. Who has just become idle comes first: its caches are warm.
         self._idle: deque[Slot] = deque()

@@ -76,7 +76,7 @@ class Rate:
 
     def __init__(self, now: float) -> None:
         self._last = now
-        self.value = 0.0
+        self.value: float = 0.0
         self._completions = 0.0
         self._worked = 0.0
 
@@ -158,7 +158,7 @@ class Prefetch(Periodic):
     ) -> None:
         super().__init__(LOOK)
         self._reduces = reduces
-        self.rate = Rate(SYSTEM.monotonic())
+        self.rate: Rate = Rate(SYSTEM.monotonic())
         self._pool = pool
         self._multiplier = multiplier
         self._one_per_slot = one_per_slot
@@ -172,7 +172,7 @@ class Prefetch(Periodic):
         self._early_before = (0, 0)
         self._progress_at = SYSTEM.monotonic()
         #: Unsettled messages that were allowed last.
-        self.allowed = 0
+        self.allowed: int = 0
 
     @property
     def follows_rate(self) -> bool:
@@ -242,6 +242,8 @@ class Rebalancing(Periodic):
         dispatcher: takes it back.
         prefetch: hands it back.
     """
+
+    interval: float
 
     def __init__(self, dispatcher: Dispatcher, prefetch: Prefetch) -> None:
         super().__init__(LOOK)

@@ -20,7 +20,7 @@ from umbel.worker.tasks.acknowledging import Acknowledger
 from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import EndReason, ReservedTask
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Children that may fail to load the app, one after the other, before the worker gives up.
 _MOST_FAILURES = 3
@@ -61,8 +61,8 @@ class Supervisor:
         pool: Pool,
         max_deliveries: int,
     ) -> None:
-        self.first_ready = asyncio.Event()
-        self.all_gone = asyncio.Event()
+        self.first_ready: asyncio.Event = asyncio.Event()
+        self.all_gone: asyncio.Event = asyncio.Event()
         #: Why no child can be started, once that is clear.
         self.startup_error: str = ""
         self._dispatcher = dispatcher

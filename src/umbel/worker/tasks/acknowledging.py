@@ -33,7 +33,7 @@ from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.queue_rules import QueueRules
 from umbel.worker.tasks.reserved import ReservedTask, run_of
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Seconds after which a message that cannot be moved goes back to its queue: where that may pass, and where the broker refuses it for good.
 _PAUSE, _LONG_PAUSE = 5.0, 60.0
@@ -127,16 +127,16 @@ class Acknowledger:
         self._signals = signals
         self._spawn = spawn
         self._leases = leases
-        self.rules = QueueRules() if rules is None else rules
+        self.rules: QueueRules = QueueRules() if rules is None else rules
         #: How often the connection was lost.
-        self.losses = 0
-        self.aside = Aside()
+        self.losses: int = 0
+        self.aside: Aside = Aside()
         #: Tasks that have ended in children.
-        self.completed = 0
+        self.completed: int = 0
         #: The same by task.
         self.totals: defaultdict[str, int] = defaultdict(int)
         #: Seconds that they took together.
-        self.worked = 0.0
+        self.worked: float = 0.0
         #: Runs that ended after their delivery was lost, so that they are not repeated when it comes back.
         self.done_but_unsettled: dict[tuple[str, Any], None] = {}
 

@@ -14,7 +14,7 @@ from umbel.brokers.base import Delivery
 from umbel.pools.base import Outcome
 from umbel.worker.tasks.reserved import ReservedTask
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 Told = TypeVarTuple("Told")
 

@@ -22,7 +22,7 @@ from umbel.results.group_store import ChordClaim, ChordPart, ClaimedElsewhere
 from umbel.results.model import Record
 from umbel.runtime.backoff import delays
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 
 class Following:

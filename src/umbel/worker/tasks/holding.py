@@ -34,7 +34,7 @@ class Holding:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         release: Callable[[Sequence[tuple[str | None, Delivery]]], None],
     ) -> None:
-        self.room = WaitingRoom()
+        self.room: WaitingRoom = WaitingRoom()
         self._consumer = consumer
         self._acknowledger = acknowledger
         self._spawn = spawn
@@ -43,9 +43,9 @@ class Holding:
         #: Messages that go to the broker's delayed store with the next turn of the loop, and when they are due.
         self._far: list[tuple[Delivery, float]] = []
         #: Messages on their way there. They need no slot, so they must not use up the window.
-        self.moving = 0
+        self.moving: int = 0
         #: Messages whose way there has ended; those that did not arrive come again.
-        self.postponed = 0
+        self.postponed: int = 0
 
     @property
     def held(self) -> int:

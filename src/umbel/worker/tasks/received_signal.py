@@ -45,7 +45,7 @@ class ReceivedRequest(Request):
         address = (delivery.exchange, delivery.routing_key, delivery.redelivered)
         super().__init__(None, delivery.headers["id"], (), {}, delivery.headers, None, delivery.properties, address, hostname)
         self.name = self.type = self.task_name = delivery.headers["task"]
-        self.task_id = self.id
+        self.task_id: str | None = self.id
         self._body = partial(_payload, delivery, accept, limit, ring)
         for name in _OF_THE_BODY & vars(self).keys():
             delattr(self, name)

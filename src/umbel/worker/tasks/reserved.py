@@ -46,25 +46,25 @@ class ReservedTask:
     def __init__(
         self, delivery: Delivery, task: str, task_id: str, task_policy: TaskPolicy, hard: float | None, soft: float | None
     ) -> None:
-        self.delivery = delivery
-        self.task = task
-        self.id = task_id
-        self.policy = task_policy
+        self.delivery: Delivery = delivery
+        self.task: str = task
+        self.id: str = task_id
+        self.policy: TaskPolicy = task_policy
         #: Time limits that hold for this run, seconds.
-        self.hard = hard
-        self.soft = soft
+        self.hard: float | None = hard
+        self.soft: float | None = soft
         #: Acknowledged before it runs.
-        self.early = not task_policy.acks_late
+        self.early: bool = not task_policy.acks_late
         #: That has happened: the broker has it no more, so it must run here, whatever comes.
-        self.acked = False
+        self.acked: bool = False
         #: When it may not be started any more, seconds since the epoch.
         self.expires: float | None = None
         #: It runs with nothing queued around it: it was out before under a lease, or a gate must know when it starts.
-        self.careful = False
+        self.careful: bool = False
         #: The broker has taken the delivery back (connection or lease lost); settling it means nothing.
-        self.lost = False
+        self.lost: bool = False
         #: A number for each dispatch, never used twice.
-        self.number = 0
+        self.number: int = 0
         #: That runs it, or has been given it.
         self.slot: Slot | None = None
         #: Why its child was killed, if it was.

@@ -11,7 +11,7 @@ from umbel.runtime.logs import escape
 from umbel.worker.tasks.events import TaskEvents
 from umbel.worker.tasks.reserved import ReservedTask
 
-logger = logging.getLogger("umbel.worker")
+logger: logging.Logger = logging.getLogger("umbel.worker")
 
 #: Characters of a log line's variable part.
 _MOST = 2000

@@ -17,7 +17,7 @@ from umbel.messages.timing import timestamp
 from umbel.runtime.clock import SYSTEM
 from umbel.wire.message import Message
 
-logger = logging.getLogger("umbel.app")
+logger: logging.Logger = logging.getLogger("umbel.app")
 
 #: A call on its way, as the outbox renders it: its handle, its plan, its content.
 Rendered = tuple[Any, Any, Any]

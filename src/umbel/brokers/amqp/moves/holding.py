@@ -35,7 +35,7 @@ from umbel.wire.amqp.methods import method
 from umbel.wire.amqp.rendering import render_acks
 from umbel.wire.message import Message
 
-logger = logging.getLogger("umbel.brokers.amqp")
+logger: logging.Logger = logging.getLogger("umbel.brokers.amqp")
 
 #: Held copies are delivered on a channel of their own: the window of the other one may be full.
 CHANNEL = 2

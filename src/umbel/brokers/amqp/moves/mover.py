@@ -23,7 +23,7 @@ from umbel.wire.amqp import events
 from umbel.wire.amqp.rendering import address_of, render_message, render_publish
 from umbel.wire.message import Message
 
-logger = logging.getLogger("umbel.brokers.amqp")
+logger: logging.Logger = logging.getLogger("umbel.brokers.amqp")
 
 _CHANNEL = 1
 #: Header: when a delayed message is due, seconds since the epoch. The store counts whole seconds; our consumer holds the rest.

@@ -19,7 +19,7 @@ from umbel.brokers.topology import Exchange
 from umbel.clients.sql.engine import Database
 from umbel.wire.message import Message
 
-logger = logging.getLogger("umbel.brokers.mysql")
+logger: logging.Logger = logging.getLogger("umbel.brokers.mysql")
 
 #: Messages in one transaction.
 _CHUNK: Final = 500

@@ -37,11 +37,11 @@ class PrivateQueue:
     """
 
     def __init__(self, database: Database, options: BrokerOptions, queue: Queue) -> None:
-        self.queue = replace(queue, exclusive=True)
+        self.queue: Queue = replace(queue, exclusive=True)
         #: How often it was declared again after it had been taken for dead: what was sent meanwhile is lost.
-        self.losses = 0
+        self.losses: int = 0
         #: Seconds until the next look.
-        self.pause = SOON
+        self.pause: float = SOON
         self._database = database
         self._options = options
         self._lease = expires_of(queue, _EXPIRES)

@@ -21,7 +21,7 @@ from umbel.errors import OperationalError
 from umbel.runtime import process_hooks
 from umbel.wire.message import Message
 
-logger = logging.getLogger("umbel.brokers.postgresql")
+logger: logging.Logger = logging.getLogger("umbel.brokers.postgresql")
 
 #: Messages in one transaction.
 _CHUNK: Final = 500

@@ -23,7 +23,7 @@ from umbel.wire.redis import scripts
 from umbel.wire.redis.envelope import LISTED
 from umbel.wire.redis.keys import Keys
 
-logger = logging.getLogger("umbel.brokers.redis")
+logger: logging.Logger = logging.getLogger("umbel.brokers.redis")
 
 #: Seconds in which all readers of a queue have heard of a message.
 _HEARD: Final = 60

@@ -114,7 +114,7 @@ class Filter:
         self._limits = limits
         self._prefix = channels.name(self._exchange, "") + "/"
         #: The patterns to subscribe to.
-        self.globs = channels.patterns(self._exchange, self._kind, self._keys)
+        self.globs: list[str] = channels.patterns(self._exchange, self._kind, self._keys)
         self._patterns = [(glob.encode(), regex_of(glob)) for glob in self.globs]
 
     def delivery(self, glob: bytes, channel: bytes, raw: bytes) -> RedisDelivery | None:

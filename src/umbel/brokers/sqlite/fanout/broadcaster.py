@@ -19,7 +19,7 @@ from umbel.clients.sqlite.database import Database
 from umbel.clients.sqlite.doorbell import Bell
 from umbel.wire.message import Message
 
-logger = logging.getLogger("umbel.brokers.sqlite")
+logger: logging.Logger = logging.getLogger("umbel.brokers.sqlite")
 
 #: Messages in one transaction: other writers wait for it.
 _CHUNK: Final = 500

@@ -43,9 +43,9 @@ class PrivateQueue:
     """
 
     def __init__(self, database: Database, options: BrokerOptions, queue: Queue) -> None:
-        self.queue = replace(queue, exclusive=True)
+        self.queue: Queue = replace(queue, exclusive=True)
         #: How often it was declared again after it had been taken for dead: what was sent meanwhile is lost.
-        self.losses = 0
+        self.losses: int = 0
         self._database = database
         self._options = options
         self._lease = expires_of(queue, _EXPIRES)
