@@ -66,6 +66,12 @@ def test_wrong_types(given):
         PublishOptions.parse(given)
 
 
+@pytest.mark.parametrize("task_id", ["x" * 256, "order 7\n", "a\0b", "\ud800"])
+def test_ids_that_no_worker_would_take(task_id):
+    with pytest.raises(ValueError, match="task_id must be printable text of 1 to 255 characters"):
+        PublishOptions.parse({"task_id": task_id})
+
+
 def test_weaker_options_fill_what_was_not_said():
     found = PublishOptions(queue="mine").over({"queue": "theirs", "priority": 3, "task_id": "never", "unknown": 1})
     assert (found.queue, found.priority, found.task_id) == ("mine", 3, None)

@@ -153,6 +153,9 @@ _NEVER_ROUTED: Final = frozenset(
     {"task_id", "link", "link_error", "chain", "chord", "properties", "stamps", "root_id", "parent_id", "route_name"}
 )
 
+#: Characters of a task's id.
+_LONGEST_ID: Final = 255
+
 
 def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     fixed: dict[str, Any] = {}
@@ -169,8 +172,8 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     priority = given.get("priority")
     if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int) or not 0 <= priority <= 255):
         raise ValueError(f"priority must be a whole number from 0 to 255, got {priority!r}")
-    if "task_id" in given and (not isinstance(given["task_id"], str) or not given["task_id"]):
-        raise TypeError(f"task_id must be text, got {given['task_id']!r}")
+    if "task_id" in given:
+        _check_id(given["task_id"])
     for name in given.get("retry_policy") or ():
         if meant := nearly(name, _POLICY):
             raise TypeError(f"retry_policy has no {name}; did you mean {meant}?")
@@ -180,6 +183,14 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     if reserved := [name for name in headers or () if isinstance(name, str) and name.startswith(_RESERVED)]:
         raise ValueError(f"the header {reserved[0]} is Umbel's own: name yours differently")
     return fixed
+
+
+def _check_id(task_id: Any) -> None:
+    # What every worker would make a dead letter of: `umbel.messages.validation`.
+    if not isinstance(task_id, str) or not task_id:
+        raise TypeError(f"task_id must be text, got {task_id!r}")
+    if len(task_id) > _LONGEST_ID or not task_id.isprintable():
+        raise ValueError(f"task_id must be printable text of 1 to {_LONGEST_ID} characters, got {task_id!a:.60}")
 
 
 def _times(given: Mapping[str, Any]) -> dict[str, float]:
