@@ -38,7 +38,10 @@ class Naming:
 
 
 def freeze(workflow: Shape, naming: Naming) -> Draft:
-    """A frozen copy. Ids that are there already are kept, so that freezing twice changes nothing.
+    """A frozen copy. Ids that are there already are kept, so that freezing twice changes nothing; but of tasks with one id only the last keeps it.
+
+    A signature that was frozen may be used more than once, and a task may be replaced by a workflow that it is a part of
+    (`signature_from_request`). A chord whose header has one id twice would wait for a result too many.
 
     Args:
         workflow: any signature.
@@ -49,6 +52,7 @@ def freeze(workflow: Shape, naming: Naming) -> Draft:
     """
     root = shapes.draft(workflow)
     compounds: list[Draft] = []
+    tasks: list[Draft] = []
     pending = [root]
     while pending:
         node = pending.pop()
@@ -61,11 +65,13 @@ def freeze(workflow: Shape, naming: Naming) -> Draft:
             parts = _chord(node, naming)
         else:
             parts = _task(node, naming)
+            tasks.append(node)
         if form in (CHAIN, GROUP):
             compounds.append(node)
         elif form == CHORD:
             compounds.append(node["kwargs"]["header"])
         pending.extend(reversed(parts))
+    _tell_apart(tasks, naming)
     for node in reversed(compounds):
         if shapes.kind(node) == GROUP:
             _number(node)
@@ -178,6 +184,16 @@ def _task(node: Draft, naming: Naming) -> list[Draft]:
         return []
     options["chain"] = following = [shapes.draft(each) for each in options["chain"]]
     return following
+
+
+def _tell_apart(tasks: list[Draft], naming: Naming) -> None:
+    """Give all but the last of the tasks with one id another: the last is the one whose result the workflow's is."""
+    taken: set[str] = set()
+    for node in reversed(tasks):
+        options = node["options"]
+        if options["task_id"] in taken:
+            options["task_id"] = naming.new_id()
+        taken.add(options["task_id"])
 
 
 def _number(group: Draft) -> None:

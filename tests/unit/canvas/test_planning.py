@@ -36,6 +36,18 @@ def test_ids_that_are_given_are_kept():
     assert found["a"].options["chord"]["options"]["task_id"] == "body"
 
 
+def test_of_tasks_with_one_id_the_last_keeps_it():
+    twin = s("a", task_id="A")
+    frozen = freeze(chord([twin, twin], s("b", task_id="B")), model.counted())
+    first, second = (member["options"]["task_id"] for member in shapes.header(frozen))
+    assert (second, result_id(frozen)) == ("A", "B")
+    assert first not in ("A", "B")
+    assert freeze(frozen, model.counted()) == frozen
+    replacing = freeze(chord([twin, s("b")], s("c", task_id="A")), model.counted())
+    assert result_id(replacing) == "A"
+    assert "A" not in [member["options"]["task_id"] for member in shapes.header(replacing)]
+
+
 def test_where_options_of_a_chain_go():
     done, failed = s("done"), s("failed")
     found = calls(chain(s("a"), s("b"), s("c")), 1, options={"link": [done], "link_error": failed, "countdown": 3, "queue": "q"})
