@@ -19,6 +19,8 @@ _MINUTE: Final = 60.0
 _UNITS: Final = (_DAY, _HOUR, _MINUTE, 1.0)
 #: The shortest interval, in seconds: below it a scheduler would do nothing else.
 _SHORTEST: Final = 0.001
+#: Seconds of the longest, a thousand years: the next time must be a date that can be written.
+_LONGEST: Final = 365_000 * 86_400
 
 
 def seconds_of(interval: Any) -> float:
@@ -28,11 +30,13 @@ def seconds_of(interval: Any) -> float:
         interval: seconds or a timedelta.
 
     Raises:
-        ImproperlyConfigured: it is no number, not finite, or not positive.
+        ImproperlyConfigured: it is no number, not positive, or longer than a thousand years.
     """
     seconds = interval.total_seconds() if isinstance(interval, timedelta) else interval
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not _SHORTEST <= seconds < math.inf:
-        raise ImproperlyConfigured(f"an interval is {interval!r}: expected a positive number of seconds, or a timedelta")
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not _SHORTEST <= seconds <= _LONGEST:
+        raise ImproperlyConfigured(
+            f"an interval is {interval!r}: expected a positive number of seconds, or a timedelta, of at most 365,000 days"
+        )
     return float(seconds)
 
 

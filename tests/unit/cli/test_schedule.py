@@ -31,7 +31,7 @@ def test_a_new_user_adds_pauses_runs_and_looks(umbel, shop):
     listed = umbel(*schedule, "list")
     assert [line.split()[0] for line in listed.out.splitlines()] == ["NAME", "bad", "pulse"]
     assert "every hour" in listed.out and "disabled" in listed.out
-    assert listed.err == "bad: an interval is 0: expected a positive number of seconds, or a timedelta\n"
+    assert listed.err == "bad: an interval is 0: expected a positive number of seconds, or a timedelta, of at most 365,000 days\n"
 
     added = umbel(
         *schedule, "add", "report", f"{shop}.add", "-a", "[2, 3]", "--cron", "0 8 * * mon-fri", "--timezone", "Asia/Tokyo", "--jitter", "5m"

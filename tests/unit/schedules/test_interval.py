@@ -30,7 +30,7 @@ def test_slots_rise_and_keep_their_distance(seconds, anchor, later):
     assert second - first <= seconds * 1.001 + 1e-6
 
 
-@pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf, None, "10", True, timedelta(0), 1e-9])
+@pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf, None, "10", True, timedelta(0), 1e-9, 1e300, 10**400, timedelta.max])
 def test_what_is_no_interval(wrong):
     with pytest.raises(ImproperlyConfigured, match="expected a positive number of seconds"):
         schedule(wrong)
