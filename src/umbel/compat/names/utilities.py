@@ -59,8 +59,8 @@ TABLES: Final = {
     "celery.utils.serialization": AliasTable(
         {f"{_LEGACY}.pickling": "UnpickleableExceptionWrapper get_pickleable_exception jsonify strtobool"}
     ),
-    "celery.utils.dispatch": AliasTable({"umbel.hooks": "Signal"}),
-    "celery.utils.dispatch.signal": AliasTable({"umbel.hooks": "Signal"}),
+    "celery.utils.dispatch": AliasTable({f"{_LEGACY}.dispatch": "Signal"}),
+    "celery.utils.dispatch.signal": AliasTable({f"{_LEGACY}.dispatch": "Signal"}),
     "celery.utils.graph": AliasTable({"umbel.results.workflow.graph": "DependencyGraph"}),
     "celery.utils.sysinfo": AliasTable(
         {f"{_LEGACY}.machine": "AUTO_CONCURRENCY CpuBudget available_cpu_count cpu_budget df is_auto_concurrency load_average"}
