@@ -16,6 +16,8 @@ _PREFIX: Final = "whsec_"
 _SHORTEST: Final = 16
 #: Seconds by which two clocks may differ.
 _TOLERANCE: Final = 300.0
+#: Seconds since the epoch: larger numbers are no time, and the largest are no float.
+_LATEST: Final = 10**11
 
 
 class InvalidSignature(UmbelError):
@@ -60,6 +62,8 @@ def verify(secrets: str | Sequence[str], headers: Mapping[str, str], body: bytes
         timestamp = int(given[TIMESTAMP])
     except ValueError:
         raise InvalidSignature(f"the header {TIMESTAMP} is no number of seconds") from None
+    if not 0 <= timestamp < _LATEST:
+        raise InvalidSignature(f"the header {TIMESTAMP} is no number of seconds")
     if abs(now - timestamp) > tolerance:
         raise InvalidSignature(f"the webhook is {abs(now - timestamp):.0f} s away from now, {tolerance:g} s are allowed")
     wanted = [sign(secret, given[ID], timestamp, body).encode() for secret in ([secrets] if isinstance(secrets, str) else secrets)]
