@@ -178,7 +178,9 @@ def _signed_part(message: Message, claims: str) -> bytes:
     return _DOMAIN + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
-def _is_written_on_the_way(name: str) -> bool:
+def _is_written_on_the_way(name: Any) -> bool:
+    if type(name) is not str:
+        raise TypeError(f"the name of a header is a {type(name).__name__}, and only text can be signed")
     return name in _ON_THE_WAY or name.startswith(_ON_THE_WAY_PREFIXES)
 
 

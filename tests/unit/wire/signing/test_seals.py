@@ -281,3 +281,14 @@ def test_a_body_is_encrypted_and_previews_of_arguments_are_hidden():
 def test_a_ring_that_only_verifies_signs_nothing():
     with pytest.raises(ImproperlyConfigured, match="no key that can sign"):
         sealed(KeyRing(keys=RING.keys))
+
+
+def test_the_name_of_a_header_is_text():
+    message = Message(b"{}", {}, "application/json", "utf-8", {})
+    message.headers = {1: "one"}  # type: ignore[dict-item]
+    with pytest.raises(EncodeError, match="the name of a header is a int"):
+        seal(message, "", "q", RING, 1.0, "n", b"0" * 12)
+    good = seal(Message(b"{}", {}, "application/json", "utf-8", {}), "", "q", RING, 1.0, "n", b"0" * 12)
+    good.headers[1] = "one"  # type: ignore[index]
+    with pytest.raises(BadSignature, match="cannot have been signed"):
+        verify(good, "q", RING)
