@@ -76,7 +76,6 @@ ELSEWHERE: dict[str, tuple[tuple[str, ...], str]] = {
     "contrib/flask/": (("tests/unit/contrib/flask/test_app.py", "tests/integration/test_web_examples.py"), TOGETHER),
     "contrib/outbox/": (("tests/unit/contrib/outbox/test_relay.py", "tests/unit/contrib/django/test_outbox.py"), TOGETHER),
     "contrib/sqlalchemy/": (("tests/unit/contrib/sqlalchemy/test_outbox.py",), TOGETHER),
-    "contrib/webhooks/": (("tests/unit/contrib/webhooks/test_task.py",), TOGETHER),
     "execution/": (("tests/unit/execution/test_execute.py",), TOGETHER),
     "execution/concluding/": (("tests/unit/execution/test_execute.py",), TOGETHER),
     "leases/": (("tests/contracts/test_lease_stores.py",), CONTRACT),

@@ -14,6 +14,9 @@ from umbel.errors import ImproperlyConfigured
 
 #: Bytes of an answer that are read.
 _READ: Final = 4096
+#: Addresses of version 6 that hold one of version 4: those that a gateway translates (RFC 6052), and the old ones (RFC 4291, 2.5.5.1).
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 
 
 class Answer(NamedTuple):
@@ -65,11 +68,24 @@ def _address(host: str, port: int, *, private: bool) -> str:
     found = [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     if not private:
         for text in found:
-            if not ipaddress.ip_address(text.partition("%")[0]).is_global:
+            if not _is_public(text):
                 raise ImproperlyConfigured(
                     f"the webhook's host {host} has an address that is not of the public internet: allow it with webhook_task(…, private=True)"
                 )
     return found[0]
+
+
+def _is_public(text: str) -> bool:
+    """Report whether an address is one host's in the public internet, and so is the one of version 4 that a gateway would make of it."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if not address.is_global or address.is_multicast:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return True
+    if address.is_site_local or address in _COMPATIBLE:
+        return False
+    inner = ipaddress.IPv4Address(address.packed[-4:]) if address in _NAT64 else address.sixtofour
+    return inner is None or _is_public(str(inner))
 
 
 class _Connection(http.client.HTTPConnection):
