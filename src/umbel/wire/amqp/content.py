@@ -173,7 +173,7 @@ def render_tail(properties: Mapping[str, Any]) -> tuple[int, bytes]:
                 continue
             flags |= flag
             if flag == _TIMESTAMP:
-                stamp = value.timestamp() if isinstance(value, datetime) else value
+                stamp = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() if isinstance(value, datetime) else value
                 parts.append(int(stamp).to_bytes(8, "big"))
             else:
                 parts.append(render_name(str(value)))

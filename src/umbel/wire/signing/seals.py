@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from umbel.errors import BadSignature, EncodeError, ImproperlyConfigured, Unsigned
@@ -92,7 +92,7 @@ def seal(message: Message, exchange: str, routing_key: str, ring: KeyRing, now: 
     text = _encode(claims)
     try:
         data = _signed_part(sealed, text)
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise EncodeError(f"The message cannot be signed: {error}") from None
     headers[SEAL] = f"{text}.{ring.keys[ring.signing].sign(data)}"
     return sealed
@@ -117,7 +117,7 @@ def verify(message: Message, queue: str | None, ring: KeyRing) -> Seal:
         raise BadSignature(f"it is signed with the key {key!a:.80}, which is not among message_keys")
     try:
         data = _signed_part(message, text)
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         raise BadSignature("it has headers that cannot have been signed") from None
     if not found.verify(data, signature):
         raise BadSignature(f"the signature with the key {key!r} is not that of this message: it has been changed")
@@ -190,7 +190,8 @@ def _properties(given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if name in _TRANSPORTS or value is None or value == "":
             continue
-        found[name] = value.timestamp() if isinstance(value, datetime) else _plain(value)
+        plain = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() if isinstance(value, datetime) else _plain(value)
+        found[name] = int(plain) if name == "timestamp" and isinstance(plain, float) else plain  # AMQP has whole seconds
     return {"priority": 0, "delivery_mode": 2, **found}
 
 

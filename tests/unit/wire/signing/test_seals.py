@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from copy import deepcopy
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -292,3 +293,10 @@ def test_the_name_of_a_header_is_text():
     good.headers[1] = "one"  # type: ignore[index]
     with pytest.raises(BadSignature, match="cannot have been signed"):
         verify(good, "q", RING)
+
+
+@pytest.mark.parametrize("sent", [1.5, datetime(1970, 1, 1, 0, 0, 1, 500_000, UTC), datetime(1970, 1, 1, 0, 0, 1)])
+def test_a_time_among_the_properties_comes_back_in_whole_seconds(sent):
+    message = seal(Message(b"x", {"id": "1"}, properties={"timestamp": sent}), "", "q", RING, 1.0, "name", b"n" * 12)
+    message.properties["timestamp"] = 1
+    assert verify(message, "q", RING).name == "name"
