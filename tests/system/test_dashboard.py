@@ -606,3 +606,14 @@ def test_the_demo_is_alive():
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
+
+
+def test_what_is_refused_is_one_line_in_the_log(client, caplog):
+    client.post("/queues/a%0Ab/purge", headers={"sec-fetch-site": "cross-site"})
+    (line,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert "\n" not in line
+
+
+def test_a_queue_with_the_name_of_a_list_is_a_queue(client):
+    assert client.get("/dead").status_code == 200
+    assert client.get("/api/v1/dead/%5B%5D").json() == []

@@ -129,7 +129,7 @@ def _waiting(monitor: Monitor, _request: Request) -> Any:
 
 def _dead(monitor: Monitor, request: Request) -> Any:
     name = request.path_params["queue"]
-    return monitor.answers.ask(f"dead {name}", 3.0, lambda: dead_page.letters_of(monitor, [name]))[name]
+    return monitor.answers.ask(f"dead letters of {name}", 3.0, lambda: dead_page.letters_of(monitor, [name]))[name]
 
 
 def _series(monitor: Monitor, request: Request) -> Any:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from umbel.dashboard.security.checks import is_known_host, is_meant, security_headers
 from umbel.dashboard.security.people import ANYBODY, Person, known
 from umbel.dashboard.web.desk import Desk, Visitor, address_of
+from umbel.runtime.logs import escape
 
 logger: logging.Logger = logging.getLogger("umbel.dashboard")
 
@@ -96,7 +97,7 @@ class Gate:
         if scope["method"] not in {"GET", "HEAD", "OPTIONS"}:
             reason, reading = await self._is_meant(scope, path, headers, visitor, reading, by_header=by_header)
             if reason is not None:
-                logger.warning("%s %s from %s refused: %s", scope["method"], path, visitor.address, reason)
+                logger.warning("%s %s from %s refused: %s", scope["method"], escape(path), visitor.address, reason)
                 return PlainTextResponse(f"Refused: {reason}.\n", 403)
         if person is None and not self._is_open(path):
             return self._ask(scope, path, headers)
