@@ -7,6 +7,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 
+from system.processes import eventually
 from umbel.brokers.topology import Destination
 from umbel.errors import MessageReturned
 from umbel.testing.brokers import BrokerKit
@@ -84,3 +85,54 @@ async def test_cut_connections_are_made_again(kit, server):
         sink.consumer.ack([second])
         await sink.consumer.flush()
     assert kit.length(queue) == 0
+
+
+def test_a_call_returns_though_others_never_stop_calling(kit, monkeypatch):
+    """While a caller commits, another one comes, and so on: each commits once, and the next one leads."""
+    queue, publisher, commits, threads = kit.queue(), kit.publisher, [], []
+    publisher.declare(queue)
+    commit_all = publisher._commit_all
+
+    def publish():
+        publisher.publish(Message(b"x", {}), Destination.of(queue))
+
+    def commit(requests, timeout):
+        if len(commits) < 10:
+            threads.append(threading.Thread(target=publish))
+            threads[-1].start()
+            eventually(lambda: publisher._waiting, 30, "another caller")
+        commits.append(threading.current_thread())
+        commit_all(requests, timeout)
+
+    monkeypatch.setattr(publisher, "_commit_all", commit)
+    publish()
+    for thread in threads:
+        thread.join(30)
+    assert commits.count(threading.current_thread()) == 1
+    assert len(set(commits)) == len(commits) == 11
+    assert kit.length(queue) == 11
+
+
+def test_a_caller_that_is_interrupted_leaves_the_others_in_peace(kit, monkeypatch):
+    queue, publisher, told = kit.queue(), kit.publisher, []
+    publisher.declare(queue)
+    commit_all, waiting = publisher._commit_all, []
+
+    def publish():
+        publisher.publish(Message(b"x", {}), Destination.of(queue))
+        told.append("published")
+
+    def interrupt(requests, timeout):
+        monkeypatch.setattr(publisher, "_commit_all", commit_all)
+        waiting.append(threading.Thread(target=publish))
+        waiting[0].start()
+        eventually(lambda: publisher._waiting, 30, "another caller")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(publisher, "_commit_all", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        publish()
+    waiting[0].join(30)
+    publish()
+    assert told == ["published", "published"]
+    assert kit.length(queue) == 2

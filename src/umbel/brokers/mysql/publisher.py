@@ -1,4 +1,4 @@
-"""The blocking side: callers share transactions. Whoever finds nobody at work commits for all who have come meanwhile; `publish` returns when its own is done."""
+"""The blocking side: callers share transactions. Whoever finds nobody at work commits for all who wait, then lets the next one lead."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ _Addressed = tuple[Encoded, Destination, Mapping[str, Any]]
 class _Request:
     """Messages of one caller, to be committed, and the outcome."""
 
-    __slots__ = ("done", "error", "messages")
+    __slots__ = ("error", "leads", "messages", "woken")
 
     def __init__(self, messages: Sequence[_Addressed]) -> None:
         self.messages = messages
-        self.done = threading.Event()
+        #: Its caller commits, for all who wait.
+        self.leads = False
+        #: Its caller need not wait any more: it is settled, or leads.
+        self.woken = threading.Event()
         self.error: BaseException | None = None
 
 
@@ -83,33 +86,45 @@ class MysqlPublisher(PublisherDefaults):
         request = _Request(messages)
         with self._lock:
             self._waiting.append(request)
-            leads, self._is_led = not self._is_led, True
-        if leads:
-            self._lead(timeout)
-        request.done.wait()
+            request.leads, self._is_led = not self._is_led, True
+        try:
+            if not request.leads:
+                request.woken.wait()
+            if request.leads:
+                self._lead(request, timeout)
+        except BaseException:  # somebody interrupts this thread: nobody must wait for it
+            with self._lock:
+                if request in self._waiting:
+                    self._waiting.remove(request)
+                if request.leads:
+                    self._pass_on()
+            raise
         if request.error is not None:
             raise request.error
 
-    def _lead(self, timeout: float) -> None:
-        """Commit what waits, until nothing does."""
+    def _lead(self, request: _Request, timeout: float) -> None:
+        """Commit what waits, once: whoever came meanwhile leads next, so that nobody commits for others for ever."""
         requests: list[_Request] = []
         try:
-            while True:
-                with self._lock:
-                    requests, self._waiting = self._waiting, []
-                    if not requests:
-                        self._is_led = False
-                        return
-                self._commit_all(requests, timeout)
-        except BaseException as error:
-            # Somebody interrupts this thread: nobody must wait for it.
             with self._lock:
-                requests, self._waiting, self._is_led = requests + self._waiting, [], False
-            for request in requests:
-                if not request.done.is_set():
-                    request.error = OperationalError(f"the thread that was publishing was interrupted: {type(error).__name__}")
-                    request.done.set()
-            raise
+                requests, self._waiting = self._waiting, []
+            self._commit_all(requests, timeout)
+        finally:
+            for each in requests:
+                if each is not request and not each.woken.is_set():
+                    each.error = OperationalError("the thread that was publishing was interrupted")
+                    each.woken.set()
+            with self._lock:
+                request.leads = False
+                self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Let the first that waits lead. The lock is held."""
+        if self._waiting:
+            self._waiting[0].leads = True
+            self._waiting[0].woken.set()
+        else:
+            self._is_led = False
 
     def _commit_all(self, requests: Sequence[_Request], timeout: float) -> None:
         """Commit what some callers want, in one transaction; each learns of its own."""
@@ -139,7 +154,7 @@ class MysqlPublisher(PublisherDefaults):
             hit("after_write_before_confirm")
         for request in requests:
             request.error = refused.get(request)
-            request.done.set()
+            request.woken.set()
 
     def _routed(self, connection: Connection, messages: Sequence[_Addressed]) -> list[tuple[str, Encoded]]:
         direct: dict[str, bool] = {}
