@@ -133,13 +133,6 @@ def command(context: click.Context, /, **given: Any) -> None:
         lifespan="on",
     )
 
-    class Server(uvicorn.Server):
-        """Ends the streams of open pages first, which would not end by themselves."""
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            made.state.desk.monitor.changes.close()
-            await super().shutdown(sockets)
-
     with bound:
         # Bound first, so that the line which tells the address is true, also for port 0; and listening, for who reads it may come at once.
         bound.listen(config.backlog)
@@ -149,13 +142,27 @@ def command(context: click.Context, /, **given: Any) -> None:
         output.line(f"{output.paint('umbel dashboard', bold=True)} http://{shown}:{port}{options.root}/ · {where}")
         output.remark("Ctrl-C ends.")
         sys.stdout.flush()
-        server = Server(config)
+        server = _server(config, made.state.desk.monitor.changes.close)
         try:
             server.run([bound])
         except KeyboardInterrupt:  # it has ended as it should, and says by which signal
             output.line()
     if not server.started:
         context.exit(1)
+
+
+def _server(config: Any, end_streams: Callable[[], None]) -> Any:
+    """Make the server. It ends the streams of open pages first, which would not end by themselves."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Ends streams."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            end_streams()
+            await super().shutdown(sockets)
+
+    return Server(config)
 
 
 def _bound(host: str, port: int) -> socket.socket:

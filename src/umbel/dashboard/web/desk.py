@@ -72,7 +72,7 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Whoever asks: put into a request by the gate."""
+    """Person or program that asks: the gate puts it into the request."""
 
     person: Person | None
     #: Value of the cookie by which a browser is known again.
